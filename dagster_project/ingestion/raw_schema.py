@@ -1,0 +1,330 @@
+"""The raw layer: the contract's tables as data, their DDL, and the records of every load.
+
+Raw holds what the sources gave, as text, with the load, file and row it came from. What a column
+means is decided later, in staging; this module only knows the names and which columns hold times,
+numbers and truth values, so that readers can write those in one way.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from dagster_project.warehouse import RAW_SCHEMA
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True)
+class ContractTable:
+    """One table of the CRM export contract.
+
+    ``columns`` are in the contract's order. ``required``: a table that is there must have these
+    columns, and a row must fill them. ``newest_by``: the columns whose latest value says how fresh
+    the table is.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    required: frozenset[str]
+    times: frozenset[str] = field(default_factory=frozenset)
+    numbers: frozenset[str] = field(default_factory=frozenset)
+    booleans: frozenset[str] = field(default_factory=frozenset)
+    newest_by: tuple[str, ...] = ()
+
+
+def _table(
+    name: str,
+    columns: str,
+    times: str = "",
+    numbers: str = "",
+    booleans: str = "",
+    newest_by: str = "",
+) -> ContractTable:
+    """A table from the contract's notation: column names, ``*`` behind the required ones."""
+    names = columns.split()
+    return ContractTable(
+        name=name,
+        columns=tuple(item.rstrip("*") for item in names),
+        required=frozenset(item.rstrip("*") for item in names if item.endswith("*")),
+        times=frozenset(times.split()),
+        numbers=frozenset(numbers.split()),
+        booleans=frozenset(booleans.split()),
+        newest_by=tuple(newest_by.split()),
+    )
+
+
+CONTRACT_TABLES: dict[str, ContractTable] = {
+    table.name: table
+    for table in (
+        _table(
+            "leads",
+            "lead_id* created_at* email company title employee_count industry country lead_source "
+            "owner_id current_stage crm_score is_deleted merged_into_lead_id updated_at",
+            times="created_at updated_at",
+            numbers="employee_count crm_score",
+            booleans="is_deleted",
+            newest_by="updated_at created_at",
+        ),
+        _table(
+            "stage_changes",
+            "change_id lead_id* changed_at* from_stage to_stage reason changed_by",
+            times="changed_at",
+            newest_by="changed_at",
+        ),
+        _table(
+            "activities",
+            "activity_id lead_id* rep_id kind occurred_at* direction",
+            times="occurred_at",
+            newest_by="occurred_at",
+        ),
+        _table(
+            "engagements",
+            "engagement_id lead_id* kind* occurred_at* channel campaign",
+            times="occurred_at",
+            newest_by="occurred_at",
+        ),
+        _table(
+            "opportunities",
+            "opportunity_id* lead_id created_at* amount is_won closed_at loss_reason owner_id",
+            times="created_at closed_at",
+            numbers="amount",
+            booleans="is_won",
+            newest_by="created_at",
+        ),
+        _table(
+            "owner_changes",
+            "lead_id* changed_at* owner_id",
+            times="changed_at",
+            newest_by="changed_at",
+        ),
+        _table(
+            "reps",
+            "rep_id* name role team timezone weekly_capacity is_active",
+            numbers="weekly_capacity",
+            booleans="is_active",
+        ),
+        _table(
+            "channel_spend",
+            "spend_date* channel* amount*",
+            times="spend_date",
+            numbers="amount",
+            newest_by="spend_date",
+        ),
+    )
+}
+
+# Columns that stand before and behind the contract's columns in every raw contract table.
+LINEAGE_COLUMNS = ("source_system", "load_id", "source_file", "source_row")
+EXTRA_COLUMNS = "extra_columns"
+
+_RECORD_TABLES = {
+    "rejected_rows": (
+        "source_system varchar, load_id bigint, table_name varchar, source_file varchar, "
+        "source_row bigint, column_name varchar, reason varchar, row_json varchar"
+    ),
+    "loads": (
+        "load_id bigint, source_system varchar, table_name varchar, source_file varchar, "
+        "mode varchar, rows_read bigint, bytes bigint, fingerprint varchar, "
+        "loaded_at timestamp, is_current boolean"
+    ),
+    "stage_map": "source_system varchar, raw_stage varchar, stage varchar",
+    "ingestion_notes": (
+        "source_system varchar, load_id bigint, table_name varchar, severity varchar, "
+        "message varchar"
+    ),
+    "run_parameters": (
+        "build_id varchar, as_of timestamp, tradition varchar, acceptance_mode varchar, "
+        "acceptance_window_hours double, timezone varchar, policy_fingerprint varchar, "
+        "hash_key varchar, match_on varchar, audit_mode varchar"
+    ),
+}
+
+
+def raw_columns(table: ContractTable) -> tuple[str, ...]:
+    """All columns of a raw contract table, in order."""
+    return (*LINEAGE_COLUMNS, *table.columns, EXTRA_COLUMNS)
+
+
+def contract_table_ddl(table: ContractTable) -> str:
+    """The columns of a raw contract table with their types, as DDL."""
+    columns = [
+        f"{name} {'bigint' if name in {'load_id', 'source_row'} else 'varchar'}"
+        for name in raw_columns(table)
+    ]
+    return ", ".join(columns)
+
+
+def ensure_raw_schema(connection: "DuckDBPyConnection") -> None:
+    """Create every raw table that the models read, empty, where it does not exist yet."""
+    connection.execute(f"create schema if not exists {RAW_SCHEMA}")
+    for table in CONTRACT_TABLES.values():
+        _create(connection, table.name, contract_table_ddl(table))
+    for name, columns in _RECORD_TABLES.items():
+        _create(connection, name, columns)
+
+
+def create_text_tables(
+    connection: "DuckDBPyConnection", tables: dict[str, tuple[str, ...]]
+) -> None:
+    """Create raw tables of another shape (a CRM's own), all text but ``load_id``."""
+    for name, columns in tables.items():
+        types = [f"{column} {'bigint' if column == 'load_id' else 'varchar'}" for column in columns]
+        _create(connection, name, ", ".join(types))
+
+
+def _create(connection: "DuckDBPyConnection", name: str, columns: str) -> None:
+    connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({columns})")
+
+
+@contextmanager
+def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
+    """All or nothing: an error in the block leaves the warehouse as it was."""
+    connection.execute("begin transaction")
+    try:
+        yield
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")
+
+
+def next_load_id(connection: "DuckDBPyConnection") -> int:
+    """The number of the next load: one per run and source, increasing in the warehouse."""
+    row = connection.execute(
+        f"""
+        select max(load_id)
+        from (
+            select load_id from {RAW_SCHEMA}.loads
+            union all
+            select load_id from {RAW_SCHEMA}.ingestion_notes
+        )
+        """
+    ).fetchone()
+    return (row[0] or 0) + 1 if row else 1
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one load took from one file (or call) into one table.
+
+    ``rows_read`` counts the rows that reached the raw table and those the reader had to reject.
+    ``mode``: ``snapshot`` (replaces what this source had in the table) or ``append``.
+    """
+
+    load_id: int
+    source_system: str
+    table_name: str
+    source_file: str
+    mode: str
+    rows_read: int
+    bytes: int = 0
+    fingerprint: str | None = None
+
+
+def record_load(connection: "DuckDBPyConnection", load: Load) -> None:
+    """Write a load into ``raw.loads`` as current.
+
+    In snapshot mode earlier loads of the same source and table are history from now on. The rows
+    themselves are the caller's: see ``remove_earlier_rows``.
+    """
+    if load.mode == "snapshot":
+        connection.execute(
+            f"""
+            update {RAW_SCHEMA}.loads set is_current = false
+            where source_system = ? and table_name = ? and load_id < ? and is_current
+            """,
+            [load.source_system, load.table_name, load.load_id],
+        )
+    connection.execute(
+        f"insert into {RAW_SCHEMA}.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, true)",
+        [
+            load.load_id,
+            load.source_system,
+            load.table_name,
+            load.source_file,
+            load.mode,
+            load.rows_read,
+            load.bytes,
+            load.fingerprint,
+            datetime.now(UTC).replace(tzinfo=None),
+        ],
+    )
+
+
+def remove_earlier_rows(
+    connection: "DuckDBPyConnection", source_system: str, table_name: str, load_id: int
+) -> None:
+    """Remove what earlier loads of a source left in a raw table and in the rejected rows."""
+    connection.execute(
+        f"delete from {RAW_SCHEMA}.{table_name} where source_system = ? and load_id < ?",
+        [source_system, load_id],
+    )
+    connection.execute(
+        f"""
+        delete from {RAW_SCHEMA}.rejected_rows
+        where source_system = ? and table_name = ? and load_id < ?
+        """,
+        [source_system, table_name, load_id],
+    )
+
+
+def record_note(
+    connection: "DuckDBPyConnection",
+    source_system: str,
+    load_id: int,
+    table_name: str | None,
+    message: str,
+    severity: str = "warning",
+) -> None:
+    """Keep something the reader noticed and went on with (unknown columns, an empty table)."""
+    connection.execute(
+        f"insert into {RAW_SCHEMA}.ingestion_notes values (?, ?, ?, ?, ?)",
+        [source_system, load_id, table_name, severity, message],
+    )
+
+
+def write_stage_map(
+    connection: "DuckDBPyConnection", source_system: str, stage_names: dict[str, str]
+) -> None:
+    """Replace the configured stage names of a source (raw stage -> stage)."""
+    connection.execute(
+        f"delete from {RAW_SCHEMA}.stage_map where source_system = ?", [source_system]
+    )
+    for raw_stage, stage in stage_names.items():
+        connection.execute(
+            f"insert into {RAW_SCHEMA}.stage_map values (?, ?, ?)",
+            [source_system, raw_stage, stage],
+        )
+
+
+@dataclass(frozen=True)
+class RunParameters:
+    """Everything a run decides, read by the models. ``as_of``: UTC (aware, or naive UTC)."""
+
+    build_id: str
+    as_of: datetime
+    tradition: str
+    acceptance_mode: str | None = None
+    acceptance_window_hours: float | None = None
+    timezone: str = "UTC"
+    policy_fingerprint: str = ""
+    hash_key: str = ""
+    match_on: str | None = None
+    audit_mode: str = "block"
+
+
+def write_run_parameters(connection: "DuckDBPyConnection", parameters: RunParameters) -> None:
+    """Replace the one row of ``raw.run_parameters``."""
+    as_of = parameters.as_of
+    if as_of.tzinfo is not None:
+        as_of = as_of.astimezone(UTC).replace(tzinfo=None)
+    values = {**vars(parameters), "as_of": as_of}
+    connection.execute(f"delete from {RAW_SCHEMA}.run_parameters")
+    connection.execute(
+        f"insert into {RAW_SCHEMA}.run_parameters ({', '.join(values)}) "
+        f"values ({', '.join('?' * len(values))})",
+        list(values.values()),
+    )
