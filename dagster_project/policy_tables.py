@@ -1,0 +1,471 @@
+"""The policy tables: one model per CSV file of ``seeds/policy``, one instance per row.
+
+A model says which columns a table has and what a cell may hold. What must hold between rows and
+between tables is in ``policy.py``. Cells arrive as text; an empty cell is ``None``.
+"""
+
+import datetime as dt
+import re
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Milestone = Literal[
+    "captured",
+    "marketing_qualified",
+    "handed_off",
+    "accepted",
+    "sales_qualified",
+    "opportunity",
+    "won",
+]
+MILESTONES: tuple[str, ...] = get_args(Milestone)
+
+ExitKind = Literal["rejected", "disqualified", "lost", "recycled"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+# What a fit rule or an exclusion may look at: attributes of a lead that the models carry.
+LeadAttribute = Literal[
+    "company",
+    "country",
+    "crm_score",
+    "email_domain",
+    "employee_count",
+    "industry",
+    "lead_source",
+    "title",
+]
+NUMERIC_ATTRIBUTES = frozenset({"crm_score", "employee_count"})
+
+REASON_USES = frozenset({"rejection", "disqualification", "loss", "recycling"})
+
+# Parameter -> unit in which the models read its value.
+RULE_PARAMETERS = {
+    "intent_lookback": "hours",
+    "explicit_intent_lookback": "days",
+    "score_lookback": "days",
+    "decay_period": "days",
+    "decay_points": "points",
+    "recycle_grace": "days",
+    "opportunity_grace": "days",
+    "conversion_window": "days",
+}
+
+
+def _boolean(value: Any) -> Any:
+    """Read ``true`` and ``false``, and nothing that only looks like them."""
+    text = value.lower() if isinstance(value, str) else value
+    if text not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text == "true"
+
+
+def _date(value: Any) -> Any:
+    """Read an ISO date."""
+    try:
+        return dt.date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError("must be a date such as 2026-12-25") from None
+
+
+def _time_of_day(value: Any) -> Any:
+    """Read a time of day in hours and minutes."""
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+        raise ValueError("must be a time of day such as 09:00")
+    return dt.time.fromisoformat(value)
+
+
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Date = Annotated[dt.date, BeforeValidator(_date)]
+TimeOfDay = Annotated[dt.time, BeforeValidator(_time_of_day)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class PolicyRow(BaseModel):
+    """A row of a policy table. ``KEY``: the columns that tell its rows apart, without case."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    KEY: ClassVar[tuple[str, ...]] = ()
+
+
+class Tradition(PolicyRow):
+    """A company's dialect and how acceptance works in it; the window is in hours."""
+
+    KEY = ("tradition",)
+
+    tradition: str
+    label: str
+    acceptance_mode: Literal["explicit", "default"]
+    window_hours: NotNegative
+    requires_explicit_intent: Boolean
+    description: str | None
+
+
+class Stage(PolicyRow):
+    """A stage of a tradition: on the path with a milestone, or an exit with a kind."""
+
+    KEY = ("tradition", "stage")
+
+    tradition: str
+    stage: str
+    label: str
+    path_order: int
+    milestone: Milestone | None
+    exit_kind: ExitKind | None
+    evidence: Literal["opportunity", "won", "lost"] | None
+    owner_team: str | None
+    is_optional: Boolean
+
+    @model_validator(mode="after")
+    def _is_path_or_exit(self) -> "Stage":
+        if self.milestone and self.exit_kind:
+            raise ValueError(
+                f"stage '{self.stage}' has the milestone '{self.milestone}' and the exit kind "
+                f"'{self.exit_kind}' (a stage on the path has a milestone, an exit an exit "
+                "kind: empty one of them)"
+            )
+        if not self.milestone and not self.exit_kind:
+            raise ValueError(
+                f"stage '{self.stage}' has neither a milestone nor an exit kind (fill one of them)"
+            )
+        self._check_evidence()
+        return self
+
+    def _check_evidence(self) -> None:
+        """Refuse a proof that an opportunity cannot give of such a stage."""
+        fits = {
+            None: True,
+            "opportunity": self.milestone is not None,
+            "won": self.milestone == "won",
+            "lost": self.exit_kind is not None,
+        }
+        if not fits[self.evidence]:
+            needs = {
+                "opportunity": "a stage on the path",
+                "won": "a stage with milestone won",
+                "lost": "an exit",
+            }
+            raise ValueError(
+                f"stage '{self.stage}' has the evidence '{self.evidence}', which only "
+                f"{needs[str(self.evidence)]} can have (move or empty it)"
+            )
+
+
+class MilestoneLabel(PolicyRow):
+    """What a tradition calls a milestone."""
+
+    KEY = ("tradition", "milestone")
+
+    tradition: str
+    milestone: Milestone
+    label: str
+
+
+class TransitionOverride(PolicyRow):
+    """A single move that a company decides otherwise; empty ``from_stage``: a first visit."""
+
+    KEY = ("tradition", "from_stage", "to_stage")
+
+    tradition: str
+    from_stage: str | None
+    to_stage: str
+    is_valid: Boolean | None
+    requires_reason: Boolean | None
+
+    @model_validator(mode="after")
+    def _decides_something(self) -> "TransitionOverride":
+        if self.is_valid is None and self.requires_reason is None:
+            raise ValueError("the row decides nothing (fill is_valid or requires_reason)")
+        return self
+
+
+class StageAlias(PolicyRow):
+    """A raw stage name that every source understands."""
+
+    raw_stage: str
+    stage: str
+
+
+class ReasonCode(PolicyRow):
+    """Why a lead leaves; ``recycle_after_days``: when it is worth another look."""
+
+    KEY = ("reason_code",)
+
+    reason_code: str
+    label: str
+    reason_group: str
+    leak: str
+    recycle_after_days: Annotated[int, Field(ge=0)] | None
+    applies_to: str | None
+
+    @model_validator(mode="after")
+    def _known_uses(self) -> "ReasonCode":
+        unknown = sorted(set((self.applies_to or "").split()) - REASON_USES)
+        if unknown:
+            raise ValueError(
+                f"applies_to: '{unknown[0]}' is unknown "
+                f"(use, with spaces between: {', '.join(sorted(REASON_USES))})"
+            )
+        return self
+
+
+class ReasonAlias(PolicyRow):
+    """A raw reason and the code that it means."""
+
+    reason_raw: str
+    reason_code: str
+
+
+class Signal(PolicyRow):
+    """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
+
+    KEY = ("signal",)
+
+    signal: str
+    intent_tier: str | None
+    interest_points: Number
+    is_explicit_intent: Boolean
+
+
+class ActivityKind(PolicyRow):
+    """A kind of sales activity and whether it touches the lead."""
+
+    KEY = ("kind",)
+
+    kind: str
+    is_touch: Boolean
+
+
+class SlaPolicy(PolicyRow):
+    """How fast a handoff of an intent tier is due; rank 1 is the most urgent."""
+
+    KEY = ("intent_tier",)
+
+    intent_tier: str
+    tier_rank: int
+    target_minutes: NotNegative | None
+    clock: Literal["calendar", "business", "working_day"]
+
+    @model_validator(mode="after")
+    def _has_target(self) -> "SlaPolicy":
+        if self.target_minutes is None and self.clock != "working_day":
+            raise ValueError(
+                f"tier '{self.intent_tier}' has no target_minutes "
+                "(fill it; only clock working_day does without)"
+            )
+        return self
+
+
+class WorkingHours(PolicyRow):
+    """When a weekday's work begins and ends, in the time zone of the configuration."""
+
+    KEY = ("weekday",)
+
+    weekday: Weekday
+    opens_at: TimeOfDay
+    closes_at: TimeOfDay
+
+    @model_validator(mode="after")
+    def _opens_before_it_closes(self) -> "WorkingHours":
+        if self.closes_at <= self.opens_at:
+            raise ValueError(
+                f"{self.weekday} closes at {self.closes_at:%H:%M}, not after it opens at "
+                f"{self.opens_at:%H:%M} (swap them; leave a closed day out)"
+            )
+        return self
+
+
+class Holiday(PolicyRow):
+    """A day without working hours."""
+
+    holiday_date: Date
+    holiday_name: str | None
+
+
+class AttributeRule(PolicyRow):
+    """A condition on an attribute of a lead."""
+
+    attribute: LeadAttribute
+    match: str
+    value: str | None
+
+    def _need_value(self) -> None:
+        if self.value is None:
+            raise ValueError(f"match '{self.match}' needs a value (fill it)")
+
+
+class FitRule(AttributeRule):
+    """Points for an attribute: a range with both bounds included, or a text without case."""
+
+    match: Literal["range", "equals", "contains"]
+    low: Number | None
+    high: Number | None
+    fit_points: Number
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "FitRule":
+        if self.match != "range":
+            self._need_value()
+            return self
+        if self.attribute not in NUMERIC_ATTRIBUTES:
+            raise ValueError(
+                f"a range needs a number, and '{self.attribute}' is none "
+                f"(use {' or '.join(sorted(NUMERIC_ATTRIBUTES))}, or equals or contains)"
+            )
+        if self.low is None and self.high is None:
+            raise ValueError("a range needs a bound (fill low, high or both)")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g} (swap them)")
+        return self
+
+
+class Exclusion(AttributeRule):
+    """Leads that are no leads: tests, own staff, partners."""
+
+    match: Literal["equals", "contains"]
+    why: str | None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "Exclusion":
+        self._need_value()
+        return self
+
+
+class ScoreBand(PolicyRow):
+    """A band of the score from its minimum up; one band has none and takes the rest."""
+
+    KEY = ("score_band",)
+
+    score_band: str
+    min_score: Number | None
+    temperature: str
+
+
+class Segment(PolicyRow):
+    """A company size, both bounds included; no maximum: as large as they come."""
+
+    KEY = ("segment",)
+
+    segment: str
+    min_employees: Annotated[int, Field(ge=0)]
+    max_employees: int | None
+
+    @model_validator(mode="after")
+    def _minimum_below_maximum(self) -> "Segment":
+        if self.max_employees is not None and self.min_employees > self.max_employees:
+            raise ValueError(
+                f"min_employees {self.min_employees} is above max_employees "
+                f"{self.max_employees} (swap them)"
+            )
+        return self
+
+
+class RuleParameter(PolicyRow):
+    """A number of hours, days or points that a rule uses."""
+
+    KEY = ("parameter",)
+
+    parameter: str
+    value: NotNegative
+    unit: str
+    meaning: str | None
+
+    @model_validator(mode="after")
+    def _fits_its_rule(self) -> "RuleParameter":
+        expected = RULE_PARAMETERS.get(self.parameter)
+        if expected and self.unit != expected:
+            raise ValueError(
+                f"the unit of '{self.parameter}' is {expected}, not '{self.unit}' "
+                "(convert the value)"
+            )
+        if self.parameter == "decay_period" and self.value == 0:
+            raise ValueError("decay_period must be above 0 (to switch decay off: decay_points 0)")
+        return self
+
+
+class ConversionPair(PolicyRow):
+    """A rate with a name, as a tradition means it."""
+
+    KEY = ("tradition", "metric")
+
+    tradition: str
+    metric: str
+    from_milestone: Milestone
+    to_milestone: Milestone
+    sort_order: int
+
+    @model_validator(mode="after")
+    def _runs_forward(self) -> "ConversionPair":
+        if MILESTONES.index(self.from_milestone) >= MILESTONES.index(self.to_milestone):
+            raise ValueError(
+                f"'{self.metric}' goes from {self.from_milestone} to {self.to_milestone}, which "
+                f"is not later (order: {' < '.join(MILESTONES)})"
+            )
+        return self
+
+
+class Benchmark(PolicyRow):
+    """The usual range of a metric, and how to read what lies outside."""
+
+    diagnostic: str
+    metric: str
+    segment: str
+    acceptance_mode: Literal["any", "explicit", "default"]
+    low: Number | None
+    high: Number | None
+    status: Literal["watch", "act"]
+    reading_low: str | None
+    reading_high: str | None
+
+    @model_validator(mode="after")
+    def _low_below_high(self) -> "Benchmark":
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g} (swap them)")
+        return self
+
+
+class ChannelOfSource(PolicyRow):
+    """The channel of a lead source."""
+
+    KEY = ("lead_source",)
+
+    lead_source: str
+    channel: str
+
+
+class DefinitionVersion(PolicyRow):
+    """When the definitions changed and who signed."""
+
+    KEY = ("version",)
+
+    version: str
+    valid_from: Date
+    signed_off_by: str
+    note: str | None
+
+
+TABLES: dict[str, type[PolicyRow]] = {
+    "traditions": Tradition,
+    "stages": Stage,
+    "milestone_labels": MilestoneLabel,
+    "transition_overrides": TransitionOverride,
+    "stage_aliases": StageAlias,
+    "reason_codes": ReasonCode,
+    "reason_aliases": ReasonAlias,
+    "signals": Signal,
+    "activity_kinds": ActivityKind,
+    "sla_policies": SlaPolicy,
+    "working_hours": WorkingHours,
+    "holidays": Holiday,
+    "fit_rules": FitRule,
+    "exclusions": Exclusion,
+    "score_bands": ScoreBand,
+    "segments": Segment,
+    "rule_parameters": RuleParameter,
+    "conversion_pairs": ConversionPair,
+    "benchmarks": Benchmark,
+    "channel_map": ChannelOfSource,
+    "definition_versions": DefinitionVersion,
+}
