@@ -1,0 +1,296 @@
+"""``handoff.yml``: read and validated once, before anything runs.
+
+Secrets never stand in the file: they come from the environment, and a source names the variables
+that it reads. An unknown key, a wrong type or a missing file is one line that names the key and
+says what is allowed.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from dagster_project.errors import ConfigError
+from dagster_project.warehouse import POLICY_DIR, PROJECT_ROOT
+
+DEFAULT_CONFIG = PROJECT_ROOT / "handoff.yml"
+
+AcceptanceMode = Literal["explicit", "default"]
+Severity = Literal["error", "warning"]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LifecycleSettings(Section):
+    """Which dialect is active and how acceptance works; empty: as the tradition says."""
+
+    tradition: str = "four_stage"
+    acceptance: AcceptanceMode | None = None
+    acceptance_window_hours: float | None = Field(default=None, ge=0)
+    timezone: str = "UTC"
+    policy_dir: Path = POLICY_DIR
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        import pytz
+
+        if value not in pytz.all_timezones_set:
+            raise ValueError(f"{value!r} is no time zone name (such as Europe/Amsterdam)")
+        return value
+
+
+class WarehouseSettings(Section):
+    """Where a run writes and what it may use of the machine."""
+
+    output: Path = Path("var")
+    threads: int | None = Field(default=None, ge=1)
+    memory_limit: str | None = None
+
+
+class TableMapping(Section):
+    """How one table of an export fits the contract's table (contracts, section 2).
+
+    ``columns``: contract column -> the export's header. ``constants``: contract column -> value.
+    ``time_formats``: contract column -> strptime format. ``values``: contract column ->
+    {the export's value: the contract's value}.
+    """
+
+    file: str | None = None
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    mode: Literal["snapshot", "append"] | None = None
+    columns: dict[str, str] = {}
+    constants: dict[str, str] = {}
+    time_formats: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = {}
+
+
+class StageDate(Section):
+    """A date column that says when a stage was entered; becomes a stage change."""
+
+    stage: str
+    column: str
+    file: str | None = None
+    lead_id: str | None = None
+    time_format: str | None = None
+
+
+class FilesSource(Section):
+    """A CRM export: a directory with one file per table."""
+
+    kind: Literal["files"]
+    name: str = "files"
+    path: Path
+    mode: Literal["snapshot", "append"] = "snapshot"
+    tables: dict[str, TableMapping] = {}
+    stage_names: dict[str, str] = {}
+    stage_dates: list[StageDate] = []
+
+
+class StageField(Section):
+    """A CRM field that carries stages, and what its values mean.
+
+    ``map``: the field's value -> stage; ``ignored`` for a value that carries no stage. What is not
+    mapped here is looked up in the policy's stage_maps, else it is a stage name as it stands.
+    """
+
+    field: str
+    map: dict[str, str] = {}
+
+
+class SalesforceFields(Section):
+    """Which Salesforce fields mean what; API names, such as ``Rejection_Reason__c``.
+
+    ``stages``: lead fields that carry stages; of changes in the same second the earlier field in
+    the list holds. ``reasons``: lead fields that hold why a lead left. ``loss_reason``: the same
+    of an opportunity. ``stage_dates``: stage -> lead field with the date it was entered, used
+    where no change was tracked. ``columns``: contract lead column -> lead field.
+    """
+
+    stages: list[StageField] = [StageField(field="Status")]
+    reasons: list[str] = []
+    loss_reason: str | None = None
+    stage_dates: dict[str, str] = {}
+    columns: dict[
+        Literal[
+            "company",
+            "title",
+            "employee_count",
+            "industry",
+            "country",
+            "lead_source",
+            "crm_score",
+        ],
+        str,
+    ] = {}
+
+
+class SalesforceSource(SalesforceFields):
+    """A Salesforce org, read by its REST and Bulk 2.0 APIs with client credentials.
+
+    ``domain`` is the My Domain host (``acme.my.salesforce.com``). The client id and secret come
+    from the environment variables named here. Queries above ``bulk_above_rows`` rows go by Bulk
+    2.0. ``overlap_minutes`` before the newest record of the last load are read again, for changes
+    that were committed late.
+    """
+
+    kind: Literal["salesforce"]
+    name: str = "salesforce"
+    domain: str
+    client_id_env: str = "SALESFORCE_CLIENT_ID"
+    client_secret_env: str = "SALESFORCE_CLIENT_SECRET"
+    api_version: str = Field(default="62.0", pattern=r"^\d{2,3}\.0$")
+    bulk_above_rows: int = Field(default=50_000, ge=0)
+    overlap_minutes: int = Field(default=10, ge=0)
+
+    @field_validator("domain")
+    @classmethod
+    def _my_domain(cls, value: str) -> str:
+        host = re.sub(r"^https?://", "", value).rstrip("/")
+        if host in {"login.salesforce.com", "test.salesforce.com"}:
+            raise ValueError(
+                "client credentials need the org's My Domain host, such as acme.my.salesforce.com"
+            )
+        is_local = re.match(r"^(localhost|127\.0\.0\.1)(:\d+)?$", host) is not None
+        if value.startswith("http://") and not is_local:
+            raise ValueError("secrets go over https only; leave http:// out")
+        return value.rstrip("/")
+
+
+Source = Annotated[FilesSource | SalesforceSource, Field(discriminator="kind")]
+
+
+class PublishingSettings(Section):
+    """What is published beside the DuckDB file, and how many builds are kept."""
+
+    keep_builds: int = Field(default=5, ge=1)
+    parquet: bool = True
+
+
+class CheckThresholds(Section):
+    """Share of the cases concerned above which a check warns and above which it blocks."""
+
+    warn: float | None = Field(default=None, ge=0, le=1)
+    block: float | None = Field(default=None, ge=0, le=1)
+    severity: Severity | None = None
+
+
+class ScheduleSettings(Section):
+    """When the daily job runs."""
+
+    cron: str = "0 5 * * *"
+    timezone: str = "UTC"
+
+
+class Settings(Section):
+    """The whole of ``handoff.yml``."""
+
+    lifecycle: LifecycleSettings = LifecycleSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
+    sources: list[Source] = []
+    publishing: PublishingSettings = PublishingSettings()
+    checks: dict[str, CheckThresholds] = {}
+    schedule: ScheduleSettings = ScheduleSettings()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read and validate the configuration.
+
+    Relative paths in the file are relative to the file. ``${NAME}`` in a value is replaced from
+    the environment. Raises ``ConfigError`` with one line per problem.
+    """
+    path = path or DEFAULT_CONFIG
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such configuration file; name one with --config FILE")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        problem = getattr(error, "problem", None) or "it can't be read as UTF-8 YAML"
+        raise ConfigError(f"{path}{line}: {problem}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys such as {', '.join(Settings.model_fields)}")
+    content = _expand_environment(content, path)
+    try:
+        settings = Settings.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError([_explain(item, path) for item in error.errors()]) from error
+    return _resolve_paths(settings, path.resolve().parent)
+
+
+def _expand_environment(value: Any, path: Path, key: str = "") -> Any:
+    """Replace ``${NAME}`` by the environment's value, wherever a text stands."""
+    if isinstance(value, dict):
+        return {
+            name: _expand_environment(item, path, f"{key}.{name}") for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_expand_environment(item, path, f"{key}[{at}]") for at, item in enumerate(value)]
+    if isinstance(value, str) and "${" in value:
+        expanded = os.path.expandvars(value)
+        if "${" in expanded:
+            name = expanded.split("${", 1)[1].split("}", 1)[0]
+            raise ConfigError(
+                f"{path}: {key.lstrip('.')}: the environment variable {name} is not set"
+            )
+        return expanded
+    return value
+
+
+def _explain(item: ErrorDetails, path: Path) -> str:
+    """One line for one problem that pydantic found."""
+    place = [
+        part for part in item["loc"] if part not in {"files", "hubspot", "salesforce", "landed"}
+    ]
+    key = ".".join(str(part) for part in place) or "(top level)"
+    if item["type"] == "extra_forbidden":
+        allowed = _allowed_keys(place[:-1])
+        hint = f"; allowed here: {', '.join(allowed)}" if allowed else ""
+        return f"{path}: {key}: unknown key{hint}"
+    return f"{path}: {key}: {item['msg']} (got {item['input']!r})"
+
+
+def _allowed_keys(place: list[int | str]) -> list[str]:
+    """The keys that a section at this place of the configuration knows."""
+    model: Any = Settings
+    for part in place:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        if field is None:
+            return []
+        model = field.annotation
+        for candidate in getattr(model, "__args__", ()):
+            inner = getattr(candidate, "__args__", (candidate,))[0]
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                model = inner
+    return sorted(model.model_fields) if hasattr(model, "model_fields") else []
+
+
+def _resolve_paths(settings: Settings, base: Path) -> Settings:
+    """Make the file's relative paths absolute, seen from the file."""
+    lifecycle = settings.lifecycle.model_copy(
+        update={"policy_dir": base / settings.lifecycle.policy_dir}
+    )
+    warehouse = settings.warehouse.model_copy(update={"output": base / settings.warehouse.output})
+    sources = [
+        source.model_copy(update={"path": base / source.path})
+        if hasattr(source, "path")
+        else source
+        for source in settings.sources
+    ]
+    return settings.model_copy(
+        update={"lifecycle": lifecycle, "warehouse": warehouse, "sources": sources}
+    )
