@@ -10,9 +10,10 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -76,7 +77,8 @@ def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
     for path in sorted(policy_dir.glob("*.csv")):
         header, records = _read(path)
         content[path.stem] = sorted(
-            json.dumps(sorted(zip(header, record, strict=False))) for _, record in records
+            json.dumps(sorted(zip(header, map(str.strip, record), strict=False)))
+            for _, record in records
         )
         content[path.stem].append(json.dumps(sorted(header)))
     if not content:
@@ -164,17 +166,18 @@ def _place(path: Path) -> str:
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header and the numbered records of a CSV file, without outer spaces and blank lines."""
+    """The header and the numbered records of a CSV file, without blank lines."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [[cell.strip() for cell in line] for line in csv.reader(file, strict=True)]
+            lines = list(csv.reader(file, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise ConfigError(f"{_place(path)}: cannot be read: {reason} (save it as CSV UTF-8)") from (
             error
         )
-    header = lines[0] if lines else []
-    return header, [(at, line) for at, line in enumerate(lines[1:], start=2) if any(line)]
+    header = [name.strip() for name in lines[0]] if lines else []
+    records = enumerate(lines[1:], start=2)
+    return header, [(at, line) for at, line in records if any(cell.strip() for cell in line)]
 
 
 def _load_table(policy_dir: Path, name: str) -> Table:
@@ -224,7 +227,11 @@ def _judge(table: Table, number: int, header: list[str], record: list[str]) -> N
             (number, f"has {len(record)} cells, the header {len(header)} (quote cells with commas)")
         )
         return
-    cells = dict(zip(header, record, strict=True))
+    for column, cell in zip(header, record, strict=True):
+        if cell != cell.strip():
+            problem = f"column '{column}': {cell!r} has spaces around it (remove them)"
+            table.problems.append((number, problem))
+    cells = {column: cell.strip() for column, cell in zip(header, record, strict=True)}
     table.cells.append((number, cells))
     values = {column: text or None for column, text in cells.items()}
     try:
@@ -246,7 +253,7 @@ def _explain(item: ErrorDetails) -> str:
         "int_from_float": "must be a whole number",
         "float_parsing": "must be a number",
         "finite_number": "must be a number",
-        "greater_than_equal": f"must be {context.get('ge')} or more",
+        "greater_than_equal": f"must be {context.get('ge', 0):g} or more",
         "literal_error": f"is unknown (known: {_plain(context.get('expected', ''))})",
         "value_error": str(context.get("error", "")),
     }.get(item["type"], item["msg"])
@@ -416,6 +423,8 @@ def _references(
         value = cells[column]
         if value and value not in known:
             near = [name for name in known if _fold(name) == _fold(value)]
+            if near and not policy.whole(target):
+                continue  # the row that is meant is refused already
             hint = f"write {near[0]}" if near else mend
             yield table, number, f"{column} '{value}' is not in {target}.csv ({hint})"
 
@@ -516,9 +525,9 @@ def _missing_rows(policy: _Policy) -> Iterator[Problem]:
     """Rows that the models count on."""
     names = policy.column("rule_parameters", "parameter")
     if policy.tables["rule_parameters"].is_readable:
-        for parameter, unit in RULE_PARAMETERS.items():
+        for parameter, units in RULE_PARAMETERS.items():
             if parameter not in names:
-                problem = f"parameter '{parameter}' is missing (add it, in {unit})"
+                problem = f"parameter '{parameter}' is missing (add it, in {' or '.join(units)})"
                 yield "rule_parameters", 0, problem
     codes = policy.column("reason_codes", "reason_code")
     if policy.tables["reason_codes"].is_readable and DEFAULT_REASON not in codes:
@@ -552,24 +561,24 @@ def _bands(policy: _Policy) -> Iterator[Problem]:
 
 def _segments(policy: _Policy) -> Iterator[Problem]:
     """Each company size from the smallest segment up falls into one segment."""
-    ordered = sorted(policy.rows(Segment), key=lambda item: (item[1].min_employees, item[0]))
+    ordered = sorted(policy.rows(Segment), key=lambda item: (item[1].smallest, item[0]))
     for (before, lower), (number, upper) in pairwise(ordered):
         if _fold(lower.segment) == _fold(upper.segment):
             continue
         top = lower.max_employees
-        if top is None or top >= upper.min_employees:
+        if top is None or top >= upper.smallest:
             shown = "no maximum" if top is None else f"up to {top}"
             yield (
                 "segments",
                 number,
-                f"segment '{upper.segment}' from {upper.min_employees} overlaps '{lower.segment}' "
-                f"in row {before} ({shown}) (end it at {upper.min_employees - 1})",
+                f"segment '{upper.segment}' from {upper.smallest} overlaps '{lower.segment}' "
+                f"in row {before} ({shown}) (end it at {upper.smallest - 1})",
             )
-        elif top + 1 < upper.min_employees and policy.whole("segments"):
+        elif top + 1 < upper.smallest and policy.whole("segments"):
             yield (
                 "segments",
                 number,
-                f"no segment holds {top + 1} to {upper.min_employees - 1} employees, between "
+                f"no segment holds {top + 1} to {upper.smallest - 1} employees, between "
                 f"'{lower.segment}' in row {before} and '{upper.segment}' (close the gap)",
             )
 
@@ -590,10 +599,10 @@ def _benchmark_segments(policy: _Policy) -> Iterator[Problem]:
 
 def _definition_dates(policy: _Policy) -> Iterator[Problem]:
     """Each version of the definitions has a day of its own to begin."""
-    seen: dict[Any, tuple[int, str]] = {}
+    seen: dict[date, tuple[int, int]] = {}
     for number, row in policy.rows(DefinitionVersion):
         first, other = seen.setdefault(row.valid_from, (number, row.version))
-        if _fold(other) != _fold(row.version):
+        if other != row.version:
             yield (
                 "definition_versions",
                 number,

@@ -8,7 +8,7 @@ import datetime as dt
 import re
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Milestone = Literal[
     "captured",
@@ -32,23 +32,29 @@ LeadAttribute = Literal[
     "email_domain",
     "employee_count",
     "industry",
+    "lead_id",
     "lead_source",
+    "owner_id",
     "title",
 ]
 NUMERIC_ATTRIBUTES = frozenset({"crm_score", "employee_count"})
 
 REASON_USES = frozenset({"rejection", "disqualification", "loss", "recycling"})
 
-# Parameter -> unit in which the models read its value.
-RULE_PARAMETERS = {
-    "intent_lookback": "hours",
-    "explicit_intent_lookback": "days",
-    "score_lookback": "days",
-    "decay_period": "days",
-    "decay_points": "points",
-    "recycle_grace": "days",
-    "opportunity_grace": "days",
-    "conversion_window": "days",
+# What a source's stage map says of a raw stage that means nothing, so no stage can be called so.
+IGNORED_STAGE = "ignored"
+
+# Parameter -> the units in which its value may be given.
+_TIME_UNITS = ("hours", "days")
+RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "intent_lookback": _TIME_UNITS,
+    "explicit_intent_lookback": _TIME_UNITS,
+    "score_lookback": _TIME_UNITS,
+    "decay_period": _TIME_UNITS,
+    "decay_points": ("points",),
+    "recycle_grace": _TIME_UNITS,
+    "opportunity_grace": _TIME_UNITS,
+    "conversion_window": _TIME_UNITS,
 }
 
 
@@ -117,6 +123,15 @@ class Stage(PolicyRow):
     evidence: Literal["opportunity", "won", "lost"] | None
     owner_team: str | None
     is_optional: Boolean
+
+    @field_validator("stage")
+    @classmethod
+    def _can_be_compared(cls, value: str) -> str:
+        if value != value.lower():
+            raise ValueError(f"must be in lower case (write {value.lower()}; the label is free)")
+        if value == IGNORED_STAGE:
+            raise ValueError("is what a stage map calls raw stages that mean nothing (rename it)")
+        return value
 
     @model_validator(mode="after")
     def _is_path_or_exit(self) -> "Stage":
@@ -349,14 +364,19 @@ class Segment(PolicyRow):
     KEY = ("segment",)
 
     segment: str
-    min_employees: Annotated[int, Field(ge=0)]
+    min_employees: Annotated[int, Field(ge=0)] | None
     max_employees: int | None
+
+    @property
+    def smallest(self) -> int:
+        """The least number of employees; a segment without a minimum starts at none."""
+        return self.min_employees or 0
 
     @model_validator(mode="after")
     def _minimum_below_maximum(self) -> "Segment":
-        if self.max_employees is not None and self.min_employees > self.max_employees:
+        if self.max_employees is not None and self.smallest > self.max_employees:
             raise ValueError(
-                f"min_employees {self.min_employees} is above max_employees "
+                f"min_employees {self.smallest} is above max_employees "
                 f"{self.max_employees} (swap them)"
             )
         return self
@@ -374,11 +394,10 @@ class RuleParameter(PolicyRow):
 
     @model_validator(mode="after")
     def _fits_its_rule(self) -> "RuleParameter":
-        expected = RULE_PARAMETERS.get(self.parameter)
-        if expected and self.unit != expected:
+        units = RULE_PARAMETERS.get(self.parameter)
+        if units and self.unit not in units:
             raise ValueError(
-                f"the unit of '{self.parameter}' is {expected}, not '{self.unit}' "
-                "(convert the value)"
+                f"the unit of '{self.parameter}' cannot be '{self.unit}' (use {' or '.join(units)})"
             )
         if self.parameter == "decay_period" and self.value == 0:
             raise ValueError("decay_period must be above 0 (to switch decay off: decay_points 0)")
@@ -440,7 +459,7 @@ class DefinitionVersion(PolicyRow):
 
     KEY = ("version",)
 
-    version: str
+    version: int
     valid_from: Date
     signed_off_by: str
     note: str | None
