@@ -1,0 +1,1 @@
+"""The semantics of the lifecycle: a reference reading, and the models held against it."""
