@@ -1,0 +1,1 @@
+"""Handoff: Dagster code location, command line and everything that moves data."""

@@ -1,0 +1,138 @@
+with cycles as (
+
+    select
+        lead_key,
+        cycle_number,
+        handed_off_at,
+        scored_at
+    from {{ ref('int_cycle_outcomes') }}
+    where scored_at is not null
+
+),
+
+engagements as (
+
+    select * from {{ ref('int_engagements') }}
+    where lead_key is not null
+
+),
+
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+-- Everything that happened up to the handoff (or the scoring) and may count.
+considered as (
+
+    select
+        cycles.lead_key,
+        cycles.cycle_number,
+        cycles.handed_off_at,
+        cycles.scored_at,
+        engagements.tier_rank,
+        engagements.intent_tier,
+        engagements.is_explicit_intent,
+        engagements.interest_points,
+        engagements.occurred_at,
+        engagements.occurred_at >= {{ add_seconds(
+            'cycles.scored_at', '-run_policy.score_lookback_seconds'
+        ) }} as counts_for_score,
+        engagements.tier_rank is not null
+        and engagements.occurred_at >= {{ add_seconds(
+            'cycles.handed_off_at', '-run_policy.intent_lookback_seconds'
+        ) }} as counts_for_intent,
+        engagements.is_explicit_intent
+        and engagements.occurred_at >= {{ add_seconds(
+            'cycles.handed_off_at', '-run_policy.explicit_intent_lookback_seconds'
+        ) }} as counts_as_explicit
+    from cycles
+    cross join run_policy
+    inner join engagements
+        on
+            cycles.lead_key = engagements.lead_key
+            and engagements.occurred_at <= cycles.scored_at
+
+),
+
+summed as (
+
+    select
+        lead_key,
+        cycle_number,
+        min(tier_rank) filter (where counts_for_intent) as tier_rank,
+        coalesce({{ dbt.bool_or('counts_as_explicit') }}, false) as has_explicit_intent,
+        sum(interest_points) filter (where counts_for_score) as interest_points,
+        max(occurred_at) filter (
+            where counts_for_score and interest_points > 0
+        ) as last_interest_at
+    from considered
+    group by lead_key, cycle_number
+
+),
+
+triggers as (
+
+    select
+        considered.lead_key,
+        considered.cycle_number,
+        min(considered.intent_tier) as intent_tier,
+        min(considered.occurred_at) as triggered_at
+    from considered
+    inner join summed
+        on
+            considered.lead_key = summed.lead_key
+            and considered.cycle_number = summed.cycle_number
+            and considered.tier_rank = summed.tier_rank
+    where considered.counts_for_intent
+    group by considered.lead_key, considered.cycle_number
+
+),
+
+decayed as (
+
+    select
+        cycles.lead_key,
+        cycles.cycle_number,
+        case
+            when cycles.handed_off_at is not null
+                then coalesce(triggers.intent_tier, 'standard')
+        end as intent_tier,
+        coalesce(summed.has_explicit_intent, false) as has_explicit_intent,
+        coalesce(summed.interest_points, 0) as interest_points_before_decay,
+        floor(
+            {{ seconds_between('summed.last_interest_at', 'cycles.scored_at') }}
+            / run_policy.decay_period_seconds
+        ) * run_policy.decay_points as decay_points,
+        case
+            when cycles.handed_off_at is not null
+                then coalesce(triggers.triggered_at, cycles.handed_off_at)
+        end as triggered_at,
+        summed.last_interest_at
+    from cycles
+    cross join run_policy
+    left join summed
+        on
+            cycles.lead_key = summed.lead_key
+            and cycles.cycle_number = summed.cycle_number
+    left join triggers
+        on
+            cycles.lead_key = triggers.lead_key
+            and cycles.cycle_number = triggers.cycle_number
+
+),
+
+final as (
+
+    select
+        *,
+        case
+            when last_interest_at is null then 0
+            else greatest(0, interest_points_before_decay - decay_points)
+        end as interest_score
+    from decayed
+
+)
+
+select * from final

@@ -1,0 +1,107 @@
+-- Ordering whole rows is costly: only ids that stand more than once need it.
+with repeated as (
+
+    select
+        source_system,
+        engagement_id
+    from {{ ref('stg_contract__engagements') }}
+    where problem is null
+    group by source_system, engagement_id
+    having count(*) > 1
+
+),
+
+ranked as (
+
+    select
+        usable.*,
+        row_number() over (
+            partition by usable.source_system, usable.engagement_id
+            order by usable.load_id desc, usable.row_text desc
+        ) as version_rank
+    from {{ ref('stg_contract__engagements') }} as usable
+    inner join repeated
+        on
+            usable.source_system = repeated.source_system
+            and usable.engagement_id = repeated.engagement_id
+    where usable.problem is null
+
+),
+
+chosen as (
+
+    select
+        usable.*,
+        1 as version_rank
+    from {{ ref('stg_contract__engagements') }} as usable
+    left join repeated
+        on
+            usable.source_system = repeated.source_system
+            and usable.engagement_id = repeated.engagement_id
+    where usable.problem is null and repeated.engagement_id is null
+    union all
+    select * from ranked
+    where version_rank = 1
+
+),
+
+records as (
+
+    select * from {{ ref('int_lead_records') }}
+    where is_in_marts
+
+),
+
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+tiers as (
+
+    select * from {{ ref('sla_policies') }}
+
+),
+
+signals as (
+
+    select
+        {{ normalised('signals.signal') }} as kind_key,
+        tiers.intent_tier,
+        tiers.tier_rank,
+        signals.interest_points,
+        signals.is_explicit_intent
+    from {{ ref('signals') }} as signals
+    left join tiers
+        on signals.intent_tier = tiers.intent_tier
+
+),
+
+final as (
+
+    select
+        records.lead_key,
+        chosen.source_system,
+        chosen.engagement_id,
+        chosen.kind,
+        chosen.channel,
+        chosen.campaign,
+        signals.intent_tier,
+        signals.tier_rank,
+        coalesce(signals.interest_points, 0) as interest_points,
+        coalesce(signals.is_explicit_intent, false) as is_explicit_intent,
+        chosen.occurred_at
+    from chosen
+    cross join run_policy
+    left join records
+        on
+            chosen.source_system = records.source_system
+            and chosen.lead_id = records.lead_id
+    left join signals
+        on {{ normalised('chosen.kind') }} = signals.kind_key
+    where chosen.occurred_at <= run_policy.as_of
+
+)
+
+select * from final

@@ -1,0 +1,113 @@
+with recursive run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+known as (
+
+    select versions.*
+    from {{ ref('int_lead_versions') }} as versions
+    cross join run_policy
+    where versions.created_at <= run_policy.as_of
+
+),
+
+merges as (
+
+    select
+        known.source_system,
+        known.lead_id,
+        known.merged_into_lead_id as next_lead_id
+    from known
+    inner join known as target
+        on
+            known.source_system = target.source_system
+            and known.merged_into_lead_id = target.lead_id
+
+),
+
+-- Distinct pairs, so that a circle ends the recursion by itself.
+reachable as (
+
+    select
+        source_system,
+        lead_id,
+        next_lead_id
+    from merges
+    union
+    select
+        reachable.source_system,
+        reachable.lead_id,
+        merges.next_lead_id
+    from reachable
+    inner join merges
+        on
+            reachable.source_system = merges.source_system
+            and reachable.next_lead_id = merges.lead_id
+
+),
+
+-- Whoever reaches no end runs into a circle and stands.
+survivors as (
+
+    select
+        reachable.source_system,
+        reachable.lead_id,
+        reachable.next_lead_id as survivor_lead_id
+    from reachable
+    left join merges
+        on
+            reachable.source_system = merges.source_system
+            and reachable.next_lead_id = merges.lead_id
+    where merges.lead_id is null
+
+),
+
+records as (
+
+    select
+        known.source_system,
+        known.lead_id,
+        coalesce(survivors.survivor_lead_id, known.lead_id) as survivor_lead_id,
+        survivors.survivor_lead_id is not null as is_merged,
+        known.is_deleted,
+        exclusions.lead_id is not null as is_excluded,
+        known.created_at
+    from known
+    left join survivors
+        on
+            known.source_system = survivors.source_system
+            and known.lead_id = survivors.lead_id
+    left join {{ ref('int_lead_exclusions') }} as exclusions
+        on
+            known.source_system = exclusions.source_system
+            and known.lead_id = exclusions.lead_id
+
+),
+
+final as (
+
+    select
+        records.source_system,
+        records.lead_id,
+        records.survivor_lead_id,
+        {{ hashed_key(['records.source_system', 'records.survivor_lead_id']) }}
+            as lead_key,
+        case
+            when records.is_merged then 'merged'
+            when records.is_deleted then 'deleted'
+            when records.is_excluded then 'excluded'
+            else 'in_marts'
+        end as bucket,
+        not (survivor.is_deleted or survivor.is_excluded) as is_in_marts,
+        records.created_at
+    from records
+    inner join records as survivor
+        on
+            records.source_system = survivor.source_system
+            and records.survivor_lead_id = survivor.lead_id
+
+)
+
+select * from final

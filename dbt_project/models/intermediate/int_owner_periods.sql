@@ -1,0 +1,80 @@
+with owner_changes as (
+
+    select
+        source_system,
+        lead_id,
+        owner_id,
+        changed_at
+    from {{ ref('stg_contract__owner_changes') }}
+    where problem is null
+
+),
+
+records as (
+
+    select * from {{ ref('int_lead_records') }}
+    where is_in_marts
+
+),
+
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+-- Of several changes at one moment the greatest owner id holds.
+moments as (
+
+    select
+        records.lead_key,
+        max(owner_changes.owner_id) as owner_id,
+        owner_changes.changed_at as owned_from
+    from owner_changes
+    cross join run_policy
+    inner join records
+        on
+            owner_changes.source_system = records.source_system
+            and owner_changes.lead_id = records.lead_id
+    where owner_changes.changed_at <= run_policy.as_of
+    group by records.lead_key, owner_changes.changed_at
+
+),
+
+from_history as (
+
+    select
+        lead_key,
+        owner_id,
+        owned_from,
+        lead(owned_from) over (
+            partition by lead_key order by owned_from
+        ) as owned_until
+    from moments
+
+),
+
+-- Most CRMs log only changes: without any, the lead's owner held all the time.
+without_history as (
+
+    select
+        leads.lead_key,
+        leads.owner_id,
+        cast(null as timestamp) as owned_from,
+        cast(null as timestamp) as owned_until
+    from {{ ref('int_leads') }} as leads
+    left join (select distinct lead_key from moments) as with_history
+        on leads.lead_key = with_history.lead_key
+    where with_history.lead_key is null
+
+),
+
+final as (
+
+    select * from from_history
+    union all
+    select * from without_history
+
+)
+
+select * from final

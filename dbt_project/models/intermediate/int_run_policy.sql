@@ -1,0 +1,78 @@
+with run_parameters as (
+
+    select * from {{ source('raw', 'run_parameters') }}
+
+),
+
+traditions as (
+
+    select * from {{ ref('traditions') }}
+
+),
+
+parameters_in_seconds as (
+
+    select
+        parameter,
+        value
+        * case unit when 'hours' then 3600 when 'days' then 86400 else 1 end as value
+    from {{ ref('rule_parameters') }}
+
+),
+
+parameters as (
+
+    select
+        max(case when parameter = 'intent_lookback' then value end)
+            as intent_lookback_seconds,
+        max(case when parameter = 'explicit_intent_lookback' then value end)
+            as explicit_intent_lookback_seconds,
+        max(case when parameter = 'score_lookback' then value end)
+            as score_lookback_seconds,
+        max(case when parameter = 'decay_period' then value end)
+            as decay_period_seconds,
+        max(case when parameter = 'decay_points' then value end) as decay_points,
+        max(case when parameter = 'recycle_grace' then value end)
+            as recycle_grace_seconds,
+        max(case when parameter = 'opportunity_grace' then value end)
+            as opportunity_grace_seconds,
+        max(case when parameter = 'conversion_window' then value end)
+            as conversion_window_seconds
+    from parameters_in_seconds
+
+),
+
+final as (
+
+    select
+        run_parameters.build_id,
+        run_parameters.tradition,
+        traditions.label as tradition_label,
+        coalesce(
+            run_parameters.acceptance_mode, traditions.acceptance_mode
+        ) as acceptance_mode,
+        run_parameters.timezone,
+        run_parameters.policy_fingerprint,
+        run_parameters.match_on,
+        run_parameters.audit_mode,
+        coalesce(
+            run_parameters.acceptance_window_hours, traditions.window_hours
+        ) * 3600 as acceptance_window_seconds,
+        parameters.intent_lookback_seconds,
+        parameters.explicit_intent_lookback_seconds,
+        parameters.score_lookback_seconds,
+        parameters.decay_period_seconds,
+        parameters.decay_points,
+        parameters.recycle_grace_seconds,
+        parameters.opportunity_grace_seconds,
+        parameters.conversion_window_seconds,
+        traditions.requires_explicit_intent,
+        run_parameters.as_of
+    from run_parameters
+    inner join traditions
+        on run_parameters.tradition = traditions.tradition
+    cross join parameters
+
+)
+
+select * from final

@@ -1,0 +1,25 @@
+with source_rows as (
+
+    select * from {{ source('raw', 'engagements') }}
+
+),
+
+final as (
+
+    select
+        source_system,
+        load_id,
+        source_file,
+        source_row,
+        engagement_id,
+        lead_id,
+        kind,
+        occurred_at,
+        channel,
+        campaign,
+        extra_columns
+    from source_rows
+
+)
+
+select * from final

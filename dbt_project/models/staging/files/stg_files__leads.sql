@@ -1,0 +1,34 @@
+with source_rows as (
+
+    select * from {{ source('raw', 'leads') }}
+
+),
+
+final as (
+
+    select
+        source_system,
+        load_id,
+        source_file,
+        source_row,
+        lead_id,
+        created_at,
+        email,
+        company,
+        title,
+        employee_count,
+        industry,
+        country,
+        lead_source,
+        owner_id,
+        current_stage,
+        crm_score,
+        is_deleted,
+        merged_into_lead_id,
+        updated_at,
+        extra_columns
+    from source_rows
+
+)
+
+select * from final

@@ -1,0 +1,27 @@
+with source_rows as (
+
+    select * from {{ source('raw', 'opportunities') }}
+
+),
+
+final as (
+
+    select
+        source_system,
+        load_id,
+        source_file,
+        source_row,
+        opportunity_id,
+        lead_id,
+        created_at,
+        amount,
+        is_won,
+        closed_at,
+        loss_reason,
+        owner_id,
+        extra_columns
+    from source_rows
+
+)
+
+select * from final

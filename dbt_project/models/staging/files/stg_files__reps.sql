@@ -1,0 +1,26 @@
+with source_rows as (
+
+    select * from {{ source('raw', 'reps') }}
+
+),
+
+final as (
+
+    select
+        source_system,
+        load_id,
+        source_file,
+        source_row,
+        rep_id,
+        name,
+        role,
+        team,
+        timezone,
+        weekly_capacity,
+        is_active,
+        extra_columns
+    from source_rows
+
+)
+
+select * from final
