@@ -7,6 +7,7 @@ says what is allowed.
 
 import os
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -166,7 +167,130 @@ class SalesforceSource(SalesforceFields):
         return value.rstrip("/")
 
 
-Source = Annotated[FilesSource | SalesforceSource, Field(discriminator="kind")]
+class HubSpotStage(Section):
+    """A HubSpot property that carries stages, and what its values mean.
+
+    ``property``: of the contact (``lifecyclestage``), or of the leads object when it begins with
+    ``leads.`` (``leads.hs_pipeline_stage``). ``map``: the property's value or label -> stage;
+    ``ignored`` for one that carries no stage. What is not mapped here is looked up in the policy's
+    stage_maps, else it is a stage name as it stands.
+    """
+
+    property: str
+    map: dict[str, str] = {}
+
+
+class HubSpotSignal(Section):
+    """A contact property whose values are engagements, such as the last form that was filled in.
+
+    ``map``: the property's value -> engagement kind. ``kind``: the kind of every other value;
+    without it the value itself is the kind.
+    """
+
+    property: str
+    map: dict[str, str] = {}
+    kind: str | None = None
+
+
+class HubSpotProperties(Section):
+    """Which HubSpot properties mean what.
+
+    ``stages``: the properties that carry stages; of changes in the same moment the earlier one in
+    the list holds. ``reason_property``: the contact property that says why a lead left;
+    the leads object and deals have one of their own. ``signals``: properties that are engagements.
+    ``columns``: contract lead column -> contact property. ``objects``: what is read at all, for
+    tokens that may not read everything.
+    """
+
+    stages: list[HubSpotStage] = [
+        HubSpotStage(property="lifecyclestage"),
+        HubSpotStage(property="hs_lead_status"),
+        HubSpotStage(property="leads.hs_pipeline_stage"),
+    ]
+    reason_property: str | None = None
+    lead_reason_property: str = "hs_lead_disqualification_reason"
+    loss_reason_property: str = "closed_lost_reason"
+    signals: list[HubSpotSignal] = []
+    columns: dict[
+        Literal[
+            "company",
+            "title",
+            "employee_count",
+            "industry",
+            "country",
+            "lead_source",
+            "crm_score",
+        ],
+        str,
+    ] = {}
+    objects: list[Literal["contacts", "leads", "deals", "calls", "emails", "meetings"]] = [
+        "contacts",
+        "leads",
+        "deals",
+        "calls",
+        "emails",
+        "meetings",
+    ]
+
+    @field_validator("objects")
+    @classmethod
+    def _with_contacts(cls, value: list[str]) -> list[str]:
+        if "contacts" not in value:
+            raise ValueError("contacts are what everything else belongs to; add contacts")
+        return value
+
+
+class HubSpotSource(HubSpotProperties):
+    """A HubSpot account, read by its API with the token of a private app.
+
+    The token comes from the environment variable ``token_env``. ``start_date``: leave out what did
+    not change since. ``page_size``: records per call (HubSpot allows 50 with history).
+    ``overlap_minutes``: how long before the last load changed records are looked for again, since
+    HubSpot's search shows them late.
+    """
+
+    kind: Literal["hubspot"]
+    name: str = "hubspot"
+    token_env: str = "HUBSPOT_TOKEN"
+    base_url: str = "https://api.hubapi.com"
+    start_date: date | None = None
+    page_size: int = Field(default=50, ge=1, le=50)
+    search_page_size: int = Field(default=200, ge=1, le=200)
+    overlap_minutes: int = Field(default=10, ge=0)
+
+    @field_validator("base_url")
+    @classmethod
+    def _safe_for_secrets(cls, value: str) -> str:
+        is_local = re.match(r"^http://(localhost|127\.0\.0\.1)(:\d+)?(/|$)", value) is not None
+        if not value.startswith("https://") and not is_local:
+            raise ValueError("the token goes over https only")
+        return value.rstrip("/")
+
+
+class LandedSource(Section):
+    """Tables of a CRM that Fivetran, Airbyte or dlt keep in the warehouse or in another file.
+
+    ``path``: a DuckDB file to read from; without it the tables are in the warehouse file itself.
+    ``schema``: where the tool writes. ``tables``: the tool's own table name -> the name it has
+    here, where they differ. ``hubspot`` or ``salesforce``: which properties or fields mean what.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    kind: Literal["landed"]
+    name: str
+    crm: Literal["hubspot", "salesforce"]
+    tool: Literal["fivetran", "airbyte", "dlt"]
+    path: Path | None = None
+    schema_name: str = Field(alias="schema")
+    tables: dict[str, str] = {}
+    hubspot: HubSpotProperties = HubSpotProperties()
+    salesforce: SalesforceFields = SalesforceFields()
+
+
+Source = Annotated[
+    FilesSource | HubSpotSource | SalesforceSource | LandedSource, Field(discriminator="kind")
+]
 
 
 class PublishingSettings(Section):
@@ -287,7 +411,7 @@ def _resolve_paths(settings: Settings, base: Path) -> Settings:
     warehouse = settings.warehouse.model_copy(update={"output": base / settings.warehouse.output})
     sources = [
         source.model_copy(update={"path": base / source.path})
-        if hasattr(source, "path")
+        if isinstance(source, FilesSource | LandedSource) and source.path is not None
         else source
         for source in settings.sources
     ]
