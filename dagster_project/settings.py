@@ -5,6 +5,7 @@ that it reads. An unknown key, a wrong type or a missing file is one line that n
 says what is allowed.
 """
 
+import codecs
 import os
 import re
 from datetime import date
@@ -57,36 +58,61 @@ class WarehouseSettings(Section):
     memory_limit: str | None = None
 
 
+TimeFormats = str | list[str]
+
+
 class TableMapping(Section):
     """How one table of an export fits the contract's table (contracts, section 2).
 
-    ``columns``: contract column -> the export's header. ``constants``: contract column -> value.
-    ``time_formats``: contract column -> strptime format. ``values``: contract column ->
-    {the export's value: the contract's value}.
+    ``file``: by default the table's name with ``.csv``, ``.csv.gz``, ``.parquet`` or ``.jsonl``.
+    ``columns``: contract column -> the export's header. ``constants``: contract column -> value of
+    every row. ``time_formats``: contract column -> strptime format, or several to try in order
+    (also ``epoch`` and ``epoch_ms``). ``values``: contract column -> {the export's value, whatever
+    its case: the contract's value}.
     """
 
     file: str | None = None
-    delimiter: str | None = None
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     encoding: str = "utf-8"
     mode: Literal["snapshot", "append"] | None = None
     columns: dict[str, str] = {}
     constants: dict[str, str] = {}
-    time_formats: dict[str, str] = {}
+    time_formats: dict[str, TimeFormats] = {}
     values: dict[str, dict[str, str]] = {}
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        return _known_encoding(value)
 
 
 class StageDate(Section):
-    """A date column that says when a stage was entered; becomes a stage change."""
+    """A date column that says when a stage was entered; becomes a stage change.
+
+    ``file``: by default the file of the leads. ``lead_id``: the header that holds the lead's id
+    there, by default that of the leads.
+    """
 
     stage: str
     column: str
     file: str | None = None
     lead_id: str | None = None
-    time_format: str | None = None
+    time_format: TimeFormats | None = None
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    encoding: str = "utf-8"
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        return _known_encoding(value)
 
 
 class FilesSource(Section):
-    """A CRM export: a directory with one file per table."""
+    """A CRM export: a directory with one file per table.
+
+    ``stage_names``: the export's stage -> stage. ``mode``: ``snapshot`` (the latest load is what
+    holds) or ``append`` (every load adds); a table's own ``mode`` goes before it.
+    """
 
     kind: Literal["files"]
     name: str = "files"
@@ -95,6 +121,32 @@ class FilesSource(Section):
     tables: dict[str, TableMapping] = {}
     stage_names: dict[str, str] = {}
     stage_dates: list[StageDate] = []
+
+    @field_validator("tables")
+    @classmethod
+    def _known_columns(cls, value: dict[str, TableMapping]) -> dict[str, TableMapping]:
+        from dagster_project.ingestion.raw_schema import CONTRACT_TABLES
+
+        for name, mapping in value.items():
+            if name not in CONTRACT_TABLES:
+                raise ValueError(f"no table {name!r}; allowed: {', '.join(CONTRACT_TABLES)}")
+            allowed = CONTRACT_TABLES[name].columns
+            for key in ("columns", "constants", "time_formats", "values"):
+                for column in getattr(mapping, key):
+                    if column not in allowed:
+                        raise ValueError(
+                            f"{name}.{key}: no column {column!r}; allowed: {', '.join(allowed)}"
+                        )
+        return value
+
+
+def _known_encoding(value: str) -> str:
+    """The name of a text encoding, as Python knows it."""
+    try:
+        codecs.lookup(value)
+    except LookupError:
+        raise ValueError("no such text encoding; such as utf-8, utf-16, cp1252") from None
+    return value
 
 
 class StageField(Section):
@@ -381,7 +433,9 @@ def _explain(item: ErrorDetails, path: Path) -> str:
         allowed = _allowed_keys(place[:-1])
         hint = f"; allowed here: {', '.join(allowed)}" if allowed else ""
         return f"{path}: {key}: unknown key{hint}"
-    return f"{path}: {key}: {item['msg']} (got {item['input']!r})"
+    given = item["input"]
+    got = "" if isinstance(given, dict | list | BaseModel) else f" (got {given!r})"
+    return f"{path}: {key}: {item['msg'].removeprefix('Value error, ')}{got}"
 
 
 def _allowed_keys(place: list[int | str]) -> list[str]:
