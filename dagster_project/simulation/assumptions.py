@@ -6,7 +6,7 @@ Shares are of 1, durations in the unit of their name. Working time is Monday to 
 
 from dataclasses import dataclass
 
-# --- Stages as this CRM writes them (tradition four_stage) -----------------------------------
+# --- Stages as this CRM writes them (tradition four_stage) ---------------------------------------
 
 STAGES = (
     "Subscriber",
@@ -39,7 +39,7 @@ STAGES = (
     ON_HOLD,
 ) = range(len(STAGES))
 
-# --- Where leads come from -------------------------------------------------------------------
+# --- Where leads come from -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ BLANK_SOURCE_SHARE = 0.01
 FREEMAIL_SHARE = 0.05
 MISSING_SHARE = {"employee_count": 0.04, "industry": 0.05, "title": 0.04, "crm_score": 0.03}
 
-# --- The calendar ----------------------------------------------------------------------------
+# --- The calendar --------------------------------------------------------------------------------
 
 DAYS_IN_YEAR = 365
 MONTH_WEIGHTS = (1.10, 1.04, 1.08, 1.00, 1.00, 0.96, 0.86, 0.62, 1.14, 1.12, 1.06, 0.74)
@@ -142,11 +142,13 @@ WEBINAR_EVERY_DAYS = 21
 EVENT_DAY_FACTOR = 14.0
 WEBINAR_DAY_FACTOR = 8.0
 
-# --- Companies and people --------------------------------------------------------------------
+# --- Companies and people ------------------------------------------------------------------------
 
 LEADS_PER_COMPANY = 1.35
 SEGMENT_EMPLOYEES = ((3, 99), (100, 999), (1000, 24000))
-SEGMENT_QUALITY = (-0.10, 0.25, 0.05)
+SEGMENT_QUALITY = (-0.10, 0.30, 0.20)
+TINY_COMPANY = 10  # employees
+TINY_COMPANY_QUALITY = -0.35
 
 # country, team, time zone, weight
 COUNTRIES = (
@@ -167,12 +169,12 @@ INDUSTRIES = (
 )  # fmt: skip
 # title, weight, quality
 TITLES = (
-    ("VP Sales", 0.06, 0.35),
-    ("VP Marketing", 0.05, 0.30),
-    ("Chief Revenue Officer", 0.03, 0.40),
-    ("Chief Operating Officer", 0.03, 0.25),
-    ("Director of Operations", 0.07, 0.30),
-    ("Director of Demand Generation", 0.06, 0.25),
+    ("VP Sales", 0.06, 0.50),
+    ("VP Marketing", 0.05, 0.45),
+    ("Chief Revenue Officer", 0.03, 0.55),
+    ("Chief Operating Officer", 0.03, 0.40),
+    ("Director of Operations", 0.07, 0.40),
+    ("Director of Demand Generation", 0.06, 0.35),
     ("Head of Growth", 0.05, 0.20),
     ("Revenue Operations Manager", 0.11, 0.25),
     ("Marketing Manager", 0.14, 0.05),
@@ -214,7 +216,7 @@ FAMILY_NAMES = (
     "Zandveld",
 )  # fmt: skip
 
-# --- Sales -----------------------------------------------------------------------------------
+# --- Sales ---------------------------------------------------------------------------------------
 
 TEAMS = ("amer", "emea", "apac")
 TEAM_SHARES = (0.48, 0.43, 0.09)
@@ -234,10 +236,13 @@ LEAVES_AFTER_WEEK = 34
 
 # Per tier: hand raise, high intent, standard, low intent.
 TOUCH_SHARE = (0.975, 0.96, 0.93, 0.86)
-TOUCH_MEDIAN_MINUTES = (5.0, 32.0, 270.0, 420.0)
+TOUCH_MEDIAN_MINUTES = (3.6, 26.0, 200.0, 230.0)
+# Reps who are in touch already when the lead is handed off.
+TOUCHED_BEFORE_SHARE = 0.025
 TOUCH_SIGMA = (1.15, 1.1, 1.0, 0.9)
 TIER_ACCEPTANCE = (0.45, 0.20, -0.10, -0.45)
 TIER_QUALIFICATION = (0.40, 0.15, -0.10, -0.40)
+TIER_WIN = (0.30, 0.10, -0.10, -0.30)
 
 ACCEPTED = 0.755
 PENDING = 0.035
@@ -245,7 +250,7 @@ DECISION_MEDIAN_HOURS = 5.0
 QUALIFICATION_MEDIAN_HOURS = 36.0
 OPPORTUNITY_SHARE = 0.60
 OPPORTUNITY_MEDIAN_HOURS = 26.0
-WIN_SHARE = 0.19
+WIN_SHARE = 0.21
 DEAL_MEDIAN_DAYS = (24.0, 42.0, 75.0)
 DEAL_AMOUNTS = (6_000.0, 24_000.0, 95_000.0)
 QUARTER_END_PULL = 0.40
@@ -259,8 +264,8 @@ EXITS_FROM_ACCEPTED = (0.12, 0.10, 0.46, 0.32)
 EXITS_FROM_QUALIFIED = (0.22, 0.02, 0.42, 0.34)  # Rejecting a qualified lead is no valid move.
 SCREENED_OUT_SHARE = 0.13
 
-RECYCLED_SHARE = 0.86
-RECYCLED_LATE_SHARE = 0.08
+RECYCLED_SHARE = 0.92
+RECYCLED_LATE_SHARE = 0.06
 REQUALIFIED_SHARE = 0.30
 REQUALIFIED_MEDIAN_DAYS = 58.0
 EXPANSION_SHARE = 0.42
@@ -268,7 +273,7 @@ EXPANSION_MEDIAN_DAYS = 95.0
 EXPANSION_AS_DEAL_SHARE = 0.6
 MOST_PASSES = 4
 
-# --- What goes wrong -------------------------------------------------------------------------
+# --- What goes wrong -----------------------------------------------------------------------------
 
 REJECTION_REASON_MISSING = 0.08
 DISQUALIFICATION_REASON_MISSING = 0.045
@@ -309,7 +314,7 @@ REASONS = (
 UNKNOWN_REASONS = ("see notes", "On hold until the new CFO starts", "Chose an internal build")
 UNRECYCLABLE_REASONS = ("Invalid email", "duplicate")
 
-# --- What leads and reps do ------------------------------------------------------------------
+# --- What leads and reps do ----------------------------------------------------------------------
 
 SIGNALS_BY_TIER = (
     (

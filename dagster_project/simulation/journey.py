@@ -53,7 +53,7 @@ class Journey:
             handoffs = self._before_end(join(*self.next.handoffs))
             deals = self._before_end(join(*self.next.deals))
 
-    # --- Marketing -------------------------------------------------------------------------
+    # --- Marketing -------------------------------------------------------------------------------
 
     def _market(self) -> Wave:
         """Capture and nurture; returns the handoffs."""
@@ -103,7 +103,7 @@ class Journey:
         reason = self._reasons(np.full(len(gone.lead), codes.DISQUALIFIED))
         self.journal.stage(gone.lead, gone.at, given.DISQUALIFIED, reason)
 
-    # --- Handoff and acceptance -------------------------------------------------------------
+    # --- Handoff and acceptance ------------------------------------------------------------------
 
     def _pursue(self, wave: Wave, *, again: bool) -> None:
         """One pass from the handoff on."""
@@ -111,13 +111,13 @@ class Journey:
             self.tier[wave.lead] = choose_by_row(
                 self.rng, codes.TIER_SHARES, self.leads.source[wave.lead]
             )
-        self.traces.signal_intent(wave, self.tier[wave.lead])
+        signal_at = self.traces.signal_intent(wave, self.tier[wave.lead])
         is_product = (self.leads.source[wave.lead] == codes.PRODUCT) & (
             self.tier[wave.lead] == codes.HIGH_INTENT
         )
         self.journal.stage(wave.lead, wave.at, np.where(is_product, given.PQL, given.MQL))
         self._assign(wave, again=again)
-        touched, ready = self._touch(wave)
+        touched, ready = self._touch(wave, signal_at)
         self._decide(wave, touched, ready)
 
     def _assign(self, wave: Wave, *, again: bool) -> None:
@@ -144,7 +144,7 @@ class Journey:
         self.journal.add("owners", moves.lead, moves.at, owner=other[moved])
         self.rep[wave.lead] = np.where(moved, other, rep)
 
-    def _touch(self, wave: Wave) -> tuple[Bools, Ints]:
+    def _touch(self, wave: Wave, signal_at: Ints) -> tuple[Bools, Ints]:
         """The first touch: who gets one, and when (for those who get none, when it was due)."""
         rep, tier = self.rep[wave.lead], self.tier[wave.lead]
         reps = self.world.reps
@@ -153,6 +153,9 @@ class Journey:
         delay *= np.array(given.TOUCH_MEDIAN_MINUTES)[tier] * MINUTE
         delay *= reps.slowness[rep] * np.maximum(pressure, 0.4)
         at = self.world.zones.add_work(wave.at, reps.zone[rep], delay + 20)
+        early = self.rng.random(len(rep)) < given.TOUCHED_BEFORE_SHARE
+        before = wave.at - (self.rng.random(len(rep)) * (wave.at - signal_at)).astype(np.int64)
+        at = np.where(early, before, at)
         touched = self.rng.random(len(rep)) < odds(
             np.array(given.TOUCH_SHARE)[tier], -0.5 * (pressure - 1)
         )
@@ -167,7 +170,7 @@ class Journey:
             direction=codes.OUT,
             rep=rep[touched],
         )
-        return touched, at
+        return touched, np.maximum(at, wave.at)
 
     def _decide(self, wave: Wave, touched: Bools, ready: Ints) -> None:
         """Sales accepts, rejects or never looks."""
@@ -235,7 +238,7 @@ class Journey:
         )
         return wave.after(np.where(held, at, wave.at))
 
-    # --- Deals ------------------------------------------------------------------------------
+    # --- Deals -----------------------------------------------------------------------------------
 
     def _qualify(self, wave: Wave) -> None:
         """Sales qualified: a closer takes over."""
@@ -274,6 +277,7 @@ class Journey:
         amount = np.array(given.DEAL_AMOUNTS)[segment] * self.rng.lognormal(0.0, 0.5, count)
         shift = 0.55 * self.leads.quality[lead] + self.world.reps.skill[rep]
         shift = shift + np.array(given.SEGMENT_WIN)[segment]
+        shift = shift + np.array(given.TIER_WIN)[self.tier[lead]]
         won = self.rng.random(count) < odds(given.WIN_SHARE, shift)
         reason = np.where(won, NOTHING, self._reasons(np.full(count, codes.LOST)))
         closed_at = self._close_at(wave, won)
@@ -331,7 +335,7 @@ class Journey:
         self.next.deals.append(more.after(at).where(as_deal))
         self.next.handoffs.append(more.after(at).where(~as_deal))
 
-    # --- Exits and nurture ------------------------------------------------------------------
+    # --- Exits and nurture -----------------------------------------------------------------------
 
     def _leave(self, wave: Wave, weights: tuple[float, ...]) -> None:
         """Leads that do not go on: out by one of the exits, or left standing."""
@@ -375,7 +379,7 @@ class Journey:
         reason = np.where(self.rng.random(count) < given.UNKNOWN_REASON, unknown, reason)
         return np.where(self.rng.random(count) < codes.REASON_MISSING[exit_kind], NOTHING, reason)
 
-    # --- Small helpers -------------------------------------------------------------------------
+    # --- Small helpers ---------------------------------------------------------------------------
 
     def _before_end(self, wave: Wave) -> Wave:
         return wave.where(wave.at < self.world.end)

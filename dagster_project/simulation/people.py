@@ -71,7 +71,9 @@ def make_leads(world: World, rng: np.random.Generator, first: int, count: int) -
 
     country = np.searchsorted(_COUNTRY_SHARES, _fraction(company, world.seed, 1), side="right")
     created_at = _moments(world, rng, day, COUNTRY_ZONE[country])
+    employees = _employees(company, segment, world.seed)
     quality = _quality(world, rng, created_at, source, segment, title)
+    quality += (employees < given.TINY_COMPANY) * given.TINY_COMPANY_QUALITY
     noise = rng.normal(0.0, 1.0, count)
     crm_score = np.clip(np.rint(47 + 16 * (0.75 * quality + 0.66 * noise)), 0, 100)
     return Leads(
@@ -81,7 +83,7 @@ def make_leads(world: World, rng: np.random.Generator, first: int, count: int) -
         company=company,
         country=country,
         industry=(_fraction(company, world.seed, 2) * len(given.INDUSTRIES)).astype(np.int64),
-        employees=_employees(company, segment, world.seed),
+        employees=employees,
         title=title,
         given_name=given_name,
         family_name=family_name,

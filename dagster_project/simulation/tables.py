@@ -185,7 +185,7 @@ def _clock_letters() -> npt.NDArray[np.uint8]:
     return _CLOCK[0]
 
 
-# --- Tables of a block -------------------------------------------------------------------------
+# --- Tables of a block ---------------------------------------------------------------------------
 
 
 def block_tables(
@@ -380,7 +380,7 @@ def _deal_table(deals: dict[str, Ints], lead_ids: pa.Array, numbering: Numbering
     )
 
 
-# --- Tables of the whole year ------------------------------------------------------------------
+# --- Tables of the whole year --------------------------------------------------------------------
 
 
 def rep_table(world: World) -> pa.Table:

@@ -22,8 +22,8 @@ class Traces:
         self.journal = journal
         self.rng = rng
 
-    def signal_intent(self, wave: Wave, tier: Ints) -> None:
-        """What the lead did just before the handoff."""
+    def signal_intent(self, wave: Wave, tier: Ints) -> Ints:
+        """What the lead did just before the handoff; returns when."""
         lead = wave.lead
         source = self.leads.source[lead]
         kind = codes.TIER_SIGNALS[tier, choose_by_row(self.rng, codes.TIER_SIGNAL_SHARES, tier)]
@@ -41,6 +41,7 @@ class Traces:
         self.journal.add(
             "signals", lead, at, kind=kind, channel=codes.SOURCE_CHANNEL[source], campaign=campaign
         )
+        return at
 
     def warm_up(self, wave: Wave, until: Ints, handed: Bools) -> None:
         """What a lead does from its first form to the handoff."""

@@ -74,11 +74,6 @@ class World:
         self._build_calendar(rng)
         self._build_team(rng)
 
-    @property
-    def is_fair_day(self) -> Bools:
-        """Days with a trade fair."""
-        return self._fair_days
-
     def week(self, at: Ints) -> Ints:
         """Week of the year, 0 and up."""
         last = given.DAYS_IN_YEAR // 7
@@ -95,13 +90,13 @@ class World:
         month = np.array([date.month for date in dates])
         weekday = np.array([date.weekday() for date in dates])
         workdays = np.flatnonzero((weekday < 4) & ~np.isin(month, (8, 12)))
-        self._fair_days = np.zeros(len(days), dtype=bool)
-        self._fair_days[rng.choice(workdays, given.EVENT_DAYS, replace=False)] = True
+        fair_days = np.zeros(len(days), dtype=bool)
+        fair_days[rng.choice(workdays, given.EVENT_DAYS, replace=False)] = True
         webinar_days = np.zeros(len(days), dtype=bool)
         webinar_days[workdays[:: given.WEBINAR_EVERY_DAYS]] = True
 
         mix = np.tile([source.weight for source in given.SOURCES], (len(days), 1))
-        mix[self._fair_days, given.SOURCE_INDEX["Event"]] *= given.EVENT_DAY_FACTOR
+        mix[fair_days, given.SOURCE_INDEX["Event"]] *= given.EVENT_DAY_FACTOR
         mix[webinar_days, given.SOURCE_INDEX["Webinar"]] *= given.WEBINAR_DAY_FACTOR
         late = days >= given.SCALED_UP_FROM * given.DAYS_IN_YEAR
         mix[late, given.SOURCE_INDEX[given.SCALED_UP_SOURCE]] *= given.SCALED_UP_WEIGHT

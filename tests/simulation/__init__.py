@@ -1,0 +1,1 @@
+"""The simulation of a CRM export, and the committed sample that it made."""
