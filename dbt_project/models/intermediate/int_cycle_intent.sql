@@ -52,7 +52,7 @@ considered as (
     inner join engagements
         on
             cycles.lead_key = engagements.lead_key
-            and engagements.occurred_at <= cycles.scored_at
+            and cycles.scored_at >= engagements.occurred_at
 
 ),
 

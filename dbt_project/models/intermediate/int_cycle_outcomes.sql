@@ -16,8 +16,9 @@ windows as (
         cycles.*,
         run_policy.acceptance_mode,
         run_policy.as_of,
-        {{ add_seconds('cycles.handed_off_at', 'run_policy.acceptance_window_seconds') }}
-            as window_ends_at
+        {{ add_seconds(
+            'cycles.handed_off_at', 'run_policy.acceptance_window_seconds'
+        ) }} as window_ends_at
     from cycles
     cross join run_policy
 

@@ -61,8 +61,8 @@ final as (
     inner join touches
         on
             bounded.lead_key = touches.lead_key
-            and touches.occurred_at >= bounded.touch_from
-            and touches.occurred_at <= bounded.touch_until
+            and bounded.touch_from <= touches.occurred_at
+            and bounded.touch_until >= touches.occurred_at
     group by bounded.lead_key, bounded.cycle_number
 
 )

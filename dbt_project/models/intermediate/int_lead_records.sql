@@ -13,17 +13,17 @@ known as (
 
 ),
 
-merges as (
+merge_steps as (
 
     select
         known.source_system,
         known.lead_id,
         known.merged_into_lead_id as next_lead_id
     from known
-    inner join known as target
+    inner join known as survivor
         on
-            known.source_system = target.source_system
-            and known.merged_into_lead_id = target.lead_id
+            known.source_system = survivor.source_system
+            and known.merged_into_lead_id = survivor.lead_id
 
 ),
 
@@ -34,17 +34,17 @@ reachable as (
         source_system,
         lead_id,
         next_lead_id
-    from merges
+    from merge_steps
     union
     select
         reachable.source_system,
         reachable.lead_id,
-        merges.next_lead_id
+        merge_steps.next_lead_id
     from reachable
-    inner join merges
+    inner join merge_steps
         on
-            reachable.source_system = merges.source_system
-            and reachable.next_lead_id = merges.lead_id
+            reachable.source_system = merge_steps.source_system
+            and reachable.next_lead_id = merge_steps.lead_id
 
 ),
 
@@ -56,11 +56,11 @@ survivors as (
         reachable.lead_id,
         reachable.next_lead_id as survivor_lead_id
     from reachable
-    left join merges
+    left join merge_steps
         on
-            reachable.source_system = merges.source_system
-            and reachable.next_lead_id = merges.lead_id
-    where merges.lead_id is null
+            reachable.source_system = merge_steps.source_system
+            and reachable.next_lead_id = merge_steps.lead_id
+    where merge_steps.lead_id is null
 
 ),
 
@@ -100,7 +100,7 @@ final as (
             when records.is_excluded then 'excluded'
             else 'in_marts'
         end as bucket,
-        not (survivor.is_deleted or survivor.is_excluded) as is_in_marts,
+        not survivor.is_deleted and not survivor.is_excluded as is_in_marts,
         records.created_at
     from records
     inner join records as survivor

@@ -44,8 +44,12 @@ survivors as (
 
     select
         records.lead_key,
-        versions.*
+        versions.*,
+        -- Attributes have no history: a later change tells nothing about then.
+        coalesce(versions.updated_at, versions.created_at) <= run_policy.as_of
+            as is_stage_known
     from records
+    cross join run_policy
     inner join versions
         on
             records.source_system = versions.source_system
@@ -69,18 +73,15 @@ final as (
         survivors.email_hash,
         survivors.email_domain,
         coalesce(segments.segment, 'unknown') as segment,
-        -- Attributes have no history: a row changed after as_of tells nothing about then.
         case
-            when coalesce(survivors.updated_at, survivors.created_at) <= run_policy.as_of
+            when survivors.is_stage_known
                 then {{ normalised('survivors.current_stage') }}
         end as known_current_stage_key,
         case
-            when coalesce(survivors.updated_at, survivors.created_at) <= run_policy.as_of
-                then survivors.current_stage
+            when survivors.is_stage_known then survivors.current_stage
         end as known_current_stage_raw,
         case
-            when coalesce(survivors.updated_at, survivors.created_at) <= run_policy.as_of
-                then stage_names.stage
+            when survivors.is_stage_known then stage_names.stage
         end as known_current_stage,
         survivors.employee_count,
         survivors.crm_score,
@@ -88,7 +89,6 @@ final as (
         first_created.created_at,
         survivors.updated_at
     from survivors
-    cross join run_policy
     inner join first_created
         on survivors.lead_key = first_created.lead_key
     left join stage_names

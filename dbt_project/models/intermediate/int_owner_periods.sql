@@ -54,6 +54,12 @@ from_history as (
 
 ),
 
+leads_with_history as (
+
+    select distinct lead_key from moments
+
+),
+
 -- Most CRMs log only changes: without any, the lead's owner held all the time.
 without_history as (
 
@@ -63,9 +69,9 @@ without_history as (
         cast(null as timestamp) as owned_from,
         cast(null as timestamp) as owned_until
     from {{ ref('int_leads') }} as leads
-    left join (select distinct lead_key from moments) as with_history
-        on leads.lead_key = with_history.lead_key
-    where with_history.lead_key is null
+    left join leads_with_history
+        on leads.lead_key = leads_with_history.lead_key
+    where leads_with_history.lead_key is null
 
 ),
 

@@ -9,7 +9,7 @@ visit_cases as (
 
     select
         *,
-        coalesce(from_stage || ' ', '') || '> ' || stage as move
+        coalesce(from_stage || ' ', '') || '> ' || stage as stage_move
     from {{ ref('fct_lead_stages') }}
 
 ),
@@ -22,7 +22,7 @@ transition_rules as (
         visit_cases.lead_id,
         visit_cases.cycle_number,
         visit_cases.visit_number,
-        visit_cases.move as detail,
+        visit_cases.stage_move as detail,
         visit_cases.owner_id,
         case rules.rule
             when 'backward_transition' then visit_cases.transition_kind = 'backward'

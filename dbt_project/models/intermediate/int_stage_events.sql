@@ -143,15 +143,15 @@ outlived as (
         on
             lost.lead_key = other.lead_key
             and lost.opportunity_id <> other.opportunity_id
-            and other.created_at <= lost.closed_at
+            and lost.closed_at >= other.created_at
             and (
                 other.closed_at is null
                 or other.status = 'open'
-                or other.closed_at > lost.closed_at
+                or lost.closed_at < other.closed_at
                 or (
                     other.status = 'won'
-                    and other.closed_at >= lost.created_at
-                    and other.closed_at <= lost.closed_at
+                    and lost.created_at <= other.closed_at
+                    and lost.closed_at >= other.closed_at
                 )
             )
     where lost.status = 'lost'

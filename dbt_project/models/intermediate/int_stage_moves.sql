@@ -35,21 +35,29 @@ pairs as (
         destination.path_order as to_order,
         origin.milestone_rank as from_rank,
         destination.milestone_rank as to_rank,
-        exists (
-            select 1
-            from stages as between_stages
-            where
-                between_stages.tradition = origin.tradition
-                and not between_stages.is_exit
-                and not between_stages.is_optional
-                and between_stages.path_order > origin.path_order
-                and between_stages.path_order < destination.path_order
-        ) as leaves_a_stage_out
+        count(required.stage) > 0 as leaves_a_stage_out
     from stages as origin
     inner join stages as destination
         on
             origin.tradition = destination.tradition
             and origin.stage <> destination.stage
+    left join stages as required
+        on
+            origin.tradition = required.tradition
+            and not required.is_exit
+            and not required.is_optional
+            and origin.path_order < required.path_order
+            and destination.path_order > required.path_order
+    group by
+        origin.tradition,
+        origin.stage,
+        origin.exit_kind,
+        origin.path_order,
+        origin.milestone_rank,
+        destination.stage,
+        destination.exit_kind,
+        destination.path_order,
+        destination.milestone_rank
 
 ),
 

@@ -61,7 +61,7 @@ mapped as (
         seen.source_system,
         seen.raw_key,
         coalesce(
-            stage_map.stage, aliases.stage, names.stage, labels.stage
+            stage_map.stage, aliases.stage, named.stage, labels.stage
         ) as stage
     from seen
     left join stage_map
@@ -70,8 +70,8 @@ mapped as (
             and seen.raw_key = stage_map.raw_key
     left join aliases
         on seen.raw_key = aliases.raw_key
-    left join active_stages as names
-        on seen.raw_key = {{ normalised('names.stage') }}
+    left join active_stages as named
+        on seen.raw_key = {{ normalised('named.stage') }}
     left join labels
         on seen.raw_key = labels.raw_key
     where seen.raw_key is not null

@@ -73,7 +73,8 @@ visits as (
         min(stage) as stage,
         {{ first_by('record_lead_id', 'event_number', 'begins_visit = 1') }}
             as record_lead_id,
-        {{ first_by('changed_by', 'event_number', 'begins_visit = 1') }} as changed_by,
+        {{ first_by('changed_by', 'event_number', 'begins_visit = 1') }}
+            as changed_by,
         {{ first_by('history_quality', 'event_number', 'begins_visit = 1') }}
             as history_quality,
         {{ first_by('reason', 'event_number', 'has_reason') }} as reason_raw,
@@ -91,7 +92,7 @@ described as (
         active_stages.milestone,
         active_stages.exit_kind,
         active_stages.milestone_rank,
-        -- What a visit leaves behind: out by an exit, out as a customer, or in the path.
+        -- What a visit leaves behind: out by an exit, out as a customer, in the path.
         case
             when active_stages.is_exit then 3
             when active_stages.milestone_rank = 7 then 2

@@ -16,6 +16,13 @@ opportunities as (
 
 ),
 
+leads_with_changes as (
+
+    select distinct lead_key from stage_changes
+    where fate in ('kept', 'late')
+
+),
+
 -- Leads whose only word on their stage is the current one.
 without_history as (
 
@@ -23,14 +30,11 @@ without_history as (
     from leads
     left join opportunities
         on leads.lead_key = opportunities.lead_key
-    left join (
-        select distinct lead_key from stage_changes
-        where fate in ('kept', 'late')
-    ) as with_changes
-        on leads.lead_key = with_changes.lead_key
+    left join leads_with_changes
+        on leads.lead_key = leads_with_changes.lead_key
     where
         opportunities.lead_key is null
-        and with_changes.lead_key is null
+        and leads_with_changes.lead_key is null
         and leads.known_current_stage_key is not null
 
 ),

@@ -237,7 +237,7 @@ ranked as (
         row_number() over (
             partition by
                 source_system, table_name, row_text, coalesce(extra_columns, '')
-            order by load_id desc, source_file, source_row
+            order by load_id desc, source_file asc, source_row asc
         ) as copy_rank
     from unusable
 

@@ -7,13 +7,15 @@ with delivered as (
 as_text as (
 
     select
-        *,
+        delivered.*,
+        run_parameters.hash_key,
         {{ row_text([
             'lead_id', 'created_at', 'email', 'company', 'title', 'employee_count',
             'industry', 'country', 'lead_source', 'owner_id', 'current_stage',
             'crm_score', 'is_deleted', 'merged_into_lead_id', 'updated_at'
         ]) | indent(8) }} as row_text
     from delivered
+    cross join {{ source('raw', 'run_parameters') }} as run_parameters
 
 ),
 
@@ -42,7 +44,7 @@ cast_rows as (
         updated_at as updated_at_text,
         case
             when email is not null
-                then {{ keyed_hash('lower(trim(email))', 'run_parameters.hash_key') }}
+                then {{ keyed_hash('lower(trim(email))', 'hash_key') }}
         end as email_hash,
         case
             when email like '%@%'
@@ -59,7 +61,6 @@ cast_rows as (
             'crm_score', 'is_deleted', 'merged_into_lead_id', 'updated_at'
         ]) }} as row_json
     from as_text
-    cross join {{ source('raw', 'run_parameters') }} as run_parameters
 
 ),
 

@@ -1,0 +1,52 @@
+{#
+    A Salesforce id in its form of 18 characters. The three more are a checksum of which of the 15
+    letters are upper case, so both forms of one id become the same text.
+#}
+{% macro salesforce_id(id) -%}
+    case
+        when length(trim({{ id }})) = 15
+            then
+                trim({{ id }})
+                {%- for part in range(3) %}
+                || substr(
+                    'ABCDEFGHIJKLMNOPQRSTUVWXYZ012345',
+                    1
+                    {%- for place in range(5) %}
+                    + case
+                        when
+                            ascii(substr(trim({{ id }}), {{ part * 5 + place + 1 }}, 1))
+                            between 65 and 90
+                            then {{ 2 ** place }}
+                        else 0
+                    end
+                    {%- endfor %},
+                    1
+                )
+                {%- endfor %}
+        else nullif(trim({{ id }}), '')
+    end
+{%- endmacro %}
+
+{# The value of a lead's field by its API name: a column of raw, else one of the custom fields. #}
+{% macro salesforce_lead_value(field, lead) -%}
+    case lower({{ field }})
+        when 'status' then {{ lead }}.status
+        when 'isconverted' then nullif({{ lead }}.is_converted, 'false')
+        when 'company' then {{ lead }}.company
+        when 'title' then {{ lead }}.title
+        when 'industry' then {{ lead }}.industry
+        when 'country' then {{ lead }}.country
+        when 'leadsource' then {{ lead }}.lead_source
+        when 'numberofemployees' then {{ lead }}.number_of_employees
+        else {{ json_text(lead ~ '.custom_fields', field) }}
+    end
+{%- endmacro %}
+
+{# The text of one key of a JSON object. #}
+{% macro json_text(json, key) -%}
+    {{ return(adapter.dispatch('json_text')(json, key)) }}
+{%- endmacro %}
+
+{% macro default__json_text(json, key) -%}
+    nullif(trim(json_extract_string({{ json }}, '$."' || {{ key }} || '"')), '')
+{%- endmacro %}
