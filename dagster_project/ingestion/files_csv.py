@@ -480,7 +480,8 @@ def _up_to_carriage_return(delimiter: str) -> re.Pattern[bytes]:
     """Cells, delimiters and line feeds up to a carriage return outside quotes, or the end."""
     stop = re.escape(delimiter.encode())
     return re.compile(
-        rb'((?: *+"[^"]*+(?:""[^"]*+)*+"|[^"\r\n%b][^\r\n%b]*+|[\n%b])*+)(\r\n?|\Z)' % (stop, stop, stop)
+        rb'((?: *+"[^"]*+(?:""[^"]*+)*+"|[^"\r\n%b][^\r\n%b]*+|[\n%b])*+)(\r\n?|\Z)'
+        % (stop, stop, stop)
     )
 
 

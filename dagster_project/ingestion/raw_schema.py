@@ -164,6 +164,11 @@ def ensure_raw_schema(connection: "DuckDBPyConnection") -> None:
         _create(connection, table.name, contract_table_ddl(table))
     for name, columns in _RECORD_TABLES.items():
         _create(connection, name, columns)
+    from dagster_project.ingestion.hubspot_objects import ensure_hubspot_tables
+    from dagster_project.ingestion.salesforce_objects import ensure_salesforce_tables
+
+    ensure_hubspot_tables(connection)
+    ensure_salesforce_tables(connection)
 
 
 def create_text_tables(
