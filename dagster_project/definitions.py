@@ -1,0 +1,41 @@
+"""Table of contents: every asset, check, job, schedule and resource, by name.
+
+Evaluated when Dagster loads it, never at import: the assets are read from the parsed dbt project
+and the schedule from ``handoff.yml``.
+"""
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Everything that Dagster shows and runs."""
+    from dagster_project.automation import build_job, build_schedule
+    from dagster_project.dbt_runner import parsed_project
+    from dagster_project.publication import build_published_asset
+    from dagster_project.quality import build_checks
+    from dagster_project.raw_tables import build_raw_tables
+    from dagster_project.run_plan import config_path
+    from dagster_project.run_resource import HandoffRun
+    from dagster_project.settings import load_settings
+    from dagster_project.transformation import HandoffTranslator, build_dbt_assets
+
+    settings = load_settings(config_path(None))
+    project = parsed_project()
+    translator = HandoffTranslator()
+    checks = build_checks()
+    job = build_job()
+    return dg.Definitions(
+        assets=[
+            *build_raw_tables(project.manifest, translator),
+            build_dbt_assets(project, translator),
+            build_published_asset(
+                project.manifest, translator, checked={key.asset_key for key in checks.check_keys}
+            ),
+        ],
+        asset_checks=[checks],
+        jobs=[job],
+        schedules=[build_schedule(settings.schedule, job)],
+        resources={"run": HandoffRun()},
+        executor=dg.in_process_executor,
+    )

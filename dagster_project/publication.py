@@ -1,0 +1,106 @@
+"""The published marts as an asset: the last step of a run, behind every check."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator
+
+from dagster_project import publishing
+from dagster_project.run_resource import HandoffRun
+from dagster_project.warehouse import BUILD_SCHEMA, PUBLISHED_FILE, connect, warehouse_path
+
+PUBLISHED_KEY = dg.AssetKey(["published", "lead_lifecycle"])
+
+
+def build_published_asset(
+    manifest: Mapping[str, Any],
+    translator: DagsterDbtTranslator,
+    checked: Iterable[dg.AssetKey] = (),
+) -> dg.AssetsDefinition:
+    """The asset that BI reads. ``checked``: assets whose checks it waits for beside the marts'."""
+    marts = publishing.public_marts(manifest)
+    public = [
+        translator.get_asset_key(node)
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node.get("access") == "public"
+    ]
+
+    @dg.asset(
+        key=PUBLISHED_KEY,
+        deps=sorted({*public, *checked}),
+        group_name="published",
+        kinds={"duckdb", "parquet"},
+        description=(
+            "The audited marts that BI opens: one DuckDB file, replaced by one rename, and the "
+            "same tables as Parquet. A failed blocking check keeps the last good build in place."
+        ),
+    )
+    def lead_lifecycle(
+        context: dg.AssetExecutionContext, run: HandoffRun
+    ) -> dg.MaterializeResult[Any]:
+        started = time.monotonic()
+        output = run.plan.output
+        settings = run.plan.settings.publishing
+        publishing.write_build(
+            output, marts, _facts(run), parquet=settings.parquet, progress=context.log.debug
+        )
+        published = publishing.publish_build(output, run.build_id)
+        publishing.forget_old_builds(output, settings.keep_builds)
+        return dg.MaterializeResult(metadata=_metadata(run, published, time.monotonic() - started))
+
+    return lead_lifecycle
+
+
+def _facts(run: HandoffRun) -> publishing.BuildFacts:
+    plan = run.plan
+    lifecycle = plan.settings.lifecycle
+    mode, window = _acceptance(run)
+    return publishing.BuildFacts(
+        build_id=run.build_id,
+        as_of=plan.as_of,
+        tradition=lifecycle.tradition,
+        acceptance_mode=mode,
+        acceptance_window_hours=window,
+        timezone=lifecycle.timezone,
+        policy_fingerprint=plan.policy_fingerprint,
+        audit_mode=plan.audit,
+        sources=[_described(source) for source in plan.settings.sources],
+    )
+
+
+def _described(source: Any) -> dict[str, str]:
+    """A source as the manifest names it."""
+    path = getattr(source, "path", None)
+    return {"name": source.name, "kind": source.kind, **({"path": str(path)} if path else {})}
+
+
+def _acceptance(run: HandoffRun) -> tuple[str | None, float | None]:
+    """Acceptance mode and window as the models resolved them from tradition and choices."""
+    connection = connect(warehouse_path(run.plan.output), read_only=True)
+    try:
+        row = connection.execute(
+            "select acceptance_mode, acceptance_window_seconds / 3600 "
+            f"from {BUILD_SCHEMA}.int_run_policy"
+        ).fetchone()
+    finally:
+        connection.close()
+    return (row[0], row[1]) if row else (None, None)
+
+
+def _metadata(run: HandoffRun, manifest: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    directory = run.plan.output / publishing.PUBLISHED_DIRECTORY
+    counts = manifest["row_counts"]
+    table = "\n".join(f"| {name} | {rows:,} |" for name, rows in counts.items())
+    return {
+        "build": run.build_id,
+        "as of": manifest["as_of"],
+        "tradition": manifest["tradition"],
+        "audit": manifest["audit_mode"],
+        "published file": dg.MetadataValue.path(directory / PUBLISHED_FILE),
+        "manifest": dg.MetadataValue.path(directory / publishing.MANIFEST_FILE),
+        "rows": dg.MetadataValue.md(f"| mart | rows |\n| --- | --: |\n{table}"),
+        "dagster/row_count": sum(counts.values()),
+        "seconds": round(seconds, 2),
+    }

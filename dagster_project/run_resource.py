@@ -1,0 +1,147 @@
+"""The run as a Dagster resource: its choices as configuration, its plan, its lock.
+
+A run started from the shell gives its choices as run configuration, so that they show in the UI;
+a run started in the UI or by the schedule takes what ``handoff.yml`` says. Whoever holds the
+resource holds the output directory: in-process runs bypass Dagster's queue, so the lock is here.
+"""
+
+import os
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from dagster_project.errors import OutputLocked
+from dagster_project.run_plan import RunOptions, RunPlan, plan_run
+from dagster_project.warehouse import connect, warehouse_path
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Tags of a run: the output it holds, and the process that executes it.
+OUTPUT_TAG = "handoff/output"
+PROCESS_TAG = "handoff/process"
+
+
+class HandoffRun(dg.ConfigurableResource):
+    """What this run was asked to do; empty: as ``handoff.yml`` says."""
+
+    config: str | None = Field(default=None, description="Configuration file")
+    input: str | None = Field(default=None, description="Directory of one CRM export")
+    as_of: str | None = Field(default=None, description="Moment to look at; now when empty")
+    tradition: str | None = Field(default=None, description="The company's dialect")
+    acceptance: str | None = Field(default=None, description="explicit or default")
+    output: str | None = Field(default=None, description="Output directory")
+    full_refresh: bool = Field(default=False, description="Build everything anew")
+    audit: str = Field(default="block", description="block, or warn: publish in any case")
+
+    _plan: RunPlan = PrivateAttr()
+    _build_id: str = PrivateAttr()
+
+    @property
+    def plan(self) -> RunPlan:
+        """The resolved and checked choices."""
+        return self._plan
+
+    @property
+    def build_id(self) -> str:
+        """Identifies the build; sorts by the time the run started."""
+        return self._build_id
+
+    def connect(self) -> "DuckDBPyConnection":
+        """Open the warehouse of this run for writing."""
+        resources = self.plan.settings.warehouse
+        return connect(
+            warehouse_path(self.plan.output),
+            threads=resources.threads,
+            memory_limit=resources.memory_limit,
+        )
+
+    @contextmanager
+    def yield_for_execution(
+        self, context: dg.InitResourceContext
+    ) -> Generator["HandoffRun", None, None]:
+        """Check the choices, lock the output, and hold it until the run ends."""
+        started = datetime.now(UTC)
+        plan = plan_run(RunOptions(**{name: getattr(self, name) for name in _OPTIONS}), now=started)
+        with hold_output(plan.output):
+            run_id = context.run_id or "manual"
+            if context.instance is not None and context.run_id:
+                context.instance.add_run_tags(
+                    run_id, {OUTPUT_TAG: str(plan.output), PROCESS_TAG: process_identity()}
+                )
+            self._plan = plan
+            self._build_id = f"{started:%Y%m%dT%H%M%S}-{run_id[:8]}"
+            yield self
+
+
+_OPTIONS = tuple(RunOptions.__dataclass_fields__)
+
+
+@contextmanager
+def hold_output(output: Path) -> Generator[None, None, None]:
+    """Hold an output directory; raises ``OutputLocked`` when another run does.
+
+    The lock is the operating system's: it is free as soon as its holder is gone, however it ended.
+    """
+    from filelock import FileLock, Timeout
+
+    from dagster_project.run_plan import LOCK_FILE
+
+    lock = FileLock(output / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise OutputLocked(
+            f"{output}: another run holds this output; wait for it, or write elsewhere "
+            "with --output DIR"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def process_identity() -> str:
+    """This process, so that a later one can tell whether it still lives."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"
+
+
+def is_gone(identity: str) -> bool:
+    """True when the process is known to have ended; processes of other hosts are never judged."""
+    host, pid, started = identity.rsplit(":", 2)
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return _start_time(int(pid)) != started
+
+
+def _start_time(pid: int) -> str:
+    """When a process started, in the kernel's ticks, so that a reused number is not taken for it.
+
+    Empty where the system has no such file.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    # The name, in brackets, may hold spaces; the start time is the 20th field after it.
+    return status.rpartition(")")[2].split()[19]
+
+
+def as_run_config(options: RunOptions) -> dict[str, Any]:
+    """Dagster's run configuration for these choices, without its own log on the console."""
+    return {
+        "resources": {"run": {"config": options.chosen()}},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
