@@ -125,8 +125,9 @@ def _source_problems(settings: Settings) -> Iterator[Finding]:
 def _mapped_stages(source: Any) -> Iterator[tuple[str, str]]:
     """Every raw stage that a source's configuration maps, with its stage."""
     yield from getattr(source, "stage_names", {}).items()
-    for field in getattr(source, "stages", []):
-        yield from getattr(field, "map", {}).items()
+    for holder in (source, getattr(source, "hubspot", None), getattr(source, "salesforce", None)):
+        for field in getattr(holder, "stages", None) or []:
+            yield from field.map.items()
 
 
 def _known_stages(settings: Settings) -> set[str]:
@@ -368,7 +369,7 @@ def _proposal(settings: Settings, unmapped: list[UnmappedStage]) -> str:
     """YAML of ``stage_names`` per source, with the nearest stage of the tradition as a guess."""
     tradition = settings.lifecycle.tradition
     own = policy.stages(settings.lifecycle.policy_dir, tradition)
-    kinds = {source.name: source.kind for source in settings.sources}
+    sources = {source.name: source for source in settings.sources}
     lines = [
         f"# Raw stages that no map knows, and what they could mean (tradition {tradition}).",
         "# A guess stands only where a name is alike. Check each line, fill in and uncomment the",
@@ -377,20 +378,27 @@ def _proposal(settings: Settings, unmapped: list[UnmappedStage]) -> str:
         "sources:",
     ]
     for source_system in dict.fromkeys(stage.source_system for stage in unmapped):
-        kind = kinds.get(source_system, "files")
-        lines += [f"  - name: {source_system}", f"    kind: {kind}"]
-        lines += _field_lines(kind)
+        source = sources.get(source_system)
+        lines += [f"  - name: {source_system}", f"    kind: {source.kind if source else 'files'}"]
+        place = _map_lines(source)
+        lines += place
+        indent = len(place[-1]) - len(place[-1].lstrip()) + 2
         for stage in unmapped:
             if stage.source_system == source_system:
-                lines.append(_proposal_line(stage, own, indent=6 if kind == "files" else 10))
+                lines.append(_proposal_line(stage, own, indent))
     return "\n".join(lines) + "\n"
 
 
-def _field_lines(kind: str) -> list[str]:
-    """Where a source of this kind keeps its stage names."""
-    if kind == "files":
+def _map_lines(source: Any) -> list[str]:
+    """The keys below which a source keeps its stage names; CRMs keep them by property."""
+    if source is None or source.kind == "files":
         return ["    stage_names:"]
-    return ["    stages:", "      - field: # the field that carries them", "        map:"]
+    crm = getattr(source, "crm", source.kind)
+    what = "property" if crm == "hubspot" else "field"
+    lines = ["    stages:", f"      - {what}: # the {what} that carries them", "        map:"]
+    if source.kind == "landed":
+        return [f"    {crm}:", *(f"  {line}" for line in lines)]
+    return lines
 
 
 def _proposal_line(stage: UnmappedStage, own: list[str], indent: int) -> str:

@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from dagster_project.errors import ConfigError
 from dagster_project.policy_tables import (
     MILESTONES,
+    OPTIONAL_TABLES,
     RULE_PARAMETERS,
     TABLES,
     ConversionPair,
@@ -185,6 +186,8 @@ def _load_table(policy_dir: Path, name: str) -> Table:
     path = policy_dir / f"{name}.csv"
     table = Table(name, _place(path))
     columns = list(TABLES[name].model_fields)
+    if not path.is_file() and name in OPTIONAL_TABLES:
+        return table
     if not path.is_file():
         return _unreadable(table, 0, f"missing (create it with the header {','.join(columns)})")
     try:

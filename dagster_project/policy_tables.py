@@ -465,6 +465,27 @@ class DefinitionVersion(PolicyRow):
     note: str | None
 
 
+class StageMapEntry(PolicyRow):
+    """What a value of a CRM's property means, unless the configuration says otherwise."""
+
+    KEY = ("crm", "property", "raw_stage")
+
+    crm: str
+    property: str
+    raw_stage: str
+    stage: str
+
+
+class CampaignKind(PolicyRow):
+    """The kind of engagement that a response to a CRM's campaign type is."""
+
+    KEY = ("crm", "campaign_type")
+
+    crm: str
+    campaign_type: str
+    kind: str
+
+
 TABLES: dict[str, type[PolicyRow]] = {
     "traditions": Tradition,
     "stages": Stage,
@@ -487,4 +508,9 @@ TABLES: dict[str, type[PolicyRow]] = {
     "benchmarks": Benchmark,
     "channel_map": ChannelOfSource,
     "definition_versions": DefinitionVersion,
+    "stage_maps": StageMapEntry,
+    "campaign_kinds": CampaignKind,
 }
+
+# Defaults for CRMs read by API: a policy of one's own may leave them out.
+OPTIONAL_TABLES = frozenset({"stage_maps", "campaign_kinds"})

@@ -11,7 +11,7 @@ import pytest
 
 from dagster_project import policy
 from dagster_project.errors import ConfigError
-from dagster_project.policy_tables import TABLES
+from dagster_project.policy_tables import OPTIONAL_TABLES, TABLES
 from dagster_project.warehouse import POLICY_DIR
 
 
@@ -468,6 +468,16 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
         lambda p: p.add("channel_map", "direct,paid_search"),
         "channel_map.csv, row {last}: lead_source 'direct' stands in row 3 already (keep one)",
     ),
+    "crm_value_twice": (
+        lambda p: p.add("stage_maps", "hubspot,lifecyclestage,LEAD,lead"),
+        "stage_maps.csv, row {last}: crm 'hubspot', property 'lifecyclestage', raw_stage 'LEAD' "
+        "stands in row 3 already (keep one)",
+    ),
+    "campaign_type_twice": (
+        lambda p: p.add("campaign_kinds", "salesforce,seminar,webinar_attended"),
+        "campaign_kinds.csv, row {last}: crm 'salesforce', campaign_type 'seminar' stands in row 4 "
+        "already (keep one)",
+    ),
     "version_without_date": (
         lambda p: p.set("definition_versions", ("1",), "valid_from", "soon"),
         "definition_versions.csv, row 2: column 'valid_from': 'soon' must be a date such as "
@@ -533,6 +543,12 @@ def test_no_policy_at_all_is_one_line(tmp_path: Path) -> None:
         policy.fingerprint(missing)
 
 
+def test_crm_defaults_may_be_left_out(edited: EditablePolicy) -> None:
+    for name in OPTIONAL_TABLES:
+        (edited.directory / f"{name}.csv").unlink()
+    assert edited.problems() == []
+
+
 def test_harmless_repetition_is_allowed(edited: EditablePolicy) -> None:
     edited.add("stage_aliases", "PROSPECT,lead")
     edited.add("holidays", "2026-12-25,Christmas (north)", "2026-12-25,Christmas (south)")
@@ -576,7 +592,7 @@ def test_fingerprint_changes_with_an_added_row_and_an_added_table(edited: Editab
     seen.add(policy.fingerprint(edited.directory))
     edited.add("holidays", "2026-12-25,Christmas")
     seen.add(policy.fingerprint(edited.directory))
-    (edited.directory / "currency_rates.csv").write_text("currency,rate\nEUR,1\n")
+    (edited.directory / "own_table.csv").write_text("name,value\na,1\n")
     seen.add(policy.fingerprint(edited.directory))
     assert len(seen) == 4
 
