@@ -60,7 +60,7 @@ def test_a_sound_set_up_has_nothing_to_mend(tmp_path: Path, export: Path) -> Non
     assert {finding.status for finding in findings} == {"ok"}
     assert doctor.exit_code(findings) == 0
     areas = [finding.area for finding in findings]
-    assert areas == [
+    assert list(dict.fromkeys(areas)) == [
         "configuration",
         "policy",
         "output",
@@ -146,6 +146,30 @@ def test_output_that_another_run_holds(tmp_path: Path, export: Path) -> None:
     assert held.status == "warning"
     assert held.message == f"another run holds {output}"
     assert the_only(doctor.examine(configured(tmp_path, export)), "output").status == "ok"
+
+
+def test_export_is_looked_at_without_being_loaded(tmp_path: Path, export: Path) -> None:
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,favourite_colour\n" + "L1,2026-01-01,red\n" * 70_000, "utf-8"
+    )
+    (export / "stage_changes.csv").write_text("lead_id,to_stage\nL1,MQL\n", "utf-8")
+    findings = doctor.examine(configured(tmp_path, export))
+    found = in_area(findings, "source crm")
+    assert [finding.status for finding in found] == ["ok", "error", "ok", "ok"]
+    leads, changes, unknown, absent = (finding.message for finding in found)
+    assert leads.startswith("leads: leads.csv, about 6")
+    assert "required column changed_at of table stage_changes is missing" in changes
+    assert "favourite_colour" in unknown
+    assert absent.startswith("without activities, engagements")
+    assert doctor.exit_code(findings) == 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_that_is_not_there(tmp_path: Path, export: Path) -> None:
+    findings = doctor.examine(configured(tmp_path, export / "nowhere"))
+    finding = the_only(findings, "source crm")
+    assert finding.status == "error"
+    assert "no such directory" in finding.message
 
 
 def test_source_that_cannot_be_reached_is_told_apart(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dagster_project.errors import SourceError
+from dagster_project.findings import Finding
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.files_csv import Inserted, RejectedRow, literal, open_csv
 from dagster_project.ingestion.files_typed import first_line, open_jsonl, open_parquet, time_text
@@ -122,6 +123,44 @@ def ingest(
             _drop_absent_tables(load)
             _note_unread_files(load, files)
     return result
+
+
+def check(source: FilesSource) -> list[Finding]:
+    """What a load would trip over, seen in the files' headers; nothing is loaded.
+
+    Raises ``SourceError`` when the directory or the leads are missing.
+    """
+    import duckdb
+
+    files = find_tables(source)
+    findings = []
+    with tempfile.TemporaryDirectory(prefix="handoff-") as scratch, duckdb.connect() as connection:
+        raw_schema.ensure_raw_schema(connection)
+        load = _Load(connection, source, 0, Path(scratch), IngestionResult(source.name, 0))
+        for name, path in files.items():
+            try:
+                reader, columns = _open_table(load, CONTRACT_TABLES[name], path)
+                _extra(load, CONTRACT_TABLES[name], path, reader, columns)
+                findings.append(Finding("ok", f"{name}: {path.name}, {_about_rows(path)}"))
+            except SourceError as error:
+                findings += [Finding("error", problem) for problem in error.problems]
+        findings += [Finding("ok", note.message) for note in load.result.notes]
+    absent = [name for name in CONTRACT_TABLES if name not in files]
+    if absent:
+        findings.append(Finding("ok", f"without {', '.join(absent)}: these tables stay empty"))
+    return findings
+
+
+def _about_rows(path: Path) -> str:
+    """How many rows a file has, as far as its beginning tells."""
+    size = path.stat().st_size
+    if path.suffix not in {".csv", ".jsonl"}:
+        return f"{size:,} bytes"
+    with path.open("rb") as file:
+        start = file.read(_READ_BUFFER)
+    lines = max(start.count(b"\n"), 1)
+    rows = lines * size // max(len(start), 1) - (path.suffix == ".csv")
+    return f"{'about ' if size > len(start) else ''}{rows:,} rows"
 
 
 def find_tables(source: FilesSource) -> dict[str, Path]:
@@ -246,18 +285,13 @@ def open_file(
 
 def _load_table(load: _Load, table: ContractTable, path: Path) -> None:
     """Read one file into the raw table of its name."""
-    mapping = load.source.tables.get(table.name, TableMapping())
     mode, fingerprint = load.mode(table.name), load.fingerprint(path)
     if mode == "append" and load.is_loaded(table.name, fingerprint):
         load.note(table.name, f"{path.name}: loaded before, skipped", "info")
         load.result.tables[table.name] = TableResult(table.name, skipped_files=(path.name,))
         return
     load.say(f"reading {path.name}")
-    expected = [*table.columns, *mapping.columns.values()]
-    reader = _open(
-        load, path, mapping.delimiter, mapping.encoding, expected, f"tables.{table.name}.encoding"
-    )
-    columns = _resolve(load, table, mapping, path, reader)
+    reader, columns = _open_table(load, table, path)
     extra = _extra(load, table, path, reader, columns)
     if mode == "snapshot":
         raw_schema.remove_earlier_rows(load.connection, load.source.name, table.name, load.load_id)
@@ -273,6 +307,15 @@ def _load_table(load: _Load, table: ContractTable, path: Path) -> None:
     _record(load, table, path, mode, fingerprint, inserted)
     if not inserted.rows and not inserted.rejected:
         load.note(table.name, f"{path.name}: a header and no rows; the table is empty")
+
+
+def _open_table(load: _Load, table: ContractTable, path: Path) -> tuple[Reader, dict[str, _Column]]:
+    """The reader of a table's file, and where each contract column comes from."""
+    mapping = load.source.tables.get(table.name, TableMapping())
+    expected = [*table.columns, *mapping.columns.values()]
+    key = f"tables.{table.name}.encoding"
+    reader = _open(load, path, mapping.delimiter, mapping.encoding, expected, key)
+    return reader, _resolve(load, table, mapping, path, reader)
 
 
 def _insert(
