@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from dagster_project.errors import ConfigError
 from dagster_project.warehouse import POLICY_DIR, PROJECT_ROOT
+from expectations.catalogue import threshold_problems
 
 DEFAULT_CONFIG = PROJECT_ROOT / "handoff.yml"
 
@@ -353,10 +354,15 @@ class PublishingSettings(Section):
 
 
 class CheckThresholds(Section):
-    """Share of the cases concerned above which a check warns and above which it blocks."""
+    """When a check warns and blocks; empty: as the check's default.
 
-    warn: float | None = Field(default=None, ge=0, le=1)
-    block: float | None = Field(default=None, ge=0, le=1)
+    ``warn`` and ``block``: in the check's unit, for most the share of the cases concerned (5 % is
+    0.05), for freshness days. It warns or blocks above the value. Severity ``warning`` never
+    blocks.
+    """
+
+    warn: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    block: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     severity: Severity | None = None
 
 
@@ -401,6 +407,8 @@ def load_settings(path: Path | None = None) -> Settings:
         settings = Settings.model_validate(content)
     except ValidationError as error:
         raise ConfigError([_explain(item, path) for item in error.errors()]) from error
+    if problems := threshold_problems(settings.checks):
+        raise ConfigError([f"{path}: {problem}" for problem in problems])
     return _resolve_paths(settings, path.resolve().parent)
 
 

@@ -1,0 +1,180 @@
+"""The expectation behind every check: few of its cases are broken.
+
+The metric asks the warehouse once for the number of cases, of broken ones and the observed value,
+and a second time, only when the expectation fails, for the keys of up to 20 failing cases. So no
+more than those ever leaves the database, whatever its size.
+
+Importing this module registers both with Great Expectations: import it after ``loading``.
+"""
+
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from great_expectations.core import ExpectationValidationResult
+from great_expectations.execution_engine import ExecutionEngine, SqlAlchemyExecutionEngine
+from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.expectations.metrics.metric_provider import MetricProvider, metric_value
+from great_expectations.render import (
+    CollapseContent,
+    LegacyDiagnosticRendererType,
+    LegacyRendererType,
+    RenderedStringTemplateContent,
+    RenderedTableContent,
+)
+from great_expectations.render.renderer.renderer import renderer
+
+METRIC = "cases.outcome"
+
+
+class CasesOutcome(MetricProvider):
+    """How many cases there are, how many are broken, what is observed, and which cases fail."""
+
+    metric_name = METRIC
+    value_keys = ("counts_query", "sample_query", "most")
+    domain_keys = ("batch_id",)
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,
+        execution_engine: SqlAlchemyExecutionEngine,
+        metric_domain_kwargs: dict[str, Any],  # noqa: ARG002  # the decorator's signature
+        metric_value_kwargs: dict[str, Any],
+        metrics: dict[str, Any],  # noqa: ARG002
+        runtime_configuration: dict[str, Any],  # noqa: ARG002
+    ) -> dict[str, Any]:
+        def rows(query: str) -> list[dict[str, Any]]:
+            answer = execution_engine.execute_query(sa.text(query))
+            return [dict(row) for row in answer.mappings().fetchall()]
+
+        outcome = rows(metric_value_kwargs["counts_query"])[0]
+        observed = None if outcome["observed"] is None else float(outcome["observed"])
+        fails = observed is not None and observed > metric_value_kwargs["most"]
+        return {
+            "cases": int(outcome["cases"]),
+            "broken": int(outcome["broken"]),
+            "observed": observed,
+            "keys": rows(metric_value_kwargs["sample_query"]) if fails else [],
+        }
+
+
+class ExpectFewBrokenCases(BatchExpectation):
+    """Expect what is observed over a check's cases to be at most ``most``.
+
+    ``counts_query`` gives one row (``cases``, ``broken``, ``observed``), ``sample_query`` the keys
+    of failing cases. Below ``minimum_cases`` the expectation holds.
+    """
+
+    counts_query: str
+    sample_query: str
+    most: float = 0.0
+    minimum_cases: int = 1
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = (METRIC,)
+    domain_keys: ClassVar[tuple[str, ...]] = ("batch_id",)
+    success_keys: ClassVar[tuple[str, ...]] = (
+        "counts_query",
+        "sample_query",
+        "most",
+        "minimum_cases",
+    )
+
+    def _validate(
+        self,
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002  # GX's signature
+        execution_engine: ExecutionEngine | None = None,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        outcome = metrics[METRIC]
+        holds = (
+            outcome["observed"] is None
+            or outcome["cases"] < self.minimum_cases
+            or outcome["observed"] <= self.most
+        )
+        return {
+            "success": holds,
+            "result": {
+                "observed_value": outcome["observed"],
+                "element_count": outcome["cases"],
+                "unexpected_count": outcome["broken"],
+                "unexpected_percent": 100 * outcome["broken"] / (outcome["cases"] or 1),
+                "partial_unexpected_index_list": [] if holds else outcome["keys"],
+            },
+        }
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    def _prescriptive_renderer(
+        cls,
+        configuration: ExpectationConfiguration | None = None,
+        result: ExpectationValidationResult | None = None,
+        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003  # GX's signature
+    ) -> list[RenderedStringTemplateContent]:
+        """The assertion, what it means, its thresholds, whose it is and what to do."""
+        told = _meta(configuration, result)
+        template = "$check: $description $thresholds Owner: $owner."
+        if result is not None and not result.success:
+            template += " What to do: $runbook"
+        return [
+            RenderedStringTemplateContent(
+                content_block_type="string_template",
+                string_template={
+                    "template": template,
+                    "params": {
+                        name: str(told.get(name, "")).replace("$", "$$")
+                        for name in ("check", "description", "thresholds", "owner", "runbook")
+                    },
+                    "styling": {"params": {"check": {"classes": ["font-weight-bold"]}}},
+                },
+            )
+        ]
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.OBSERVED_VALUE)
+    def _diagnostic_observed_value_renderer(
+        cls,
+        configuration: ExpectationConfiguration | None = None,
+        result: ExpectationValidationResult | None = None,
+        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003  # GX's signature
+    ) -> str:
+        """The observed value with its numerator and denominator."""
+        if result is None or not result.result:
+            return "--"
+        told = result.result
+        observed = told.get("observed_value")
+        if observed is None:
+            return "no cases"
+        unit = _meta(configuration, result).get("unit", "share")
+        shown = f"{observed:.1%}" if unit in ("share", "ratio") else f"{observed:,.1f} {unit}"
+        counts = f"{told['unexpected_count']:,} of {told['element_count']:,}"
+        return f"{shown} ({counts})"
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_TABLE)
+    def _diagnostic_unexpected_table_renderer(
+        cls,
+        configuration: ExpectationConfiguration | None = None,  # noqa: ARG003  # GX's signature
+        result: ExpectationValidationResult | None = None,
+        runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003
+    ) -> list[RenderedTableContent | CollapseContent] | None:
+        """The keys of failing cases."""
+        keys = result.result.get("partial_unexpected_index_list") if result else None
+        if not keys:
+            return None
+        return [
+            RenderedTableContent(
+                content_block_type="table",
+                header_row=list(keys[0]),
+                table=[[str(value) for value in row.values()] for row in keys],
+                styling={"body": {"classes": ["table-bordered", "table-sm", "mt-3"]}},
+            )
+        ]
+
+
+def _meta(
+    configuration: ExpectationConfiguration | None, result: ExpectationValidationResult | None
+) -> dict[str, Any]:
+    """What the expectation says of its check."""
+    if configuration is None and result is not None:
+        configuration = result.expectation_config
+    return dict(configuration.meta or {}) if configuration is not None else {}

@@ -1,0 +1,103 @@
+"""Every suite and every check, by name; and the checks as ``handoff.yml`` sets them."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from typing import Protocol
+
+from expectations.check import Check, Severity
+
+# One module of this package per suite, in the order in which the Data Docs and reports list them.
+SUITE_MODULES = (
+    "fct_lead_stages",
+    "fct_lead_cycles",
+    "dim_leads",
+    "lead_accounting",
+    "row_counts",
+    "leads",
+    "stage_changes",
+    "activities",
+    "engagements",
+    "opportunities",
+    "owner_changes",
+    "reps",
+    "channel_spend",
+)
+
+
+class Thresholds(Protocol):
+    """What ``handoff.yml`` may say of a check; null: as the check's default."""
+
+    @property
+    def warn(self) -> float | None: ...
+    @property
+    def block(self) -> float | None: ...
+    @property
+    def severity(self) -> Severity | None: ...
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The checks of one table. ``table`` is the batch that Great Expectations validates."""
+
+    name: str
+    table: str
+    checks: tuple[Check, ...]
+
+    def restricted_to(self, names: frozenset[str]) -> "Suite":
+        """The suite with only the named checks; possibly none."""
+        return replace(self, checks=tuple(check for check in self.checks if check.name in names))
+
+
+@cache
+def suites() -> tuple[Suite, ...]:
+    """All suites with their default thresholds."""
+    found = []
+    for name in SUITE_MODULES:
+        checks = importlib.import_module(f"expectations.{name}").CHECKS
+        found.append(Suite(name, checks[0].table, checks))
+    return tuple(found)
+
+
+def known_checks() -> dict[str, Check]:
+    """Every check by its name."""
+    return {check.name: check for suite in suites() for check in suite.checks}
+
+
+def configured_suites(configured: Mapping[str, Thresholds]) -> tuple[Suite, ...]:
+    """The suites with the thresholds of ``handoff.yml``."""
+
+    def as_configured(check: Check) -> Check:
+        own = configured.get(check.name)
+        return check.with_thresholds(own.warn, own.block, own.severity) if own else check
+
+    return tuple(
+        Suite(suite.name, suite.table, tuple(as_configured(check) for check in suite.checks))
+        for suite in suites()
+    )
+
+
+def threshold_problems(configured: Mapping[str, Thresholds]) -> list[str]:
+    """What is wrong with configured thresholds, one line each; empty when nothing is."""
+    known = known_checks()
+    problems = []
+    for name, own in configured.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            problems.append(
+                f"checks.{name}: unknown check; {hint}known: {', '.join(sorted(known))}"
+            )
+            continue
+        check = known[name].with_thresholds(own.warn, own.block, own.severity)
+        if check.unit == "share" and max(check.warn, check.block or 0) > 1:
+            problems.append(f"checks.{name}: a share is between 0 and 1 (5 % is 0.05)")
+        if check.severity == "error" and check.block is None:
+            problems.append(f"checks.{name}: severity error needs a block threshold")
+        if check.block is not None and check.block < check.warn:
+            problems.append(
+                f"checks.{name}: block ({check.block}) is below warn ({check.warn}); set both"
+            )
+    return problems

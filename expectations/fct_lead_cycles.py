@@ -1,0 +1,126 @@
+"""Suite of ``fct_lead_cycles``: what is owed to a lead that was handed off, and cycles in order."""
+
+from itertools import pairwise
+
+from expectations.check import Check
+from expectations.rules import rule_checks
+
+TABLE = "build.fct_lead_cycles"
+CYCLE = ("source_system", "lead_id", "cycle_number")
+
+# Each milestone with the moment of reaching it, in order.
+MILESTONES = (
+    "marketing_qualified_at",
+    "handed_off_at",
+    "accepted_at",
+    "sales_qualified_at",
+    "opportunity_at",
+    "won_at",
+)
+
+RULES = (
+    *rule_checks(
+        "handoff_without_owner",
+        name="handed_off_leads_have_an_owner",
+        table=TABLE,
+        description="A lead that is handed off belongs to somebody at that moment.",
+        owner="sales",
+        runbook="Assign the listed leads; look at the routing rules for what they share.",
+        keys=CYCLE,
+    ),
+    *rule_checks(
+        "untouched_past_sla",
+        name="handed_off_leads_are_touched_in_time",
+        table=TABLE,
+        description="A lead that is handed off is called or written to before its service level "
+        "runs out.",
+        severity="warning",
+        owner="sales",
+        runbook="Touch the listed leads today; where one owner stands out, look at the load "
+        "against the weekly capacity.",
+        keys=CYCLE,
+    ),
+    *rule_checks(
+        "sales_qualified_without_opportunity",
+        name="sales_qualified_leads_have_an_opportunity",
+        table=TABLE,
+        description="A lead that is sales qualified has an opportunity, or has left, within 30 "
+        "days.",
+        severity="warning",
+        owner="sales",
+        runbook="Open the opportunity, or take the lead off the path with a reason.",
+        keys=CYCLE,
+    ),
+    *rule_checks(
+        "handoff_without_explicit_intent",
+        name="handed_off_leads_show_explicit_intent",
+        table=TABLE,
+        description="Where the tradition asks for it, a lead showed explicit intent in the 30 "
+        "days up to its handoff.",
+        severity="warning",
+        owner="marketing",
+        runbook="Look at the workflow that hands off; raise the score that it asks for, or wait "
+        "for a hand raise.",
+        keys=CYCLE,
+    ),
+    *rule_checks(
+        "not_recycled",
+        name="rejected_leads_are_recycled",
+        table=TABLE,
+        description="A rejected or disqualified lead that is worth another look is back in "
+        "nurture within 7 days.",
+        severity="warning",
+        owner="marketing",
+        runbook="Add the listed leads to the nurture programme of their reason; automate the move.",
+        keys=CYCLE,
+    ),
+)
+
+# A milestone that is reached has the one before it, and not later.
+_OUT_OF_ORDER = " or ".join(
+    f"({later} is not null and ({earlier} is null or {earlier} > {later}))"
+    for earlier, later in pairwise(MILESTONES)
+)
+
+TRUTH = (
+    Check(
+        name="milestones_are_in_order",
+        table=TABLE,
+        description="Reaching a milestone implies all before it, none of them later.",
+        severity="error",
+        owner="data",
+        runbook="A defect of the models, not of the CRM: look at int_lead_cycles for the listed "
+        "cycles.",
+        cases=f"""
+            select source_system, lead_id, cycle_number, {_OUT_OF_ORDER} as is_broken
+            from build.fct_lead_cycles
+        """,
+        keys=CYCLE,
+        block=0.0,
+    ),
+    Check(
+        name="cycles_are_numbered_without_gaps",
+        table=TABLE,
+        description="A lead's cycles are numbered from 1 without gaps, and each ends where the "
+        "next starts.",
+        severity="error",
+        owner="data",
+        runbook="A defect of the models, not of the CRM: look at int_lead_cycles for the listed "
+        "leads.",
+        cases="""
+            select
+                source_system, lead_id, cycle_number,
+                cycle_number <> row_number() over lead_cycles
+                or cycle_ended_at is distinct from lead(cycle_started_at) over lead_cycles
+                    as is_broken
+            from build.fct_lead_cycles
+            window lead_cycles as (
+                partition by source_system, lead_id order by cycle_number
+            )
+        """,
+        keys=CYCLE,
+        block=0.0,
+    ),
+)
+
+CHECKS: tuple[Check, ...] = (*RULES, *TRUTH)

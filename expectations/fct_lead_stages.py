@@ -1,0 +1,245 @@
+"""Suite of ``fct_lead_stages``: reasons, moves between stages, and visits that tile time."""
+
+from expectations.check import AS_OF, Check, in_both_windows
+from expectations.rules import rule_checks
+
+TABLE = "build.fct_lead_stages"
+VISIT = ("source_system", "lead_id", "visit_number")
+
+REASONS = (
+    *rule_checks(
+        "rejection_reason_missing",
+        name="rejected_leads_have_a_reason",
+        table=TABLE,
+        description="A lead that sales rejected says why, so that marketing can aim better.",
+        owner="sales",
+        runbook="Ask the owners of the listed leads for the reason; make the field required "
+        "on the rejected stage in the CRM.",
+    ),
+    *rule_checks(
+        "disqualification_reason_missing",
+        name="disqualified_leads_have_a_reason",
+        table=TABLE,
+        description="A lead that was disqualified says why.",
+        owner="sales",
+        runbook="Ask the owners of the listed leads for the reason; make the field required "
+        "on the disqualified stage in the CRM.",
+    ),
+    *rule_checks(
+        "loss_reason_missing",
+        name="lost_leads_have_a_reason",
+        table=TABLE,
+        description="An opportunity that was lost says why.",
+        owner="sales",
+        runbook="Ask the opportunity's owner for the loss reason; make it required on closing "
+        "lost.",
+    ),
+    *rule_checks(
+        "recycle_reason_missing",
+        name="recycled_leads_have_a_reason",
+        table=TABLE,
+        description="A lead that goes straight from the path back to nurture says why.",
+        owner="sales",
+        runbook="Ask the owners of the listed leads for the reason; require one on the move "
+        "to nurture.",
+    ),
+    *rule_checks(
+        "unknown_reason",
+        name="reasons_are_known",
+        table=TABLE,
+        description="A reason is one of the policy's codes, or an alias of one.",
+        severity="warning",
+        owner="data",
+        runbook="Add the new wording to seeds/policy/reason_aliases.csv, or offer a pick list "
+        "of the codes in the CRM.",
+    ),
+)
+
+MOVES = (
+    *rule_checks(
+        "backward_transition",
+        name="stages_do_not_move_backward",
+        table=TABLE,
+        description="A lead does not move to an earlier stage of the path within a cycle.",
+        owner="sales",
+        runbook="Look at who moved the listed leads; a lead that is not ready is rejected or "
+        "recycled, not moved back.",
+    ),
+    *rule_checks(
+        "invalid_transition",
+        name="stage_transitions_are_valid",
+        table=TABLE,
+        description="A lead leaves and re-enters the path only by moves that the policy allows.",
+        owner="sales",
+        runbook="Mend the listed moves in the CRM, or allow the move in "
+        "seeds/policy/transition_overrides.csv.",
+    ),
+    *rule_checks(
+        "skipped_stage",
+        name="stages_are_not_skipped",
+        table=TABLE,
+        description="A lead passes every stage of the path that is not optional.",
+        severity="warning",
+        owner="sales",
+        runbook="If the stage is often skipped, ask whether it is needed: mark it optional in "
+        "seeds/policy/stages.csv, or automate it.",
+    ),
+    *rule_checks(
+        "stage_before_creation",
+        name="stages_begin_after_creation",
+        table=TABLE,
+        description="A lead enters no stage before it was created.",
+        severity="warning",
+        owner="data",
+        runbook="Look for an import that set the creation date late, or for dates in another "
+        "time zone.",
+    ),
+)
+
+TRUTH = (
+    Check(
+        name="visits_tile_time",
+        table=TABLE,
+        description="A lead's visits are numbered without gaps, and each ends where the next "
+        "begins, never before it began.",
+        severity="error",
+        owner="data",
+        runbook="A defect of the models, not of the CRM: look at int_stage_visits for the "
+        "listed leads.",
+        cases="""
+            select
+                source_system, lead_id, visit_number,
+                visit_number <> row_number() over lead_visits
+                or exited_at is distinct from lead(entered_at) over lead_visits
+                or coalesce(exited_at < entered_at, false) as is_broken
+            from build.fct_lead_stages
+            window lead_visits as (
+                partition by source_system, lead_id order by visit_number
+            )
+        """,
+        keys=VISIT,
+        block=0.0,
+    ),
+    Check(
+        name="leads_have_one_current_visit",
+        table=TABLE,
+        description="A lead with visits is in exactly one stage now.",
+        severity="error",
+        owner="data",
+        runbook="A defect of the models, not of the CRM: look at is_current of the listed leads.",
+        cases="""
+            select
+                source_system, lead_id,
+                count(*) filter (where is_current) <> 1 as is_broken
+            from build.fct_lead_stages
+            group by source_system, lead_id
+        """,
+        keys=("source_system", "lead_id"),
+        block=0.0,
+    ),
+)
+
+# Reasons are judged from 50 of them on: below, one lead is more than two per cent.
+REASONS_IN_USE = (
+    *in_both_windows(
+        Check(
+            name="reasons_are_seldom_other",
+            table=TABLE,
+            description="At most every fifth reason is 'other': else the list of reasons does "
+            "not fit what happens.",
+            severity="warning",
+            owner="sales",
+            runbook="Read the leads behind 'other', find the reason they share and add it to "
+            "seeds/policy/reason_codes.csv.",
+            cases="""
+                select
+                    source_system, lead_id, visit_number, entered_at,
+                    reason_code = 'other' as is_broken
+                from build.fct_lead_stages
+                where reason_code is not null
+            """,
+            keys=VISIT,
+            warn=0.20,
+            newest_by="entered_at",
+            minimum_cases=50,
+        ),
+        moment="entered_at",
+    ),
+    Check(
+        name="at_most_seven_reasons_are_in_use",
+        table=TABLE,
+        description="People choose among at most seven reasons per kind of exit; a reason counts "
+        "as used when it makes up 1 % of the kind's, and a kind from 50 reasons on.",
+        severity="warning",
+        owner="sales",
+        runbook="Merge reasons that lead to the same action (seeds/policy/reason_codes.csv, "
+        "applies_to, and the CRM's pick list).",
+        cases="""
+            select exit_kind, count(*) as measure
+            from (
+                select
+                    exit_kind, reason_code, count(*) as reasons,
+                    sum(count(*)) over (partition by exit_kind) as all_reasons
+                from build.fct_lead_stages
+                where exit_kind is not null and reason_code not in ('unknown')
+                group by exit_kind, reason_code
+            ) as used
+            where all_reasons >= 50 and reasons >= 0.01 * all_reasons
+            group by exit_kind
+        """,
+        keys=("exit_kind",),
+        unit="reasons",
+        warn=7.0,
+    ),
+    Check(
+        name="reasons_are_given_one_by_one",
+        table=TABLE,
+        description="Reasons are not written in bulk: the same person, the same second, ten "
+        "leads or more. Moments at midnight are dates without a time and do not count.",
+        severity="warning",
+        owner="sales",
+        runbook="Ask who cleaned up the listed leads; a reason from a bulk edit says nothing, so "
+        "leave it out of the analysis of reasons.",
+        cases="""
+            select
+                source_system, lead_id, visit_number, entered_at,
+                count(*) over (
+                    partition by source_system, changed_by, date_trunc('second', entered_at)
+                ) >= 10
+                and changed_by is not null
+                and entered_at <> date_trunc('day', entered_at) as is_broken
+            from build.fct_lead_stages
+            where exit_kind is not null and reason_code is not null
+        """,
+        keys=VISIT,
+        warn=0.05,
+        newest_by="entered_at",
+        minimum_cases=50,
+    ),
+    Check(
+        name="stages_in_use_are_still_entered",
+        table=TABLE,
+        description="A stage that was entered 30 times or more in the half year before the last "
+        "30 days is still entered in them.",
+        severity="warning",
+        owner="data",
+        runbook="Look in the CRM whether the stage was renamed or a workflow stopped; map the "
+        "new name in handoff.yml.",
+        cases=f"""
+            select
+                stage,
+                count(*) filter (
+                    where entered_at > {AS_OF} - interval 30 day
+                ) = 0 as is_broken
+            from build.fct_lead_stages
+            where entered_at > {AS_OF} - interval 210 day
+            group by stage
+            having count(*) filter (
+                where entered_at <= {AS_OF} - interval 30 day
+            ) >= 30
+        """,
+        keys=("stage",),
+    ),
+)
+
+CHECKS: tuple[Check, ...] = (*REASONS, *MOVES, *TRUTH, *REASONS_IN_USE)

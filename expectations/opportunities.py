@@ -1,0 +1,10 @@
+"""Suite of the opportunities, which revenue needs."""
+
+from expectations.check import Check
+from expectations.source_checks import fresh, steady_columns, usable_rows
+
+CHECKS: tuple[Check, ...] = (
+    usable_rows("opportunities"),
+    steady_columns("opportunities"),
+    fresh("opportunities", "build.int_opportunities", "created_at", days=14.0),
+)

@@ -1,0 +1,9 @@
+"""Suite of the reps, with their teams and capacity."""
+
+from expectations.check import Check
+from expectations.source_checks import steady_columns, usable_rows
+
+CHECKS: tuple[Check, ...] = (
+    usable_rows("reps"),
+    steady_columns("reps"),
+)

@@ -1,0 +1,66 @@
+"""Suite of ``row_counts``: rows read = rows staged + quarantined + exact duplicates."""
+
+from expectations.check import Check
+
+TABLE = "quality.row_counts"
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        name="rows_read_are_accounted_for",
+        table=TABLE,
+        description="Every row that was read is staged, in quarantine, or an exact duplicate "
+        "of another; per source and table.",
+        severity="error",
+        owner="data",
+        runbook="A defect of the readers or of staging: compare raw.loads, quality.quarantine and "
+        "the staging model of the listed tables.",
+        cases="""
+            select
+                counts.source_system, counts.table_name,
+                counts.rows_read
+                is distinct from counts.rows_staged + counts.rows_quarantined
+                + counts.exact_duplicates
+                or counts.rows_staged < 0
+                or counts.rows_quarantined <> coalesce(quarantined.row_count, 0) as is_broken
+            from quality.row_counts as counts
+            left join (
+                select source_system, table_name, count(*) as row_count
+                from quality.quarantine
+                group by source_system, table_name
+            ) as quarantined
+                on
+                    counts.source_system = quarantined.source_system
+                    and counts.table_name = quarantined.table_name
+        """,
+        keys=("source_system", "table_name"),
+        block=0.0,
+    ),
+    Check(
+        name="loads_are_counted",
+        table=TABLE,
+        description="The rows that a load says it read are the rows that were counted; per "
+        "source and table.",
+        severity="error",
+        owner="data",
+        runbook="A load was written in part: run again with --full-refresh; if it stays, look at "
+        "raw.loads for the listed tables.",
+        cases="""
+            select
+                loads.source_system, loads.table_name,
+                loads.rows_read
+                is distinct from coalesce(counts.rows_read, 0) as is_broken
+            from (
+                select source_system, table_name, sum(rows_read) as rows_read
+                from raw.loads
+                where is_current
+                group by source_system, table_name
+            ) as loads
+            left join quality.row_counts as counts
+                on
+                    loads.source_system = counts.source_system
+                    and loads.table_name = counts.table_name
+        """,
+        keys=("source_system", "table_name"),
+        block=0.0,
+    ),
+)

@@ -1,0 +1,195 @@
+"""Checks that every table of the sources gets: usable rows, freshness, volume, columns.
+
+They tell of the source, not of a lead, so they warn by default, and they ask for enough data to
+say something: a tiny export passes them.
+"""
+
+from expectations.check import AS_OF, Check
+
+QUARANTINE_BLOCK = 0.05
+
+# Freshness is judged where the 90 days up to the newest row hold two rows a day or more: of a
+# table that fills slowly, a quiet week is no news.
+_RHYTHM_DAYS, _RHYTHM_ROWS = 90, 180
+# Volume compares with the median of the same weekday in the eight weeks before, from 50 rows a
+# day on: below, chance alone halves a day now and then.
+_WEEKS, _USUAL_ROWS = 8, 50
+# Columns are compared with the previous build where it had 50 rows of the table or more.
+_FILLED_ROWS = 50
+
+
+def usable_rows(table_name: str) -> Check:
+    """Few rows of a table are in quarantine; blocks above 5 %."""
+    return Check(
+        name=f"{table_name}_rows_are_usable",
+        table=f"build.stg_contract__{table_name}",
+        description=f"Rows of {table_name} can be used: required values are there and readable, "
+        "and the lead they name is known.",
+        severity="error",
+        owner="data",
+        runbook="Read the reasons in quality.quarantine for the listed rows; mend the export or "
+        "the mapping in handoff.yml.",
+        cases=f"""
+            select source_system, source_file, source_row, load_id, true as is_broken
+            from quality.quarantine
+            where table_name = '{table_name}'
+        """,
+        counts=f"""
+            select
+                coalesce(sum(rows_read), 0) as cases,
+                coalesce(sum(rows_quarantined), 0) as broken
+            from quality.row_counts
+            where table_name = '{table_name}'
+        """,
+        keys=("source_system", "source_file", "source_row"),
+        newest_by="load_id",
+        block=QUARANTINE_BLOCK,
+    )
+
+
+def fresh(table_name: str, model: str, moment: str, *, days: float) -> Check:
+    """The newest row of a table is at most ``days`` older than ``as_of``, per source.
+
+    ``model`` and ``moment``: where the table's usable rows are, and the column that dates them.
+    """
+    return Check(
+        name=f"{table_name}_are_fresh",
+        table=f"build.stg_contract__{table_name}",
+        description=f"The newest row of {table_name} is recent; per source, judged where the "
+        "90 days up to it hold two rows a day or more.",
+        severity="warning",
+        owner="data",
+        runbook="Look whether the export or the API user still works, then whether the CRM is "
+        "still used for this.",
+        cases=f"""
+            select
+                source_system,
+                date_diff('second', newest, {AS_OF}) / 86400.0 as measure
+            from (
+                select
+                    source_system,
+                    newest,
+                    count(*) as recent_rows
+                from (
+                    select
+                        source_system,
+                        {moment} as moment,
+                        max({moment}) over (partition by source_system) as newest
+                    from {model}
+                    where {moment} <= {AS_OF}
+                ) as dated
+                where moment > newest - interval {_RHYTHM_DAYS} day
+                group by source_system, newest
+            ) as rhythm
+            where recent_rows >= {_RHYTHM_ROWS}
+        """,
+        keys=("source_system",),
+        unit="days",
+        warn=days,
+    )
+
+
+def usual_volume(table_name: str, model: str, moment: str) -> Check:
+    """The last whole day (UTC) holds about as many rows as that weekday usually does."""
+    return Check(
+        name=f"{table_name}_have_their_usual_volume",
+        table=f"build.stg_contract__{table_name}",
+        description=f"The last whole day of {table_name} differs by at most half from the median "
+        "of the same weekday in the eight weeks before; per source, judged from 50 rows a day on.",
+        severity="warning",
+        owner="data",
+        runbook="Too few: look for an export that was cut off or a form that broke. Too many: an "
+        "import, or a row delivered twice under new ids.",
+        cases=f"""
+            select
+                source_system, last_day,
+                abs(rows_of_last_day - usual_rows) / usual_rows as measure
+            from (
+                select
+                    source_system,
+                    any_value(last_day) as last_day,
+                    coalesce(max(day_rows) filter (where weeks_ago = 0), 0) as rows_of_last_day,
+                    median(day_rows) filter (where weeks_ago between 1 and {_WEEKS})
+                        as usual_rows,
+                    max(weeks_ago) as weeks
+                from (
+                    select
+                        source_system,
+                        cast({AS_OF} as date) - 1 as last_day,
+                        (cast({AS_OF} as date) - 1 - cast({moment} as date)) // 7 as weeks_ago,
+                        count(*) as day_rows
+                    from {model}
+                    where
+                        {moment} < date_trunc('day', {AS_OF})
+                        and {moment} >= date_trunc('day', {AS_OF})
+                        - interval {7 * _WEEKS + 1} day
+                        and (cast({AS_OF} as date) - 1 - cast({moment} as date)) % 7 = 0
+                    group by source_system, last_day, weeks_ago
+                ) as days
+                group by source_system
+            ) as volumes
+            where weeks >= {_WEEKS // 2} and usual_rows >= {_USUAL_ROWS}
+        """,
+        keys=("source_system", "last_day"),
+        unit="ratio",
+        warn=0.5,
+    )
+
+
+def steady_columns(table_name: str) -> Check:
+    """A table has the columns that it had in the previous build of the warehouse."""
+    return Check(
+        name=f"{table_name}_keep_their_columns",
+        table=f"build.stg_contract__{table_name}",
+        description=f"No column of {table_name} is new, and none that was filled is empty or "
+        "gone since the previous build; per source.",
+        severity="warning",
+        owner="data",
+        runbook="New: map the column in handoff.yml if it is of use. Vanished: look for a renamed "
+        "field in the CRM or the export.",
+        cases=f"""
+            with latest as (
+                select max(build_number) as build_number from quality.column_history
+            ),
+
+            filled as (
+                select
+                    history.source_system,
+                    history.column_name,
+                    max(filled_rows) filter (
+                        where history.build_number = latest.build_number
+                    ) as rows_now,
+                    max(filled_rows) filter (
+                        where history.build_number < latest.build_number
+                    ) as rows_before
+                from quality.column_history as history
+                cross join latest
+                where history.table_name = '{table_name}'
+                group by history.source_system, history.column_name
+            ),
+
+            sources_now as (
+                select distinct history.source_system
+                from quality.column_history as history
+                inner join latest
+                    on history.build_number = latest.build_number
+            ),
+
+            sources_before as (
+                select source_system
+                from filled
+                group by source_system
+                having max(rows_before) >= {_FILLED_ROWS}
+            )
+
+            select
+                source_system, column_name,
+                rows_before is null
+                or (rows_now is null and rows_before >= {_FILLED_ROWS}) as is_broken
+            from filled
+            where
+                source_system in (select source_system from sources_now)
+                and source_system in (select source_system from sources_before)
+        """,
+        keys=("source_system", "column_name"),
+    )

@@ -1,0 +1,23 @@
+"""Suite of the stage changes as the sources deliver them."""
+
+from expectations.check import Check
+from expectations.rules import rule_checks
+from expectations.source_checks import fresh, steady_columns, usable_rows, usual_volume
+
+CHECKS: tuple[Check, ...] = (
+    *rule_checks(
+        "unmapped_stage",
+        name="stages_are_mapped",
+        table="build.stg_contract__stage_changes",
+        description="A stage that a lead changes to is one that the active tradition knows.",
+        owner="data",
+        runbook="Map the stage in handoff.yml (stage names of the source) or in "
+        "seeds/policy/stage_aliases.csv; its changes count from the next run on.",
+        block=0.05,
+        keys=("source_system", "lead_id"),
+    ),
+    usable_rows("stage_changes"),
+    steady_columns("stage_changes"),
+    fresh("stage_changes", "build.int_stage_changes", "changed_at", days=4.0),
+    usual_volume("stage_changes", "build.int_stage_changes", "changed_at"),
+)
