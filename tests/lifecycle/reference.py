@@ -595,6 +595,7 @@ class Reader:
         }
         self.result = Result()
         self._known_ids: set[str] = set()
+        self._seen: dict[str, list[datetime | None]] = {"activities": [], "engagements": []}
 
     # -- which rows hold ----------------------------------------------------------------------
 
@@ -607,34 +608,36 @@ class Reader:
         self.coverage = self._coverage(known, chosen)
         survivor_of = {lead_id: _survivor(lead_id, known) for lead_id in known}
         self._account(tables["leads"], leads, known, survivor_of)
-        in_marts = {row["lead_id"] for row in self.result.accounting if row["bucket"] == "in marts"}
+        in_marts = {row["lead_id"] for row in self.result.accounting if row["bucket"] == "in_marts"}
         for lead in self._leads(known, chosen, survivor_of, in_marts):
             self._tell(lead)
         self._close_fates(chosen["stage_changes"], survivor_of, in_marts)
         return self.result
 
     def _stage(self, tables: Mapping[str, Sequence[Row]]) -> dict[str, list[Fact]]:
-        """Readable rows by table; those that aren't, or name an unknown lead, are quarantined."""
+        """Readable rows by table; those that aren't, or name an unknown lead, are quarantined.
+
+        A row that names an unknown lead is still the version of its id that counts.
+        """
         staged: dict[str, list[Fact]] = {}
         for table in COLUMNS:
-            staged[table] = []
-            for position, row in enumerate(tables.get(table, ())):
-                typed = _typed(table, position, row)
-                lead_id = typed.get("lead_id")
-                complete = all(typed[column] is not None for column in REQUIRED[table])
-                if table != "leads" and lead_id is not None:
-                    complete = complete and lead_id in self._known_ids
-                if complete:
-                    staged[table].append(typed)
-                else:
-                    self._quarantine(table, position)
+            rows = [_typed(table, at, row) for at, row in enumerate(tables.get(table, ()))]
+            if table in self._seen:
+                self._seen[table] = [row["occurred_at"] for row in rows]
+            staged[table] = [
+                row for row in rows if all(row[column] is not None for column in REQUIRED[table])
+            ]
             if table == "leads":
-                self._known_ids = {row["lead_id"] for row in staged["leads"]}
-        self._seen = {
-            table: [_typed(table, 0, row)["occurred_at"] for row in tables.get(table, ())]
-            for table in ("activities", "engagements")
-        }
+                self._known_ids = {row["lead_id"] for row in staged[table]}
+            usable = {row["_position"] for row in staged[table] if self._is_about_a_lead(row)}
+            for row in rows:
+                if row["_position"] not in usable:
+                    self._quarantine(table, row["_position"])
         return staged
+
+    def _is_about_a_lead(self, row: Fact) -> bool:
+        """Whether the lead is known; an opportunity may be nobody's."""
+        return row["lead_id"] is None or row["lead_id"] in self._known_ids
 
     def _quarantine(self, table: str, position: int) -> None:
         self.result.quarantined.append((table, position))
@@ -650,7 +653,7 @@ class Reader:
         kept = {id(row) for row in changes.values()}
         for row in staged["stage_changes"]:
             if id(row) not in kept:
-                self.result.change_fates[row["_position"]] = "duplicate"
+                self.result.change_fates.setdefault(row["_position"], "duplicate")
         chosen = {"stage_changes": list(changes.values()), "owner_changes": staged["owner_changes"]}
         for table, column in (
             ("activities", "activity_id"),
@@ -659,7 +662,10 @@ class Reader:
         ):
             rows = _choose(staged[table], partial(_id_of, column=column), _version_order)
             chosen[table] = list(rows.values())
-        return chosen
+        return {
+            table: [row for row in rows if self._is_about_a_lead(row)]
+            for table, rows in chosen.items()
+        }
 
     def _coverage(self, known: dict[str, Fact], chosen: dict[str, list[Fact]]) -> Coverage:
         by_lead = any(row["owner_id"] for row in known.values())
@@ -689,7 +695,7 @@ class Reader:
             if lead_id not in leads:
                 bucket = "quarantined"
             elif lead_id not in known:
-                bucket = "not yet known"
+                bucket = "not_yet_known"
             elif survivor != lead_id:
                 bucket = "merged"
             elif known[lead_id]["is_deleted"]:
@@ -697,7 +703,7 @@ class Reader:
             elif self._is_excluded(known[lead_id]):
                 bucket = "excluded"
             else:
-                bucket = "in marts"
+                bucket = "in_marts"
             self.result.accounting.append(
                 {
                     "lead_id": lead_id,
