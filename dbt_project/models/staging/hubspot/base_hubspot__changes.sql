@@ -1,0 +1,115 @@
+-- Past values of properties, each with the contact that it is about.
+with history as (
+
+    select
+        source_system,
+        load_id,
+        object_type,
+        object_id,
+        property,
+        nullif(trim(value), '') as value,
+        changed_at as changed_at_text,
+        source_type,
+        updated_by,
+        case
+            when source_id like 'userId:%' then split_part(source_id, ':', 2)
+        end as source_user_id,
+        {{ parse_timestamp('changed_at') }} as changed_at
+    from {{ source('hubspot', 'hubspot_property_history') }}
+    where object_type in ('contacts', 'leads')
+
+),
+
+lead_contacts as (
+
+    select * from {{ ref('base_hubspot__lead_contacts') }}
+
+),
+
+merges as (
+
+    select * from {{ ref('base_hubspot__merges') }}
+
+),
+
+owners as (
+
+    select
+        source_system,
+        user_id,
+        min(id) as owner_id
+    from {{ source('hubspot', 'hubspot_owners') }}
+    where user_id is not null
+    group by source_system, user_id
+
+),
+
+-- After a merge the contact that is left repeats the history of those it swallowed.
+repeated as (
+
+    select
+        history.source_system,
+        history.object_id,
+        history.property,
+        history.changed_at_text,
+        history.value
+    from history
+    inner join merges
+        on
+            history.source_system = merges.source_system
+            and history.object_id = merges.merged_id
+    inner join history as kept
+        on
+            merges.source_system = kept.source_system
+            and merges.survivor_id = kept.object_id
+            and history.property = kept.property
+            and history.changed_at_text = kept.changed_at_text
+            and history.value is not distinct from kept.value
+    where history.object_type = 'contacts' and kept.object_type = 'contacts'
+
+),
+
+final as (
+
+    select
+        history.source_system,
+        history.load_id,
+        history.object_type,
+        history.object_id,
+        case
+            when history.object_type = 'contacts' then history.object_id
+            else lead_contacts.contact_id
+        end as contact_id,
+        history.property,
+        history.value,
+        history.changed_at_text,
+        coalesce(
+            owners.owner_id,
+            'user ' || coalesce(history.updated_by, history.source_user_id),
+            history.source_type
+        ) as changed_by,
+        history.changed_at
+    from history
+    left join lead_contacts
+        on
+            history.source_system = lead_contacts.source_system
+            and history.object_type = 'leads'
+            and history.object_id = lead_contacts.lead_record_id
+    left join owners
+        on
+            history.source_system = owners.source_system
+            and owners.user_id = coalesce(history.updated_by, history.source_user_id)
+    left join repeated
+        on
+            history.source_system = repeated.source_system
+            and history.object_type = 'contacts'
+            and history.object_id = repeated.object_id
+            and history.property = repeated.property
+            and history.changed_at_text = repeated.changed_at_text
+            and history.value is not distinct from repeated.value
+    where repeated.object_id is null
+
+)
+
+select * from final
+where contact_id is not null
