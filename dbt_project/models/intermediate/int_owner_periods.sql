@@ -47,8 +47,9 @@ from_history as (
         lead_key,
         owner_id,
         owned_from,
-        lead(owned_from) over (
-            partition by lead_key order by owned_from
+        coalesce(
+            lead(owned_from) over (partition by lead_key order by owned_from),
+            timestamp '9999-12-31'
         ) as owned_until
     from moments
 
@@ -66,8 +67,8 @@ without_history as (
     select
         leads.lead_key,
         leads.owner_id,
-        cast(null as timestamp) as owned_from,
-        cast(null as timestamp) as owned_until
+        timestamp '0001-01-01' as owned_from,
+        timestamp '9999-12-31' as owned_until
     from {{ ref('int_leads') }} as leads
     left join leads_with_history
         on leads.lead_key = leads_with_history.lead_key

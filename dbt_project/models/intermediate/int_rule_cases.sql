@@ -9,7 +9,7 @@ visit_cases as (
 
     select
         *,
-        coalesce(from_stage || ' ', '') || '> ' || stage as stage_move
+        coalesce(from_stage || ' > ', '') || stage as stage_move
     from {{ ref('fct_lead_stages') }}
 
 ),
@@ -186,11 +186,12 @@ current_stage_rules as (
         'current_stage_differs' as rule,
         leads.source_system,
         leads.lead_id,
-        leads.known_current_stage_raw as detail,
+        coalesce(leads.known_current_stage, leads.known_current_stage_raw) as detail,
         leads.owner_id,
+        -- A current stage that is not mapped differs from any.
         last_observed.lead_key is not null
-        and leads.known_current_stage <> observed_events.stage
-        and leads.known_current_stage <> last_visits.stage as is_broken,
+        and coalesce(leads.known_current_stage, '') <> observed_events.stage
+        and coalesce(leads.known_current_stage, '') <> last_visits.stage as is_broken,
         coalesce(leads.updated_at, leads.created_at) as occurred_at
     from leads
     left join last_observed
@@ -203,7 +204,7 @@ current_stage_rules as (
         on
             leads.lead_key = last_visits.lead_key
             and last_visits.exited_at is null
-    where leads.known_current_stage is not null
+    where leads.known_current_stage_key is not null
 
 ),
 

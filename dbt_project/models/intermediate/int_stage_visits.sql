@@ -202,14 +202,8 @@ final as (
     left join owner_periods
         on
             cycled.lead_key = owner_periods.lead_key
-            and (
-                owner_periods.owned_from is null
-                or cycled.entered_at >= owner_periods.owned_from
-            )
-            and (
-                owner_periods.owned_until is null
-                or cycled.entered_at < owner_periods.owned_until
-            )
+            and cycled.entered_at >= owner_periods.owned_from
+            and cycled.entered_at < owner_periods.owned_until
     left join reason_names
         on {{ normalised('cycled.reason_raw') }} = reason_names.raw_key
 

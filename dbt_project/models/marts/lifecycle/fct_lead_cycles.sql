@@ -99,16 +99,10 @@ final as (
     left join owner_periods
         on
             cycles.lead_key = owner_periods.lead_key
-            and (
-                owner_periods.owned_from is null
-                or coalesce(cycles.handed_off_at, cycles.cycle_started_at)
-                >= owner_periods.owned_from
-            )
-            and (
-                owner_periods.owned_until is null
-                or coalesce(cycles.handed_off_at, cycles.cycle_started_at)
-                < owner_periods.owned_until
-            )
+            and coalesce(cycles.handed_off_at, cycles.cycle_started_at)
+            >= owner_periods.owned_from
+            and coalesce(cycles.handed_off_at, cycles.cycle_started_at)
+            < owner_periods.owned_until
     left join intent
         on
             cycles.lead_key = intent.lead_key

@@ -23,7 +23,7 @@ ranked as (
                 lead_id,
                 cycle_number,
                 visit_number,
-                case when rule = 'unmapped_stage' then lower(trim(detail)) end
+                case when rule = 'unmapped_stage' then detail end
             order by occurred_at, detail
         ) as finding_rank
     from broken
@@ -39,8 +39,7 @@ final as (
             'ranked.rule',
             "coalesce(ranked.cycle_number, 0)",
             "coalesce(ranked.visit_number, 0)",
-            "case when ranked.rule = 'unmapped_stage' then lower(trim(ranked.detail))"
-            ~ " else '' end"
+            "case when ranked.rule = 'unmapped_stage' then ranked.detail else '' end"
         ]) }} as violation_id,
         ranked.lead_id,
         ranked.source_system,
