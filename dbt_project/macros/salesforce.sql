@@ -48,5 +48,15 @@
 {%- endmacro %}
 
 {% macro default__json_text(json, key) -%}
-    nullif(trim(json_extract_string({{ json }}, '$."' || {{ key }} || '"')), '')
+    nullif(trim(json_extract_string({{ json }}, '$."' || nullif({{ key }}, '') || '"')), '')
+{%- endmacro %}
+
+{#
+    A lead's value for a column of the contract: that of the configured field, else that of the
+    standard field (empty: there is none). Reads `leads` and `chosen_columns`.
+#}
+{% macro salesforce_chosen_value(column, standard_field) -%}
+    {{ salesforce_lead_value(
+        "coalesce(chosen_columns." ~ column ~ "_field, '" ~ standard_field ~ "')", 'leads'
+    ) }}
 {%- endmacro %}

@@ -1,0 +1,254 @@
+with stage_fields as (
+
+    select
+        source_system,
+        field,
+        lower(field) as field_key,
+        rank as field_rank
+    from {{ source('salesforce', 'salesforce_fields') }}
+    where role = 'stage'
+
+),
+
+leads as (
+
+    select * from {{ ref('base_salesforce__leads') }}
+
+),
+
+history as (
+
+    select
+        source_system,
+        load_id,
+        cast(source_row as bigint) as source_row,
+        {{ salesforce_id('id') }} as history_id,
+        {{ salesforce_id('lead_id') }} as lead_id,
+        {{ salesforce_id('created_by_id') }} as changed_by,
+        lower(trim(field)) as field_key,
+        nullif(trim(old_value), '') as old_value,
+        nullif(trim(new_value), '') as new_value,
+        created_date as changed_at_text,
+        {{ parse_timestamp('created_date') }} as changed_at
+    from {{ source('salesforce', 'salesforce_lead_history') }}
+
+),
+
+tracked as (
+
+    select
+        stage_fields.field_key,
+        stage_fields.field_rank,
+        history.source_system,
+        history.load_id,
+        history.source_row,
+        history.history_id as change_id,
+        history.lead_id,
+        history.changed_by,
+        history.old_value,
+        history.new_value,
+        history.changed_at_text,
+        history.changed_at
+    from history
+    inner join stage_fields
+        on
+            history.source_system = stage_fields.source_system
+            and history.field_key = stage_fields.field_key
+
+),
+
+-- Of several changes in one second the first is the one whose old value no other one
+-- set.
+first_changes as (
+
+    select
+        tracked.*,
+        row_number() over (
+            partition by tracked.source_system, tracked.lead_id, tracked.field_key
+            order by
+                tracked.changed_at,
+                case when earlier.change_id is null then 0 else 1 end,
+                tracked.change_id
+        ) as change_number
+    from tracked
+    left join tracked as earlier
+        on
+            tracked.source_system = earlier.source_system
+            and tracked.lead_id = earlier.lead_id
+            and tracked.field_key = earlier.field_key
+            and tracked.changed_at = earlier.changed_at
+            and tracked.old_value = earlier.new_value
+            and tracked.change_id != earlier.change_id
+
+),
+
+tracked_since as (
+
+    select
+        source_system,
+        field_key,
+        min(changed_at) as first_changed_at
+    from tracked
+    group by source_system, field_key
+
+),
+
+-- A lead's creation is a history row without values: what it was created with is the
+-- old value of its first change, or the present value if the field was tracked by then
+-- and never changed.
+created as (
+
+    select
+        stage_fields.field_key,
+        stage_fields.field_rank,
+        history.source_system,
+        history.load_id,
+        history.source_row,
+        history.history_id || ':' || stage_fields.field as change_id,
+        history.lead_id,
+        history.changed_by,
+        cast(null as varchar) as old_value,
+        case
+            when first_changes.change_id is not null then first_changes.old_value
+            else {{ salesforce_lead_value('stage_fields.field', 'leads') }}
+        end as new_value,
+        history.changed_at_text,
+        history.changed_at
+    from history
+    inner join leads
+        on
+            history.source_system = leads.source_system
+            and history.lead_id = leads.lead_id
+    inner join stage_fields
+        on history.source_system = stage_fields.source_system
+    inner join tracked_since
+        on
+            stage_fields.source_system = tracked_since.source_system
+            and stage_fields.field_key = tracked_since.field_key
+            and history.changed_at >= tracked_since.first_changed_at
+    left join first_changes
+        on
+            history.source_system = first_changes.source_system
+            and history.lead_id = first_changes.lead_id
+            and stage_fields.field_key = first_changes.field_key
+            and first_changes.change_number = 1
+    where history.field_key = 'created'
+
+),
+
+-- A conversion gives the lead its present status (where that is not tracked) at an
+-- exact time.
+converted as (
+
+    select
+        stage_fields.field_key,
+        stage_fields.field_rank,
+        history.source_system,
+        history.load_id,
+        history.source_row,
+        history.history_id || ':' || stage_fields.field as change_id,
+        history.lead_id,
+        history.changed_by,
+        cast(null as varchar) as old_value,
+        case
+            when stage_fields.field_key = 'isconverted' then 'true'
+            when first_changes.change_id is null then leads.status
+        end as new_value,
+        history.changed_at_text,
+        history.changed_at
+    from history
+    inner join leads
+        on
+            history.source_system = leads.source_system
+            and history.lead_id = leads.lead_id
+    inner join stage_fields
+        on
+            history.source_system = stage_fields.source_system
+            and stage_fields.field_key in ('status', 'isconverted')
+    left join first_changes
+        on
+            history.source_system = first_changes.source_system
+            and history.lead_id = first_changes.lead_id
+            and stage_fields.field_key = first_changes.field_key
+            and first_changes.change_number = 1
+    where history.field_key = 'leadconverted'
+
+),
+
+unioned as (
+
+    select * from tracked
+    union all
+    select * from created
+    where new_value is not null
+    union all
+    select * from converted
+    where new_value is not null
+
+),
+
+named as (
+
+    select
+        unioned.source_system,
+        unioned.load_id,
+        unioned.source_row,
+        unioned.change_id,
+        unioned.lead_id,
+        unioned.field_key,
+        unioned.field_rank,
+        unioned.changed_by,
+        unioned.changed_at_text,
+        unioned.changed_at,
+        coalesce(new_values.stage, unioned.new_value) as to_stage,
+        case
+            when old_values.stage = 'ignored' then null
+            else coalesce(old_values.stage, unioned.old_value)
+        end as from_stage
+    from unioned
+    left join {{ ref('base_salesforce__stage_values') }} as new_values
+        on
+            unioned.source_system = new_values.source_system
+            and unioned.field_key = new_values.field_key
+            and {{ normalised('unioned.new_value') }} = new_values.value_key
+    left join {{ ref('base_salesforce__stage_values') }} as old_values
+        on
+            unioned.source_system = old_values.source_system
+            and unioned.field_key = old_values.field_key
+            and {{ normalised('unioned.old_value') }} = old_values.value_key
+
+),
+
+-- Several fields may change in one second: the one that was named first holds.
+ranked as (
+
+    select
+        *,
+        min(case when to_stage is not null then field_rank end) over (
+            partition by source_system, lead_id, changed_at
+        ) as best_rank
+    from named
+    where to_stage is null or to_stage != 'ignored'
+
+),
+
+final as (
+
+    select
+        source_system,
+        load_id,
+        source_row,
+        change_id,
+        lead_id,
+        field_key,
+        from_stage,
+        to_stage,
+        changed_by,
+        changed_at_text,
+        changed_at
+    from ranked
+    where best_rank is null or field_rank = best_rank
+
+)
+
+select * from final

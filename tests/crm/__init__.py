@@ -1,0 +1,1 @@
+"""Tests of the CRM sources against servers that speak the CRMs' APIs."""
