@@ -61,7 +61,7 @@ changes as (
                         delivered.to_stage,
                         delivered.reason,
                         delivered.changed_by
-                    order by delivered.load_id desc, delivered.source_row
+                    order by delivered.load_id desc, delivered.source_row asc
                 ) > 1
                 then 'repeated'
             else chosen.fate
