@@ -21,7 +21,7 @@ CHECKS: tuple[Check, ...] = (
             from (
                 select source_system, lead_id, 1 as accounted, 0 as shown
                 from build.lead_accounting
-                where bucket = 'in_marts'
+                where bucket = 'in marts'
                 union all
                 select source_system, lead_id, 0 as accounted, 1 as shown
                 from build.dim_leads
@@ -52,7 +52,7 @@ CHECKS: tuple[Check, ...] = (
                 on
                     facts.source_system = accounting.source_system
                     and facts.lead_id = accounting.lead_id
-                    and accounting.bucket = 'in_marts'
+                    and accounting.bucket = 'in marts'
         """,
         keys=("source_system", "lead_id"),
         block=0.0,

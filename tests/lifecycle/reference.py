@@ -608,7 +608,7 @@ class Reader:
         self.coverage = self._coverage(known, chosen)
         survivor_of = {lead_id: _survivor(lead_id, known) for lead_id in known}
         self._account(tables["leads"], leads, known, survivor_of)
-        in_marts = {row["lead_id"] for row in self.result.accounting if row["bucket"] == "in_marts"}
+        in_marts = {row["lead_id"] for row in self.result.accounting if row["bucket"] == "in marts"}
         for lead in self._leads(known, chosen, survivor_of, in_marts):
             self._tell(lead)
         self._close_fates(chosen["stage_changes"], survivor_of, in_marts)
@@ -695,7 +695,7 @@ class Reader:
             if lead_id not in leads:
                 bucket = "quarantined"
             elif lead_id not in known:
-                bucket = "not_yet_known"
+                bucket = "not yet known"
             elif survivor != lead_id:
                 bucket = "merged"
             elif known[lead_id]["is_deleted"]:
@@ -703,7 +703,7 @@ class Reader:
             elif self._is_excluded(known[lead_id]):
                 bucket = "excluded"
             else:
-                bucket = "in_marts"
+                bucket = "in marts"
             self.result.accounting.append(
                 {
                     "lead_id": lead_id,

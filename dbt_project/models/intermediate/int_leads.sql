@@ -46,6 +46,7 @@ survivors as (
         records.lead_key,
         versions.*,
         -- Attributes have no history: a later change tells nothing about then.
+        coalesce(versions.updated_at, versions.created_at) as known_current_stage_at,
         coalesce(versions.updated_at, versions.created_at) <= run_policy.as_of
             as is_stage_known
     from records
@@ -87,7 +88,8 @@ final as (
         survivors.crm_score,
         first_created.record_count,
         first_created.created_at,
-        survivors.updated_at
+        survivors.updated_at,
+        survivors.known_current_stage_at
     from survivors
     inner join first_created
         on survivors.lead_key = first_created.lead_key

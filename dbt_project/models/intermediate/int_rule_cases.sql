@@ -78,7 +78,7 @@ reason_rules as (
         reason_raw is null as is_broken,
         entered_at as occurred_at
     from visit_cases
-    where reason_required
+    where reason_required and exit_kind is not null
     union all
     select
         'unknown_reason' as rule,
@@ -192,7 +192,7 @@ current_stage_rules as (
         last_observed.lead_key is not null
         and coalesce(leads.known_current_stage, '') <> observed_events.stage
         and coalesce(leads.known_current_stage, '') <> last_visits.stage as is_broken,
-        coalesce(leads.updated_at, leads.created_at) as occurred_at
+        leads.known_current_stage_at as occurred_at
     from leads
     left join last_observed
         on leads.lead_key = last_observed.lead_key

@@ -60,9 +60,7 @@ final as (
         and not coalesce(stage_names.is_ignored, false) as is_unmapped,
         '~current' as change_id,
         false as is_change,
-        coalesce(
-            without_history.updated_at, without_history.created_at
-        ) as occurred_at
+        without_history.known_current_stage_at as occurred_at
     from without_history
     left join {{ ref('int_stage_names') }} as stage_names
         on

@@ -27,7 +27,8 @@ final as (
         raw_leads.source_system,
         case
             when versions.lead_id is null then 'quarantined'
-            when records.lead_id is null then 'not_yet_known'
+            when records.lead_id is null then 'not yet known'
+            when records.bucket = 'in_marts' then 'in marts'
             else records.bucket
         end as bucket,
         case
