@@ -7,6 +7,7 @@ transaction: if any file cannot be read, raw stays as it was.
 
 import hashlib
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -460,7 +461,7 @@ def _header(load: _Load, path: Path, headers: Sequence[str], name: str, key: str
 
 
 def _listed(headers: Sequence[str], limit: int = 40) -> str:
-    shown = ", ".join(headers[:limit])
+    shown = ", ".join(textwrap.shorten(header, 60) for header in headers[:limit])
     return shown if len(headers) <= limit else f"{shown} and {len(headers) - limit} more"
 
 

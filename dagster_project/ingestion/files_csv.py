@@ -203,7 +203,10 @@ class CsvTable:
         record = _any_record(self.delimiter)
         with _mapped(self.path) as text:
             at = len(codecs.BOM_UTF8) if text[:3] == codecs.BOM_UTF8 else 0
-            at = self._after_header(text, record, at)
+            while text[at : at + 1] in (b"\r", b"\n"):
+                at += 1
+            header = record.match(text, at)
+            at = header.end() if header else at
             while at < len(text):
                 found = sound.match(text, at)
                 if found and found.end() > at:
@@ -212,15 +215,6 @@ class CsvTable:
                 piece = self._piece(self.path, text, record, at)
                 yield piece
                 at = piece.end
-
-    def _after_header(self, text: mmap.mmap, record: re.Pattern[bytes], at: int) -> int:
-        """Where the header ends; raises ``SourceError`` if its quotes do not balance."""
-        while text[at : at + 1] in (b"\r", b"\n"):
-            at += 1
-        found = record.match(text, at)
-        if not found:
-            raise SourceError(f"{self.label}: the header line is broken: its quotes do not balance")
-        return found.end()
 
     def _refused_pieces(self, path: Path, offsets: list[int]) -> Iterator[_Piece]:
         """The records of an audited copy that the reader refused all the same (too long)."""
@@ -366,6 +360,8 @@ def open_csv(
     text = _as_utf8(label, text, scratch, encoding, encoding_key)
     head = _header_text(label, text, encoding_key)
     delimiter = delimiter or _guess_delimiter(head, expected)
+    if not _any_record(delimiter).match(head.lstrip().encode()):
+        raise SourceError(f"{label}: the header line is broken: its quotes do not balance")
     cells = next((row for row in csv.reader(_lines(head), delimiter=delimiter) if row), [])
     headers = tuple(cell.strip() or f"column {at}" for at, cell in enumerate(cells, start=1))
     repeated = sorted({name for name in headers if headers.count(name) > 1})

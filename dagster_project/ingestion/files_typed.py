@@ -5,6 +5,7 @@ exponent, no trailing zeros of a fraction), not-a-number nothing, nested values 
 numbered from 1 in file order.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,10 +102,7 @@ def open_jsonl(label: str, path: Path) -> TypedTable:
                 """
             ).fetchall()
     except duckdb.Error as error:
-        raise SourceError(
-            f"{label}: the JSONL file cannot be read ({first_line(error, path)}); "
-            "it needs one JSON object a line"
-        ) from error
+        raise _broken_line(label, path, error) from error
     if odd:
         raise SourceError(f"{label}: row {odd[0]} is no JSON object; each line needs to be one")
     names = tuple(name for name, _ in keys)
@@ -116,6 +114,18 @@ def open_jsonl(label: str, path: Path) -> TypedTable:
         from (select row_number() over () as source_row, json from {source})
         """,
     )
+
+
+def _broken_line(label: str, path: Path, error: Exception) -> SourceError:
+    """Name the first line that is no JSON; the reader's own count can be one off."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                json.loads(line.strip() or b"null")
+            except ValueError as wrong:
+                what = "it is not UTF-8" if isinstance(wrong, UnicodeDecodeError) else str(wrong)
+                return SourceError(f"{label}: line {number} is no JSON object: {what}")
+    return SourceError(f"{label}: the JSONL file cannot be read ({first_line(error, path)})")
 
 
 def identifier(name: str) -> str:

@@ -1,0 +1,1 @@
+"""Tests of the readers, against real files and a real warehouse."""

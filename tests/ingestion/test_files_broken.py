@@ -1,0 +1,274 @@
+"""Bad files: what cannot be used is set aside or refused, and the message names the mend."""
+
+import gzip
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from dagster_project.errors import SourceError
+
+HEADER = "lead_id,created_at,company\n"
+SOUND = "L{0},2026-01-0{0},c{0}\n"
+
+
+def refused(run: Callable[[], object]) -> str:
+    """The one line that an unreadable source is refused with."""
+    with pytest.raises(SourceError) as caught:
+        run()
+    assert caught.value.exit_code == 3
+    assert len(caught.value.problems) == 1
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def leads(rows):
+    return rows("select lead_id, created_at, company, source_row from raw.leads order by 4")
+
+
+def rejected(rows):
+    found = rows(
+        "select source_row, reason, row_json, table_name, source_file, column_name "
+        "from raw.rejected_rows order by 1"
+    )
+    assert all(row[3:] == ("leads", "leads.csv", None) for row in found)
+    return [(number, reason, json.loads(row)) for number, reason, row, *_ in found]
+
+
+def sound(number: int, row: int):
+    return (f"L{number}", f"2026-01-0{number}", f"c{number}", row)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_ragged_rows_are_set_aside_and_shift_nothing(ingest, export, rows, end):
+    text = (
+        HEADER
+        + SOUND.format(1)
+        + "L2,2026-01-02\n"
+        + 'L3,2026-01-03,"c\n3",extra,"more\nlines"\n'
+        + SOUND.format(4)
+        + "\n"
+        + "L5\n"
+        + SOUND.format(6)
+        + "L7,2026-01-07,,,"
+    )
+    (export / "leads.csv").write_bytes(text.replace("\n", end).encode())
+    result = ingest()
+    assert leads(rows) == [sound(1, 2), sound(4, 5), sound(6, 7)]
+    assert rejected(rows) == [
+        (
+            3,
+            "the row has 2 fields, the header has 3",
+            {"lead_id": "L2", "created_at": "2026-01-02"},
+        ),
+        (
+            4,
+            "the row has 5 fields, the header has 3",
+            {
+                "lead_id": "L3",
+                "created_at": "2026-01-03",
+                "company": f"c{end}3",
+                "(beyond the header)": ["extra", f"more{end}lines"],
+            },
+        ),
+        (6, "the row has 1 fields, the header has 3", {"lead_id": "L5"}),
+        (
+            8,
+            "the row has 5 fields, the header has 3",
+            {
+                "lead_id": "L7",
+                "created_at": "2026-01-07",
+                "company": "",
+                "(beyond the header)": ["", ""],
+            },
+        ),
+    ]
+    table = result.tables["leads"]
+    assert (table.rows_read, table.rows_rejected) == (7, 4)
+    assert rows("select rows_read from raw.loads") == [(7,)]
+    assert [note.message for note in result.notes] == ["leads.csv: broken rows set aside: 4"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("broken", "at"),
+    [('L2,2026-01-02,"open', 2), ('L2,2026-01-02,"5" pipe"', 2), ('L2,2026-01-02,"open', 4)],
+)
+def test_unbalanced_quote_costs_its_own_line_only(ingest, export, rows, end, broken, at):
+    lines = [SOUND.format(1), SOUND.format(3), SOUND.format(4), 'L5,2026-01-05,"c5"\n']
+    lines.insert(at - 1, broken + "\n")
+    (export / "leads.csv").write_bytes((HEADER + "".join(lines)).replace("\n", end).encode())
+    ingest()
+    assert rows("select count(*), count(distinct company) from raw.leads") == [(4, 4)]
+    assert rejected(rows) == [
+        (
+            at + 1,
+            "the row is broken: a quote is not closed, or not doubled",
+            {"row": broken},
+        )
+    ]
+
+
+def test_quote_open_at_the_end_of_the_file_loses_nothing_before_it(ingest, export, rows):
+    broken = 'L2,2026-01-02,"never closed\n'
+    (export / "leads.csv").write_text(HEADER + SOUND.format(1) + broken + SOUND.format(3) * 50_000)
+    table = ingest().tables["leads"]
+    assert (table.rows_read, table.rows_rejected) == (50_002, 1)
+    assert rejected(rows)[0][0] == 3
+
+
+def test_many_broken_rows_stay_countable(ingest, export, rows):
+    block = SOUND.format(1) + 'L2,2026-01-02,"5" pipe\n' + "L3,2026-01-03\n" + SOUND.format(4)
+    (export / "leads.csv").write_text(HEADER + block * 2_000)
+    table = ingest().tables["leads"]
+    assert (table.rows_read, table.rows_rejected) == (8_000, 4_000)
+    assert rows("select count(*) from raw.leads where (source_row - 2) % 4 in (0, 3)") == [(4_000,)]
+
+
+def test_record_beyond_the_limit_is_set_aside(ingest, export, rows):
+    huge = 'L2,2026-01-02,"' + "x" * 3_000_000 + '"\n'
+    (export / "leads.csv").write_text(HEADER + SOUND.format(1) + huge + SOUND.format(3))
+    ingest()
+    assert leads(rows) == [sound(1, 2), sound(3, 4)]
+    assert rejected(rows)[0][:2] == (3, "the row is longer than the reader takes (2 MB)")
+
+
+def test_no_such_directory(ingest, export):
+    message = refused(lambda: ingest(path=export / "absent"))
+    assert f"{export / 'absent'}: no such directory" in message
+    assert "--input" in message
+    assert "not a directory" in refused(lambda: ingest(path=export / "leads.csv"))
+
+
+def test_no_leads_table(ingest, export):
+    (export / "leads.csv").rename(export / "people.csv")
+    message = refused(ingest)
+    assert "no leads table" in message
+    assert "people.csv" in message
+    assert "tables.leads.file" in message
+
+
+def test_required_column_missing(ingest, export):
+    (export / "leads.csv").write_text("lead_id,created,email\nL1,2026-01-01,x\n")
+    message = refused(ingest)
+    assert "leads.csv: required column created_at of table leads is missing" in message
+    assert "the header has: lead_id, created, email" in message
+    assert "tables.leads.columns.created_at" in message
+
+
+def test_missing_id_column_that_can_be_made_is_no_error(ingest, export, rows):
+    (export / "stage_changes.csv").write_text("lead_id,changed_at,to_stage\nL1,2026-01-01,MQL\n")
+    ingest()
+    assert rows("select change_id, to_stage from raw.stage_changes") == [(None, "MQL")]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", b"  \n"])
+def test_empty_file(ingest, export, content):
+    (export / "activities.csv").write_bytes(content)
+    assert "activities.csv: the file is empty" in refused(ingest)
+
+
+@pytest.mark.parametrize("name", ["reps.parquet", "reps.jsonl"])
+def test_empty_typed_file(ingest, export, name):
+    (export / name).write_bytes(b"")
+    assert f"{name}: the file is empty" in refused(ingest)
+
+
+def test_file_without_header(ingest, export):
+    (export / "leads.csv").write_text("L1,2026-01-01\nL2,2026-01-02\n")
+    message = refused(ingest)
+    assert "required column lead_id, created_at" in message
+    assert "the header has: L1, 2026-01-01" in message
+
+
+def test_header_only_is_an_empty_table_with_a_warning(ingest, export, rows):
+    (export / "leads.csv").write_text("lead_id,created_at\n")
+    (export / "reps.csv").write_text("rep_id")
+    result = ingest()
+    assert result.tables["leads"].rows_read == 0
+    messages = [(note.table_name, note.severity, note.message) for note in result.notes]
+    assert messages == [
+        ("leads", "warning", "leads.csv: a header and no rows; the table is empty"),
+        ("reps", "warning", "reps.csv: a header and no rows; the table is empty"),
+    ]
+    assert rows("select table_name, severity, message from raw.ingestion_notes") == messages
+
+
+def test_file_that_is_not_utf_8(ingest, export):
+    (export / "leads.csv").write_bytes(
+        HEADER.encode() + SOUND.format(1).encode() * 3_000 + b"L2,2026-01-02,M\xfcller\n"
+    )
+    message = refused(ingest)
+    assert "leads.csv: line 3002: byte 0xfc is not UTF-8" in message
+    assert "tables.leads.encoding" in message
+    (export / "leads.csv").write_bytes(b"lead_id,created_at,stra\xdfe\n")
+    assert "line 1: byte 0xdf is not UTF-8" in refused(ingest)
+    (export / "leads.csv").write_bytes(HEADER.encode() + b"L1,x,y\nL2,\xfc\nL3,x,z\n")
+    assert "line 3: byte 0xfc is not UTF-8" in refused(ingest)
+
+
+def test_wrong_configured_encoding(ingest, export):
+    (export / "leads.csv").write_text("lead_id,created_at,é\n", encoding="latin-1")
+    message = refused(lambda: ingest(tables={"leads": {"encoding": "ascii"}}))
+    assert "line 1: byte 0xe9" in message
+
+
+def test_damaged_gzip(ingest, export):
+    whole = gzip.compress((HEADER + SOUND.format(1) * 5_000).encode())
+    for content in (whole[: len(whole) // 2], b"no gzip at all", whole[:40] + b"\0\0" + whole[42:]):
+        (export / "activities.csv.gz").write_bytes(content)
+        message = refused(ingest)
+        assert "activities.csv.gz: the gzip file is damaged" in message
+
+
+def test_damaged_parquet(ingest, export):
+    (export / "reps.parquet").write_bytes(b"PAR1 this is no Parquet file")
+    message = refused(ingest)
+    assert "reps.parquet: the Parquet file cannot be read" in message
+
+
+@pytest.mark.parametrize("line", ['{"rep_id": "R2"', "not json", "[1, 2]", '"text"', "null"])
+def test_broken_json_line(ingest, export, line):
+    (export / "reps.jsonl").write_text('{"rep_id": "R1"}\n' + line + '\n{"rep_id": "R3"}\n')
+    message = refused(ingest)
+    assert "reps.jsonl" in message
+    assert re.search(r"reps\.jsonl: (line|row) 2 is no JSON object", message)
+
+
+def test_two_files_for_one_table(ingest, export):
+    (export / "leads.jsonl").write_text('{"lead_id": "L1", "created_at": "2026-01-01"}\n')
+    message = refused(ingest)
+    assert "table leads has 2 files: leads.csv, leads.jsonl" in message
+
+
+def test_repeated_header(ingest, export):
+    (export / "leads.csv").write_text("lead_id,created_at,email,email\nL1,2026-01-01,a,b\n")
+    assert "names a column twice: email" in refused(ingest)
+    (export / "leads.csv").write_text("lead_id,created_at,Email,EMAIL\nL1,2026-01-01,a,b\n")
+    assert "several headers read as email: Email, EMAIL" in refused(ingest)
+
+
+def test_header_with_an_open_quote(ingest, export):
+    (export / "leads.csv").write_text('lead_id,"created_at\nL1,2026-01-01\n')
+    assert "leads.csv: the header line is broken" in refused(ingest)
+
+
+def test_failure_leaves_raw_as_it_was(ingest, export, rows):
+    ingest(stage_names={"A": "mql"})
+    before = rows("from raw.leads") + rows("from raw.loads") + rows("from raw.stage_map")
+    (export / "leads.csv").write_text("lead_id,created_at\nL8,2026-01-01\nL9,2026-01-01\n")
+    (export / "reps.parquet").write_bytes(b"damaged")
+    refused(lambda: ingest(stage_names={"B": "mql"}))
+    assert rows("from raw.leads") + rows("from raw.loads") + rows("from raw.stage_map") == before
+
+
+def test_unusable_cells_are_kept_as_received(ingest, export, rows):
+    (export / "leads.csv").write_text("lead_id,created_at,employee_count\nL1,soon,many\n,,\n")
+    ingest()
+    assert rows(
+        "select lead_id, created_at, employee_count from raw.leads order by source_row"
+    ) == [
+        ("L1", "soon", "many"),
+        (None, None, None),
+    ]

@@ -1,0 +1,184 @@
+"""Every file format gives the same text, with the numbers of its rows."""
+
+import gzip
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dagster_project.ingestion.files_csv import DELIMITERS
+
+LEADS = (
+    "lead_id{0}created_at{0}company{0}employee_count\r\n"
+    'L1{0}2026-01-01T00:00:00Z{0}"Acme, Inc.; a|b"{0}200\r\n'
+    'L2{0}2026-01-02{0}"two\nlines and ""quotes"""{0}\r\n'
+    "L3{0}2026-01-03 08:00:00{0}   {0}7\r\n"
+)
+EXPECTED = [
+    ("L1", "2026-01-01T00:00:00Z", "Acme, Inc.; a|b", "200", 2),
+    ("L2", "2026-01-02", 'two\nlines and "quotes"', None, 3),
+    ("L3", "2026-01-03 08:00:00", None, "7", 4),
+]
+QUERY = """
+    select lead_id, created_at, company, employee_count, source_row
+    from raw.leads order by source_row
+"""
+
+
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_delimiter_and_byte_order_mark_are_found(ingest, export, rows, delimiter, mark):
+    (export / "leads.csv").write_text(mark + LEADS.format(delimiter), encoding="utf-8", newline="")
+    result = ingest()
+    assert rows(QUERY) == EXPECTED
+    assert result.tables["leads"].rows_read == 3
+    assert result.tables["leads"].newest == "2026-01-03T08:00:00Z"
+    assert result.notes == []
+
+
+def test_gzip_is_unpacked(ingest, export, rows):
+    (export / "leads.csv").unlink()
+    (export / "leads.csv.gz").write_bytes(gzip.compress(LEADS.format(",").encode()))
+    assert ingest().tables["leads"].files == ("leads.csv.gz",)
+    assert rows(QUERY) == EXPECTED
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp1252", "latin-1"])
+def test_configured_encoding_is_read(ingest, export, rows, encoding):
+    text = "lead_id;created_at;company\nL1;2026-01-01;Müller & Søn\n"
+    (export / "leads.csv").write_text(text, encoding=encoding)
+    ingest(tables={"leads": {"encoding": encoding}})
+    assert rows("select lead_id, company from raw.leads") == [("L1", "Müller & Søn")]
+
+
+def test_utf_16_with_its_mark_needs_no_configuration(ingest, export, rows):
+    (export / "leads.csv").write_text("lead_id\tcreated_at\nL1\t2026-01-01\n", encoding="utf-16")
+    ingest()
+    assert rows("select lead_id, created_at from raw.leads") == [("L1", "2026-01-01")]
+
+
+def test_file_names_and_headers_match_without_case(ingest, export, rows):
+    (export / "leads.csv").unlink()
+    (export / "Leads.CSV").write_text(" Lead_ID ,CREATED_AT,Email\nL1,2026-01-01,a@b.example\n")
+    ingest()
+    assert rows("select lead_id, created_at, email from raw.leads") == [
+        ("L1", "2026-01-01", "a@b.example")
+    ]
+
+
+def test_old_line_ends_and_mixed_line_ends_are_read(ingest, export, rows):
+    text = b'lead_id,created_at,company\rL1,2026-01-01,"a\r\nb"\rL2,2026-01-02,c\r'
+    (export / "leads.csv").write_bytes(text)
+    ingest()
+    expected = [("L1", "a\r\nb", 2), ("L2", "c", 3)]
+    assert rows("select lead_id, company, source_row from raw.leads order by 3") == expected
+    text = b'lead_id,created_at,company\r\nL1,2026-01-01,"a\r\nb"\nL2,2026-01-02,c\r\n'
+    (export / "leads.csv").write_bytes(text)
+    ingest()
+    assert rows("select lead_id, company, source_row from raw.leads order by 3") == expected
+
+
+def test_blank_lines_are_no_rows(ingest, export, rows):
+    (export / "leads.csv").write_text(
+        "\n\nlead_id,created_at\n\nL1,2026-01-01\n   \n\nL2,2026-01-02\n\n"
+    )
+    result = ingest()
+    assert rows("select lead_id, source_row from raw.leads order by 2") == [("L1", 2), ("L2", 3)]
+    assert result.tables["leads"].rows_rejected == 0
+
+
+def test_delimiter_at_the_end_of_rows_is_forgiven(ingest, export, rows):
+    (export / "leads.csv").write_text("lead_id,created_at\nL1,2026-01-01,\nL2,2026-01-02,\n")
+    assert ingest().tables["leads"].rows_rejected == 0
+    assert rows("select count(*), count(created_at) from raw.leads") == [(2, 2)]
+
+
+def test_last_row_without_line_end_is_read(ingest, export, rows):
+    for last in ('L2,""', 'L2,"x"', "L2,x", "L2,"):
+        (export / "leads.csv").write_text(f"lead_id,created_at\nL1,2026-01-01\n{last}")
+        assert ingest().tables["leads"].rows_read == 2, last
+        assert rows("select max(source_row) from raw.leads") == [(3,)]
+
+
+def test_parquet_values_become_plain_text(ingest, export, rows):
+    (export / "leads.csv").unlink()
+    duckdb.execute(
+        f"""
+        copy (
+            select * from (
+                values
+                    (1, timestamptz '2026-01-01 10:00:00+02', 200.0::double, true, 1.5::float,
+                     12.50::decimal(10, 2), 'x', date '2026-01-05', [1, 2]),
+                    (2, timestamptz '2026-01-01 10:00:00.25+00', 'nan'::double, false, 1e-7::float,
+                     12.00::decimal(10, 2), '  ', null, null),
+                    (3, null, 123456789012345678::double, null, 1e20::float,
+                     null, '0100', null, null)
+            ) as values_of (lead_id, created_at, employee_count, is_deleted, crm_score,
+                            "Deal Size", company, updated_at, tags)
+        ) to '{export / "leads.parquet"}' (format parquet)
+        """
+    )
+    ingest()
+    query = """
+        select lead_id, created_at, employee_count, is_deleted, crm_score, company, updated_at,
+               source_row
+        from raw.leads order by source_row
+    """
+    assert rows(query) == [
+        ("1", "2026-01-01T08:00:00Z", "200", "true", "1.5", "x", "2026-01-05", 1),
+        ("2", "2026-01-01T10:00:00.250000Z", None, "false", "0.0000001", None, None, 2),
+        ("3", None, "123456789012345680", None, "100000000000000000000", "0100", None, 3),
+    ]
+    extras = [json.loads(extra) for (extra,) in rows("select extra_columns from raw.leads")]
+    assert extras[:2] == [
+        {"Deal Size": "12.5", "tags": "[1,2]"},
+        {"Deal Size": "12", "tags": None},
+    ]
+
+
+def test_jsonl_values_become_plain_text(ingest, export, rows):
+    (export / "leads.csv").unlink()
+    records = [
+        {"lead_id": 1, "created_at": "2026-01-01", "employee_count": 200.0, "is_deleted": True},
+        {"created_at": "2026-01-02", "lead_id": "L2", "company": "a/b", "x/y~z": {"k": [1]}},
+        {"lead_id": "L3", "created_at": " ", "crm_score": 1e-7, "employee_count": None},
+    ]
+    text = "\n".join(json.dumps(record) for record in records)
+    (export / "leads.jsonl").write_text(text + "\n")
+    ingest()
+    query = """
+        select lead_id, created_at, employee_count, is_deleted, company, crm_score, source_row
+        from raw.leads order by source_row
+    """
+    assert rows(query) == [
+        ("1", "2026-01-01", "200", "true", None, None, 1),
+        ("L2", "2026-01-02", None, None, "a/b", None, 2),
+        ("L3", None, None, None, None, "0.0000001", 3),
+    ]
+    extras = rows("select extra_columns from raw.leads where lead_id = 'L2'")
+    assert json.loads(extras[0][0]) == {"x/y~z": '{"k":[1]}'}
+
+
+def test_rows_of_a_large_jsonl_file_keep_their_order(ingest, export, rows):
+    (export / "leads.csv").unlink()
+    (export / "leads.jsonl").write_text(
+        "".join(
+            json.dumps({"lead_id": str(at), "created_at": "2026-01-01", "company": "x" * 300})
+            + "\n"
+            for at in range(1, 60_001)
+        )
+    )
+    ingest()
+    assert rows("select count(*), count(*) filter (lead_id = source_row) from raw.leads") == [
+        (60_000, 60_000)
+    ]
+
+
+def test_rows_of_a_large_csv_file_with_quoted_line_breaks_keep_their_order(ingest, export, rows):
+    body = "".join(f'{at},2026-01-01,"a\nb {"x" * 600}"\n' for at in range(2, 80_002))
+    Path(export / "leads.csv").write_text("lead_id,created_at,company\n" + body)
+    ingest()
+    assert rows("select count(*), count(*) filter (lead_id = source_row) from raw.leads") == [
+        (80_000, 80_000)
+    ]

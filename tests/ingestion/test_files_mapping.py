@@ -1,0 +1,224 @@
+"""A mapping fits another export to the contract."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dagster_project.errors import ConfigError, SourceError
+from dagster_project.ingestion.landing import ingest_source
+from dagster_project.settings import load_settings
+
+OLIST = Path(__file__).parents[2] / "examples" / "olist" / "handoff.yml"
+PUBLIC_DATA = Path(
+    os.environ.get("OLIST_DIR", Path(__file__).parents[3] / "shared" / "data" / "olist")
+)
+
+
+def test_names_constants_times_and_values_are_mapped(ingest, export, rows):
+    (export / "leads.csv").unlink()
+    (export / "people.txt").write_text(
+        "Id;Angelegt am;Gelöscht;Quelle;lead_source\n"
+        "1;05.01.2026 14:30; JA ;Messe;ignored\n"
+        "2;06.01.26;nein;;\n"
+        "3;gestern;vielleicht;Web;\n",
+        encoding="utf-8",
+    )
+    result = ingest(
+        tables={
+            "leads": {
+                "file": "people.txt",
+                "columns": {
+                    "lead_id": "ID ",
+                    "created_at": "Angelegt am",
+                    "is_deleted": "Gelöscht",
+                    "lead_source": "Quelle",
+                },
+                "constants": {"country": "DE", "industry": "it's"},
+                "time_formats": {"created_at": ["%d.%m.%Y %H:%M", "%d.%m.%y"]},
+                "values": {"is_deleted": {"Ja": "true", "NEIN": "false"}},
+            }
+        }
+    )
+    assert rows(
+        "select lead_id, created_at, is_deleted, lead_source, country, industry, extra_columns "
+        "from raw.leads order by source_row"
+    ) == [
+        ("1", "2026-01-05T14:30:00Z", "true", "Messe", "DE", "it's", '{"lead_source":"ignored"}'),
+        ("2", "2026-01-06T00:00:00Z", "false", None, "DE", "it's", '{"lead_source":null}'),
+        ("3", "gestern", "vielleicht", "Web", "DE", "it's", '{"lead_source":null}'),
+    ]
+    assert [note.message for note in result.notes] == [
+        "people.txt: columns that the contract does not know are kept in extra_columns: lead_source"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("time_format", "given", "expected"),
+    [
+        ("%d/%m/%Y %I:%M %p", "03/02/2026 1:05 PM", "2026-02-03T13:05:00Z"),
+        ("%Y-%m-%dT%H:%M:%S.%g%z", "2026-02-03T13:05:00.250+0200", "2026-02-03T11:05:00.250000Z"),
+        ("%Y-%m-%d %H:%M:%S %z", "2026-02-03 13:05:00 +0100", "2026-02-03T12:05:00Z"),
+        ("epoch_ms", "1770123900000", "2026-02-03T13:05:00Z"),
+        ("epoch", "1770123900.5", "2026-02-03T13:05:00.500000Z"),
+        ("epoch", "13.5.", "13.5."),
+        ("%d/%m/%Y", "31/02/2026", "31/02/2026"),
+    ],
+)
+def test_time_formats(ingest, export, rows, time_format, given, expected):
+    (export / "leads.csv").write_text(f"lead_id,created_at\nL1,{given}\n")
+    ingest(tables={"leads": {"time_formats": {"created_at": time_format}}})
+    assert rows("select created_at from raw.leads") == [(expected,)]
+
+
+def test_constant_stands_for_a_required_column(ingest, export, rows):
+    (export / "channel_spend.csv").write_text("month,cost\n2026-01-01,100\n")
+    ingest(
+        tables={
+            "channel_spend": {
+                "columns": {"spend_date": "month", "amount": "cost"},
+                "constants": {"channel": "paid search"},
+            }
+        }
+    )
+    assert rows("select spend_date, channel, amount from raw.channel_spend") == [
+        ("2026-01-01", "paid search", "100")
+    ]
+
+
+def test_stage_names_are_kept_per_source(ingest, rows):
+    ingest(stage_names={"Neu": "lead", "Qualifiziert": "sql"})
+    ingest(stage_names={"Neu": "mql"})
+    ingest(name="other", stage_names={"Neu": "lead"})
+    assert rows("from raw.stage_map order by 1") == [
+        ("files", "Neu", "mql"),
+        ("other", "Neu", "lead"),
+    ]
+
+
+def test_stage_dates_become_stage_changes(ingest, export, rows):
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,MQL Date,SQL Date\n"
+        "L1,2026-01-01,05.01.2026,07.01.2026\n"
+        "L2,2026-01-01,, \n"
+        "L3,2026-01-01,soon,\n"
+    )
+    (export / "stage_changes.csv").write_text("lead_id,changed_at,to_stage\nL2,2026-01-02,MQL\n")
+    (export / "deals.csv").write_text("who;won\nL1;2026-02-01 10:00:00\nL2;\nL3\nL1;2026-03-01;\n")
+    result = ingest(
+        stage_dates=[
+            {"stage": "mql", "column": "MQL Date", "time_format": "%d.%m.%Y"},
+            {"stage": "sql", "column": "sql date", "time_format": "%d.%m.%Y"},
+            {"stage": "customer", "column": "won", "file": "deals.csv", "lead_id": "who"},
+        ]
+    )
+    changes = rows(
+        "select source_file, source_row, change_id, lead_id, changed_at, from_stage, to_stage "
+        "from raw.stage_changes order by 1, 2, 3"
+    )
+    assert changes == [
+        ("deals.csv", 2, "stage_date:won:L1", "L1", "2026-02-01 10:00:00", None, "customer"),
+        ("deals.csv", 5, "stage_date:won:L1", "L1", "2026-03-01", None, "customer"),
+        ("leads.csv", 2, "stage_date:MQL Date:L1", "L1", "2026-01-05T00:00:00Z", None, "mql"),
+        ("leads.csv", 2, "stage_date:SQL Date:L1", "L1", "2026-01-07T00:00:00Z", None, "sql"),
+        ("leads.csv", 4, "stage_date:MQL Date:L3", "L3", "soon", None, "mql"),
+        ("stage_changes.csv", 2, None, "L2", "2026-01-02", None, "MQL"),
+    ]
+    assert rows("select distinct extra_columns from raw.leads") == [(None,)]
+    table = result.tables["stage_changes"]
+    assert (table.rows_read, table.rows_rejected) == (7, 1)
+    assert set(table.files) == {"stage_changes.csv", "leads.csv", "deals.csv"}
+    found = rows("select source_row, row_json from raw.rejected_rows")
+    assert [(number, json.loads(row)) for number, row in found] == [(4, {"who": "L3"})]
+    loads = "select source_file, rows_read from raw.loads where table_name = 'stage_changes'"
+    assert sorted(rows(loads)) == [("deals.csv", 3), ("leads.csv", 3), ("stage_changes.csv", 1)]
+
+
+def test_broken_row_of_a_table_with_stage_dates_counts_once(ingest, export, rows):
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,mql\nL1,2026-01-01,2026-01-02\nL2\nL3,2026-01-01,2026-01-03\n"
+    )
+    result = ingest(stage_dates=[{"stage": "mql", "column": "mql"}])
+    assert (result.tables["leads"].rows_read, result.tables["leads"].rows_rejected) == (3, 1)
+    changes = result.tables["stage_changes"]
+    assert (changes.rows_read, changes.rows_rejected) == (2, 0)
+    assert rows("select lead_id, source_row from raw.stage_changes order by 2") == [
+        ("L1", 2),
+        ("L3", 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "parts"),
+    [
+        (
+            {"tables": {"leads": {"columns": {"email": "Mail"}}}},
+            ["leads.csv: no column 'Mail'", "tables.leads.columns.email", "lead_id, created_at"],
+        ),
+        (
+            {"tables": {"reps": {"file": "users.csv"}}},
+            ["users.csv: no such file", "tables.reps.file", "the directory holds: leads.csv"],
+        ),
+        (
+            {"stage_dates": [{"stage": "mql", "column": "MQL on"}]},
+            ["leads.csv: no column 'MQL on'", "stage_dates", "lead_id, created_at"],
+        ),
+        (
+            {"stage_dates": [{"stage": "mql", "column": "d", "file": "deals.csv"}]},
+            ["deals.csv: no such file", "stage_dates[0].file"],
+        ),
+        (
+            {"stage_dates": [{"stage": "mql", "column": "created_at", "lead_id": "who"}]},
+            ["leads.csv: no column 'who'", "stage_dates[0].lead_id"],
+        ),
+    ],
+)
+def test_mapping_that_names_what_is_not_there(ingest, settings, parts):
+    with pytest.raises(SourceError) as caught:
+        ingest(name="crm", **settings)
+    assert len(caught.value.problems) == 1
+    for part in ["source crm", *parts]:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "parts"),
+    [
+        ("tables: {lead: {}}", ["no table 'lead'", "leads, stage_changes"]),
+        ("tables: {leads: {columns: {id: X}}}", ["leads.columns", "no column 'id'", "lead_id"]),
+        ("tables: {leads: {encoding: utf-99}}", ["encoding", "no such text encoding"]),
+        ("tables: {leads: {delimiter: ';;'}}", ["delimiter", "at most 1 character"]),
+        ("mode: replace", ["mode", "'snapshot' or 'append'", "replace"]),
+    ],
+)
+def test_wrong_mapping_is_refused_before_anything_is_read(tmp_path, section, parts):
+    config = tmp_path / "handoff.yml"
+    config.write_text(f"sources:\n  - kind: files\n    path: .\n    {section}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(config)
+    assert len(caught.value.problems) == 1
+    for part in [str(config), *parts]:
+        assert part in str(caught.value)
+
+
+def test_unset_directory_variable_is_named(monkeypatch):
+    monkeypatch.delenv("OLIST_DIR", raising=False)
+    with pytest.raises(ConfigError, match="OLIST_DIR is not set"):
+        load_settings(OLIST)
+
+
+@pytest.mark.skipif(
+    not PUBLIC_DATA.is_dir(), reason="the public Olist export is not there; set OLIST_DIR"
+)
+def test_public_olist_export_is_read_by_the_example(warehouse, rows, monkeypatch):
+    monkeypatch.setenv("OLIST_DIR", str(PUBLIC_DATA))
+    result = ingest_source(warehouse, load_settings(OLIST).sources[0])
+    assert result.tables["leads"].rows_read == 8_000
+    assert result.tables["stage_changes"].rows_read == 8_842
+    assert rows("select to_stage, count(*) from raw.stage_changes group by 1 order by 1") == [
+        ("customer", 842),
+        ("mql", 8_000),
+    ]
+    assert rows("select count(*) from raw.leads where lead_source is null") == [(60,)]
+    assert rows("select count(*) from raw.rejected_rows") == [(0,)]
