@@ -172,3 +172,16 @@
         '\+?\(?\d[\d\s().\-/]{6,}\d', '[phone]', 'g'
     )
 {%- endmacro %}
+
+{# The interpolated quantile (0 to 1) of a numeric expression; nulls are left out. #}
+{% macro quantile(expression, share) -%}
+    {{ return(adapter.dispatch('quantile')(expression, share)) }}
+{%- endmacro %}
+
+{% macro default__quantile(expression, share) -%}
+    percentile_cont({{ share }}) within group (order by {{ expression }})
+{%- endmacro %}
+
+{% macro duckdb__quantile(expression, share) -%}
+    quantile_cont({{ expression }}, {{ share }})
+{%- endmacro %}

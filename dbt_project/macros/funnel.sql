@@ -1,0 +1,92 @@
+{#
+    What the funnel marts have in common: the dimensions they are cut by, and how a milestone's
+    columns are found by its name.
+#}
+
+{# Columns of int_funnel_cycles and int_pair_conversions that marts are cut by; never null. #}
+{% macro funnel_dimensions() -%}
+    {{ return([
+        'lead_source', 'segment', 'country', 'owner_id', 'score_band', 'start_kind'
+    ]) }}
+{%- endmacro %}
+
+{#
+    The clause that groups rows by the keys as a whole and by the keys and each dimension. The
+    columns of the dimensions that are not grouped by are null in the result.
+#}
+{% macro group_by_each_dimension(keys, dimensions) -%}
+    group by grouping sets (
+        ({{ keys | join(', ') }})
+        {%- for dimension in dimensions %},
+            ({{ keys | join(', ') }}, {{ dimension }})
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{# Name of the dimension that a row of such a grouping stands for: all, or the column's. #}
+{% macro grouped_dimension(dimensions) -%}
+    case
+        {%- for dimension in dimensions %}
+            when {{ dimension }} is not null then '{{ dimension }}'
+        {%- endfor %}
+        else 'all'
+    end
+{%- endmacro %}
+
+{# The value of that dimension; all for the whole. #}
+{% macro grouped_value(dimensions) -%}
+    coalesce({{ dimensions | join(', ') }}, 'all')
+{%- endmacro %}
+
+{# When a cycle reached the milestone that an expression names. #}
+{% macro milestone_reached_at(milestone) -%}
+    case {{ milestone }}
+        when 'captured' then cycles.cycle_started_at
+        when 'marketing_qualified' then cycles.marketing_qualified_at
+        when 'handed_off' then cycles.handed_off_at
+        when 'accepted' then cycles.accepted_at
+        when 'sales_qualified' then cycles.sales_qualified_at
+        when 'opportunity' then cycles.opportunity_at
+        when 'won' then cycles.won_at
+    end
+{%- endmacro %}
+
+{#
+    Whether a cycle's reaching of that milestone counts for a cohort: it happened in its own right
+    (acceptance also by default), it does not merely follow from a later milestone.
+#}
+{% macro milestone_is_counted(milestone) -%}
+    case {{ milestone }}
+        when 'captured' then true
+        when 'marketing_qualified' then cycles.marketing_qualified_basis = 'explicit'
+        when 'handed_off' then cycles.handed_off_basis = 'explicit'
+        when 'accepted' then cycles.acceptance_kind in ('explicit', 'default')
+        when 'sales_qualified' then cycles.sales_qualified_basis = 'explicit'
+        when 'opportunity' then cycles.opportunity_basis = 'explicit'
+        when 'won' then cycles.won_basis = 'explicit'
+    end
+{%- endmacro %}
+
+{# The first day of the week (Monday), month or quarter of a date. #}
+{% macro period_start(period, date_column) -%}
+    cast({{ dbt.date_trunc(period, date_column) }} as date)
+{%- endmacro %}
+
+{# The day after the last day of a week, month or quarter that starts on a date. #}
+{% macro next_period_start(period, start_column) -%}
+    case {{ period }}
+        when 'week' then cast({{ dbt.dateadd('day', 7, start_column) }} as date)
+        when 'month' then cast({{ dbt.dateadd('month', 1, start_column) }} as date)
+        when 'quarter' then cast({{ dbt.dateadd('month', 3, start_column) }} as date)
+    end
+{%- endmacro %}
+
+{# Midnight of a local date, as a UTC timestamp. #}
+{% macro local_midnight(date_column, zone) -%}
+    {{ local_to_utc('cast(' ~ date_column ~ ' as timestamp)', zone) }}
+{%- endmacro %}
+
+{# The date of a UTC timestamp in a zone. #}
+{% macro local_date(moment, zone) -%}
+    cast({{ utc_to_local(moment, zone) }} as date)
+{%- endmacro %}

@@ -1,0 +1,99 @@
+{#
+    Rates and what may be concluded from them. Every macro gives null where there is nothing to
+    divide by; none of them raises.
+#}
+
+{# Numerator over denominator; null when the denominator is zero or null. #}
+{% macro rate(numerator, denominator) -%}
+    (cast({{ numerator }} as double) / nullif({{ denominator }}, 0))
+{%- endmacro %}
+
+{# The 97.5 % point of the normal distribution: what 95 % intervals are made with. #}
+{% macro normal_quantile_975() -%}
+    1.959963984540054
+{%- endmacro %}
+
+{# Lower and upper bound of the 95 % Wilson interval of a rate; null without trials. #}
+{% macro wilson_lower(successes, trials) -%}
+    greatest(0.0, {{ wilson_bound(successes, trials, '-') }})
+{%- endmacro %}
+
+{% macro wilson_upper(successes, trials) -%}
+    least(1.0, {{ wilson_bound(successes, trials, '+') }})
+{%- endmacro %}
+
+{% macro wilson_bound(successes, trials, sign) -%}
+    {%- set deviate = normal_quantile_975() | trim -%}
+    case
+        when {{ trials }} > 0
+            then (
+                {{ successes }} + {{ deviate }} * {{ deviate }} / 2
+                {{ sign }} {{ deviate }} * sqrt(
+                    cast({{ successes }} as double)
+                    * ({{ trials }} - {{ successes }}) / {{ trials }}
+                    + {{ deviate }} * {{ deviate }} / 4
+                )
+            ) / ({{ trials }} + {{ deviate }} * {{ deviate }})
+    end
+{%- endmacro %}
+
+{#
+    z of the two-proportion test with pooled variance: positive when the first rate is the higher
+    one. Null without trials on either side, or when all or none succeeded on both.
+#}
+{% macro two_proportion_z(successes, trials, other_successes, other_trials) -%}
+    case
+        when
+            {{ trials }} > 0
+            and {{ other_trials }} > 0
+            and {{ successes }} + {{ other_successes }} > 0
+            and {{ successes }} + {{ other_successes }}
+            < {{ trials }} + {{ other_trials }}
+            then (
+                cast({{ successes }} as double) / {{ trials }}
+                - cast({{ other_successes }} as double) / {{ other_trials }}
+            ) / sqrt(
+                cast({{ successes }} + {{ other_successes }} as double)
+                / ({{ trials }} + {{ other_trials }})
+                * (
+                    {{ trials }} + {{ other_trials }}
+                    - {{ successes }} - {{ other_successes }}
+                )
+                / ({{ trials }} + {{ other_trials }})
+                * (1.0 / {{ trials }} + 1.0 / {{ other_trials }})
+            )
+    end
+{%- endmacro %}
+
+{#
+    Whether the two samples can carry a two-proportion test: at least five successes and five
+    failures are to be expected on both sides under the pooled rate.
+#}
+{% macro is_testable(successes, trials, other_successes, other_trials) -%}
+    coalesce(
+        least({{ trials }}, {{ other_trials }})
+        * least(
+            {{ successes }} + {{ other_successes }},
+            {{ trials }} + {{ other_trials }} - {{ successes }} - {{ other_successes }}
+        )
+        >= 5 * ({{ trials }} + {{ other_trials }})
+        and least({{ trials }}, {{ other_trials }}) > 0,
+        false
+    )
+{%- endmacro %}
+
+{#
+    Two-sided p value of a z, by the Chebyshev fit of the complementary error function: its relative
+    error is below 1.2e-7 everywhere. Engines have no error function in common.
+#}
+{% macro two_sided_p(deviate) -%}
+    {%- set step = "(1.0 / (1.0 + 0.5 * abs(" ~ deviate ~ ") / sqrt(2.0)))" -%}
+    least(1.0, {{ step }} * exp(
+        - {{ deviate }} * {{ deviate }} / 2.0 - 1.26551223
+        + {{ step }} * (1.00002368 + {{ step }} * (0.37409196
+        + {{ step }} * (0.09678418 + {{ step }} * (-0.18628806
+        + {{ step }} * (0.27886807 + {{ step }} * (-1.13520398
+        + {{ step }} * (1.48851587 + {{ step }} * (-0.82215223
+        + {{ step }} * 0.17087277))))))))
+    ))
+{%- endmacro %}
