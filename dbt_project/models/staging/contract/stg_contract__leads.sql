@@ -1,6 +1,10 @@
 with delivered as (
 
     select * from {{ ref('stg_files__leads') }}
+    union all
+    select * from {{ ref('stg_hubspot__leads') }}
+    union all
+    select * from {{ ref('stg_salesforce__leads') }}
 
 ),
 

@@ -1,6 +1,10 @@
 with delivered as (
 
     select * from {{ ref('stg_files__owner_changes') }}
+    union all
+    select * from {{ ref('stg_hubspot__owner_changes') }}
+    union all
+    select * from {{ ref('stg_salesforce__owner_changes') }}
 
 ),
 

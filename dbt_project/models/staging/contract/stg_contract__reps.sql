@@ -1,6 +1,10 @@
 with delivered as (
 
     select * from {{ ref('stg_files__reps') }}
+    union all
+    select * from {{ ref('stg_hubspot__reps') }}
+    union all
+    select * from {{ ref('stg_salesforce__reps') }}
 
 ),
 

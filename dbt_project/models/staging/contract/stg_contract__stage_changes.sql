@@ -1,6 +1,10 @@
 with delivered as (
 
     select * from {{ ref('stg_files__stage_changes') }}
+    union all
+    select * from {{ ref('stg_hubspot__stage_changes') }}
+    union all
+    select * from {{ ref('stg_salesforce__stage_changes') }}
 
 ),
 
