@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import dagster as dg
     from duckdb import DuckDBPyConnection
 
-    from expectations.validation import Observation
+    from expectations.observation import Observation
 
 DATA_DOCS_DIRECTORY = "data_docs"
 RESULTS_TABLE = f"{QUALITY_SCHEMA}.check_results"

@@ -91,6 +91,7 @@ class ExpectFewBrokenCases(BatchExpectation):
             or outcome["cases"] < self.minimum_cases
             or outcome["observed"] <= self.most
         )
+        failing = outcome["keys"] and not holds
         return {
             "success": holds,
             "result": {
@@ -98,7 +99,8 @@ class ExpectFewBrokenCases(BatchExpectation):
                 "element_count": outcome["cases"],
                 "unexpected_count": outcome["broken"],
                 "unexpected_percent": 100 * outcome["broken"] / (outcome["cases"] or 1),
-                "partial_unexpected_index_list": [] if holds else outcome["keys"],
+                "unexpected_index_column_names": list(outcome["keys"][0]) if failing else [],
+                "partial_unexpected_index_list": outcome["keys"] if failing else [],
             },
         }
 
@@ -159,13 +161,15 @@ class ExpectFewBrokenCases(BatchExpectation):
     ) -> list[RenderedTableContent | CollapseContent] | None:
         """The keys of failing cases."""
         keys = result.result.get("partial_unexpected_index_list") if result else None
-        if not keys:
+        if result is None or not keys:
             return None
+        # The order of a row's columns does not survive the way to the page.
+        columns = result.result.get("unexpected_index_column_names") or list(keys[0])
         return [
             RenderedTableContent(
                 content_block_type="table",
-                header_row=list(keys[0]),
-                table=[[str(value) for value in row.values()] for row in keys],
+                header_row=columns,
+                table=[[str(row[column]) for column in columns] for row in keys],
                 styling={"body": {"classes": ["table-bordered", "table-sm", "mt-3"]}},
             )
         ]

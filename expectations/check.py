@@ -56,11 +56,6 @@ class Check:
     minimum_cases: int = 1
     blocks_from: int = 1
 
-    @property
-    def model(self) -> str:
-        """The name of the table without its schema."""
-        return self.table.rpartition(".")[2]
-
     def with_thresholds(
         self, warn: float | None, block: float | None, severity: Severity | None
     ) -> "Check":

@@ -5,12 +5,12 @@ as ``errored``, never as passed.
 """
 
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expectations.catalogue import Suite
-from expectations.check import Check, Status
+from expectations.check import Check
+from expectations.observation import Observation
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
@@ -18,24 +18,6 @@ if TYPE_CHECKING:
     from great_expectations.data_context import EphemeralDataContext
 
 _SITE = "data_docs"
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What a check found.
-
-    ``observed`` is in the check's unit, null without cases. ``keys``: up to 20 failing cases, by
-    column. ``problem``: why the check could not run, null when it did.
-    """
-
-    suite: str
-    check: Check
-    status: Status
-    observed: float | None = None
-    cases: int = 0
-    failing: int = 0
-    keys: tuple[dict[str, Any], ...] = field(default=())
-    problem: str | None = None
 
 
 def validate(
@@ -79,7 +61,10 @@ def validate(
     finally:
         duckdb_dialect.close_connections()
     if data_docs is not None:
-        context.build_data_docs()
+        from expectations.data_docs import write_index
+
+        context.build_data_docs(build_index=False)
+        write_index(data_docs, observations, run_name)
     return observations
 
 
@@ -93,19 +78,13 @@ def _context(data_docs: Path | None) -> "EphemeralDataContext":
     for name in list(context.get_site_names()):
         context.delete_data_docs_site(name)
     if data_docs is not None:
+        from expectations.data_docs import site_configuration
+
         shutil.rmtree(data_docs, ignore_errors=True)
         data_docs.mkdir(parents=True)
         context.add_data_docs_site(
             site_name=_SITE,
-            site_config={
-                "class_name": "SiteBuilder",
-                "store_backend": {
-                    "class_name": "TupleFilesystemStoreBackend",
-                    "base_directory": str(data_docs.resolve()),
-                },
-                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-                "show_how_to_buttons": False,  # type: ignore[typeddict-unknown-key]  # likewise
-            },
+            site_config=site_configuration(data_docs),  # type: ignore[arg-type]  # incomplete in the package's stubs
         )
     return context
 
