@@ -15,13 +15,8 @@ import pyarrow as pa
 from dagster_project.errors import SourceError
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landing import IngestionResult, Note, Progress, TableResult
-from dagster_project.ingestion.salesforce_client import (
-    LimitReached,
-    Patience,
-    QueryLost,
-    SalesforceClient,
-    SalesforceError,
-)
+from dagster_project.ingestion.rest import CallRefused, Patience, read_state, write_state
+from dagster_project.ingestion.salesforce_client import QueryLost, SalesforceClient
 from dagster_project.ingestion.salesforce_objects import (
     OBJECTS,
     SalesforceObject,
@@ -29,9 +24,7 @@ from dagster_project.ingestion.salesforce_objects import (
     ensure_salesforce_tables,
     fields_fingerprint,
     insert_rows,
-    read_state,
     write_field_roles,
-    write_state,
 )
 
 if TYPE_CHECKING:
@@ -184,14 +177,13 @@ def _available_fields(client: SalesforceClient, item: SalesforceObject) -> set[s
     """
     try:
         described = client.get(f"sobjects/{item.name}/describe")
-    except SalesforceError as error:
+    except CallRefused as error:
         if error.code not in {"NOT_FOUND", "INVALID_TYPE", "INSUFFICIENT_ACCESS"}:
             raise
         if item.is_required:
-            raise SalesforceError(
+            raise SourceError(
                 f"source {client.source.name}: {item.name} can't be read ({error.code}):"
-                " give the run-as user read access to it",
-                error.code,
+                " give the run-as user read access to it"
             ) from error
         return None
     return {str(entry["name"]) for entry in described.get("fields", [])}
@@ -261,7 +253,7 @@ def _read_stream(
             if not stream.has_progress():
                 raise
             report(f"{client.source.name}: {stream.item.name}: the query is started again")
-        except SalesforceError as error:
+        except CallRefused as error:
             raise _explained(client, stream, error) from error
         else:
             return
@@ -279,9 +271,7 @@ def _pages(client: SalesforceClient, stream: _Stream) -> "Any":
         yield page, total
 
 
-def _explained(
-    client: SalesforceClient, stream: _Stream, error: SalesforceError
-) -> SalesforceError:
+def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) -> CallRefused:
     """An error on a configured field names the setting that asks for it."""
     if error.code != "INVALID_FIELD":
         return error
@@ -291,7 +281,7 @@ def _explained(
         if name in str(error)
     ]
     hint = f"; check {', '.join(settings)}" if settings else ""
-    return SalesforceError(f"{error}{hint}", error.code)
+    return CallRefused(f"{error}{hint}", error.status, error.code)
 
 
 def _text_table(records: list[dict[str, Any]], fields: list[str]) -> pa.Table:
@@ -374,6 +364,3 @@ def _note(
     """Keep what is missing, for the log and for ``handoff doctor``."""
     raw_schema.record_note(connection, result.source_system, result.load_id, item.table, message)
     result.notes.append(Note(message, item.table))
-
-
-__all__ = ["LimitReached", "check", "ingest"]

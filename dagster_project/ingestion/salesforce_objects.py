@@ -248,26 +248,3 @@ def insert_rows(
         [source_system, load_id, source_system],
     ).fetchone()
     return int(inserted[0]) if inserted else 0
-
-
-def read_state(connection: "DuckDBPyConnection", source_system: str, stream: str) -> dict[str, str]:
-    """How far a stream of a source has been read; empty when it never was."""
-    row = connection.execute(
-        f"select cursor from {RAW_SCHEMA}.source_state where source_system = ? and stream = ?",
-        [source_system, stream],
-    ).fetchone()
-    return dict(json.loads(row[0])) if row else {}
-
-
-def write_state(
-    connection: "DuckDBPyConnection", source_system: str, stream: str, state: dict[str, str]
-) -> None:
-    """Keep how far a stream has been read; part of the transaction that lands its rows."""
-    connection.execute(
-        f"delete from {RAW_SCHEMA}.source_state where source_system = ? and stream = ?",
-        [source_system, stream],
-    )
-    connection.execute(
-        f"insert into {RAW_SCHEMA}.source_state values (?, ?, ?)",
-        [source_system, stream, json.dumps(state)],
-    )
