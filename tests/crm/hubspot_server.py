@@ -199,8 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         call, route, found = self._route(url.path, query)
         state = self.server_state
-        state.calls[call.split()[0]] += 1
-        state.calls[call] += 1
+        state.calls.update({call.split()[0], call})
         fault = state.fault_for(call)
         if fault and isinstance(fault.how, int):
             self._send(fault.how, fault.body or {"status": "error"}, fault.headers)
