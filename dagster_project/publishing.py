@@ -42,6 +42,23 @@ NOT_REPLAYED = (
     "names and teams of reps",
 )
 
+# What the manifest says of a check: everything but the samples of failing rows.
+_CHECK_COLUMNS = {
+    "check_name",
+    "table_name",
+    "severity",
+    "owner",
+    "status",
+    "observed",
+    "unit",
+    "cases",
+    "failing_rows",
+    "warn_threshold",
+    "block_threshold",
+    "window",
+    "message",
+}
+
 
 @dataclass(frozen=True)
 class Mart:
@@ -176,6 +193,44 @@ def published_manifest(output: Path) -> dict[str, Any] | None:
     return _read_json(path) if path.is_file() else None
 
 
+def blocking_failures(manifest: Mapping[str, Any]) -> list[str]:
+    """The checks that would have kept a build from being published, by name."""
+    return [
+        check["check_name"]
+        for check in manifest.get("checks", [])
+        if check["status"] in {"blocked", "errored"}
+    ]
+
+
+def describe(output: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """What is published, in lines."""
+    checks = manifest["checks"]
+    counts = dict.fromkeys(("passed", "warned", "blocked", "errored"), 0)
+    for check in checks:
+        counts[check["status"]] += 1
+    lines = [
+        f"build      {manifest['build_id']}",
+        f"as of      {manifest['as_of']}",
+        f"published  {manifest['published_at']}",
+        f"tradition  {manifest['tradition']}, acceptance {manifest['acceptance_mode']}",
+        f"audit      {manifest['audit_mode']}: "
+        + ", ".join(f"{count} {status}" for status, count in counts.items()),
+        f"file       {output / PUBLISHED_DIRECTORY / PUBLISHED_FILE}",
+        f"kept       {len(builds(output))} builds",
+        "rows",
+        *(f"  {name:<24} {rows:>12,}" for name, rows in manifest["row_counts"].items()),
+    ]
+    if manifest.get("rolled_back_from"):
+        lines.insert(1, f"           rolled back from {manifest['rolled_back_from']}")
+    failing = [check for check in checks if check["status"] != "passed"]
+    if failing:
+        lines.append("checks that do not pass")
+        lines += [
+            f"  {check['status']:<8} {check['check_name']}: {check['message']}" for check in failing
+        ]
+    return lines
+
+
 def roll_back(output: Path) -> dict[str, Any]:
     """Publish the build before the current one again; returns its manifest.
 
@@ -236,7 +291,7 @@ def _checks(connection: "DuckDBPyConnection", build_id: str) -> list[dict[str, A
         "and table_schema = ? and table_name = 'check_results'",
         [QUALITY_SCHEMA],
     ).fetchall()
-    columns = [name for (name,) in found if "sample" not in name and name != "build_id"]
+    columns = [name for (name,) in found if name in _CHECK_COLUMNS]
     if not columns:
         return []
     names = ", ".join(f'"{name}"' for name in columns)

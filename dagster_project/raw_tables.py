@@ -142,6 +142,7 @@ def _run_parameters(source: Mapping[str, Any]) -> dg.AssetsDefinition:
         try:
             raw_schema.ensure_raw_schema(connection)
             raw_schema.write_run_parameters(connection, parameters)
+            raw_schema.write_sources(connection, [item.name for item in run.plan.settings.sources])
         finally:
             connection.close()
         shown = {name: value for name, value in vars(parameters).items() if name != "hash_key"}
@@ -163,6 +164,6 @@ def parameters_of(run: HandoffRun) -> raw_schema.RunParameters:
         timezone=lifecycle.timezone,
         policy_fingerprint=plan.policy_fingerprint,
         hash_key=hash_key(),
-        match_on=getattr(lifecycle, "match_on", None),
+        match_on=run.plan.settings.identity.match_on,
         audit_mode=plan.audit,
     )

@@ -18,9 +18,6 @@ from dagster_project.settings import DEFAULT_CONFIG, FilesSource, Settings, load
 ACCEPTANCE_MODES = ("explicit", "default")
 AUDIT_MODES = ("block", "warn")
 
-# The file that a run locks while it holds an output directory.
-LOCK_FILE = ".lock"
-
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -62,11 +59,6 @@ class RunPlan:
     policy_fingerprint: str
     full_refresh: bool
     audit: str
-
-    @property
-    def lock_path(self) -> Path:
-        """The file that a run locks while it holds the output."""
-        return self.output / LOCK_FILE
 
 
 def parse_time(text: str) -> datetime:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from dagster_project.errors import OutputLocked
+from dagster_project.output_lock import hold_output
 from dagster_project.run_plan import RunOptions, RunPlan, plan_run
 from dagster_project.warehouse import connect, warehouse_path
 
@@ -81,30 +81,6 @@ class HandoffRun(dg.ConfigurableResource):
 
 
 _OPTIONS = tuple(RunOptions.__dataclass_fields__)
-
-
-@contextmanager
-def hold_output(output: Path) -> Generator[None, None, None]:
-    """Hold an output directory; raises ``OutputLocked`` when another run does.
-
-    The lock is the operating system's: it is free as soon as its holder is gone, however it ended.
-    """
-    from filelock import FileLock, Timeout
-
-    from dagster_project.run_plan import LOCK_FILE
-
-    lock = FileLock(output / LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise OutputLocked(
-            f"{output}: another run holds this output; wait for it, or write elsewhere "
-            "with --output DIR"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def process_identity() -> str:
