@@ -18,8 +18,8 @@ from dagster_project import policy
 from dagster_project.errors import ConfigError, HandoffError
 from dagster_project.findings import Finding
 from dagster_project.home import handoff_home
+from dagster_project.output_lock import LOCK_FILE
 from dagster_project.policy_tables import IGNORED_STAGE
-from dagster_project.run_plan import LOCK_FILE
 from dagster_project.settings import DEFAULT_CONFIG, Settings
 from dagster_project.warehouse import connect, warehouse_path
 

@@ -13,7 +13,7 @@ import yaml
 from dagster_project import doctor
 from dagster_project.errors import ConfigError
 from dagster_project.findings import Finding
-from dagster_project.run_plan import LOCK_FILE
+from dagster_project.output_lock import LOCK_FILE
 from dagster_project.settings import Settings, load_settings
 from dagster_project.warehouse import POLICY_DIR, connect, warehouse_path
 
