@@ -51,6 +51,12 @@ class LifecycleSettings(Section):
         return value
 
 
+class IdentitySettings(Section):
+    """Whether the same person in two sources is one lead; off unless ``match_on`` says how."""
+
+    match_on: Literal["email"] | None = None
+
+
 class WarehouseSettings(Section):
     """Where a run writes and what it may use of the machine."""
 
@@ -62,6 +68,17 @@ class WarehouseSettings(Section):
 TimeFormats = str | list[str]
 
 
+# The parts of a table's mapping whose keys are contract columns.
+_COLUMN_KEYS = (
+    "columns",
+    "constants",
+    "time_formats",
+    "values",
+    "decimal_marks",
+    "only_when",
+)
+
+
 class TableMapping(Section):
     """How one table of an export fits the contract's table (contracts, section 2).
 
@@ -69,7 +86,10 @@ class TableMapping(Section):
     ``columns``: contract column -> the export's header. ``constants``: contract column -> value of
     every row. ``time_formats``: contract column -> strptime format, or several to try in order
     (also ``epoch`` and ``epoch_ms``). ``values``: contract column -> {the export's value, whatever
-    its case: the contract's value}.
+    its case: the contract's value, empty for none}. ``decimal_marks``: contract column -> the
+    decimal mark of its numbers; other marks and currency signs are dropped. ``where``: header ->
+    the values of the rows to read (others are not rows of this table). ``only_when``: contract
+    column -> {header: the values beside which the column counts, else it is empty}.
     """
 
     file: str | None = None
@@ -80,6 +100,9 @@ class TableMapping(Section):
     constants: dict[str, str] = {}
     time_formats: dict[str, TimeFormats] = {}
     values: dict[str, dict[str, str]] = {}
+    decimal_marks: dict[str, Literal[".", ","]] = {}
+    where: dict[str, list[str]] = {}
+    only_when: dict[str, dict[str, list[str]]] = {}
 
     @field_validator("encoding")
     @classmethod
@@ -132,7 +155,7 @@ class FilesSource(Section):
             if name not in CONTRACT_TABLES:
                 raise ValueError(f"no table {name!r}; allowed: {', '.join(CONTRACT_TABLES)}")
             allowed = CONTRACT_TABLES[name].columns
-            for key in ("columns", "constants", "time_formats", "values"):
+            for key in _COLUMN_KEYS:
                 for column in getattr(mapping, key):
                     if column not in allowed:
                         raise ValueError(
@@ -377,6 +400,7 @@ class Settings(Section):
     """The whole of ``handoff.yml``."""
 
     lifecycle: LifecycleSettings = LifecycleSettings()
+    identity: IdentitySettings = IdentitySettings()
     warehouse: WarehouseSettings = WarehouseSettings()
     sources: list[Source] = []
     publishing: PublishingSettings = PublishingSettings()

@@ -5,7 +5,7 @@ means is decided later, in staging; this module only knows the names and which c
 numbers and truth values, so that readers can write those in one way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -130,6 +130,7 @@ _RECORD_TABLES = {
         "mode varchar, rows_read bigint, bytes bigint, fingerprint varchar, "
         "loaded_at timestamp, is_current boolean"
     ),
+    "sources": "source_system varchar, source_rank integer",
     "stage_map": "source_system varchar, raw_stage varchar, stage varchar",
     "ingestion_notes": (
         "source_system varchar, load_id bigint, table_name varchar, severity varchar, "
@@ -319,6 +320,13 @@ class RunParameters:
     hash_key: str = ""
     match_on: str | None = None
     audit_mode: str = "block"
+
+
+def write_sources(connection: "DuckDBPyConnection", names: Sequence[str]) -> None:
+    """Replace the list of sources; the first has rank 1 and wins where people are matched."""
+    connection.execute(f"delete from {RAW_SCHEMA}.sources")
+    for rank, name in enumerate(names, start=1):
+        connection.execute(f"insert into {RAW_SCHEMA}.sources values (?, ?)", [name, rank])
 
 
 def write_run_parameters(connection: "DuckDBPyConnection", parameters: RunParameters) -> None:

@@ -38,6 +38,7 @@ observed as (
 
     select
         lead_key,
+        source_system as record_source_system,
         lead_id as record_lead_id,
         change_id,
         to_stage as stage,
@@ -56,6 +57,7 @@ ranked_changes as (
 
     select
         lead_key,
+        source_system,
         lead_id,
         from_stage,
         changed_at,
@@ -66,7 +68,8 @@ ranked_changes as (
                 changed_at,
                 case when fate = 'kept' then path_order end,
                 change_id,
-                lead_id
+                lead_id,
+                source_system
         ) as change_rank
     from stage_changes
     where fate in ('kept', 'late')
@@ -84,6 +87,7 @@ started_in as (
 
     select
         earliest_changes.lead_key,
+        earliest_changes.source_system as record_source_system,
         earliest_changes.lead_id as record_lead_id,
         '~from' as change_id,
         earliest_changes.from_stage as stage,
@@ -111,6 +115,7 @@ known_by_current_stage as (
 
     select
         leads.lead_key,
+        leads.source_system as record_source_system,
         leads.lead_id as record_lead_id,
         '~current' as change_id,
         leads.known_current_stage as stage,
@@ -162,6 +167,7 @@ opportunity_moments as (
 
     select
         opportunities.lead_key,
+        opportunities.source_system as record_source_system,
         opportunities.lead_id as record_lead_id,
         '~opp:' || opportunities.opportunity_id as change_id,
         'opportunity' as evidence,
@@ -172,6 +178,7 @@ opportunity_moments as (
     union all
     select
         opportunities.lead_key,
+        opportunities.source_system as record_source_system,
         opportunities.lead_id as record_lead_id,
         '~' || opportunities.status || ':' || opportunities.opportunity_id as change_id,
         opportunities.status as evidence,
@@ -195,6 +202,7 @@ proven as (
 
     select
         opportunity_moments.lead_key,
+        opportunity_moments.record_source_system,
         opportunity_moments.record_lead_id,
         opportunity_moments.change_id,
         evidence.stage,
@@ -225,6 +233,7 @@ final as (
 
     select
         lead_key,
+        record_source_system,
         record_lead_id,
         change_id,
         stage,
@@ -235,7 +244,12 @@ final as (
         path_order,
         row_number() over (
             partition by lead_key
-            order by occurred_at, path_order, change_id, record_lead_id
+            order by
+                occurred_at,
+                path_order,
+                change_id,
+                record_lead_id,
+                record_source_system
         ) as event_number,
         occurred_at
     from events

@@ -71,6 +71,8 @@ visits as (
         lead_key,
         visit_number,
         min(stage) as stage,
+        {{ first_by('record_source_system', 'event_number', 'begins_visit = 1') }}
+            as record_source_system,
         {{ first_by('record_lead_id', 'event_number', 'begins_visit = 1') }}
             as record_lead_id,
         {{ first_by('changed_by', 'event_number', 'begins_visit = 1') }}
@@ -111,6 +113,9 @@ followed as (
         lag(stage) over (
             partition by lead_key order by visit_number
         ) as from_stage,
+        lag(record_source_system) over (
+            partition by lead_key order by visit_number
+        ) as from_record_source_system,
         lag(record_lead_id) over (
             partition by lead_key order by visit_number
         ) as from_record_lead_id,
@@ -131,6 +136,11 @@ started as (
 
     select
         *,
+        from_stage is not null
+        and (
+            record_lead_id <> from_record_lead_id
+            or record_source_system <> from_record_source_system
+        ) as comes_by_merge,
         case
             when state_before = 3 and milestone_rank >= 2 then 'requalified'
             when state_before = 2 and milestone_rank between 2 and 6 then 'expansion'
@@ -162,10 +172,7 @@ final as (
         cycled.exit_kind,
         cycled.from_stage,
         case
-            when
-                cycled.from_stage is not null
-                and cycled.record_lead_id <> cycled.from_record_lead_id
-                then 'merge'
+            when cycled.comes_by_merge then 'merge'
             else moves.transition_kind
         end as transition_kind,
         cycled.cycle_start_kind,
@@ -177,15 +184,12 @@ final as (
         cycled.changed_by,
         owner_periods.owner_id,
         cycled.history_quality,
+        cycled.record_source_system,
         cycled.record_lead_id,
         cast(cycled.cycle_number as integer) as cycle_number,
         cast(cycled.visit_number as integer) as visit_number,
         cycled.milestone_rank,
-        (
-            cycled.from_stage is not null
-            and cycled.record_lead_id <> cycled.from_record_lead_id
-        )
-        or moves.is_valid as is_valid_transition,
+        cycled.comes_by_merge or moves.is_valid as is_valid_transition,
         moves.requires_reason as reason_required,
         cycled.milestone_rank = 1 and cycled.state_before = 3
             as is_captured_after_exit,

@@ -33,7 +33,10 @@ final as (
         end as bucket,
         case
             when records.bucket = 'merged' then records.survivor_lead_id
-        end as survivor_lead_id
+        end as survivor_lead_id,
+        case
+            when records.bucket = 'merged' then records.survivor_source_system
+        end as survivor_source_system
     from raw_leads
     left join versions
         on
