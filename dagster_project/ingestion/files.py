@@ -38,7 +38,12 @@ class Reader(Protocol):
     def headers(self) -> tuple[str, ...]: ...
 
     def insert(
-        self, connection: "DuckDBPyConnection", target: str, select: Sequence[str], mine: str
+        self,
+        connection: "DuckDBPyConnection",
+        target: str,
+        select: Sequence[str],
+        mine: str,
+        condition: str = "true",
     ) -> Inserted: ...
 
 
@@ -304,7 +309,9 @@ def _load_table(load: _Load, table: ContractTable, path: Path) -> None:
         *(columns[name].sql for name in table.columns),
         extra,
     ]
-    inserted = _insert(load, path, reader, f"{RAW_SCHEMA}.{table.name}", select)
+    where = load.source.tables.get(table.name, TableMapping()).where
+    condition = _condition(load, path, reader, where, f"tables.{table.name}.where")
+    inserted = _insert(load, path, reader, f"{RAW_SCHEMA}.{table.name}", select, condition)
     _record(load, table, path, mode, fingerprint, inserted)
     if not inserted.rows and not inserted.rejected:
         load.note(table.name, f"{path.name}: a header and no rows; the table is empty")
@@ -320,14 +327,19 @@ def _open_table(load: _Load, table: ContractTable, path: Path) -> tuple[Reader, 
 
 
 def _insert(
-    load: _Load, path: Path, reader: Reader, target: str, select: Sequence[str]
+    load: _Load,
+    path: Path,
+    reader: Reader,
+    target: str,
+    select: Sequence[str],
+    condition: str = "true",
 ) -> Inserted:
     """Run a reader; what DuckDB says of the file becomes a message that names it."""
     import duckdb
 
     mine = f"load_id = {load.load_id} and source_file = {literal(path.name)}"
     try:
-        return reader.insert(load.connection, target, select, mine)
+        return reader.insert(load.connection, target, select, mine, condition)
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         raise SourceError(f"{load.label(path)}: {first_line(error, path)}") from error
     except duckdb.IOException as error:
@@ -420,7 +432,10 @@ def _resolve(
     columns = {}
     for column in table.columns:
         header = taken.get(column) or _matching(load, path, free, column)
-        columns[column] = _column(column, mapping, headers, header)
+        key = f"tables.{table.name}.only_when.{column}"
+        beside = mapping.only_when.get(column, {})
+        counts = _condition(load, path, reader, beside, key)
+        columns[column] = _column(column, mapping, headers, header, counts)
     missing = [
         column
         for column in table.columns
@@ -465,10 +480,23 @@ def _listed(headers: Sequence[str], limit: int = 40) -> str:
     return shown if len(headers) <= limit else f"{shown} and {len(headers) - limit} more"
 
 
+def _condition(
+    load: _Load, path: Path, reader: Reader, where: dict[str, list[str]], key: str
+) -> str:
+    """SQL that holds where each named header has one of its values, whatever their case."""
+    terms = ["true"]
+    for name, values in where.items():
+        header = _header(load, path, reader.headers, name, key)
+        accepted = ", ".join(literal(value.strip().lower()) for value in values)
+        cell = f"c{reader.headers.index(header)}"
+        terms.append(f"coalesce(lower(trim({cell})) in ({accepted}), false)")
+    return " and ".join(terms)
+
+
 def _column(
-    column: str, mapping: TableMapping, headers: Sequence[str], header: str | None
+    column: str, mapping: TableMapping, headers: Sequence[str], header: str | None, counts: str
 ) -> _Column:
-    """A constant, or a header's cell after value map and time format, or nothing."""
+    """A constant, or a header's cell after value map, format and condition, or nothing."""
     if column in mapping.constants:
         return _Column(literal(mapping.constants[column]), None)
     if header is None:
@@ -478,6 +506,10 @@ def _column(
         sql = _mapped_values(sql, mapping.values[column])
     if column in mapping.time_formats:
         sql = _as_time(sql, mapping.time_formats[column])
+    if column in mapping.decimal_marks:
+        sql = _as_number(sql, mapping.decimal_marks[column])
+    if column in mapping.only_when:
+        sql = f"if({counts}, {sql}, null)"
     return _Column(sql, header)
 
 
@@ -490,10 +522,18 @@ def _cell(headers: Sequence[str], header: str) -> str:
 def _mapped_values(sql: str, values: dict[str, str]) -> str:
     """The mapped value, whatever the case and outer spaces; others stay as they are."""
     branches = " ".join(
-        f"when {literal(given.strip().lower())} then {literal(meant)}"
+        f"when {literal(given.strip().lower())} then {literal(meant) if meant else 'null'}"
         for given, meant in values.items()
     )
     return f"case lower(trim({sql})) {branches} else {sql} end"
+
+
+def _as_number(sql: str, decimal_mark: str) -> str:
+    """A number without currency and grouping marks; what is none stays as it was."""
+    kept = (
+        f"replace(regexp_replace({sql}, '[^0-9{decimal_mark}+-]', '', 'g'), '{decimal_mark}', '.')"
+    )
+    return f"if(try_cast({kept} as double) is null, {sql}, {kept})"
 
 
 def _as_time(sql: str, formats: TimeFormats) -> str:

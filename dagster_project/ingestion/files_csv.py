@@ -99,18 +99,24 @@ class CsvTable:
     _broken: list[_Piece] = field(default_factory=list)
 
     def insert(
-        self, connection: "DuckDBPyConnection", target: str, select: Sequence[str], mine: str
+        self,
+        connection: "DuckDBPyConnection",
+        target: str,
+        select: Sequence[str],
+        mine: str,
+        condition: str = "true",
     ) -> Inserted:
         """Insert every record into ``target``.
 
         ``select``: expressions over ``c0``, ``c1`` .. and ``source_row``, the last of them for the
-        column ``extra_columns``. ``mine``: a condition that picks out the rows of this call.
+        column ``extra_columns``. ``mine``: picks out the rows of this call in the target.
+        ``condition``: which records to insert.
         """
         path = self.path
         if _tail_is_doubtful(path, self.delimiter) or self._line_ends_differ():
             path = self._copy(path, self._broken_pieces())
         for _ in range(_MAX_PASSES):
-            rows, refused = self._scan(connection, path, target, select)
+            rows, refused = self._scan(connection, path, target, select, condition)
             if not refused:
                 rejected = self._collect(connection, target, mine)
                 return Inserted(rows - len(rejected), rejected)
@@ -125,7 +131,12 @@ class CsvTable:
         )
 
     def _scan(
-        self, connection: "DuckDBPyConnection", path: Path, target: str, select: Sequence[str]
+        self,
+        connection: "DuckDBPyConnection",
+        path: Path,
+        target: str,
+        select: Sequence[str],
+        condition: str,
     ) -> tuple[int, list[int]]:
         """One pass: the rows inserted, and the offsets of the records that the reader refused."""
         number = next(_scan_numbers)
@@ -133,6 +144,7 @@ class CsvTable:
         *values, extra = select
         if self._broken:
             extra = f"case when {self._is_placeholder} then c0 else {extra} end"
+            condition = f"({condition} or {self._is_placeholder})"
         row = connection.execute(
             f"""
             insert into {target}
@@ -141,7 +153,7 @@ class CsvTable:
                 select row_number() over () as source_row, *
                 from {self._reader(path, rejects, scans)}
             )
-            where source_row > 1
+            where source_row > 1 and {condition}
             """
         ).fetchone()
         found = connection.execute(

@@ -35,10 +35,12 @@ class TypedTable:
         target: str,
         select: Sequence[str],
         mine: str,  # noqa: ARG002 - part of the readers' common shape; nothing is read twice here
+        condition: str = "true",
     ) -> Inserted:
         """Insert every row: ``select`` is over ``c0``, ``c1`` .. and ``source_row``."""
         row = connection.execute(
-            f"insert into {target} select {', '.join(select)} from ({self.relation})"
+            f"insert into {target} select {', '.join(select)} from ({self.relation}) "
+            f"where {condition}"
         ).fetchone()
         return Inserted(row[0] if row else 0)
 

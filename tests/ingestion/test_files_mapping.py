@@ -87,6 +87,67 @@ def test_constant_stands_for_a_required_column(ingest, export, rows):
     ]
 
 
+def test_only_the_rows_asked_for_are_rows_of_the_table(ingest, export, rows):
+    (export / "history.csv").write_text(
+        "LeadId,Field,NewValue,CreatedDate\n"
+        "L1,Status,MQL,2026-01-01\n"
+        "L1,Owner,R1,2026-01-02\n"
+        "broken\n"
+        "L1, STATUS ,SQL,2026-01-03\n"
+        "L1,,x,2026-01-04\n"
+    )
+    names = {"lead_id": "LeadId", "changed_at": "CreatedDate"}
+    result = ingest(
+        tables={
+            "stage_changes": {
+                "file": "history.csv",
+                "columns": {**names, "to_stage": "NewValue"},
+                "where": {"Field": ["Status"]},
+            },
+            "owner_changes": {
+                "file": "history.csv",
+                "columns": {**names, "owner_id": "NewValue"},
+                "where": {"field": ["owner"]},
+            },
+        }
+    )
+    assert rows("select to_stage, source_row from raw.stage_changes order by 2") == [
+        ("MQL", 2),
+        ("SQL", 5),
+    ]
+    assert rows("select owner_id, source_row from raw.owner_changes") == [("R1", 3)]
+    assert result.tables["stage_changes"].rows_read == 3
+    assert result.tables["stage_changes"].rows_rejected == 1
+
+
+def test_column_counts_only_beside_certain_values(ingest, export, rows):
+    (export / "opportunities.csv").write_text(
+        "opportunity_id,lead_id,created_at,Stage,Close Date,Amount\n"
+        'O1,L1,2026-01-01,Closed Won,2026-02-01,"€ 1.200,50"\n'
+        "O2,L1,2026-01-01,Proposal,2026-12-01,-3\n"
+        "O3,L1,2026-01-01,CLOSED LOST,2026-03-01,n/a\n"
+    )
+    ingest(
+        tables={
+            "opportunities": {
+                "columns": {"is_won": "Stage", "closed_at": "Close Date", "amount": "Amount"},
+                "values": {
+                    "is_won": {"Closed Won": "true", "Closed Lost": "false", "Proposal": ""}
+                },
+                "only_when": {"closed_at": {"Stage": ["Closed Won", "Closed Lost"]}},
+                "decimal_marks": {"amount": ","},
+            }
+        }
+    )
+    assert rows(
+        "select is_won, closed_at, amount from raw.opportunities order by opportunity_id"
+    ) == [
+        ("true", "2026-02-01", "1200.50"),
+        (None, None, "-3"),
+        ("false", "2026-03-01", "n/a"),
+    ]
+
+
 def test_stage_names_are_kept_per_source(ingest, rows):
     ingest(stage_names={"Neu": "lead", "Qualifiziert": "sql"})
     ingest(stage_names={"Neu": "mql"})
