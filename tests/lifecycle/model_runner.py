@@ -30,7 +30,7 @@ PROJECT_ROOT = Path(__file__).parents[2]
 DATABASE = "warehouse"
 SOURCE_SYSTEM = "files"
 FACTS = ("fct_lead_stages", "fct_lead_cycles", "lifecycle_violations", "lead_accounting")
-WATCHED = (*FACTS, "int_stage_changes")
+WATCHED = (*FACTS, "int_stage_changes", "quarantine")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def compile_copy(copy: Path) -> Project:
     command += ["--project-dir", str(project), "--profiles-dir", str(project)]
     command += ["--target-path", str(target), "--log-path", str(copy / "logs")]
     command += ["--no-introspect", "--no-populate-cache", "--select"]
-    command += [f"+{name}" for name in FACTS]
+    command += [f"+{name}" for name in WATCHED]
     environment = {
         **os.environ,
         "HANDOFF_WAREHOUSE": str(copy / f"{DATABASE}.duckdb"),
@@ -141,7 +141,7 @@ def _models(nodes: Mapping[str, Any]) -> list[Model]:
 class Warehouse:
     """An in-memory warehouse in which the models run again and again."""
 
-    def __init__(self, project: Project, threads: int = 2) -> None:
+    def __init__(self, project: Project, threads: int = 1) -> None:
         self.project = project
         self.connection = duckdb.connect(config={"threads": threads})
         self._execute(f"attach ':memory:' as {DATABASE}")
@@ -230,9 +230,9 @@ class Warehouse:
         self._build(model for model in self.project.models if model.is_of_the_run)
         return {name: self.rows(name) for name in FACTS}
 
-    def rows(self, name: str) -> list[Fact]:
+    def rows(self, name: str, schema: str = "build") -> list[Fact]:
         """All rows of a model, as dictionaries."""
-        found = self._execute(f"select * from {DATABASE}.build.{name}")
+        found = self._execute(f"select * from {DATABASE}.{schema}.{name}")
         names = [column[0] for column in found.description or ()]
         return [
             {column: _in_utc(value) for column, value in zip(names, row, strict=True)}

@@ -39,6 +39,19 @@ without_history as (
 
 ),
 
+-- The first change into a raw stage says since when, not the current stage.
+first_changes as (
+
+    select
+        lead_key,
+        to_stage_raw,
+        min(changed_at) as changed_at
+    from stage_changes
+    where fate = 'unmapped'
+    group by lead_key, to_stage_raw
+
+),
+
 final as (
 
     select
@@ -60,8 +73,14 @@ final as (
         and not coalesce(stage_names.is_ignored, false) as is_unmapped,
         '~current' as change_id,
         false as is_change,
-        without_history.known_current_stage_at as occurred_at
+        coalesce(
+            first_changes.changed_at, without_history.known_current_stage_at
+        ) as occurred_at
     from without_history
+    left join first_changes
+        on
+            without_history.lead_key = first_changes.lead_key
+            and without_history.known_current_stage_raw = first_changes.to_stage_raw
     left join {{ ref('int_stage_names') }} as stage_names
         on
             without_history.source_system = stage_names.source_system
