@@ -112,19 +112,16 @@ class ExpectFewBrokenCases(BatchExpectation):
         result: ExpectationValidationResult | None = None,
         runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG003  # GX's signature
     ) -> list[RenderedStringTemplateContent]:
-        """The assertion, what it means, its thresholds, whose it is and what to do."""
+        """The assertion, what it means, its thresholds and whose it is."""
         told = _meta(configuration, result)
-        template = "$check: $description $thresholds Owner: $owner."
-        if result is not None and not result.success:
-            template += " What to do: $runbook"
         return [
             RenderedStringTemplateContent(
                 content_block_type="string_template",
                 string_template={
-                    "template": template,
+                    "template": "$check: $description $thresholds Owner: $owner.",
                     "params": {
                         name: str(told.get(name, "")).replace("$", "$$")
-                        for name in ("check", "description", "thresholds", "owner", "runbook")
+                        for name in ("check", "description", "thresholds", "owner")
                     },
                     "styling": {"params": {"check": {"classes": ["font-weight-bold"]}}},
                 },
@@ -150,6 +147,35 @@ class ExpectFewBrokenCases(BatchExpectation):
         shown = f"{observed:.1%}" if unit in ("share", "ratio") else f"{observed:,.1f} {unit}"
         counts = f"{told['unexpected_count']:,} of {told['element_count']:,}"
         return f"{shown} ({counts})"
+
+    @classmethod
+    @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_STATEMENT)
+    def _diagnostic_unexpected_statement_renderer(
+        cls,
+        configuration: ExpectationConfiguration | None = None,
+        result: ExpectationValidationResult | None = None,
+        runtime_configuration: dict[str, Any] | None = None,
+    ) -> list[RenderedStringTemplateContent | CollapseContent]:
+        """What to do about a failure; how it went wrong where the check could not run."""
+        if result is None or result.success:
+            return []
+        if not result.result:
+            told: list[RenderedStringTemplateContent | CollapseContent] = (
+                super()._diagnostic_unexpected_statement_renderer(
+                    configuration, result, runtime_configuration
+                )
+            )
+            return told
+        runbook = str(_meta(configuration, result).get("runbook", ""))
+        return [
+            RenderedStringTemplateContent(
+                content_block_type="string_template",
+                string_template={
+                    "template": "What to do: $runbook",
+                    "params": {"runbook": runbook.replace("$", "$$")},
+                },
+            )
+        ]
 
     @classmethod
     @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_TABLE)

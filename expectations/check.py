@@ -113,11 +113,12 @@ class Check:
         return "blocked" if blocks else "warned"
 
     def shown(self, value: float | None) -> str:
-        """A value of this check for people: ``4.8 %``, ``3.5 days``; a dash for none."""
+        """A value of this check for people: ``4.8%``, ``3.5 days``; a dash for none."""
         if value is None:
             return "–"
         if self.unit in ("share", "ratio"):
-            return f"{value:.2%}" if 0 < value < 0.01 else f"{value:.1%}"
+            digits = 0 if value * 100 % 1 == 0 else 2 if value < 0.01 else 1
+            return f"{value:.{digits}%}"
         return f"{value:,.1f} {self.unit}".replace(".0 ", " ")
 
 

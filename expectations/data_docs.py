@@ -28,7 +28,8 @@ class OfflinePageView(DefaultJinjaPageView):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.env.loader = ChoiceLoader([FileSystemLoader(TEMPLATES), self.env.loader])
+        own = FileSystemLoader(TEMPLATES)
+        self.env.loader = ChoiceLoader([own, self.env.loader] if self.env.loader else [own])
 
 
 def site_configuration(directory: Path) -> dict[str, Any]:

@@ -220,23 +220,25 @@ REASONS_IN_USE = (
         name="stages_in_use_are_still_entered",
         table=TABLE,
         description="A stage that was entered 30 times or more in the half year before the last "
-        "30 days is still entered in them.",
+        "30 days is still entered in them, if other stages are.",
         severity="warning",
         owner="data",
         runbook="Look in the CRM whether the stage was renamed or a workflow stopped; map the "
         "new name in handoff.yml.",
         cases=f"""
-            select
-                stage,
-                count(*) filter (
-                    where entered_at > {AS_OF} - interval 30 day
-                ) = 0 as is_broken
-            from build.fct_lead_stages
-            where entered_at > {AS_OF} - interval 210 day
-            group by stage
-            having count(*) filter (
-                where entered_at <= {AS_OF} - interval 30 day
-            ) >= 30
+            select stage, recent = 0 as is_broken
+            from (
+                select
+                    stage,
+                    count(*) filter (where entered_at > {AS_OF} - interval 30 day) as recent,
+                    count(*) filter (where entered_at <= {AS_OF} - interval 30 day) as before,
+                    sum(count(*) filter (where entered_at > {AS_OF} - interval 30 day)) over ()
+                        as recent_of_all
+                from build.fct_lead_stages
+                where entered_at > {AS_OF} - interval 210 day
+                group by stage
+            ) as entries
+            where before >= 30 and recent_of_all >= 30
         """,
         keys=("stage",),
     ),

@@ -90,7 +90,10 @@ def fresh(table_name: str, model: str, moment: str, *, days: float) -> Check:
 
 
 def usual_volume(table_name: str, model: str, moment: str) -> Check:
-    """The last whole day (UTC) holds about as many rows as that weekday usually does."""
+    """The last whole day (UTC) holds about as many rows as that weekday usually does.
+
+    A table that was silent on that weekday a week ago as well is for freshness to tell.
+    """
     return Check(
         name=f"{table_name}_have_their_usual_volume",
         table=f"build.stg_contract__{table_name}",
@@ -111,7 +114,8 @@ def usual_volume(table_name: str, model: str, moment: str) -> Check:
                     coalesce(max(day_rows) filter (where weeks_ago = 0), 0) as rows_of_last_day,
                     median(day_rows) filter (where weeks_ago between 1 and {_WEEKS})
                         as usual_rows,
-                    max(weeks_ago) as weeks
+                    max(weeks_ago) as weeks,
+                    bool_or(weeks_ago = 1) as was_alive
                 from (
                     select
                         source_system,
@@ -128,7 +132,7 @@ def usual_volume(table_name: str, model: str, moment: str) -> Check:
                 ) as days
                 group by source_system
             ) as volumes
-            where weeks >= {_WEEKS // 2} and usual_rows >= {_USUAL_ROWS}
+            where weeks >= {_WEEKS // 2} and was_alive and usual_rows >= {_USUAL_ROWS}
         """,
         keys=("source_system", "last_day"),
         unit="ratio",

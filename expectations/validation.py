@@ -71,22 +71,26 @@ def validate(
 def _context(data_docs: Path | None) -> "EphemeralDataContext":
     """A context in memory; nothing but the Data Docs is written."""
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    for name in list(context.get_site_names()):
-        context.delete_data_docs_site(name)
+    sites = {}
     if data_docs is not None:
         from expectations.data_docs import site_configuration
 
         shutil.rmtree(data_docs, ignore_errors=True)
         data_docs.mkdir(parents=True)
-        context.add_data_docs_site(
-            site_name=_SITE,
-            site_config=site_configuration(data_docs),  # type: ignore[arg-type]  # incomplete in the package's stubs
-        )
-    return context
+        sites[_SITE] = site_configuration(data_docs)
+    configuration = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        data_docs_sites=sites,
+        progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
+        analytics_enabled=False,
+    )
+    return gx.get_context(mode="ephemeral", project_config=configuration)
 
 
 def _validate_suite(

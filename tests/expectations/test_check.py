@@ -1,0 +1,133 @@
+"""Checks as data: what an observation means, and what the catalogue promises."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from expectations.catalogue import SUITE_MODULES, known_checks, suites, threshold_problems
+from expectations.check import Check, Severity
+
+CHECK = Check(
+    name="things_are_so",
+    table="build.things",
+    description="Things are so.",
+    severity="error",
+    owner="data",
+    runbook="Make them so.",
+    cases="select 1 as thing_id, false as is_broken",
+    keys=("thing_id",),
+    warn=0.1,
+    block=0.2,
+)
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a configuration may say of a check."""
+
+    warn: float | None = None
+    block: float | None = None
+    severity: Severity | None = None
+
+
+@pytest.mark.parametrize(
+    ("observed", "status"),
+    [
+        (None, "passed"),
+        (0.0, "passed"),
+        (0.1, "passed"),
+        (0.11, "warned"),
+        (0.2, "warned"),
+        (0.21, "blocked"),
+    ],
+)
+def test_thresholds_are_still_allowed(observed: float | None, status: str) -> None:
+    assert CHECK.judge(observed, 100) == status
+
+
+def test_a_warning_never_blocks() -> None:
+    assert replace(CHECK, severity="warning").judge(1.0, 100) == "warned"
+
+
+def test_an_error_without_a_blocking_threshold_warns() -> None:
+    assert replace(CHECK, block=None).judge(1.0, 100) == "warned"
+
+
+def test_few_cases_are_not_judged() -> None:
+    assert replace(CHECK, minimum_cases=50).judge(1.0, 49) == "passed"
+    assert replace(CHECK, minimum_cases=50).judge(1.0, 50) == "blocked"
+
+
+def test_few_cases_do_not_block() -> None:
+    assert replace(CHECK, blocks_from=20).judge(1.0, 19) == "warned"
+    assert replace(CHECK, blocks_from=20).judge(1.0, 20) == "blocked"
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "shown"),
+    [
+        ("share", None, "–"),
+        ("share", 0.0, "0%"),
+        ("share", 0.2, "20%"),
+        ("share", 0.0481, "4.8%"),
+        ("share", 0.0012, "0.12%"),
+        ("days", 4.0, "4 days"),
+        ("days", 3.46, "3.5 days"),
+    ],
+)
+def test_values_are_shown_for_people(unit: str, value: float | None, shown: str) -> None:
+    assert replace(CHECK, unit=unit).shown(value) == shown
+
+
+def test_every_suite_is_about_one_table() -> None:
+    assert [suite.name for suite in suites()] == list(SUITE_MODULES)
+    for suite in suites():
+        assert {check.table for check in suite.checks} == {suite.table}
+
+
+def test_names_are_assertions_and_unique() -> None:
+    names = [check.name for suite in suites() for check in suite.checks]
+    assert len(names) == len(set(names)) == len(known_checks())
+
+
+@pytest.mark.parametrize("check", known_checks().values(), ids=lambda check: check.name)
+def test_a_check_says_what_it_is_and_what_to_do(check: Check) -> None:
+    assert check.description.endswith(".")
+    assert check.runbook.endswith(".")
+    assert check.severity == "error" or check.block is None
+    assert check.block is None or check.block >= check.warn
+    assert check.keys
+
+
+def test_default_thresholds_are_the_contracts() -> None:
+    checks = known_checks()
+    of_rules = checks["rejected_leads_have_a_reason"]
+    assert (of_rules.severity, of_rules.warn, of_rules.block) == ("error", 0.0, 0.20)
+    assert checks["stages_are_mapped"].block == 0.05
+    assert checks["leads_rows_are_usable"].block == 0.05
+    assert checks["rows_read_are_accounted_for"].block == 0.0
+    assert checks["stages_are_not_skipped"].severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "problem"),
+    [
+        ("reasons_are_knwon", Own(warn=0.1), "unknown check; did you mean reasons_are_known?"),
+        ("reasons_are_known", Own(warn=5), "a share is between 0 and 1"),
+        ("reasons_are_known", Own(severity="error"), "needs a block threshold"),
+        ("rejected_leads_have_a_reason", Own(warn=0.3), "block (0.2) is below warn (0.3)"),
+    ],
+)
+def test_wrong_thresholds_are_named(name: str, own: Own, problem: str) -> None:
+    (found,) = threshold_problems({name: own})
+    assert found.startswith(f"checks.{name}: ")
+    assert problem in found
+
+
+def test_right_thresholds_are_no_problem() -> None:
+    assert not threshold_problems(
+        {
+            "rejected_leads_have_a_reason": Own(block=0.5),
+            "leads_are_fresh": Own(warn=2, block=10, severity="error"),
+        }
+    )

@@ -1,0 +1,240 @@
+"""The audit of a build: results kept, publication stopped, pages written, Dagster told."""
+
+import json
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dagster_project.errors import ConfigError
+from dagster_project.ingestion.raw_schema import CONTRACT_TABLES
+from dagster_project.quality import (
+    KEPT_BUILDS,
+    CheckOutcome,
+    as_check_result,
+    asset_key,
+    build_checks,
+    check_specs,
+    run_checks,
+)
+from dagster_project.settings import CheckThresholds, Settings, load_settings
+from expectations.catalogue import known_checks
+from tests.expectations.clean_warehouse import write_clean_warehouse
+
+REASONS = "rejected_leads_have_a_reason"
+# A part of the checks, where a test is not about all.
+SOME = frozenset({REASONS, "visits_tile_time", "leads_keep_their_columns"})
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clean") / "warehouse.duckdb"
+    write_clean_warehouse(path)
+    return path
+
+
+@pytest.fixture
+def output(clean: Path, tmp_path: Path) -> Path:
+    shutil.copyfile(clean, tmp_path / "warehouse.duckdb")
+    return tmp_path
+
+
+def execute(output: Path, sql: str) -> list[tuple]:
+    with duckdb.connect(str(output / "warehouse.duckdb")) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def lose_reasons(output: Path, share: float) -> None:
+    execute(
+        output,
+        "update quality.rule_cases set is_broken = hash(lead_id) % 1000 < "
+        f"{1000 * share} where rule = 'rejection_reason_missing'",
+    )
+
+
+def audit(output: Path, build: str = "b9", mode: str = "block", **checks: CheckThresholds) -> dict:
+    outcomes = run_checks(output, Settings(checks=checks), mode, build, SOME)
+    return {outcome.check.name: outcome for outcome in outcomes}
+
+
+def test_a_whole_audit_keeps_every_result_and_writes_pages(output: Path) -> None:
+    lose_reasons(output, 0.15)
+    outcomes = run_checks(output, Settings(), "block", "b9")
+    assert {outcome.check.name for outcome in outcomes} == set(known_checks())
+    assert not any(outcome.stops_publication for outcome in outcomes)
+    rows = execute(
+        output,
+        "select status, passed, observed, cases, failing_rows, warn_threshold, block_threshold, "
+        'owner, "window", as_of, sample_keys from quality.check_results '
+        f"where build_id = 'b9' and check_name = '{REASONS}'",
+    )
+    ((status, passed, observed, cases, failing, warn, block, owner, window, as_of, keys),) = rows
+    assert (status, passed, cases, warn, block) == ("warned", False, 900, 0.0, 0.2)
+    assert observed == pytest.approx(failing / cases)
+    assert (owner, window, str(as_of)) == ("sales", "whole history", "2026-06-30 00:00:00")
+    samples = json.loads(keys)
+    assert len(samples) == 20
+    assert set(samples[0]) == {"source_system", "lead_id", "cycle_number", "visit_number"}
+    assert execute(output, "select count(*) from quality.check_results") == [(len(outcomes),)]
+
+    pages = sorted((output / "data_docs").rglob("*.html"))
+    assert output / "data_docs" / "index.html" in pages
+    texts = [page.read_text(encoding="utf-8") for page in pages]
+    assert not any("http://" in text or "https://" in text for text in texts)
+    index = (output / "data_docs" / "index.html").read_text(encoding="utf-8")
+    assert index.index("To look at") < index.index(REASONS) < index.index("visits_tile_time")
+    suite_page = next(text for text in texts if samples[0]["lead_id"] in text)
+    assert "make the field required" in suite_page
+
+
+@pytest.mark.parametrize(("mode", "stops"), [("block", True), ("warn", False)])
+def test_a_share_above_the_blocking_threshold_stops_the_publication(
+    output: Path, mode: str, stops: bool
+) -> None:
+    lose_reasons(output, 0.30)
+    outcomes = audit(output, mode=mode)
+    assert (outcomes[REASONS].status, outcomes[REASONS].stops_publication) == ("blocked", stops)
+    assert outcomes["visits_tile_time"].passed
+    assert "blocks above 20%" in outcomes[REASONS].message
+
+
+def test_the_configuration_decides(output: Path) -> None:
+    lose_reasons(output, 0.30)
+    lenient = audit(output, **{REASONS: CheckThresholds(warn=0.5, block=0.6)})
+    assert lenient[REASONS].status == "passed"
+    never = audit(output, **{REASONS: CheckThresholds(severity="warning")})
+    assert (never[REASONS].status, never[REASONS].stops_publication) == ("warned", False)
+    strict = audit(output, **{REASONS: CheckThresholds(warn=0.0, block=0.1)})
+    assert strict[REASONS].status == "blocked"
+
+
+def test_a_check_that_cannot_run_is_an_error_of_its_own(output: Path) -> None:
+    execute(output, "alter table build.fct_lead_stages drop column exited_at")
+    outcomes = audit(output)
+    broken = outcomes["visits_tile_time"]
+    assert (broken.status, broken.passed, broken.stops_publication) == ("errored", False, True)
+    assert "could not run" in broken.message
+    assert "exited_at" in broken.message
+    # Its neighbours in the same suite still say what they see.
+    assert outcomes[REASONS].status == "passed"
+
+
+def test_a_missing_table_is_an_error_of_all_its_checks(output: Path) -> None:
+    execute(output, "drop table build.fct_lead_stages")
+    outcomes = audit(output)
+    assert outcomes["visits_tile_time"].status == "errored"
+    assert outcomes[REASONS].status == "errored"
+    assert outcomes["leads_keep_their_columns"].status == "passed"
+
+
+def test_history_stays_and_gives_the_previous_value(output: Path) -> None:
+    lose_reasons(output, 0.10)
+    first = audit(output, "b9")[REASONS]
+    assert first.previous is None
+    lose_reasons(output, 0.15)
+    second = audit(output, "b10")[REASONS]
+    assert second.previous == first.observed
+    again = audit(output, "b10")[REASONS]
+    assert again.previous == first.observed
+    counts = execute(
+        output, "select build_id, count(*) from quality.check_results group by all order by all"
+    )
+    assert counts == [("b10", len(SOME)), ("b9", len(SOME))]
+
+
+def test_only_the_last_builds_stay(output: Path) -> None:
+    audit(output, "first")
+    execute(
+        output,
+        "insert into quality.check_results by name (select 'old' || number as build_id, "
+        "timestamp '2020-01-01' + interval 1 day * number as ran_at "
+        f"from range({KEPT_BUILDS + 50}) as numbers (number))",
+    )
+    audit(output, "last")
+    ((builds, oldest),) = execute(
+        output, "select count(distinct build_id), min(ran_at) from quality.check_results"
+    )
+    assert builds == KEPT_BUILDS
+    assert str(oldest) > "2020-02-01"
+
+
+def deliver_leads(output: Path, **filled: str) -> None:
+    """Let the staging view of the leads hold the named columns and nothing else."""
+    columns = [*CONTRACT_TABLES["leads"].columns, "extra_columns"]
+    values = ", ".join(f"{filled.get(name, 'cast(null as varchar)')} as {name}" for name in columns)
+    execute(
+        output,
+        f"create or replace view build.stg_files__leads as select source_system, {values} "
+        "from build.dim_leads as leads",
+    )
+
+
+def test_columns_that_come_and_go_between_builds_are_seen(output: Path) -> None:
+    execute(output, "delete from quality.column_history")
+    deliver_leads(output, lead_id="leads.lead_id", owner_id="leads.owner_id")
+    assert audit(output, "b1")["leads_keep_their_columns"].message.startswith("no cases")
+    assert audit(output, "b2")["leads_keep_their_columns"].passed
+    deliver_leads(output, lead_id="leads.lead_id", extra_columns="""'{"utm_source": "x"}'""")
+    changed = audit(output, "b3")["leads_keep_their_columns"]
+    assert changed.status == "warned"
+    assert [key["column_name"] for key in changed.keys] == ["owner_id", "utm_source"]
+
+
+def test_the_warehouse_is_free_after_an_audit(output: Path) -> None:
+    audit(output)
+    execute(output, "create table quality.scratch (id integer)")
+
+
+def test_specs_stand_on_the_models_and_are_complete() -> None:
+    specs = {spec.name: spec for spec in check_specs()}
+    assert set(specs) == set(known_checks())
+    assert specs["visits_tile_time"].asset_key.path == ["fct_lead_stages"]
+    assert specs["loads_are_counted"].asset_key.path == ["quality", "row_counts"]
+    assert len(set(build_checks().check_keys)) == len(specs)
+
+
+@pytest.mark.parametrize(
+    ("status", "stops", "severity", "passed"),
+    [
+        ("passed", False, "WARN", True),
+        ("warned", False, "WARN", False),
+        ("blocked", True, "ERROR", False),
+        ("blocked", False, "WARN", False),
+        ("errored", True, "ERROR", False),
+    ],
+)
+def test_dagster_sees_an_error_only_where_the_publication_stops(
+    status: str, stops: bool, severity: str, passed: bool
+) -> None:
+    check = known_checks()[REASONS]
+    outcome = CheckOutcome(
+        check=check,
+        suite="fct_lead_stages",
+        status=status,  # type: ignore[arg-type]  # one of the statuses
+        observed=0.25,
+        previous=0.1,
+        cases=100,
+        failing=25,
+        keys=({"lead_id": "L1"},),
+        problem=None,
+        stops_publication=stops,
+    )
+    result = as_check_result(outcome, Path("data_docs/index.html"))
+    assert (result.severity.value, result.passed) == (severity, passed)
+    assert result.asset_key == asset_key(check)
+    assert "25% (25 of 100)" in (result.description or "")
+    assert {"observed", "observed before", "warns above", "blocks above", "failing", "runbook"} <= (
+        set(result.metadata or {})
+    )
+
+
+def test_an_unknown_check_in_the_configuration_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "handoff.yml"
+    path.write_text("checks:\n  rejected_leads_have_reasons: {warn: 0.1}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as error:
+        load_settings(path)
+    (problem,) = error.value.problems
+    assert "checks.rejected_leads_have_reasons: unknown check" in problem
+    assert "did you mean rejected_leads_have_a_reason?" in problem
+    assert "visits_tile_time" in problem
