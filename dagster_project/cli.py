@@ -156,7 +156,7 @@ def _run(options: "RunOptions", plan: "RunPlan", *, verbose: bool) -> None:
         from dagster_project.runs import execute
 
         outcome = execute(options, progress)
-    console = Console()
+    console = _console()
     if outcome.error is None or outcome.error.exit_code == 1:
         _print_summary(console, plan)
     if verbose:
@@ -202,7 +202,16 @@ def _print_times(console: "Console", outcome: "RunOutcome") -> None:
     slowest = sorted(outcome.build_seconds.items(), key=lambda item: -item[1])[:10]
     for name, seconds in slowest:
         _say(console, f"  {seconds:9.2f} s  {name}")
-    _say(console, f"  Dagster run {outcome.run_id}")
+    _say(console, f"  peak memory {_peak_gigabytes():.1f} GB, Dagster run {outcome.run_id}")
+
+
+def _peak_gigabytes() -> float:
+    """The most memory this process held, in GB."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Kilobytes, but bytes on macOS.
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)
 
 
 @app.command()
@@ -220,13 +229,11 @@ def status(
     """
     import json
 
-    from rich.console import Console
-
     from dagster_project import publishing
 
     directory = _output(config, output)
     manifest = publishing.published_manifest(directory)
-    console = Console()
+    console = _console()
     if manifest is None:
         _say(console, f"{directory}: nothing is published yet (handoff run)")
     elif as_json:
@@ -244,7 +251,6 @@ def rollback(config: ConfigOption = None, output: OutputOption = None) -> None:
     Example:
       handoff rollback --output var/crm_export
     """
-    from rich.console import Console
 
     from dagster_project import publishing
     from dagster_project.output_lock import hold_output
@@ -253,7 +259,7 @@ def rollback(config: ConfigOption = None, output: OutputOption = None) -> None:
     with hold_output(directory):
         manifest = publishing.roll_back(directory)
     _say(
-        Console(),
+        _console(),
         f"Published build {manifest['build_id']} (as of {manifest['as_of']}) again, "
         f"in place of {manifest['rolled_back_from']}",
     )
@@ -286,7 +292,7 @@ def simulate(
             progress.update(task, completed=done, total=wanted)
 
         simulate_export(leads, seed, out, file_format=file_format.value, progress=advance)
-    _say(Console(), f"{leads:,} leads in {out.absolute()}; handoff run --input {out}")
+    _say(_console(), f"{leads:,} leads in {out.absolute()}; handoff run --input {out}")
 
 
 @app.command()
@@ -323,7 +329,7 @@ def doctor(
         _say(Console(), examination.write_stage_map(settings, write_stage_map))
         return
     findings = examination.examine(settings, path)
-    Console().print(examination.render(findings))
+    _console().print(examination.render(findings))
     raise typer.Exit(examination.exit_code(findings))
 
 
@@ -342,12 +348,11 @@ def explain(
     Example:
       handoff explain L-0042 --output var/crm_export
     """
-    from rich.console import Console
 
     from dagster_project.explanation import explain as explain_lead
     from dagster_project.warehouse import warehouse_path
 
-    Console().print(explain_lead(warehouse_path(_output(config, output)), lead_id, source))
+    _console().print(explain_lead(warehouse_path(_output(config, output)), lead_id, source))
 
 
 def main() -> None:
@@ -380,6 +385,14 @@ def _fail(error: Exception, problems: list[str], exit_code: int) -> None:
 
 def _debug() -> bool:
     return bool(os.environ.get("HANDOFF_DEBUG"))
+
+
+def _console() -> "Console":
+    """The console for what was asked for; wide where nobody reads along, so that nothing wraps."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
 
 
 def _say(console: "Console", text: str) -> None:

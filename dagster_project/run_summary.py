@@ -20,9 +20,13 @@ _FIRST_MILESTONE = "captured"
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of a build. ``funnel``: label and cycles that reached it, in order."""
+    """The figures of a build.
 
-    funnel: list[tuple[str, int]]
+    ``funnel``: milestone, its label and the cycles that reached it, in order. ``broken_rules``:
+    rule, severity, findings. ``row_counts``: table, rows read, quarantined, exact duplicates.
+    """
+
+    funnel: list[tuple[str, str, int]]
     broken_rules: list[tuple[str, str, int]]
     checks: list[dict[str, Any]]
     row_counts: list[tuple[str, int, int, int]]
@@ -52,7 +56,7 @@ def _build_id(connection: "DuckDBPyConnection") -> str | None:
     return row[0] if row else None
 
 
-def _funnel(connection: "DuckDBPyConnection") -> list[tuple[str, int]]:
+def _funnel(connection: "DuckDBPyConnection") -> list[tuple[str, str, int]]:
     milestones = connection.execute(
         f"select milestone, milestone_label from {BUILD_SCHEMA}.dim_milestones "
         "order by milestone_rank"
@@ -62,7 +66,7 @@ def _funnel(connection: "DuckDBPyConnection") -> list[tuple[str, int]]:
         for milestone, _ in milestones
     )
     row = connection.execute(f"select {counts} from {BUILD_SCHEMA}.fct_lead_cycles").fetchone()
-    return [(label, count) for (_, label), count in zip(milestones, row or (), strict=True)]
+    return [(*milestone, count) for milestone, count in zip(milestones, row or (), strict=True)]
 
 
 def _checks(connection: "DuckDBPyConnection", build_id: str | None) -> list[dict[str, Any]]:
@@ -75,7 +79,8 @@ def _checks(connection: "DuckDBPyConnection", build_id: str | None) -> list[dict
         return []
     result = connection.execute(
         "select check_name, table_name, severity, status, message "
-        f"from {QUALITY_SCHEMA}.check_results where build_id = ? order by severity, check_name",
+        f"from {QUALITY_SCHEMA}.check_results where build_id = ? "
+        "order by status, severity, check_name",
         [build_id],
     )
     names = [column[0] for column in result.description]
@@ -92,7 +97,7 @@ def render_summary(summary: Summary) -> "RenderableType":
         ("Funnel", _funnel_table(summary)),
         ("Broken rules", _rules_table(summary)),
         (f"Checks: {check_counts(summary.checks)}", _checks_table(summary)),
-        ("Rows set aside", _rows_table(summary)),
+        ("Rows", _rows_table(summary)),
     ):
         if table is not None:
             parts += [Text(f"\n{title}", style="bold"), table]
@@ -111,16 +116,20 @@ def _grid(*columns: tuple[str, str]) -> "Table":
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 1), header_style="dim")
     for name, side in columns:
-        table.add_column(name, justify="right" if side == "right" else "left", overflow="fold")
+        table.add_column(
+            name, justify="right" if side == "right" else "left", no_wrap=name != "observed"
+        )
     return table
 
 
 def _funnel_table(summary: Summary) -> "Table":
-    table = _grid(("milestone", "left"), ("cycles", "right"), ("of the one before", "right"))
+    table = _grid(
+        ("milestone", "left"), ("here", "left"), ("cycles", "right"), ("of the one before", "right")
+    )
     before: int | None = None
-    for label, count in summary.funnel:
+    for milestone, label, count in summary.funnel:
         rate = f"{count:,} of {before:,} {count / before:7.1%}" if before else ""
-        table.add_row(label, f"{count:,}", rate)
+        table.add_row(milestone, label, f"{count:,}", rate)
         before = count
     return table
 

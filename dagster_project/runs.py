@@ -13,7 +13,7 @@ from dagster_project import errors
 from dagster_project.errors import AuditBlocked, BuildError, HandoffError
 from dagster_project.home import prepare_dagster_home
 from dagster_project.run_plan import RunOptions
-from dagster_project.sqlite_tuning import relaxed_sqlite
+from dagster_project.sqlite_tuning import kept_open
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance, DagsterRun, JobDefinition
@@ -69,7 +69,7 @@ def execute(options: RunOptions, listener: Listener) -> RunOutcome:
 
     from dagster_project.run_resource import PROCESS_TAG, as_run_config, process_identity
 
-    with relaxed_sqlite(), dagster_instance() as instance:
+    with kept_open(), dagster_instance() as instance:
         close_abandoned_runs(instance)
         job = _job()
         run = instance.create_run_for_job(

@@ -1,39 +1,57 @@
-"""Dagster's SQLite files, written without waiting for the disk at every event.
+"""Dagster's SQLite files, kept open for the length of a run.
 
-Dagster opens and closes its files for each event it stores. Closing the last connection makes
-SQLite fold its log into the file and wait for the disk, twice an event, which would take most of
-the time of a small run. One connection that stays open per file, and commits that leave the wait
-to the operating system, keep the record just as consistent: a crash of the machine may lose the
-last events, a crash of the process none.
+Dagster opens a file anew for each of the thousand events of a run: it makes an SQLAlchemy engine,
+compiles the same statements again, and on closing SQLite folds its log into the file and waits for
+the disk. That would take most of the time of a small run. Within ``kept_open`` there is one engine
+per file, whose connections and compiled statements stay, and commits leave the wait to the
+operating system. The record is as consistent as before: a crash of the process loses nothing, a
+crash of the machine perhaps the last events.
 """
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 
 @contextmanager
-def relaxed_sqlite() -> Iterator[None]:
-    """Apply the tuning to every SQLite file that SQLAlchemy opens within the block."""
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
+def kept_open() -> Iterator[None]:
+    """Keep the engines that Dagster's SQLite storage makes within the block, one per file."""
+    from dagster._core.storage.event_log.sqlite import sqlite_event_log
+    from dagster._core.storage.runs.sqlite import sqlite_run_storage
 
-    kept: dict[str, sqlite3.Connection] = {}
-
-    def tune(connection: Any, _record: Any) -> None:
-        if not isinstance(connection, sqlite3.Connection):
-            return
-        connection.execute("pragma synchronous = normal")
-        path = connection.execute("pragma database_list").fetchone()[2]
-        if path and path not in kept:
-            kept[path] = sqlite3.connect(path, check_same_thread=False)
-            kept[path].execute("select count(*) from sqlite_master").fetchone()
-
-    event.listen(Engine, "connect", tune)
+    engines: dict[str, Any] = {}
+    modules: tuple[Any, ...] = (sqlite_event_log, sqlite_run_storage)
+    originals = [module.create_engine for module in modules]
+    for module in modules:
+        module.create_engine = _keeper(engines, module.create_engine)
     try:
         yield
     finally:
-        event.remove(Engine, "connect", tune)
-        for connection in kept.values():
-            connection.close()
+        for module, original in zip(modules, originals, strict=True):
+            module.create_engine = original
+        for engine, dispose in engines.values():
+            del engine.dispose
+            dispose()
+
+
+def _keeper(engines: dict[str, Any], create: Callable[..., Any]) -> Callable[..., Any]:
+    """A stand-in for ``create_engine`` that returns the same engine for the same file."""
+
+    def create_engine(url: Any, **arguments: Any) -> Any:
+        from sqlalchemy import event
+
+        key = str(url)
+        if key not in engines:
+            arguments.pop("poolclass", None)
+            engine = create(url, **arguments)
+            event.listen(engine, "connect", _relax)
+            engines[key] = (engine, engine.dispose)
+            # Dagster disposes of the engine after each use.
+            engine.dispose = lambda *_, **__: None
+        return engines[key][0]
+
+    return create_engine
+
+
+def _relax(connection: Any, _record: Any) -> None:
+    connection.execute("pragma synchronous = normal")

@@ -1,0 +1,86 @@
+# handoff: every task of the repository. `make` alone lists them.
+
+VENV    := .venv
+PY      := $(VENV)/bin/python
+HANDOFF := $(VENV)/bin/handoff
+STAMP   := $(VENV)/.installed
+UV      := 0.13.9
+# Scratch for tools that want a warehouse of their own.
+SCRATCH := var/scratch
+
+export UV_PYTHON_DOWNLOADS = never
+export DAGSTER_DISABLE_TELEMETRY = 1
+export DO_NOT_TRACK = 1
+export GX_ANALYTICS_ENABLED = false
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format dev clean docs bench mutants proof system-packages
+
+help: ## list the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## build the environment in .venv (only when something changed)
+
+$(STAMP): requirements.lock pyproject.toml
+	@python=''; for name in $(PYTHON) python3.11 python3 python3.12 python3.13; do \
+	  if $$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	  then python=$$name; break; fi; done; \
+	if [ -z "$$python" ]; then \
+	  echo 'handoff needs Python 3.11, 3.12 or 3.13 (name one: make setup PYTHON=/path/to/python)' >&2; exit 1; fi; \
+	test -x $(PY) || $$python -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV) || echo 'uv is not to be had; using pip' >&2
+	@if $(VENV)/bin/uv --version >/dev/null 2>&1 && \
+	    $(VENV)/bin/uv pip install --quiet --python $(PY) --compile-bytecode --require-hashes -r requirements.lock && \
+	    $(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --editable .; then :; else \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .; fi
+	@touch $@
+
+run: setup ## read the sample CRM export, publish its marts, say where they are
+	@$(HANDOFF) run --input seeds/sample_crm --as-of 2026-07-01T00:00:00Z
+
+test: setup system-packages lint ## lint, types and tests: what CI runs
+	@$(PY) -m pytest
+
+lint: setup ## ruff, mypy, sqlfluff
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@mkdir -p $(SCRATCH)
+	@HANDOFF_WAREHOUSE=$(CURDIR)/$(SCRATCH)/warehouse.duckdb DBT_TARGET_PATH=$(CURDIR)/$(SCRATCH)/target \
+	  DBT_LOG_PATH=$(CURDIR)/$(SCRATCH)/logs $(VENV)/bin/sqlfluff lint dbt_project/models $(wildcard dbt_project/tests)
+
+format: setup ## let ruff mend what it can
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+# Chromium looks at the pages, PostgreSQL is Dagster's other storage. Without them the tests that
+# need them are skipped, and say so.
+system-packages:
+	@if command -v chromium >/dev/null 2>&1 && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  { apt-get install -y -qq chromium postgresql || \
+	    { apt-get update -qq && apt-get install -y -qq chromium postgresql; }; } >/dev/null 2>&1 \
+	  || echo 'chromium and postgresql could not be installed: the tests that need them are skipped' >&2; \
+	else echo 'chromium or postgresql is missing: the tests that need them are skipped' >&2; fi
+
+dev: setup ## Dagster's UI, on the instance that the runs of the shell are recorded in
+	@DAGSTER_HOME=$$($(PY) -c 'from dagster_project.home import prepare_dagster_home as home; print(home())') \
+	  $(VENV)/bin/dagster dev --host 127.0.0.1 --port $(or $(PORT),3000) --module-name dagster_project.definitions
+
+docs: setup ## dbt's documentation of the project, in var/dbt_docs
+	@mkdir -p var/dbt_docs
+	@HANDOFF_WAREHOUSE=$(CURDIR)/var/sample_crm/warehouse.duckdb $(VENV)/bin/dbt docs generate --static \
+	  --project-dir dbt_project --profiles-dir dbt_project \
+	  --target-path $(CURDIR)/var/dbt_docs --log-path $(CURDIR)/$(SCRATCH)/logs
+	@echo "open var/dbt_docs/static_index.html"
+
+bench: setup ## simulate a million leads, run on them, show where the time went
+	@$(HANDOFF) simulate --leads 1000000 --seed 7 --out var/bench/export --format parquet
+	@$(HANDOFF) run --input var/bench/export --as-of 2026-07-01T00:00:00Z \
+	  --output var/bench/output --verbose
+
+clean: ## remove what can be made again; published builds and the environment stay
+	@rm -rf $(SCRATCH) var/cache var/dbt_docs var/bench .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	  dbt_project/target dbt_project/logs logs
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
