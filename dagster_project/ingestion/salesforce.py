@@ -19,6 +19,7 @@ from dagster_project.ingestion.rest import CallRefused, Patience, read_state, wr
 from dagster_project.ingestion.salesforce_client import QueryLost, SalesforceClient
 from dagster_project.ingestion.salesforce_objects import (
     OBJECTS,
+    WITHOUT,
     SalesforceObject,
     custom_fields,
     ensure_salesforce_tables,
@@ -35,19 +36,6 @@ if TYPE_CHECKING:
 # How often a query may start again at the same record before the run gives up.
 MAX_RESTARTS = 3
 _STAGED = "staged_salesforce"
-# What a missing object costs, for the note.
-_WITHOUT = {
-    "LeadHistory": "stage and owner history is missing: only current stages and stage dates count",
-    "Opportunity": "opportunities, wins and amounts are missing",
-    "OpportunityHistory": "closing times are only as exact as LastStageChangeDate or CloseDate",
-    "OpportunityContactRole": "a deal is known of converted leads only",
-    "Task": "calls and e-mails are missing: first touch and service level can't be judged",
-    "Event": "meetings are missing",
-    "EmailMessage": "e-mails count as outbound, since only EmailMessage says which came in",
-    "Campaign": "engagements have no kind",
-    "CampaignMember": "engagements are missing: intent and interest score can't be judged",
-    "User": "names and teams of reps are missing",
-}
 
 
 @dataclass
@@ -98,7 +86,7 @@ def ingest(
     for item in OBJECTS.values():
         available = _available_fields(client, item)
         if available is None:
-            _note(connection, result, item, f"{item.name} can't be read: {_WITHOUT[item.name]}")
+            _note(connection, result, item, f"{item.name} can't be read: {WITHOUT[item.name]}")
             continue
         fields = _chosen_fields(source, item, available)
         missing = [name for name in item.fields if name not in fields and name != "CurrencyIsoCode"]
@@ -129,7 +117,7 @@ def check(source: "SalesforceSource") -> list[str]:
             available = _available_fields(client, item)
             if available is None:
                 problems.append(
-                    f"source {source.name}: {item.name} can't be read: {_WITHOUT[item.name]}"
+                    f"source {source.name}: {item.name} can't be read: {WITHOUT[item.name]}"
                     " (give the run-as user read access)"
                 )
                 continue

@@ -131,6 +131,20 @@ OBJECTS: dict[str, SalesforceObject] = {
     )
 }
 
+# What a missing object costs, for the note.
+WITHOUT = {
+    "LeadHistory": "stage and owner history is missing: only current stages and stage dates count",
+    "Opportunity": "opportunities, wins and amounts are missing",
+    "OpportunityHistory": "closing times are only as exact as LastStageChangeDate or CloseDate",
+    "OpportunityContactRole": "a deal is known of converted leads only",
+    "Task": "calls and e-mails are missing: first touch and service level can't be judged",
+    "Event": "meetings are missing",
+    "EmailMessage": "e-mails count as outbound, since only EmailMessage says which came in",
+    "Campaign": "engagements have no kind",
+    "CampaignMember": "engagements are missing: intent and interest score can't be judged",
+    "User": "names and teams of reps are missing",
+}
+
 # What a source's configuration says of its fields, for the models. ``role``: stage, stage_value,
 # reason, loss_reason, stage_date or column; ``value``: the raw stage, or the contract column;
 # ``rank``: the order in which the fields were named.

@@ -18,6 +18,23 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "crm_export"
 STAGE, REASON, LOSS = "Lifecycle_Stage__c", "Rejection_Reason__c", "Loss_Reason__c"
 QUEUE = salesforce_id("00G", 1)
 
+# One date field per stage: when the lead last entered it.
+STAGE_DATES = {
+    stage: f"{stage.replace(' ', '_')}_Date__c"
+    for stage in (
+        "Subscriber",
+        "Lead",
+        "MQL",
+        "SAL",
+        "SQL",
+        "Opportunity",
+        "Customer",
+        "Rejected",
+        "Disqualified",
+        "Nurture",
+    )
+}
+
 # What a source that reads this org has to be told.
 FIELDS: dict[str, Any] = {
     "stages": [
@@ -78,7 +95,7 @@ class World:
     def org(self, **options: Any) -> Org:
         """The org, for the server."""
         fields = {name: list(item.fields) for name, item in OBJECTS.items()}
-        fields["Lead"] += [STAGE, REASON]
+        fields["Lead"] += [STAGE, REASON, *STAGE_DATES.values()]
         fields["Opportunity"].append(LOSS)
         fields["Opportunity"].remove("CurrencyIsoCode")
         return Org(records=self.records, fields=fields, **options)
@@ -103,7 +120,8 @@ class World:
     def _lead(self, lead: dict[str, str]) -> None:
         name = lead["lead_id"]
         deals = self._deals.get(name, [])
-        values = {STAGE: None, "Status": "New", REASON: None}
+        values: dict[str, Any] = {STAGE: None, "Status": "New", REASON: None}
+        values |= dict.fromkeys(STAGE_DATES.values())
         self._story(lead, values)
         if lead["current_stage"] not in {"Disqualified"}:
             values[STAGE] = lead["current_stage"] or None
@@ -144,9 +162,12 @@ class World:
         # History tracking was on from the creation, unless the first change has an old value.
         if changes and not changes[0]["from_stage"]:
             self._history(name, lead["created_at"], "created")
+        reason_given_at = None
         for change in changes:
             at, stage = change["changed_at"], change["to_stage"] or None
-            field, new = (STAGE, stage)
+            field, new = STAGE, stage
+            if stage in STAGE_DATES and stage != values[STAGE]:
+                values[STAGE_DATES[stage]] = _time(at)
             if stage == "Disqualified":
                 field, new = "Status", "Unqualified"
             old = change["from_stage"] or values[field]
@@ -155,9 +176,12 @@ class World:
                 self._history(name, at, field, old, new)
             values[field] = new
             reason = change["reason"] or None
-            if reason != values[REASON] and (reason or new != old):
+            # The next change clears the reason, unless one save made both.
+            is_cleared = not reason and new != old and at != reason_given_at
+            if reason != values[REASON] and (reason or is_cleared):
                 self._history(name, at, REASON, values[REASON], reason)
                 values[REASON] = reason
+                reason_given_at = at
 
     def _opportunity(self, deal: dict[str, str]) -> None:
         name, lead = deal["opportunity_id"], deal["lead_id"]

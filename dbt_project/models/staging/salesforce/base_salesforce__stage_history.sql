@@ -57,9 +57,21 @@ tracked as (
 
 ),
 
+values_set_at as (
+
+    select distinct
+        source_system,
+        lead_id,
+        field_key,
+        changed_at,
+        new_value
+    from tracked
+
+),
+
 -- Of several changes in one second the first is the one whose old value no other one
--- set.
-first_changes as (
+-- set; what the field held before that second is the first one's old value.
+chained as (
 
     select
         tracked.*,
@@ -67,18 +79,34 @@ first_changes as (
             partition by tracked.source_system, tracked.lead_id, tracked.field_key
             order by
                 tracked.changed_at,
-                case when earlier.change_id is null then 0 else 1 end,
+                case when values_set_at.new_value is null then 0 else 1 end,
                 tracked.change_id
-        ) as change_number
+        ) as change_number,
+        first_value(tracked.old_value) over (
+            partition by
+                tracked.source_system,
+                tracked.lead_id,
+                tracked.field_key,
+                tracked.changed_at
+            order by
+                case when values_set_at.new_value is null then 0 else 1 end,
+                tracked.change_id
+        ) as value_before
     from tracked
-    left join tracked as earlier
+    left join values_set_at
         on
-            tracked.source_system = earlier.source_system
-            and tracked.lead_id = earlier.lead_id
-            and tracked.field_key = earlier.field_key
-            and tracked.changed_at = earlier.changed_at
-            and tracked.old_value = earlier.new_value
-            and tracked.change_id != earlier.change_id
+            tracked.source_system = values_set_at.source_system
+            and tracked.lead_id = values_set_at.lead_id
+            and tracked.field_key = values_set_at.field_key
+            and tracked.changed_at = values_set_at.changed_at
+            and tracked.old_value = values_set_at.new_value
+
+),
+
+first_changes as (
+
+    select * from chained
+    where change_number = 1
 
 ),
 
@@ -131,7 +159,6 @@ created as (
             history.source_system = first_changes.source_system
             and history.lead_id = first_changes.lead_id
             and stage_fields.field_key = first_changes.field_key
-            and first_changes.change_number = 1
     where history.field_key = 'created'
 
 ),
@@ -170,14 +197,26 @@ converted as (
             history.source_system = first_changes.source_system
             and history.lead_id = first_changes.lead_id
             and stage_fields.field_key = first_changes.field_key
-            and first_changes.change_number = 1
     where history.field_key = 'leadconverted'
 
 ),
 
 unioned as (
 
-    select * from tracked
+    select
+        field_key,
+        field_rank,
+        source_system,
+        load_id,
+        source_row,
+        change_id,
+        lead_id,
+        changed_by,
+        value_before as old_value,
+        new_value,
+        changed_at_text,
+        changed_at
+    from chained
     union all
     select * from created
     where new_value is not null
@@ -232,7 +271,7 @@ ranked as (
 
 ),
 
-final as (
+history_changes as (
 
     select
         source_system,
@@ -248,6 +287,47 @@ final as (
         changed_at
     from ranked
     where best_rank is null or field_rank = best_rank
+
+),
+
+stage_dates as (
+
+    select
+        leads.source_system,
+        leads.load_id,
+        leads.source_row,
+        leads.lead_id || ':' || date_fields.field as change_id,
+        leads.lead_id,
+        lower(date_fields.field) as field_key,
+        cast(null as varchar) as from_stage,
+        date_fields.stage as to_stage,
+        cast(null as varchar) as changed_by,
+        {{ salesforce_lead_value('date_fields.field', 'leads') }} as changed_at_text
+    from leads
+    inner join {{ source('salesforce', 'salesforce_fields') }} as date_fields
+        on
+            leads.source_system = date_fields.source_system
+            and date_fields.role = 'stage_date'
+    left join history_changes
+        on
+            leads.source_system = history_changes.source_system
+            and leads.lead_id = history_changes.lead_id
+            and {{ normalised('date_fields.stage') }}
+            = {{ normalised('history_changes.to_stage') }}
+    where history_changes.change_id is null
+
+),
+
+-- A date field says when a stage was entered, where no change into it was tracked.
+final as (
+
+    select * from history_changes
+    union all
+    select
+        *,
+        {{ parse_timestamp('changed_at_text') }} as changed_at
+    from stage_dates
+    where changed_at_text is not null
 
 )
 

@@ -237,35 +237,6 @@ given_later as (
 
 ),
 
--- A date field says when a stage was entered, where the history holds no such change.
-stage_dates as (
-
-    select
-        leads.source_system,
-        leads.load_id,
-        leads.source_row,
-        leads.lead_id || ':' || field_roles.field as change_id,
-        leads.lead_id,
-        {{ salesforce_lead_value('field_roles.field', 'leads') }} as changed_at,
-        cast(null as varchar) as from_stage,
-        field_roles.stage as to_stage,
-        cast(null as varchar) as reason,
-        cast(null as varchar) as changed_by
-    from leads
-    inner join field_roles
-        on
-            leads.source_system = field_roles.source_system
-            and field_roles.role = 'stage_date'
-    left join changes
-        on
-            leads.source_system = changes.source_system
-            and leads.lead_id = changes.lead_id
-            and {{ normalised('field_roles.stage') }}
-            = {{ normalised('changes.to_stage') }}
-    where changes.change_id is null
-
-),
-
 observed as (
 
     select
@@ -294,9 +265,6 @@ unioned as (
     select * from observed
     union all
     select * from given_later
-    union all
-    select * from stage_dates
-    where changed_at is not null
 
 ),
 
