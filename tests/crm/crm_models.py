@@ -1,6 +1,5 @@
 """The lifecycle models over what a CRM's ingestion landed, in memory."""
 
-import csv
 import shutil
 from pathlib import Path
 
@@ -18,3 +17,25 @@ def compile_all(scratch: Path) -> Project:
     shutil.copytree(ROOT / "dbt_project", copy / "dbt_project", ignore=leave_out)
     shutil.copytree(ROOT / "seeds" / "policy", copy / "seeds" / "policy")
     return compile_copy(copy)
+
+
+def policy() -> Policy:
+    """The policy that ships."""
+    return Policy.from_directory(ROOT / "seeds" / "policy")
+
+
+def staged(warehouse: Warehouse, crm: str) -> None:
+    """Build one CRM's staging models over what has landed, and nothing behind them."""
+    models = [model for model in warehouse.project.models if f"_{crm}__" in model.relation]
+    only = Project(models=models, policy_types=warehouse.project.policy_types)
+    full, warehouse.project = warehouse.project, only
+    try:
+        warehouse.load({}, policy())
+    finally:
+        warehouse.project = full
+
+
+def facts(warehouse: Warehouse, tradition: str) -> dict[str, list[Fact]]:
+    """The facts of what has landed, under a tradition."""
+    warehouse.load({}, policy())
+    return warehouse.run(Run(as_of=AS_OF, tradition=tradition))
