@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dagster_project.errors import SourceError
+from dagster_project.findings import Finding
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landing import IngestionResult, Note, Progress, TableResult
 from dagster_project.ingestion.salesforce_objects import (
@@ -116,12 +117,12 @@ def ingest(
 
 def check(
     connection: "DuckDBPyConnection", source: "LandedSource", database: str | None = None
-) -> list[str]:
-    """What is missing of a tool's tables, one problem a line; reads no row."""
+) -> list[Finding]:
+    """What is missing of a tool's tables; reads no row."""
     tables = find_tables(connection, source, database)
     return [
-        *_problems(source, tables),
-        *(f"source {source.name}: {note.message}" for note in _notes(source, tables)),
+        *(Finding("error", problem) for problem in _problems(source, tables)),
+        *(Finding("warning", note.message) for note in _notes(source, tables)),
     ]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dagster_project.errors import SourceError
+from dagster_project.findings import Finding
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landing import IngestionResult, Note, Progress, TableResult
 from dagster_project.ingestion.rest import CallRefused, Patience, read_state, write_state
@@ -104,58 +105,68 @@ def ingest(
     return result
 
 
-def check(source: "SalesforceSource") -> list[str]:
-    """What keeps a source from being read, one problem a line; a few cheap calls."""
+def check(source: "SalesforceSource") -> list[Finding]:
+    """What keeps an org from being read, or makes it say less; a few cheap calls."""
     try:
         client = SalesforceClient(source, patience=Patience(attempts=2, timeout=20))
-        limits = client.get("limits")
+        findings = _limit_findings(client.get("limits"))
+        for item in OBJECTS.values():
+            findings += _object_findings(client, item)
+        if all(finding.status != "error" for finding in findings):
+            findings += _untracked(client, source)
     except SourceError as error:
-        return list(error.problems)
-    problems = _limit_problems(source, limits)
-    for item in OBJECTS.values():
-        try:
-            available = _available_fields(client, item)
-            if available is None:
-                problems.append(
-                    f"source {source.name}: {item.name} can't be read: {WITHOUT[item.name]}"
-                    " (give the run-as user read access)"
-                )
-                continue
-            _chosen_fields(source, item, available)
-        except SourceError as error:
-            problems += error.problems
-    if not problems:
-        problems += _untracked(client, source)
-    return problems
+        return [Finding("error", problem) for problem in error.problems]
+    return findings
 
 
-def _limit_problems(source: "SalesforceSource", limits: dict[str, Any]) -> list[str]:
+def _limit_findings(limits: dict[str, Any]) -> list[Finding]:
     daily = limits.get("DailyApiRequests", {})
     if daily.get("Remaining", 1) > 0:
         return []
-    return [
-        f"source {source.name}: all {daily.get('Max')} API calls of the last 24 hours are used;"
-        " run again later"
-    ]
+    used = f"all {daily.get('Max')} API calls of the last 24 hours are used"
+    return [Finding("warning", used, "run again later")]
 
 
-def _untracked(client: SalesforceClient, source: "SalesforceSource") -> list[str]:
+def _object_findings(client: SalesforceClient, item: SalesforceObject) -> list[Finding]:
+    """Whether an object and the fields that are read of it are visible."""
+    try:
+        available = _available_fields(client, item)
+        if available is not None:
+            _chosen_fields(client.source, item, available)
+            return []
+    except CallRefused:
+        raise
+    except SourceError as error:
+        return [Finding("error", problem) for problem in error.problems]
+    message = f"{item.name} can't be read: {WITHOUT[item.name]}"
+    return [Finding("warning", message, "give the run-as user read access to it")]
+
+
+def _untracked(client: SalesforceClient, source: "SalesforceSource") -> list[Finding]:
     """Fields that should have a history and have none: history tracking is probably off."""
-    problems = []
+    findings = []
     for name in (*(stage.field for stage in source.stages), *source.reasons):
-        soql = f"SELECT Id FROM LeadHistory WHERE Field = '{_tracked_name(name)}' LIMIT 1"
-        pages = client.query_pages(soql)
-        if not any(records for _, records in pages):
-            problems.append(
-                f"source {source.name}: LeadHistory holds no change of {name}:"
-                " switch on Field History Tracking for it on the Lead object"
+        tracked = "leadConverted" if name.lower() == "isconverted" else name
+        soql = f"SELECT Id FROM LeadHistory WHERE Field = '{_escaped(tracked)}' LIMIT 1"
+        try:
+            has_rows = any(records for _, records in client.query_pages(soql))
+        except CallRefused:
+            # Without LeadHistory there is a finding already; Field knows trackable fields only.
+            has_rows = False
+        if not has_rows:
+            findings.append(
+                Finding(
+                    "warning",
+                    f"LeadHistory holds no change of {name}",
+                    "switch on Field History Tracking for it on the Lead object",
+                )
             )
-    return problems
+    return findings
 
 
-def _tracked_name(field_name: str) -> str:
-    """A field's name as a SOQL text."""
-    return field_name.replace("\\", "\\\\").replace("'", "\\'")
+def _escaped(text: str) -> str:
+    """A text as SOQL writes it between quotes."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _available_fields(client: SalesforceClient, item: SalesforceObject) -> set[str] | None:

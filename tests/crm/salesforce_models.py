@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.ingestion import raw_schema
+from tests.crm.crm_models import compile_all
 from tests.crm.salesforce_world import as_export
 from tests.lifecycle import golden
-from tests.lifecycle.model_runner import PROJECT_ROOT, Project, Warehouse, compile_copy
+from tests.lifecycle.model_runner import PROJECT_ROOT, Project, Warehouse
 from tests.lifecycle.reference import Policy, Run
 
 POLICY = Policy.from_directory(PROJECT_ROOT / "seeds" / "policy")
@@ -22,14 +23,11 @@ ID_COLUMNS = ("lead_id", "owner_id", "changed_by")
 @cache
 def project() -> Project:
     """The whole project as it stands, compiled."""
-    copy = Path(tempfile.mkdtemp(prefix="salesforce_models_")) / "project"
-    leave_out = shutil.ignore_patterns("target", "logs", ".user.yml", "*.duckdb")
-    shutil.copytree(PROJECT_ROOT / "dbt_project", copy / "dbt_project", ignore=leave_out)
-    shutil.copytree(PROJECT_ROOT / "seeds" / "policy", copy / "seeds" / "policy")
+    scratch = Path(tempfile.mkdtemp(prefix="salesforce_models_"))
     try:
-        return compile_copy(copy)
+        return compile_all(scratch)
     finally:
-        shutil.rmtree(copy.parent)
+        shutil.rmtree(scratch)
 
 
 def fill(ingest: Callable[[Any], Any]) -> Warehouse:

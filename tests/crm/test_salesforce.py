@@ -11,6 +11,7 @@ import pytest
 from dagster_project.errors import SourceError
 from dagster_project.ingestion import raw_schema, salesforce
 from dagster_project.ingestion.rest import LimitReached, Patience
+from dagster_project.ingestion.salesforce_objects import OBJECTS
 from dagster_project.settings import SalesforceSource
 from tests.crm.salesforce_server import (
     CLIENT_ID,
@@ -375,7 +376,7 @@ def test_a_refused_login_says_what_to_check_and_no_secret(
     said = str(caught.value) + caplog.text
     assert CLIENT_SECRET not in said
     assert not value or value not in said
-    assert salesforce.check(_source(server)) == caught.value.problems
+    assert _found(server) == [("error", problem) for problem in caught.value.problems]
 
 
 def test_no_secret_or_token_is_logged(
@@ -419,7 +420,8 @@ def test_an_unknown_custom_field_names_field_and_setting(
     assert "Lead has no field Why__c" in caught.value.problems[0]
     assert "setting reasons[0]" in caught.value.problems[0]
     assert "setting stage_dates.mql" in caught.value.problems[1]
-    assert salesforce.check(_source(server, **options))[:2] == caught.value.problems
+    errors = [text for status, text in _found(server, **options) if status == "error"]
+    assert errors == caught.value.problems
 
 
 def test_a_field_that_disappears_meanwhile_names_the_setting(
@@ -461,34 +463,40 @@ def test_hidden_objects_are_noted_and_hidden_leads_are_an_error(
         _ingest(warehouse, server, 2)
 
 
-def test_check_finds_nothing_wrong_with_a_whole_org() -> None:
-    from dagster_project.ingestion.salesforce_objects import OBJECTS
+def _found(server: SalesforceServer, **options: Any) -> list[tuple[str, str]]:
+    return [
+        (finding.status, finding.message)
+        for finding in salesforce.check(_source(server, **options))
+    ]
 
+
+def _whole_org() -> Org:
+    """All objects are there, if mostly empty."""
     org = _org()
     for name, item in OBJECTS.items():
         org.fields.setdefault(name, list(item.fields))
-    with SalesforceServer(org) as server:
-        assert salesforce.check(_source(server)) == []
-        assert server.rows_served <= 1
+    return org
+
+
+def test_check_finds_nothing_wrong_with_a_whole_org() -> None:
+    with SalesforceServer(_whole_org()) as server:
+        assert _found(server) == []
+        assert server.rows_served == 1
 
 
 def test_check_says_what_is_missing(server: SalesforceServer) -> None:
     server.org.calls_left = 0
-    problems = salesforce.check(_source(server))
-    assert "all 100000 API calls of the last 24 hours are used" in problems[0]
-    assert any("Task can't be read: calls and e-mails are missing" in text for text in problems)
+    found = _found(server)
+    assert found[0] == ("warning", "all 100000 API calls of the last 24 hours are used")
+    assert any(text.startswith("Task can't be read: calls and e-mails") for _, text in found)
+    server.org.hidden = {"Lead"}
+    assert [text for status, text in _found(server) if status == "error"] == [
+        "source salesforce: Lead can't be read (NOT_FOUND): give the run-as user read access to it"
+    ]
 
 
 def test_check_sees_that_history_tracking_is_off() -> None:
-    from dagster_project.ingestion.salesforce_objects import OBJECTS
-
-    org = _org()
-    for name, item in OBJECTS.items():
-        org.fields.setdefault(name, list(item.fields))
+    org = _whole_org()
     org.records["LeadHistory"] = []
     with SalesforceServer(org) as server:
-        problems = salesforce.check(_source(server))
-    assert problems == [
-        "source salesforce: LeadHistory holds no change of Lifecycle_Stage__c:"
-        " switch on Field History Tracking for it on the Lead object"
-    ]
+        assert _found(server) == [("warning", "LeadHistory holds no change of Lifecycle_Stage__c")]
