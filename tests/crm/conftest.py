@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.crm.crm_models import compile_all
+from tests.crm import crm_models
 from tests.lifecycle.model_runner import Project
 
 
 @pytest.fixture(scope="session")
-def crm_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def crm_project() -> Project:
     """The compiled models, with those of every CRM."""
-    return compile_all(tmp_path_factory.mktemp("crm"))
+    return crm_models.project()

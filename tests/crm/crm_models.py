@@ -1,6 +1,8 @@
 """The lifecycle models over what a CRM's ingestion landed, in memory."""
 
 import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from tests.lifecycle.golden import AS_OF
@@ -17,6 +19,13 @@ def compile_all(scratch: Path) -> Project:
     shutil.copytree(ROOT / "dbt_project", copy / "dbt_project", ignore=leave_out)
     shutil.copytree(ROOT / "seeds" / "policy", copy / "seeds" / "policy")
     return compile_copy(copy)
+
+
+@cache
+def project() -> Project:
+    """The whole project as it stands, compiled once per session."""
+    with tempfile.TemporaryDirectory(prefix="crm_models_") as scratch:
+        return compile_all(Path(scratch))
 
 
 def policy() -> Policy:

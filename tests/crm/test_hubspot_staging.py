@@ -1,0 +1,510 @@
+"""From HubSpot's records to contract rows: what the staging models make of each."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dagster_project.ingestion import hubspot, raw_schema
+from dagster_project.ingestion.raw_schema import CONTRACT_TABLES, raw_columns
+from dagster_project.settings import HubSpotSource
+from tests.crm.crm_models import staged
+from tests.crm.hubspot_server import TOKEN, HubSpotAccount, HubSpotServer, Record
+from tests.crm.hubspot_world import FORM, NOW, PROPERTIES, REASON, USER, World, remember
+from tests.lifecycle.model_runner import Project, Warehouse
+
+
+@pytest.fixture(autouse=True)
+def _token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBSPOT_TOKEN", TOKEN)
+
+
+@pytest.fixture
+def account() -> HubSpotAccount:
+    """An account with one contact, 101, and nothing told of it."""
+    account = HubSpotAccount(now=NOW)
+    account.properties = {
+        "contacts": {"lifecyclestage", "hs_lead_status", REASON, FORM},
+        "leads": {"hs_pipeline_stage", "hs_lead_disqualification_reason"},
+        "deals": {"closed_lost_reason"},
+    }
+    account.add("contacts", contact("101"))
+    return account
+
+
+@pytest.fixture
+def warehouse(crm_project: Project) -> Warehouse:
+    return Warehouse(crm_project)
+
+
+def contact(record_id: str, **properties: str) -> Record:
+    return Record(
+        record_id,
+        {"createdate": "2026-01-01T00:00:00Z", **properties},
+        "2026-01-01T00:00:00Z",
+        "2026-01-02T00:00:00Z",
+    )
+
+
+def rows(
+    warehouse: Warehouse, account: HubSpotAccount, table: str, **settings: Any
+) -> list[dict[str, Any]]:
+    """The contract rows of a table after one more load of the account."""
+    with HubSpotServer(account).running() as server:
+        source = HubSpotSource(kind="hubspot", base_url=server.url, **{**PROPERTIES, **settings})
+        load_id = raw_schema.next_load_id(warehouse.connection)
+        hubspot.ingest(warehouse.connection, source, load_id)
+    staged(warehouse, "hubspot")
+    return warehouse.rows(f"stg_hubspot__{table}")
+
+
+def changes(warehouse: Warehouse, account: HubSpotAccount, **settings: Any) -> list[str]:
+    """The stage changes as short sentences, in the order of time."""
+    found = rows(warehouse, account, "stage_changes", **settings)
+    return [
+        f"{row['changed_at'][5:16]} {row['to_stage']}"
+        + (f" ({row['reason']})" if row["reason"] else "")
+        for row in sorted(found, key=lambda row: (row["changed_at"], row["to_stage"] or ""))
+    ]
+
+
+@pytest.mark.parametrize("table", [name for name in CONTRACT_TABLES if name != "channel_spend"])
+def test_the_views_have_the_shape_of_the_contract(
+    table: str, warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    rows(warehouse, account, table)
+    found = warehouse.connection.execute(
+        f"select * from warehouse.build.stg_hubspot__{table}"
+    ).description
+    assert [column[0] for column in found] == list(raw_columns(CONTRACT_TABLES[table]))
+
+
+def test_the_golden_world_gives_the_rows_of_the_golden_export(warehouse: Warehouse) -> None:
+    world = World()
+    rows(warehouse, world.account, "leads")
+    leads = {world.names[row["lead_id"]]: row for row in warehouse.rows("stg_hubspot__leads")}
+    for lead in world.export["leads"]:
+        ours = leads[lead["lead_id"]]
+        if lead["merged_into_lead_id"]:
+            assert ours["merged_into_lead_id"] == world.id_of(world.survivor(lead["lead_id"]))
+            continue
+        for column in ("email", "company", "title", "industry", "country", "lead_source"):
+            assert ours[column] == (lead[column] or None)
+        assert ours["employee_count"] == (lead["employee_count"] or None)
+        assert ours["updated_at"] == lead["updated_at"]
+        assert ours["is_deleted"] == lead["is_deleted"]
+        assert (ours["owner_id"] or "") == ("71" if lead["owner_id"] else "")
+    deals = warehouse.rows("stg_hubspot__opportunities")
+    for deal in world.export["opportunities"]:
+        (ours,) = (
+            row
+            for row in deals
+            if world.names[row["lead_id"]] == deal["lead_id"]
+            and row["created_at"] == deal["created_at"]
+        )
+        for column in ("amount", "is_won", "closed_at", "loss_reason"):
+            assert (ours[column] or "") == deal[column]
+    touches = Counter(row["occurred_at"] for row in warehouse.rows("stg_hubspot__activities"))
+    assert touches == Counter(
+        row["occurred_at"] for row in world.export["activities"] if row["kind"] != "note"
+    )
+    signals = Counter(
+        (row["kind"], row["occurred_at"]) for row in warehouse.rows("stg_hubspot__engagements")
+    )
+    assert signals == Counter(
+        (row["kind"], row["occurred_at"]) for row in world.export["engagements"]
+    )
+
+
+# Stages from several properties
+
+
+def test_several_properties_become_one_history(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    remember(person, "lifecyclestage", "marketingqualifiedlead", "2026-02-01T08:00:00.000Z")
+    remember(person, "hs_lead_status", "UNQUALIFIED", "2026-02-02T08:00:00Z")
+    remember(person, "hs_lead_status", "BAD_TIMING", "2026-02-03T08:00:00Z")
+    remember(person, "lifecyclestage", "salesqualifiedlead", "2026-02-04T08:00:00Z")
+    assert changes(warehouse, account) == [
+        "02-01T08:00 mql",
+        "02-02T08:00 disqualified",
+        "02-03T08:00 nurture",
+        "02-04T08:00 sql",
+    ]
+
+
+def test_of_one_moment_the_first_property_holds(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    remember(person, "lifecyclestage", "salesqualifiedlead", "2026-02-01T08:00:00.120Z")
+    remember(person, "hs_lead_status", "BAD_TIMING", "2026-02-01T08:00:00.480Z")
+    assert changes(warehouse, account) == ["02-01T08:00 sql"]
+    turned = [{"property": "hs_lead_status"}, {"property": "lifecyclestage"}]
+    assert changes(warehouse, account, stages=turned) == ["02-01T08:00 nurture"]
+
+
+def test_a_value_that_carries_no_stage_is_no_change_and_hides_none(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    remember(person, "lifecyclestage", "lead", "2026-02-01T08:00:00Z")
+    remember(person, "hs_lead_status", "IN_PROGRESS", "2026-02-01T08:00:00Z")
+    turned = [{"property": "hs_lead_status"}, {"property": "lifecyclestage"}]
+    assert changes(warehouse, account, stages=turned) == ["02-01T08:00 lead"]
+
+
+def test_the_source_s_own_map_comes_first_by_value_or_label(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    account.options[("contacts", "lifecyclestage")] = {"880001": "Accepted by Sales"}
+    remember(person, "lifecyclestage", "lead", "2026-02-01T08:00:00Z")
+    remember(person, "lifecyclestage", "880001", "2026-02-02T08:00:00Z")
+    mapped = [{"property": "lifecyclestage", "map": {"LEAD": "mql", "accepted by sales": "sal"}}]
+    assert changes(warehouse, account, stages=mapped) == ["02-01T08:00 mql", "02-02T08:00 sal"]
+
+
+def test_a_value_that_no_map_knows_stays_as_its_label_reads(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    account.options[("contacts", "lifecyclestage")] = {"880001": "Zombie"}
+    remember(person, "lifecyclestage", "880001", "2026-02-02T08:00:00Z")
+    remember(person, "hs_lead_status", "MYSTERY", "2026-02-03T08:00:00Z")
+    assert changes(warehouse, account) == ["02-02T08:00 Zombie", "02-03T08:00 MYSTERY"]
+    (lead,) = warehouse.rows("stg_hubspot__leads")
+    assert lead["current_stage"] == "MYSTERY"
+
+
+def test_a_cleared_property_stays_a_change_without_a_stage(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    remember(person, "lifecyclestage", "salesqualifiedlead", "2026-02-01T08:00:00Z")
+    remember(person, "lifecyclestage", "", "2026-02-02T08:00:00Z")
+    remember(person, "lifecyclestage", "lead", "2026-02-02T08:00:01Z")
+    assert changes(warehouse, account) == [
+        "02-01T08:00 sql",
+        "02-02T08:00 None",
+        "02-02T08:00 lead",
+    ]
+
+
+def test_several_records_of_the_leads_object_follow_each_other(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    for number, (moment, stage) in enumerate(
+        [("2026-02-01T08:00:00Z", "unqualified-stage-id"), ("2026-05-01T08:00:00Z", "5551")]
+    ):
+        record = Record(f"30{number}", {}, moment, moment)
+        remember(record, "hs_pipeline_stage", "new-stage-id", moment)
+        remember(record, "hs_pipeline_stage", stage, moment.replace("T08", "T09"))
+        account.add("leads", record)
+        account.contacts_of.setdefault("leads", {})[record.id] = [("101", None)]
+    stages = [{"id": "5551", "label": "Qualified by SDR"}]
+    account.pipelines["leads"] = [{"id": "p", "stages": stages}]
+    named = [{"property": "leads.hs_pipeline_stage", "map": {"Qualified by SDR": "sql"}}]
+    assert changes(warehouse, account, stages=named) == [
+        "02-01T09:00 disqualified",
+        "05-01T09:00 sql",
+    ]
+    assert {row["lead_id"] for row in warehouse.rows("stg_hubspot__stage_changes")} == {"101"}
+
+
+def test_who_changed_it_is_an_owner_where_it_was_a_user(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    account.owners = [{"id": "71", "userId": int(USER), "archived": True}]
+    remember(person, "lifecyclestage", "lead", "2026-02-01T08:00:00Z")
+    person.history["lifecyclestage"].insert(
+        0,
+        {
+            "value": "marketingqualifiedlead",
+            "timestamp": "2026-02-02T08:00:00Z",
+            "sourceType": "AUTOMATION_PLATFORM",
+            "sourceId": "enrollmentId:9;actionExecutionIndex:0",
+        },
+    )
+    found = rows(warehouse, account, "stage_changes")
+    assert {row["to_stage"]: row["changed_by"] for row in found} == {
+        "lead": "71",
+        "mql": "AUTOMATION_PLATFORM",
+    }
+
+
+# Reasons
+
+
+@pytest.mark.parametrize(
+    ("given_at", "expected"),
+    [
+        ("2026-02-02T08:00:00Z", ["02-02T08:00 disqualified (spam)"]),
+        ("2026-02-02T07:59:20Z", ["02-02T08:00 disqualified (spam)"]),
+        (
+            "2026-02-09T08:00:00Z",
+            ["02-02T08:00 disqualified", "02-09T08:00 disqualified (spam)"],
+        ),
+        ("2026-02-01T12:00:00Z", ["02-02T08:00 disqualified"]),
+    ],
+    ids=["at the same moment", "just before", "a week later", "long before"],
+)
+def test_a_reason_explains_the_exit_it_was_given_for(
+    given_at: str, expected: list[str], warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    remember(person, "lifecyclestage", "marketingqualifiedlead", "2026-02-01T08:00:00Z")
+    remember(person, "hs_lead_status", "UNQUALIFIED", "2026-02-02T08:00:00Z")
+    remember(person, REASON, "spam", given_at)
+    assert changes(warehouse, account) == ["02-01T08:00 mql", *expected]
+
+
+def test_a_reason_is_the_code_or_alias_that_policy_knows_else_its_label(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    labels = {"wrong_persona": "Person is not the buyer", "OPT_7": "Too many cats"}
+    account.options[("contacts", REASON)] = labels
+    for day, reason in (("02", "wrong_persona"), ("04", "OPT_7")):
+        remember(person, "lifecyclestage", "lead", f"2026-02-{day}T07:00:00Z")
+        remember(person, "hs_lead_status", "UNQUALIFIED", f"2026-02-{day}T08:00:00Z")
+        remember(person, REASON, reason, f"2026-02-{day}T08:00:00Z")
+    found = [row["reason"] for row in rows(warehouse, account, "stage_changes") if row["reason"]]
+    assert sorted(found) == ["Too many cats", "wrong_persona"]
+
+
+# Merges, deletions, owners
+
+
+def test_a_merge_tells_the_same_story_whenever_it_was_read(
+    crm_project: Project, account: HubSpotAccount
+) -> None:
+    def before(account: HubSpotAccount) -> None:
+        for number, stage in (("101", "lead"), ("102", "marketingqualifiedlead")):
+            record = account.add("contacts", contact(number))
+            remember(record, "lifecyclestage", stage, f"2026-02-0{number[-1]}T08:00:00Z")
+            remember(record, "hubspot_owner_id", f"7{number[-1]}", "2026-01-01T00:00:00Z")
+
+    def after(account: HubSpotAccount) -> None:
+        old = [account.records["contacts"].pop(number) for number in ("101", "102")]
+        merged_at = account.now.isoformat()
+        left = account.add("contacts", contact("500", hs_calculated_merged_vids="101:1;102:1"))
+        left.updated_at = merged_at
+        for record in old:
+            for prop, entries in record.history.items():
+                for entry in entries:
+                    remember(left, prop, entry["value"], entry["timestamp"])
+
+    early, late = Warehouse(crm_project), Warehouse(crm_project)
+    before(account)
+    rows(early, account, "leads")
+    account.now += timedelta(hours=1)
+    after(account)
+    told = {}
+    for name, warehouse in (("early", early), ("late", late)):
+        leads = rows(warehouse, account, "leads")
+        told[name] = (
+            {row["lead_id"]: row["merged_into_lead_id"] for row in leads},
+            sorted(
+                (row["lead_id"], row["changed_at"], row["to_stage"])
+                for row in warehouse.rows("stg_hubspot__stage_changes")
+            ),
+            sorted(
+                (row["lead_id"], row["owner_id"])
+                for row in warehouse.rows("stg_hubspot__owner_changes")
+            ),
+        )
+    assert told["early"] == told["late"]
+    assert told["late"][0] == {"500": None, "101": "500", "102": "500"}
+
+
+def test_a_contact_in_the_recycle_bin_is_deleted(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    account.add("contacts", contact("102")).archived = True
+    found = {row["lead_id"]: row["is_deleted"] for row in rows(warehouse, account, "leads")}
+    assert found == {"101": "false", "102": "true"}
+
+
+def test_every_change_of_owner_is_told_and_none_means_nobody(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    for day, owner in (("01", "71"), ("02", ""), ("03", "72")):
+        remember(person, "hubspot_owner_id", owner, f"2026-02-{day}T08:00:00Z")
+    found = rows(warehouse, account, "owner_changes")
+    assert sorted((row["changed_at"][8:10], row["owner_id"]) for row in found) == [
+        ("01", "71"),
+        ("02", None),
+        ("03", "72"),
+    ]
+
+
+# Attributes
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("25-50", "25"), ("1,000+", "1000"), ("200", "200"), ("1 to 5", "1"), ("many", "many")],
+)
+def test_a_range_of_employees_counts_from_its_lower_end(
+    given: str, expected: str, warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    account.records["contacts"]["101"].properties["numemployees"] = given
+    (lead,) = rows(warehouse, account, "leads")
+    assert lead["employee_count"] == expected
+
+
+def test_columns_come_from_the_properties_that_the_configuration_names(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    person.properties |= {"hs_analytics_source": "PAID_SEARCH", "region": "EMEA", "fit": "71"}
+    (lead,) = rows(warehouse, account, "leads", columns={"country": "region", "crm_score": "fit"})
+    assert lead["lead_source"] == "Paid Search"
+    assert lead["country"] == "EMEA"
+    assert lead["crm_score"] == "71"
+
+
+# Deals
+
+
+def test_a_deal_counts_once_and_proves_the_stage_for_each_contact(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    account.add("contacts", contact("102"))
+    account.add("contacts", contact("103"))
+    for number in ("901", "902"):
+        deal = account.add("deals", contact(number, amount="500", pipeline="default"))
+        remember(deal, "dealstage", "closedwon", "2026-03-01T00:00:00Z")
+    account.contacts_of["deals"] = {
+        "901": [("102", None), ("101", None), ("103", "Primary")],
+        "902": [("102", None), ("101", None)],
+    }
+    found = {row["opportunity_id"]: row for row in rows(warehouse, account, "opportunities")}
+    amounts = {key: (row["lead_id"], row["amount"]) for key, row in found.items()}
+    assert amounts == {
+        "901": ("103", "500"),
+        "901:102": ("102", None),
+        "901:101": ("101", None),
+        "902": ("102", "500"),
+        "902:101": ("101", None),
+    }
+    assert {row["is_won"] for row in found.values()} == {"true"}
+    assert {row["closed_at"] for row in found.values()} == {"2026-03-01T00:00:00Z"}
+
+
+def test_a_deal_without_a_contact_stays_visible(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    account.add("deals", contact("901", amount="500", dealstage="appointmentscheduled"))
+    (deal,) = rows(warehouse, account, "opportunities")
+    assert (deal["opportunity_id"], deal["lead_id"], deal["amount"]) == ("901", None, "500")
+    assert deal["closed_at"] is None
+
+
+def test_a_deal_in_another_pipeline_is_closed_as_its_stage_says(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    stages = [
+        {"id": "77", "label": "Signed", "metadata": {"isClosed": "true", "probability": "1.0"}},
+        {"id": "78", "label": "Gone", "metadata": {"isClosed": "true", "probability": "0.0"}},
+    ]
+    account.pipelines["deals"] = [{"id": "renewals", "stages": stages}]
+    for number, stage in (("901", "77"), ("902", "78")):
+        deal = account.add(
+            "deals",
+            contact(
+                number,
+                pipeline="renewals",
+                dealstage=stage,
+                closedate="2026-03-05T00:00:00Z",
+                closed_lost_reason="No budget",
+            ),
+        )
+        account.contacts_of.setdefault("deals", {})[deal.id] = [("101", None)]
+    found = {row["opportunity_id"]: row for row in rows(warehouse, account, "opportunities")}
+    assert found["901"]["is_won"] == "true"
+    assert found["901"]["loss_reason"] is None
+    assert found["902"]["is_won"] == "false"
+    assert found["902"]["loss_reason"] == "No budget"
+    assert found["902"]["closed_at"] == "2026-03-05T00:00:00Z"
+
+
+# Activities and signals
+
+
+def test_only_what_took_place_is_a_touch(warehouse: Warehouse, account: HubSpotAccount) -> None:
+    meetings = {"1": "COMPLETED", "2": "NO_SHOW", "3": "CANCELED", "4": ""}
+    for number, outcome in meetings.items():
+        account.add(
+            "meetings",
+            contact(
+                f"60{number}",
+                hs_timestamp="2026-02-01T00:00:00Z",
+                hs_meeting_start_time="2026-02-02T00:00:00Z",
+                hs_meeting_outcome=outcome,
+            ),
+        )
+    account.add("emails", contact("700", hs_email_direction="FORWARDED_EMAIL"))
+    account.add("emails", contact("701", hs_email_direction="EMAIL", hs_email_status="BOUNCED"))
+    account.contacts_of = {
+        "meetings": {f"60{number}": [("101", None), ("102", None)] for number in meetings},
+        "emails": {"700": [("101", None)], "701": [("101", None)]},
+    }
+    found = rows(warehouse, account, "activities")
+    assert len({row["activity_id"] for row in found}) == len(found) == 10
+    kinds = {row["source_row"]: (row["kind"], row["direction"]) for row in found}
+    assert kinds == {
+        601: ("meeting", None),
+        602: ("meeting_no_show", None),
+        603: ("meeting_canceled", None),
+        604: ("meeting", None),
+        700: ("email", "inbound"),
+        701: ("email_bounced", "outbound"),
+    }
+    assert {row["occurred_at"] for row in found if row["source_row"] < 700} == {
+        "2026-02-02T00:00:00Z"
+    }
+
+
+def test_a_signal_has_the_kind_that_the_configuration_gives_it(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    account.properties["contacts"].add("hs_email_last_click_date")
+    remember(person, FORM, "Webinar 7: form", "2026-02-01T08:00:00Z")
+    remember(person, FORM, "trial_signup", "2026-02-02T08:00:00Z")
+    remember(person, "hs_email_last_click_date", "1770000000000", "2026-02-03T08:00:00Z")
+    signals = [
+        {"property": FORM, "map": {"webinar 7: FORM": "webinar_attended"}},
+        {"property": "hs_email_last_click_date", "kind": "email_clicked"},
+    ]
+    found = rows(warehouse, account, "engagements", signals=signals)
+    assert sorted((row["occurred_at"][8:10], row["kind"]) for row in found) == [
+        ("01", "webinar_attended"),
+        ("02", "trial_signup"),
+        ("03", "email_clicked"),
+    ]
+
+
+# Several sources
+
+
+def test_two_accounts_with_the_same_ids_stay_apart(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    other = HubSpotAccount(now=NOW, properties=account.properties)
+    other.add("contacts", contact("101", email="other@acme.example"))
+    remember(account.records["contacts"]["101"], "lifecyclestage", "lead", "2026-02-01T08:00:00Z")
+    remember(other.records["contacts"]["101"], "lifecyclestage", "customer", "2026-02-01T08:00:00Z")
+    rows(warehouse, account, "leads", name="emea")
+    found = rows(warehouse, other, "stage_changes", name="apac")
+    assert {(row["source_system"], row["to_stage"]) for row in found} == {
+        ("emea", "lead"),
+        ("apac", "customer"),
+    }
