@@ -26,7 +26,8 @@ import pyarrow as pa
 from dagster_project.ingestion import raw_schema
 from tests.lifecycle.reference import Fact, Policy, Row, Run, given
 
-PROJECT_ROOT = Path(__file__).parents[2]
+# The mutants point this at a project with a deliberate bug.
+PROJECT_ROOT = Path(os.environ.get("HANDOFF_TESTED_PROJECT", Path(__file__).parents[2]))
 DATABASE = "warehouse"
 SOURCE_SYSTEM = "files"
 FACTS = ("fct_lead_stages", "fct_lead_cycles", "lifecycle_violations", "lead_accounting")
@@ -179,7 +180,9 @@ class Warehouse:
     def _fill_raw(self, table: raw_schema.ContractTable, rows: Sequence[Row]) -> None:
         self._execute(f"delete from raw.{table.name}")
         columns: dict[str, Any] = {
-            "source_system": pa.array([SOURCE_SYSTEM] * len(rows), pa.string()),
+            "source_system": pa.array(
+                [row.get("source_system") or SOURCE_SYSTEM for row in rows], pa.string()
+            ),
             "load_id": pa.array([int(row.get("load_id") or 1) for row in rows], pa.int64()),
             "source_file": pa.array([f"{table.name}.csv"] * len(rows), pa.string()),
             "source_row": pa.array(range(1, len(rows) + 1), pa.int64()),

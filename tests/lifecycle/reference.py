@@ -595,7 +595,6 @@ class Reader:
         }
         self.result = Result()
         self._known_ids: set[str] = set()
-        self._seen: dict[str, list[datetime | None]] = {"activities": [], "engagements": []}
 
     # -- which rows hold ----------------------------------------------------------------------
 
@@ -605,7 +604,12 @@ class Reader:
         leads = _choose(staged["leads"], lambda row: row["lead_id"], _lead_order)
         known = {lead_id: row for lead_id, row in leads.items() if row["created_at"] <= self.as_of}
         chosen = self._one_row_per_id(staged)
+        # Coverage counts any row, whoever it is about; the rest is about leads that are known.
         self.coverage = self._coverage(known, chosen)
+        chosen = {
+            table: [row for row in rows if self._is_about_a_lead(row)]
+            for table, rows in chosen.items()
+        }
         survivor_of = {lead_id: _survivor(lead_id, known) for lead_id in known}
         self._account(tables["leads"], leads, known, survivor_of)
         in_marts = {row["lead_id"] for row in self.result.accounting if row["bucket"] == "in marts"}
@@ -622,8 +626,6 @@ class Reader:
         staged: dict[str, list[Fact]] = {}
         for table in COLUMNS:
             rows = [_typed(table, at, row) for at, row in enumerate(tables.get(table, ()))]
-            if table in self._seen:
-                self._seen[table] = [row["occurred_at"] for row in rows]
             staged[table] = [
                 row for row in rows if all(row[column] is not None for column in REQUIRED[table])
             ]
@@ -662,10 +664,7 @@ class Reader:
         ):
             rows = _choose(staged[table], partial(_id_of, column=column), _version_order)
             chosen[table] = list(rows.values())
-        return {
-            table: [row for row in rows if self._is_about_a_lead(row)]
-            for table, rows in chosen.items()
-        }
+        return chosen
 
     def _coverage(self, known: dict[str, Fact], chosen: dict[str, list[Fact]]) -> Coverage:
         by_lead = any(row["owner_id"] for row in known.values())
@@ -673,8 +672,8 @@ class Reader:
             row["owner_id"] and row["changed_at"] <= self.as_of for row in chosen["owner_changes"]
         )
         seen = {
-            table: any(moment and moment <= self.as_of for moment in moments)
-            for table, moments in self._seen.items()
+            table: any(row["occurred_at"] <= self.as_of for row in chosen[table])
+            for table in ("activities", "engagements")
         }
         return Coverage(
             owners=by_lead or by_change,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.lifecycle import exports, strategies
 from tests.lifecycle.comparison import differences
 from tests.lifecycle.exports import DAY, Recipe, Tables
-from tests.lifecycle.model_runner import FACTS, Warehouse
+from tests.lifecycle.model_runner import FACTS, SOURCE_SYSTEM, Warehouse
 from tests.lifecycle.reference import COLUMNS, Fact, Run, as_time
 from tests.lifecycle.reference import given as given_text
 
@@ -178,6 +178,26 @@ def test_relabelled_leads_change_no_other_lead(
 
 def _given_ids(table: str, row: Mapping[str, Any]) -> list[str]:
     return [column for column in ID_COLUMNS[table] if given_text(row[column])]
+
+
+@holds_for(4)
+def test_sources_with_the_same_ids_do_not_mix(
+    warehouse: Warehouse, recipe: Recipe, tradition: str, mode: str
+) -> None:
+    run = run_of(recipe, tradition, mode)
+    here = exports.export(recipe)
+    there = exports.export(replace(recipe, seed=recipe.seed + 1, empty_tables=frozenset()))
+    alone = facts_of(warehouse, here, run)
+    marked: Tables = {
+        table: [{**row, "source_system": "elsewhere"} for row in rows]
+        for table, rows in there.items()
+    }
+    both = facts_of(warehouse, exports.join([here, marked]), run)
+    of_here = {
+        name: [row for row in rows if row["source_system"] == SOURCE_SYSTEM]
+        for name, rows in both.items()
+    }
+    assert_same(of_here, alone)
 
 
 @holds_for(6)

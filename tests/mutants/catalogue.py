@@ -1,0 +1,277 @@
+"""The deliberate bugs: one text replacement in one model each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One bug: in `path` (below `dbt_project/`) the only `text` becomes `instead`."""
+
+    name: str
+    path: str
+    text: str
+    instead: str
+
+
+def _model(name: str, model: str, text: str, instead: str) -> Mutant:
+    return Mutant(name, f"models/intermediate/{model}.sql", text, instead)
+
+
+MUTANTS = (
+    # Reading order and identity.
+    _model(
+        "as_of bound",
+        "int_stage_changes",
+        "chosen.changed_at > run_policy.as_of then 'late'",
+        "chosen.changed_at >= run_policy.as_of then 'late'",
+    ),
+    _model(
+        "version of a change",
+        "int_stage_changes",
+        "usable.changed_at desc,",
+        "usable.changed_at,",
+    ),
+    _model(
+        "version of a lead",
+        "int_lead_versions",
+        "usable.updated_at desc nulls last,",
+        "usable.updated_at desc nulls first,",
+    ),
+    _model(
+        "greatest row as text",
+        "int_engagements",
+        "usable.load_id desc, usable.row_text desc",
+        "usable.load_id desc, usable.row_text",
+    ),
+    _model(
+        "merged creation date",
+        "int_leads",
+        "min(created_at) as created_at",
+        "max(created_at) as created_at",
+    ),
+    _model(
+        "deleted survivor",
+        "int_lead_records",
+        "not survivor.is_deleted and not survivor.is_excluded as is_in_marts",
+        "not records.is_deleted and not records.is_excluded as is_in_marts",
+    ),
+    _model(
+        "current stage in the future",
+        "int_leads",
+        "<= run_policy.as_of\n            as is_stage_known",
+        "is not null\n            as is_stage_known",
+    ),
+    # Events and visits.
+    _model(
+        "tie order by stage",
+        "int_stage_events",
+        "occurred_at,\n                path_order,\n                change_id,",
+        "occurred_at,\n                change_id,",
+    ),
+    _model(
+        "tie order by change id",
+        "int_stage_events",
+        "path_order,\n                change_id,\n                record_lead_id,",
+        "path_order,\n                record_lead_id,\n                change_id,",
+    ),
+    _model(
+        "history that begins mid-way",
+        "int_stage_events",
+        "leads.created_at < earliest_changes.changed_at",
+        "leads.created_at <= earliest_changes.changed_at",
+    ),
+    _model(
+        "lost-deal rule, created by then",
+        "int_stage_events",
+        "lost.closed_at >= other.created_at",
+        "lost.closed_at > other.created_at",
+    ),
+    _model(
+        "lost-deal rule, still open",
+        "int_stage_events",
+        "lost.closed_at < other.closed_at",
+        "lost.closed_at <= other.closed_at",
+    ),
+    _model(
+        "lost-deal rule, won meanwhile",
+        "int_stage_events",
+        "lost.created_at <= other.closed_at",
+        "lost.created_at < other.closed_at",
+    ),
+    _model(
+        "first reason of a visit",
+        "int_stage_visits",
+        "first_by('reason', 'event_number', 'has_reason')",
+        "first_by('reason', '-event_number', 'has_reason')",
+    ),
+    _model(
+        "merge of two records",
+        "int_stage_visits",
+        "when cycled.comes_by_merge then 'merge'",
+        "when cycled.comes_by_merge and not moves.is_valid then 'merge'",
+    ),
+    _model(
+        "owner at one moment",
+        "int_owner_periods",
+        "max(owner_changes.owner_id)",
+        "min(owner_changes.owner_id)",
+    ),
+    _model(
+        "back after a lost deal",
+        "int_stage_moves",
+        "(from_exit_kind = 'lost' and to_rank = 6)",
+        "(from_exit_kind = 'lost' and to_rank <= 6)",
+    ),
+    # Cycles, acceptance, outcome.
+    _model(
+        "cycle start after won",
+        "int_stage_visits",
+        "milestone_rank between 2 and 6 then 'expansion'",
+        "milestone_rank between 2 and 7 then 'expansion'",
+    ),
+    _model(
+        "cycle start after an exit",
+        "int_stage_visits",
+        "milestone_rank >= 2 then 'requalified'",
+        "milestone_rank >= 1 then 'requalified'",
+    ),
+    _model(
+        "exit reason order",
+        "int_lead_cycles",
+        "'reason_code', 'visit_number',",
+        "'reason_code', '-visit_number',",
+    ),
+    _model(
+        "window bound, exit",
+        "int_cycle_outcomes",
+        "exited_at > window_ends_at",
+        "exited_at >= window_ends_at",
+    ),
+    _model(
+        "window bound, as_of",
+        "int_cycle_outcomes",
+        "window_ends_at <= as_of",
+        "window_ends_at < as_of",
+    ),
+    _model(
+        "tie of acceptance",
+        "int_cycle_outcomes",
+        "when accepted_at = accepted_visit_at then 'explicit'\n"
+        "            when accepted_at = sales_qualified_at then 'implied'",
+        "when accepted_at = sales_qualified_at then 'implied'\n"
+        "            when accepted_at = accepted_visit_at then 'explicit'",
+    ),
+    _model(
+        "late rejection",
+        "int_cycle_outcomes",
+        "exit_kind = 'rejected' and acceptance_kind = 'default'",
+        "exit_kind = 'rejected' and accepted_at is not null",
+    ),
+    _model(
+        "requalified only after an exit",
+        "int_cycle_outcomes",
+        "case when exited_at is not null then cycle_ended_at end",
+        "cycle_ended_at",
+    ),
+    _model(
+        "deal created as the next cycle starts",
+        "int_cycle_amounts",
+        "opportunities.created_at < cycles.cycle_ended_at",
+        "opportunities.created_at <= cycles.cycle_ended_at",
+    ),
+    # Intent, first touch, service level, score.
+    _model(
+        "intent look-back bound",
+        "int_cycle_engagements",
+        "engagements.tier_rank is not null\n        and engagements.occurred_at >=",
+        "engagements.tier_rank is not null\n        and engagements.occurred_at >",
+    ),
+    _model(
+        "score up to the moment",
+        "int_cycle_engagements",
+        "cycles.scored_at >= engagements.occurred_at",
+        "cycles.scored_at > engagements.occurred_at",
+    ),
+    _model(
+        "trigger of a handoff",
+        "int_cycle_intent",
+        "min(considered.occurred_at) as triggered_at",
+        "max(considered.occurred_at) as triggered_at",
+    ),
+    _model("decay", "int_cycle_intent", "floor(", "ceil("),
+    _model(
+        "decay since the last good sign",
+        "int_cycle_intent",
+        "counts_for_score and interest_points > 0",
+        "counts_for_score",
+    ),
+    _model(
+        "first-touch bound, from",
+        "int_first_touches",
+        "bounded.touch_from <= touches.occurred_at",
+        "bounded.touch_from < touches.occurred_at",
+    ),
+    _model(
+        "first-touch bound, until",
+        "int_first_touches",
+        "bounded.touch_until >= touches.occurred_at",
+        "bounded.touch_until > touches.occurred_at",
+    ),
+    _model(
+        "inbound is no touch",
+        "int_activities",
+        "<> 'inbound'",
+        "<> 'nobody'",
+    ),
+    _model(
+        "working-day end",
+        "int_service_levels",
+        "clocks.handed_off_at >= working_periods.previous_closes_at",
+        "clocks.handed_off_at > working_periods.previous_closes_at",
+    ),
+    _model(
+        "business minutes",
+        "int_service_levels",
+        "0, {{ seconds_between('working_periods.opens_at', 'clocks.handed_off_at') }}",
+        "0, 0",
+    ),
+    _model(
+        "met at the due moment",
+        "int_service_levels",
+        "first_touches.first_touch_at <= dues.sla_due_at then 'met'",
+        "first_touches.first_touch_at < dues.sla_due_at then 'met'",
+    ),
+    _model(
+        "open at the due moment",
+        "int_service_levels",
+        "run_policy.as_of <= dues.sla_due_at then 'open'",
+        "run_policy.as_of < dues.sla_due_at then 'open'",
+    ),
+    _model(
+        "holidays",
+        "int_working_periods",
+        "where holidays.holiday_date is null",
+        "where true",
+    ),
+    # Broken rules.
+    _model(
+        "grace of an opportunity",
+        "int_rule_cases",
+        "opportunity_due_at < as_of",
+        "opportunity_due_at <= as_of",
+    ),
+    _model(
+        "grace of recycling",
+        "int_rule_cases",
+        "cycle_cases.recycle_due_at < cycle_cases.as_of",
+        "cycle_cases.recycle_due_at <= cycle_cases.as_of",
+    ),
+    _model(
+        "coverage of owners",
+        "int_rule_cases",
+        "handed_off_at is not null and has_owners",
+        "handed_off_at is not null",
+    ),
+)
