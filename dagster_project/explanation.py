@@ -93,19 +93,20 @@ def _rows(connection: "DuckDBPyConnection", query: str, *values: Any) -> list[Ro
 def _read(connection: "DuckDBPyConnection", asked_for: str, source_system: str | None) -> Story:
     build = _rows(connection, _BUILD)[0]
     place = _find(connection, asked_for, source_system)
-    source, bucket = place["source_system"], str(place["bucket"])
+    source = place["survivor_source_system"] or place["source_system"]
     story = Story(
         asked_for=asked_for,
         lead_id=place["survivor_lead_id"] or place["lead_id"],
         source_system=source,
-        bucket=bucket,
+        bucket=str(place["bucket"]),
         build=build,
     )
     leads = _rows(connection, _LEAD, source, story.lead_id)
     story.records = _rows(connection, _RECORDS, source, story.lead_id)
     story.stage_events = _rows(connection, _STAGE_EVENTS, source, story.lead_id)
     ids = [story.lead_id, *(record["lead_id"] for record in story.records)]
-    story.quarantined = _rows(connection, _QUARANTINED, source, ids)
+    sources = [source, *(record["source_system"] for record in story.records)]
+    story.quarantined = _rows(connection, _QUARANTINED, sources, ids)
     if leads:
         story.lead = leads[0]
         _read_what_was_computed(connection, story)
@@ -156,7 +157,10 @@ def _why_left_out(connection: "DuckDBPyConnection", story: Story) -> str:
     """Why a lead is in no mart, in words, from what the models decided."""
     final = story.bucket
     if story.asked_for != story.lead_id:
-        final = str(_rows(connection, _ACCOUNTING, story.lead_id)[0]["bucket"])
+        places = _rows(connection, _ACCOUNTING, story.lead_id)
+        final = next(
+            place["bucket"] for place in places if place["source_system"] == story.source_system
+        )
     if final == "excluded":
         row = _rows(connection, _EXCLUSION, story.source_system, story.lead_id)[0]
         return f"excluded by policy: {row['why'] or 'no reason written down'}"
@@ -175,9 +179,18 @@ cross join build.int_run_policy as policy
 """
 
 _ACCOUNTING = """
-select lead_id, source_system, bucket, survivor_lead_id
-from build.lead_accounting
-where lead_id = ?
+select
+    accounting.lead_id,
+    accounting.source_system,
+    accounting.bucket,
+    accounting.survivor_lead_id,
+    records.survivor_source_system
+from build.lead_accounting as accounting
+left join build.int_lead_records as records
+    on
+        accounting.source_system = records.source_system
+        and accounting.lead_id = records.lead_id
+where accounting.lead_id = ?
 """
 
 _ONLY_QUARANTINED = """
@@ -185,7 +198,8 @@ select distinct
     json_extract_string(row_json, '$.lead_id') as lead_id,
     source_system,
     'quarantined' as bucket,
-    null as survivor_lead_id
+    null as survivor_lead_id,
+    null as survivor_source_system
 from quality.quarantine
 where json_extract_string(row_json, '$.lead_id') = ?
 """
@@ -205,23 +219,25 @@ _CREATED = "select created_at from build.int_lead_versions where source_system =
 _EXCLUSION = "select why from build.int_lead_exclusions where source_system = ? and lead_id = ?"
 
 _RECORDS = """
-select lead_id, bucket, created_at
+select lead_id, source_system, bucket, created_at
 from build.int_lead_records
-where source_system = ? and survivor_lead_id = ?
-order by created_at, lead_id
+where survivor_source_system = ? and survivor_lead_id = ?
+order by created_at, source_system, lead_id
 """
 
 _STAGE_EVENTS = """
 select *
 from build.explain_stage_events
 where source_system = ? and lead_id = ?
-order by occurred_at, path_order, change_id, record_lead_id
+order by occurred_at, path_order, change_id, record_lead_id, record_source_system
 """
 
 _QUARANTINED = """
 select table_name, source_file, source_row, column_name, reason
 from quality.quarantine
-where source_system = ? and list_contains(?, json_extract_string(row_json, '$.lead_id'))
+where
+    list_contains(?, source_system)
+    and list_contains(?, json_extract_string(row_json, '$.lead_id'))
 order by table_name, source_file, source_row
 """
 

@@ -142,7 +142,7 @@ def _headline(story: "Story") -> RenderableType:
 
 def _attributes(story: "Story") -> RenderableType:
     lead = story.lead or {}
-    merged = [row["lead_id"] for row in story.records if row["lead_id"] != story.lead_id]
+    merged = [_record_name(story, row) for row in story.records if not _is_own(story, row)]
     return _facts(
         [
             ("created", _created(story)),
@@ -156,11 +156,22 @@ def _attributes(story: "Story") -> RenderableType:
     )
 
 
+def _is_own(story: "Story", record: "Row") -> bool:
+    """True for the record that the lead is named after, false for one merged into it."""
+    return bool(
+        record["lead_id"] == story.lead_id and record["source_system"] == story.source_system
+    )
+
+
+def _record_name(story: "Story", record: "Row") -> str:
+    """A record's id, with its source where that is another one."""
+    other = record["source_system"] != story.source_system
+    return f"{record['lead_id']}{' of ' + record['source_system'] if other else ''}"
+
+
 def _created(story: "Story") -> str:
     lead = story.lead or {}
-    own = next(
-        (row["created_at"] for row in story.records if row["lead_id"] == story.lead_id), None
-    )
+    own = next((row["created_at"] for row in story.records if _is_own(story, row)), None)
     text = _moment(lead["created_at"])
     if own and own != lead["created_at"]:
         text += f", when the first of its records was (its own record: {_moment(own)})"
@@ -196,8 +207,11 @@ def _stage_entries(story: "Story") -> Iterator[_Entry]:
     for event in story.stage_events:
         if event["fate"] == "opportunity":
             continue
-        record = event["record_lead_id"]
-        on = f" (record {record})" if record != story.lead_id else ""
+        record = {
+            "lead_id": event["record_lead_id"],
+            "source_system": event["record_source_system"],
+        }
+        on = "" if _is_own(story, record) else f" (record {_record_name(story, record)})"
         if event["fate"] == "inferred":
             known_by = (
                 "only its current stage is known"

@@ -52,6 +52,17 @@ x3,copycat,no idea,SQL,,R1
 x4,ghost,2026-05-03T08:00:00Z,SAL,,R1
 """
 
+# A second CRM: one lead is a person of the first, one only bears the same id.
+SECOND_LEADS = """\
+lead_id,created_at,email
+twin,2026-05-01T08:00:00Z,Happy_Path@acme.example
+screened_out,2026-05-01T08:00:00Z,someone@else.example
+"""
+SECOND_CHANGES = """\
+change_id,lead_id,changed_at,to_stage
+s1,twin,2026-06-01T08:00:00Z,Customer
+"""
+
 
 def append(path: Path, columns: list[str], rows: str) -> None:
     """Add rows that fill some columns of a CSV file."""
@@ -75,6 +86,10 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
         ["change_id", "lead_id", "changed_at", "to_stage", "reason", "changed_by"],
         EXTRA_CHANGES,
     )
+    second = root / "second"
+    second.mkdir()
+    (second / "leads.csv").write_text(SECOND_LEADS, "utf-8")
+    (second / "stage_changes.csv").write_text(SECOND_CHANGES, "utf-8")
     exclusions = policy_dir / "exclusions.csv"
     exclusions.chmod(0o644)
     exclusions.write_text(
@@ -87,6 +102,8 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
         with connect(place) as warehouse:
             raw_schema.ensure_raw_schema(warehouse)
             files.ingest(warehouse, FilesSource(kind="files", path=export), 1)
+            files.ingest(warehouse, FilesSource(kind="files", name="second", path=second), 2)
+            raw_schema.write_sources(warehouse, ["files", "second"])
             raw_schema.write_run_parameters(
                 warehouse,
                 raw_schema.RunParameters(
@@ -95,6 +112,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
                     tradition=tradition,
                     policy_fingerprint=policy.fingerprint(policy_dir),
                     hash_key="a key for tests",
+                    match_on="email",
                 ),
             )
         request = dbt_runner.BuildRequest(
@@ -280,11 +298,13 @@ def test_row_of_an_unknown_lead_is_shown_where_it_lies(four_stage: Path) -> None
 
 def test_every_golden_lead_has_a_story(four_stage: Path, handoff_first: Path) -> None:
     with connect(four_stage, read_only=True) as warehouse:
-        found = warehouse.execute("select lead_id from build.lead_accounting").fetchall()
+        found = warehouse.execute(
+            "select lead_id, source_system from build.lead_accounting"
+        ).fetchall()
     assert len(found) > 30
-    for (lead_id,) in found:
+    for lead_id, source_system in found:
         for warehouse_file in (four_stage, handoff_first):
-            assert told(warehouse_file, lead_id)
+            assert told(warehouse_file, lead_id, source_system)
 
 
 def test_visits_and_cycles_are_those_of_the_facts(four_stage: Path) -> None:
@@ -320,6 +340,23 @@ def test_source_must_know_the_lead(four_stage: Path) -> None:
     assert told(four_stage, "happy_path", "files")
     with pytest.raises(ConfigError, match="not in source 'crm', but in files"):
         explain(four_stage, "happy_path", "crm")
+
+
+def test_id_that_several_sources_use_needs_a_source(four_stage: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        explain(four_stage, "screened_out")
+    assert raised.value.problems == [
+        "lead 'screened_out' is in several sources: files, second (name one with --source)"
+    ]
+    assert told(four_stage, "screened_out", "second")[0] == "Lead screened_out of second"
+    assert told(four_stage, "screened_out", "files")[0] == "Lead screened_out of files"
+
+
+def test_person_of_two_sources_has_one_story(four_stage: Path) -> None:
+    lines = told(four_stage, "twin")
+    assert lines[0] == "Lead happy_path of files"
+    assert "merged into it twin of second" in lines
+    assert "2026-06-01 08:00 stage > Customer (record twin of second) customer" in lines
 
 
 def test_without_a_build_there_is_nothing_to_explain(tmp_path: Path) -> None:

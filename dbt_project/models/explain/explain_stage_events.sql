@@ -34,8 +34,10 @@ events as (
 changes as (
 
     select
-        delivered.source_system,
+        coalesce(records.survivor_source_system, delivered.source_system)
+            as source_system,
         coalesce(records.survivor_lead_id, delivered.lead_id) as lead_id,
+        delivered.source_system as record_source_system,
         delivered.lead_id as record_lead_id,
         delivered.change_id,
         delivered.from_stage as from_stage_raw,
@@ -86,6 +88,7 @@ made as (
     select
         leads.source_system,
         leads.lead_id,
+        events.record_source_system,
         events.record_lead_id,
         events.change_id,
         cast(null as {{ dbt.type_string() }}) as from_stage_raw,
@@ -115,6 +118,7 @@ final as (
     select
         lead_id,
         source_system,
+        record_source_system,
         record_lead_id,
         change_id,
         from_stage_raw,
