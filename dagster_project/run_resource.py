@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from dagster_project.errors import BuildError
 from dagster_project.output_lock import hold_output
 from dagster_project.run_plan import RunOptions, RunPlan, plan_run
 from dagster_project.warehouse import connect, warehouse_path
@@ -54,13 +55,22 @@ class HandoffRun(dg.ConfigurableResource):
         return self._build_id
 
     def connect(self) -> "DuckDBPyConnection":
-        """Open the warehouse of this run for writing."""
+        """Open the warehouse of this run for writing.
+
+        Raises ``BuildError`` when another program has it open, or when it is no DuckDB file.
+        """
+        import duckdb
+
         resources = self.plan.settings.warehouse
-        return connect(
-            warehouse_path(self.plan.output),
-            threads=resources.threads,
-            memory_limit=resources.memory_limit,
-        )
+        path = warehouse_path(self.plan.output)
+        try:
+            return connect(path, threads=resources.threads, memory_limit=resources.memory_limit)
+        except duckdb.IOException as error:
+            said = str(error).splitlines()[0].removeprefix("IO Error: ")
+            raise BuildError(
+                f"{path} can't be opened; close the program that has it open "
+                f"(BI opens the published file, never this one): {said}"
+            ) from error
 
     @contextmanager
     def yield_for_execution(

@@ -1,0 +1,71 @@
+"""What tests share: a home of their own, the command, and one story of runs on one output."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dagster_project.warehouse import PROJECT_ROOT
+
+GOLDEN_EXPORT = Path(__file__).parent / "golden" / "crm_export"
+AS_OF = "2026-06-30T00:00:00Z"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Dagster's instance, the parsed dbt project and the hash key of this test session."""
+    home = tmp_path_factory.mktemp("home")
+    kept = {name: os.environ.get(name) for name in ("HANDOFF_HOME", "DAGSTER_HOME")}
+    os.environ["HANDOFF_HOME"] = str(home)
+    os.environ["DAGSTER_HOME"] = str(home / "dagster")
+    yield home
+    for name, value in kept.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The command line of ``handoff`` with these arguments."""
+    return [sys.executable, "-m", "dagster_project.cli", *map(str, arguments)]
+
+
+def handoff(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``handoff`` to its end, as a user would."""
+    return subprocess.run(
+        command(*arguments),
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def start_handoff(*arguments: str | Path) -> subprocess.Popen[str]:
+    """Start ``handoff`` and go on; its progress can be read from ``stderr``."""
+    return subprocess.Popen(
+        command(*arguments),
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], said: str) -> None:
+    """Wait until a started ``handoff`` says something on ``stderr``."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if said in line:
+            return
+    raise AssertionError(f"{said!r} was never said:\n{''.join(seen)}")
