@@ -11,31 +11,12 @@
 {%- endmacro %}
 
 {#
-    The clause that groups rows by the keys as a whole and by the keys and each dimension. The
-    columns of the dimensions that are not grouped by are null in the result.
+    The column that holds a dimension's values. The whole is a dimension, too: its column says all
+    in every row. Marts in long form are the union of one grouping per dimension: every engine and
+    linter knows that, which is not true of grouping sets.
 #}
-{% macro group_by_each_dimension(keys, dimensions) -%}
-    group by grouping sets (
-        ({{ keys | join(', ') }})
-        {%- for dimension in dimensions %},
-            ({{ keys | join(', ') }}, {{ dimension }})
-        {%- endfor %}
-    )
-{%- endmacro %}
-
-{# Name of the dimension that a row of such a grouping stands for: all, or the column's. #}
-{% macro grouped_dimension(dimensions) -%}
-    case
-        {%- for dimension in dimensions %}
-            when {{ dimension }} is not null then '{{ dimension }}'
-        {%- endfor %}
-        else 'all'
-    end
-{%- endmacro %}
-
-{# The value of that dimension; all for the whole. #}
-{% macro grouped_value(dimensions) -%}
-    coalesce({{ dimensions | join(', ') }}, 'all')
+{% macro dimension_column(dimension) -%}
+    {{ 'all_cycles' if dimension == 'all' else dimension }}
 {%- endmacro %}
 
 {# When a cycle reached the milestone that an expression names. #}
@@ -89,4 +70,9 @@
 {# The date of a UTC timestamp in a zone. #}
 {% macro local_date(moment, zone) -%}
     cast({{ utc_to_local(moment, zone) }} as date)
+{%- endmacro %}
+
+{# How a cycle can start: first passes, second passes, and new business with a customer. #}
+{% macro start_kinds() -%}
+    {{ return(['new', 'requalified', 'expansion']) }}
 {%- endmacro %}

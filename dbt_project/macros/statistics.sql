@@ -13,28 +13,34 @@
     1.959963984540054
 {%- endmacro %}
 
-{# Lower and upper bound of the 95 % Wilson interval of a rate; null without trials. #}
+{#
+    Lower and upper bound of the 95 % Wilson interval of a rate; null without trials. Exactly 0 when
+    none succeeded and exactly 1 when all did, whatever the last bits of the formula say.
+#}
 {% macro wilson_lower(successes, trials) -%}
-    greatest(0.0, {{ wilson_bound(successes, trials, '-') }})
+    case
+        when {{ trials }} > 0 and {{ successes }} = 0 then 0.0
+        when {{ trials }} > 0 then {{ wilson_bound(successes, trials, '-') }}
+    end
 {%- endmacro %}
 
 {% macro wilson_upper(successes, trials) -%}
-    least(1.0, {{ wilson_bound(successes, trials, '+') }})
+    case
+        when {{ trials }} > 0 and {{ successes }} = {{ trials }} then 1.0
+        when {{ trials }} > 0 then {{ wilson_bound(successes, trials, '+') }}
+    end
 {%- endmacro %}
 
 {% macro wilson_bound(successes, trials, sign) -%}
     {%- set deviate = normal_quantile_975() | trim -%}
-    case
-        when {{ trials }} > 0
-            then (
-                {{ successes }} + {{ deviate }} * {{ deviate }} / 2
-                {{ sign }} {{ deviate }} * sqrt(
-                    cast({{ successes }} as double)
-                    * ({{ trials }} - {{ successes }}) / {{ trials }}
-                    + {{ deviate }} * {{ deviate }} / 4
-                )
-            ) / ({{ trials }} + {{ deviate }} * {{ deviate }})
-    end
+    (
+        {{ successes }} + {{ deviate }} * {{ deviate }} / 2
+        {{ sign }} {{ deviate }} * sqrt(
+            cast({{ successes }} as double)
+            * ({{ trials }} - {{ successes }}) / {{ trials }}
+            + {{ deviate }} * {{ deviate }} / 4
+        )
+    ) / ({{ trials }} + {{ deviate }} * {{ deviate }})
 {%- endmacro %}
 
 {#
@@ -88,12 +94,15 @@
 #}
 {% macro two_sided_p(deviate) -%}
     {%- set step = "(1.0 / (1.0 + 0.5 * abs(" ~ deviate ~ ") / sqrt(2.0)))" -%}
-    least(1.0, {{ step }} * exp(
-        - {{ deviate }} * {{ deviate }} / 2.0 - 1.26551223
-        + {{ step }} * (1.00002368 + {{ step }} * (0.37409196
-        + {{ step }} * (0.09678418 + {{ step }} * (-0.18628806
-        + {{ step }} * (0.27886807 + {{ step }} * (-1.13520398
-        + {{ step }} * (1.48851587 + {{ step }} * (-0.82215223
-        + {{ step }} * 0.17087277))))))))
-    ))
+    case
+        when {{ deviate }} is not null
+            then least(1.0, {{ step }} * exp(
+                - {{ deviate }} * {{ deviate }} / 2.0 - 1.26551223
+                + {{ step }} * (1.00002368 + {{ step }} * (0.37409196
+                + {{ step }} * (0.09678418 + {{ step }} * (-0.18628806
+                + {{ step }} * (0.27886807 + {{ step }} * (-1.13520398
+                + {{ step }} * (1.48851587 + {{ step }} * (-0.82215223
+                + {{ step }} * 0.17087277))))))))
+            ))
+    end
 {%- endmacro %}

@@ -14,6 +14,7 @@ final as (
         source_system,
         cycle_number,
         start_kind,
+        'all' as all_cycles,
         coalesce(lead_source, 'unknown') as lead_source,
         coalesce(segment, 'unknown') as segment,
         coalesce(country, 'unknown') as country,

@@ -23,6 +23,7 @@ reached as (
         cycles.source_system,
         cycles.cycle_number,
         pairs.metric,
+        cycles.all_cycles,
         {%- for dimension in funnel_dimensions() %}
             cycles.{{ dimension }},
         {%- endfor %}
@@ -56,6 +57,7 @@ final as (
         source_system,
         cycle_number,
         metric,
+        all_cycles,
         {%- for dimension in funnel_dimensions() %}
             {{ dimension }},
         {%- endfor %}

@@ -1,4 +1,4 @@
-{%- set dimensions = ['lead_source', 'segment'] -%}
+{%- set dimensions = ['all', 'lead_source', 'segment'] -%}
 with conversions as (
 
     select * from {{ ref('int_pair_conversions') }}
@@ -22,7 +22,7 @@ windowed as (
         run_days.window_days,
         conversions.converted_date
         < {{ dbt.dateadd('day', 'run_days.window_days', 'conversions.entered_date') }}
-            as is_converted_while_in_view
+            as is_converted_in_view
     from conversions
     cross join run_days
 
@@ -30,36 +30,43 @@ windowed as (
 
 entries as (
 
-    select
-        metric,
-        {{ grouped_dimension(dimensions) }} as dimension,
-        {{ grouped_value(dimensions) }} as value,
-        window_days,
-        count(*) as entered,
-        count(*) filter (where is_converted_while_in_view) as converted,
-        count(*) filter (where is_converted_in_window) as converted_in_window,
-        entered_date
-    from windowed
-    {{ group_by_each_dimension(['metric', 'window_days', 'entered_date'], dimensions) }}
+    {% for dimension in dimensions -%}
+        select
+            metric,
+            '{{ dimension }}' as dimension,
+            {{ dimension_column(dimension) }} as value,
+            window_days,
+            count(*) as entered,
+            count(*) filter (where is_converted_in_view) as converted,
+            count(*) filter (where is_converted_in_window) as converted_in_window,
+            entered_date
+        from windowed
+        group by metric, window_days, entered_date, {{ dimension_column(dimension) }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 
 arrivals as (
 
-    select
-        metric,
-        {{ grouped_dimension(dimensions) }} as dimension,
-        {{ grouped_value(dimensions) }} as value,
-        count(*) as converted,
-        converted_date
-    from windowed
-    where is_converted_while_in_view
-    {{ group_by_each_dimension(['metric', 'converted_date'], dimensions) }}
+    {% for dimension in dimensions -%}
+        select
+            metric,
+            '{{ dimension }}' as dimension,
+            {{ dimension_column(dimension) }} as value,
+            count(*) as converted,
+            converted_date
+        from windowed
+        where is_converted_in_view
+        group by metric, converted_date, {{ dimension_column(dimension) }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 
--- What a day's entries change, and when: they come into view at once, leave it after the window,
--- are mature from the day after that for one window, and the earlier sample for another.
+-- What a day's entries change, and when: they come into view at once, leave it after
+-- the window, are the mature sample from the day after that for one window, and the
+-- earlier sample for another.
 steps as (
 
     select
@@ -117,7 +124,7 @@ changes as (
 
 ),
 
--- Two years of days at the most; what changed before them is there on the first of them.
+-- Two years of days at the most; what changed before is there on the first of them.
 bounds as (
 
     select

@@ -1,0 +1,88 @@
+with cycles as (
+
+    select * from {{ ref('int_funnel_cycles') }}
+    where outcome in ('rejected', 'disqualified', 'lost', 'screened_out')
+
+),
+
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+reasons as (
+
+    select * from {{ ref('dim_reasons') }}
+
+),
+
+exits as (
+
+    select
+        cycles.*,
+        {{ period_start(
+            'month', local_date('cycles.exited_at', 'run_policy.timezone')
+        ) }} as month
+    from cycles
+    cross join run_policy
+
+),
+
+counted as (
+
+    select
+        outcome,
+        reason_code,
+        lead_source,
+        owner_id,
+        score_band,
+        count(*) as exited,
+        {% for start_kind in start_kinds() -%}
+            count(*) filter (where start_kind = '{{ start_kind }}')
+                as exited_{{ start_kind }},
+        {% endfor -%}
+        count(*) filter (where is_late_rejection) as late_rejected,
+        month
+    from exits
+    group by month, outcome, reason_code, lead_source, owner_id, score_band
+
+),
+
+totals as (
+
+    select
+        *,
+        cast(
+            sum(exited) over (partition by month, outcome) as {{ dbt.type_bigint() }}
+        ) as outcome_exited
+    from counted
+
+),
+
+final as (
+
+    select
+        totals.outcome,
+        coalesce(totals.reason_code, '(none)') as reason_code,
+        coalesce(reasons.reason_label, 'No reason given') as reason_label,
+        coalesce(reasons.reason_group, 'unknown') as reason_group,
+        coalesce(reasons.leak, 'unknown') as leak,
+        totals.lead_source,
+        totals.owner_id,
+        totals.score_band,
+        totals.exited,
+        {% for start_kind in start_kinds() -%}
+            totals.exited_{{ start_kind }},
+        {% endfor -%}
+        totals.late_rejected,
+        totals.outcome_exited,
+        {{ rate('totals.exited', 'totals.outcome_exited') }} as share,
+        totals.month
+    from totals
+    left join reasons
+        on totals.reason_code = reasons.reason_code
+
+)
+
+select * from final

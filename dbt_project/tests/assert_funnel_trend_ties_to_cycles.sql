@@ -1,0 +1,84 @@
+-- Fails if the last day of funnel_trend does not show the cycles that entered in the
+-- window up to it, or if the values of a dimension do not add up to the whole.
+with conversions as (
+
+    select * from {{ ref('int_pair_conversions') }}
+    where is_counted
+
+),
+
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+trend as (
+
+    select
+        metric,
+        dimension,
+        day,
+        sum(entered_90d) as entered_90d,
+        sum(converted_90d) as converted_90d,
+        sum(mature_entered) as mature_entered,
+        sum(mature_converted) as mature_converted
+    from {{ ref('funnel_trend') }}
+    group by metric, dimension, day
+
+),
+
+facts as (
+
+    select
+        conversions.metric,
+        {{ local_date('run_policy.as_of', 'run_policy.timezone') }} as day,
+        count(*) as entered,
+        count(*) filter (where conversions.is_converted) as converted
+    from conversions
+    cross join run_policy
+    where
+        conversions.entered_date > {{ dbt.dateadd(
+            'day',
+            'cast(-round(run_policy.conversion_window_seconds / 86400) as integer)',
+            local_date('run_policy.as_of', 'run_policy.timezone')
+        ) }}
+    group by
+        conversions.metric,
+        {{ local_date('run_policy.as_of', 'run_policy.timezone') }}
+
+)
+
+select
+    facts.metric,
+    facts.day,
+    facts.entered,
+    trend.entered_90d
+from facts
+left join trend
+    on
+        facts.metric = trend.metric
+        and facts.day = trend.day
+where
+    trend.metric is null
+    or facts.entered <> trend.entered_90d
+    or facts.converted <> trend.converted_90d
+union all
+select
+    parts.metric,
+    parts.day,
+    whole.entered_90d as entered,
+    parts.entered_90d
+from trend as parts
+inner join trend as whole
+    on
+        parts.metric = whole.metric
+        and parts.day = whole.day
+        and whole.dimension = 'all'
+where
+    parts.entered_90d <> whole.entered_90d
+    or parts.converted_90d <> whole.converted_90d
+    or parts.mature_entered <> whole.mature_entered
+    or parts.mature_converted <> whole.mature_converted
+    or parts.mature_converted > parts.mature_entered
+    or parts.converted_90d > parts.entered_90d
