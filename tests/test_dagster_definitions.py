@@ -1,0 +1,98 @@
+"""What Dagster shows: assets with groups and descriptions, checks, the job, the schedule."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dagster_project.automation import JOB_NAME
+from dagster_project.publication import PUBLISHED_KEY
+from dagster_project.run_plan import RunOptions
+from dagster_project.run_resource import as_run_config
+from dagster_project.warehouse import PROJECT_ROOT
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    from dagster_project.definitions import defs
+
+    loaded: dg.Definitions = defs()
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def graph(definitions: dg.Definitions) -> Any:
+    return definitions.resolve_asset_graph()
+
+
+def test_importing_the_definitions_does_nothing() -> None:
+    code = (
+        "import sys; import dagster_project.definitions; "
+        "sys.exit('dbt' in sys.modules or 'duckdb' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=False)
+    assert done.returncode == 0
+
+
+def test_every_asset_has_a_group_and_a_description(graph: Any) -> None:
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert len(nodes) > 60
+    assert [node.key.to_user_string() for node in nodes if node.group_name == "default"] == []
+    assert [node.key.to_user_string() for node in nodes if not node.description] == []
+
+
+def test_groups_read_like_the_rooms_of_the_house(graph: Any) -> None:
+    groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
+    assert {
+        "raw",
+        "staging",
+        "intermediate",
+        "lifecycle",
+        "quality",
+        "policy",
+        "published",
+    } <= groups
+
+
+def test_descriptions_are_words_not_sql(graph: Any) -> None:
+    fact = graph.get(dg.AssetKey(["fct_lead_cycles"]))
+    assert "select" not in (fact.description or "")
+
+
+def test_publishing_waits_for_every_check_that_blocks(graph: Any) -> None:
+    parents = graph.get(PUBLISHED_KEY).parent_keys
+    checked = {key.asset_key for key in graph.asset_check_keys if graph.get(key).blocking}
+    from dagster_project.quality import check_specs
+
+    assert {spec.asset_key for spec in check_specs()} <= parents
+    assert dg.AssetKey(["fct_lead_stages"]) in checked & parents
+
+
+def test_the_job_runs_everything_in_one_process(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def(JOB_NAME)
+    assert job.executor_def.name == "in_process"
+    assert PUBLISHED_KEY in job.asset_layer.executable_asset_keys
+
+
+def test_the_schedule_takes_the_configured_time(definitions: dg.Definitions) -> None:
+    schedule = definitions.resolve_schedule_def(f"{JOB_NAME}_daily")
+    assert schedule.cron_schedule == "0 5 * * *"
+    assert schedule.job_name == JOB_NAME
+
+
+def test_the_choices_of_a_run_are_its_configuration() -> None:
+    options = RunOptions(input="/export", tradition="hubspot", as_of="2026-06-30", audit="warn")
+    assert as_run_config(options)["resources"]["run"]["config"] == {
+        "input": "/export",
+        "tradition": "hubspot",
+        "as_of": "2026-06-30",
+        "audit": "warn",
+    }
+
+
+def test_the_job_needs_no_configuration(definitions: dg.Definitions) -> None:
+    dg.validate_run_config(definitions.resolve_job_def(JOB_NAME))
