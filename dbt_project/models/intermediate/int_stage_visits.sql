@@ -191,7 +191,7 @@ final as (
         cycled.milestone_rank,
         cycled.comes_by_merge or moves.is_valid as is_valid_transition,
         moves.requires_reason as reason_required,
-        cycled.milestone_rank = 1 and cycled.state_before = 3
+        coalesce(cycled.milestone_rank = 1 and cycled.state_before = 3, false)
             as is_captured_after_exit,
         cycled.entered_at < leads.created_at as is_before_creation,
         cycled.entered_at,
