@@ -60,7 +60,8 @@ def output(tmp_path: Path) -> Path:
         connection.execute("create table build.int_inside as select 1 as x")
         connection.execute(
             "create table quality.check_results as "
-            "select 'b1' as build_id, 'a_check' as check_name, 'passed' as status, 'all is well' as message, "
+            "select 'b1' as build_id, 'a_check' as check_name, 'passed' as status, "
+            "'all is well' as message, "
             '\'[{"lead_id": "L1"}]\' as sample_keys'
         )
     return tmp_path
