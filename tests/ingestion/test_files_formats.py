@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -175,10 +174,11 @@ def test_rows_of_a_large_jsonl_file_keep_their_order(ingest, export, rows):
     ]
 
 
-def test_rows_of_a_large_csv_file_with_quoted_line_breaks_keep_their_order(ingest, export, rows):
-    body = "".join(f'{at},2026-01-01,"a\nb {"x" * 600}"\n' for at in range(2, 80_002))
-    Path(export / "leads.csv").write_text("lead_id,created_at,company\n" + body)
-    ingest()
+def test_rows_that_hold_what_looks_like_rows_are_told_apart_in_a_large_file(ingest, export, rows):
+    looks_like_rows = "0,1999-01-01,\n" * 200
+    body = "".join(f'{at},2026-01-01,"{looks_like_rows}"\n' for at in range(2, 15_002))
+    (export / "leads.csv").write_text("lead_id,created_at,company\n" + body)
+    assert ingest().tables["leads"].rows_rejected == 0
     assert rows("select count(*), count(*) filter (lead_id = source_row) from raw.leads") == [
-        (80_000, 80_000)
+        (15_000, 15_000)
     ]
