@@ -14,6 +14,8 @@ _INSTANCE_CONFIGURATION = """\
 # Written by handoff when missing; change it as Dagster's documentation says.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 
 # One run at a time: two runs over one warehouse would refuse each other.
 concurrency:
