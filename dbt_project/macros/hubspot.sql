@@ -29,7 +29,7 @@
 
 {# The contact property that fills a contract column of a lead. #}
 {% macro hubspot_column(column) -%}
-    {{ json_text('contacts.properties', 'columns.' ~ column) }}
+    {{ json_text('contacts.properties', 'lead_columns.' ~ column) }}
 {%- endmacro %}
 
 {# The name by which the stage maps know a property: those of the leads object with its name. #}

@@ -26,7 +26,7 @@ lead_contacts as (
 
 ),
 
-merges as (
+merged_contacts as (
 
     select * from {{ ref('base_hubspot__merges') }}
 
@@ -54,17 +54,17 @@ repeated as (
         history.changed_at_text,
         history.value
     from history
-    inner join merges
+    inner join merged_contacts
         on
-            history.source_system = merges.source_system
-            and history.object_id = merges.merged_id
+            history.source_system = merged_contacts.source_system
+            and history.object_id = merged_contacts.merged_id
     inner join history as kept
         on
-            merges.source_system = kept.source_system
-            and merges.survivor_id = kept.object_id
+            merged_contacts.source_system = kept.source_system
+            and merged_contacts.survivor_id = kept.object_id
             and history.property = kept.property
             and history.changed_at_text = kept.changed_at_text
-            and history.value is not distinct from kept.value
+            and coalesce(history.value, '') = coalesce(kept.value, '')
     where history.object_type = 'contacts' and kept.object_type = 'contacts'
 
 ),
@@ -106,7 +106,7 @@ final as (
             and history.object_id = repeated.object_id
             and history.property = repeated.property
             and history.changed_at_text = repeated.changed_at_text
-            and history.value is not distinct from repeated.value
+            and coalesce(history.value, '') = coalesce(repeated.value, '')
     where repeated.object_id is null
 
 )

@@ -68,7 +68,7 @@ ranked as (
             partition by present.source_system, present.contact_id
             order by
                 last_changes.changed_at desc nulls last,
-                stage_values.property_rank,
+                stage_values.property_rank asc,
                 length(present.object_id) desc,
                 present.object_id desc
         ) as stage_rank

@@ -14,7 +14,7 @@ associations as (
         to_id,
         row_number() over (
             partition by source_system, from_id
-            order by is_primary desc, position, length(to_id), to_id
+            order by is_primary desc, position asc, length(to_id) asc, to_id asc
         ) as contact_rank
     from {{ source('hubspot', 'hubspot_associations') }}
     where from_type = 'leads' and to_type = 'contacts'

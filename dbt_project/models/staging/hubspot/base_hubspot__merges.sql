@@ -45,6 +45,15 @@ named as (
 
 ),
 
+swallowed as (
+
+    select distinct
+        source_system,
+        merged_id
+    from named
+
+),
+
 -- A contact that was itself swallowed later may still name those that it swallowed.
 ranked as (
 
@@ -53,17 +62,12 @@ ranked as (
         row_number() over (
             partition by named.source_system, named.merged_id
             order by
-                case when swallowed.merged_id is null then 0 else 1 end,
+                case when swallowed.merged_id is null then 0 else 1 end asc,
                 length(named.survivor_id) desc,
                 named.survivor_id desc
         ) as survivor_rank
     from named
-    left join (
-        select distinct
-            source_system,
-            merged_id
-        from named
-    ) as swallowed
+    left join swallowed
         on
             named.source_system = swallowed.source_system
             and named.survivor_id = swallowed.merged_id

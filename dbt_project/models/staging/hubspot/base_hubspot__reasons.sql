@@ -99,7 +99,7 @@ exit_names as (
         from {{ ref('stage_aliases') }} as aliases
         inner join exit_stages
             on aliases.stage = exit_stages.stage
-    ) as names
+    ) as exit_name_rows
     group by name_key
 
 ),
@@ -111,7 +111,7 @@ stage_history as (
 
 ),
 
--- At one moment a reason belongs to the exit that needs one before it belongs to any other stage.
+-- At one moment a reason belongs to an exit that needs one before any other stage.
 moments as (
 
     select
@@ -130,7 +130,7 @@ moments as (
 
 ),
 
--- The stage that a reason was given in, and the one that was entered within a minute of it.
+-- The stage that a reason was given in, and one that was entered within a minute.
 neighbours as (
 
     select
@@ -202,7 +202,7 @@ final as (
         reason,
         changed_by,
         changed_at_text,
-        -- A reason that was given later is a change of its own, so that it is not known before.
+        -- Given later, it is a change of its own: nobody knew it before.
         is_before and entered_at < changed_at as is_later,
         changed_at
     from ranked

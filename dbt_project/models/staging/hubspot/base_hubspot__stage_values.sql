@@ -1,5 +1,5 @@
--- What each value of each property that carries stages means: the source's own map comes first,
--- then the policy's, then the value's label, which may be a stage name as it stands.
+-- What each value of a property that carries stages means: the source's own map comes
+-- first, then the policy's, then the value's label, which may be a stage as it stands.
 with properties as (
 
     select

@@ -55,7 +55,9 @@ final as (
             else 'email'
         end as kind,
         coalesce(
-            case when engagements.object_type = 'meetings' then engagements.start_time end,
+            case
+                when engagements.object_type = 'meetings' then engagements.start_time
+            end,
             engagements.hs_timestamp,
             engagements.created_at
         ) as occurred_at,

@@ -4,7 +4,7 @@ with contacts as (
 
 ),
 
-merges as (
+merged_contacts as (
 
     select * from {{ ref('base_hubspot__merges') }}
 
@@ -17,7 +17,7 @@ current_stages as (
 ),
 
 -- The contact property behind each column of the contract, one row per source.
-columns as (
+lead_columns as (
 
     select
         source_system,
@@ -67,10 +67,10 @@ attributes as (
         {{ hubspot_column('country') }} as country,
         {{ hubspot_column('lead_source') }} as lead_source,
         {{ hubspot_column('crm_score') }} as crm_score,
-        columns.lead_source as source_property
+        lead_columns.lead_source as source_property
     from contacts
-    inner join columns
-        on contacts.source_system = columns.source_system
+    inner join lead_columns
+        on contacts.source_system = lead_columns.source_system
 
 ),
 
@@ -107,13 +107,13 @@ known as (
         current_stages.stage as current_stage,
         attributes.crm_score,
         attributes.archived as is_deleted,
-        merges.survivor_id as merged_into_lead_id,
+        merged_contacts.survivor_id as merged_into_lead_id,
         coalesce(attributes.modified_date, attributes.updated_at) as updated_at
     from attributes
-    left join merges
+    left join merged_contacts
         on
-            attributes.source_system = merges.source_system
-            and attributes.id = merges.merged_id
+            attributes.source_system = merged_contacts.source_system
+            and attributes.id = merged_contacts.merged_id
     left join current_stages
         on
             attributes.source_system = current_stages.source_system
@@ -129,12 +129,12 @@ known as (
 -- Merged before they were ever read: of these only the ids are known.
 swallowed as (
 
-    select merges.*
-    from merges
+    select merged_contacts.*
+    from merged_contacts
     left join contacts
         on
-            merges.source_system = contacts.source_system
-            and merges.merged_id = contacts.id
+            merged_contacts.source_system = contacts.source_system
+            and merged_contacts.merged_id = contacts.id
     where contacts.id is null
 
 ),
