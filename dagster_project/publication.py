@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 
 from dagster_project import publishing
+from dagster_project.errors import BuildError
 from dagster_project.run_resource import HandoffRun
 from dagster_project.warehouse import BUILD_SCHEMA, PUBLISHED_FILE, connect, warehouse_path
 
@@ -43,10 +45,13 @@ def build_published_asset(
         started = time.monotonic()
         output = run.plan.output
         settings = run.plan.settings.publishing
+        facts = _facts(run)
+        if run.plan.audit != "warn":
+            publishing.require_audit(output, facts.build_id)
         publishing.write_build(
-            output, marts, _facts(run), parquet=settings.parquet, progress=context.log.debug
+            output, marts, facts, parquet=settings.parquet, progress=context.log.debug
         )
-        published = publishing.publish_build(output, run.build_id)
+        published = publishing.publish_build(output, facts.build_id)
         publishing.forget_old_builds(output, settings.keep_builds)
         return dg.MaterializeResult(metadata=_metadata(run, published, time.monotonic() - started))
 
@@ -54,19 +59,31 @@ def build_published_asset(
 
 
 def _facts(run: HandoffRun) -> publishing.BuildFacts:
-    plan = run.plan
-    lifecycle = plan.settings.lifecycle
-    mode, window = _acceptance(run)
+    """What the warehouse says of the build in it.
+
+    Not the run's own choices: a run of this asset alone publishes what an earlier run built.
+    """
+    connection = connect(warehouse_path(run.plan.output), read_only=True)
+    try:
+        found = connection.execute(
+            "select build_id, as_of, tradition, acceptance_mode, acceptance_window_hours, "
+            f"timezone, policy_fingerprint from {BUILD_SCHEMA}.build_info"
+        ).fetchall()
+    finally:
+        connection.close()
+    if not found:
+        raise BuildError("publishing: build_info is empty, so there is no build to publish")
+    build_id, as_of, tradition, mode, window, timezone, fingerprint = found[0]
     return publishing.BuildFacts(
-        build_id=run.build_id,
-        as_of=plan.as_of,
-        tradition=lifecycle.tradition,
+        build_id=build_id,
+        as_of=as_of.replace(tzinfo=UTC),
+        tradition=tradition,
         acceptance_mode=mode,
         acceptance_window_hours=window,
-        timezone=lifecycle.timezone,
-        policy_fingerprint=plan.policy_fingerprint,
-        audit_mode=plan.audit,
-        sources=[_described(source) for source in plan.settings.sources],
+        timezone=timezone,
+        policy_fingerprint=fingerprint,
+        audit_mode=run.plan.audit,
+        sources=[_described(source) for source in run.plan.settings.sources],
     )
 
 
@@ -76,25 +93,12 @@ def _described(source: Any) -> dict[str, str]:
     return {"name": source.name, "kind": source.kind, **({"path": str(path)} if path else {})}
 
 
-def _acceptance(run: HandoffRun) -> tuple[str | None, float | None]:
-    """Acceptance mode and window as the models resolved them from tradition and choices."""
-    connection = connect(warehouse_path(run.plan.output), read_only=True)
-    try:
-        row = connection.execute(
-            "select acceptance_mode, acceptance_window_seconds / 3600 "
-            f"from {BUILD_SCHEMA}.int_run_policy"
-        ).fetchone()
-    finally:
-        connection.close()
-    return (row[0], row[1]) if row else (None, None)
-
-
 def _metadata(run: HandoffRun, manifest: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     directory = run.plan.output / publishing.PUBLISHED_DIRECTORY
     counts = manifest["row_counts"]
     table = "\n".join(f"| {name} | {rows:,} |" for name, rows in counts.items())
     return {
-        "build": run.build_id,
+        "build": manifest["build_id"],
         "as of": manifest["as_of"],
         "tradition": manifest["tradition"],
         "audit": manifest["audit_mode"],

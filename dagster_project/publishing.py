@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster_project.errors import BuildError, ConfigError
+from dagster_project.errors import AuditBlocked, BuildError, ConfigError
 from dagster_project.warehouse import (
     MARTS_SCHEMA,
     PUBLISHED_FILE,
@@ -140,6 +140,22 @@ def write_build(
         shutil.rmtree(directory, ignore_errors=True)
         raise BuildError(f"writing build {facts.build_id} failed: {_first_line(error)}") from error
     return manifest
+
+
+def require_audit(output: Path, build_id: str) -> None:
+    """Refuse a build that was not audited, or that its audit stopped.
+
+    In a whole run the blocking checks come first anyway; this holds when somebody runs the
+    publication alone. Raises ``AuditBlocked``.
+    """
+    with connect(Path(":memory:")) as connection:
+        connection.execute(f"attach '{_quoted(warehouse_path(output))}' as inside (read_only)")
+        checks = _checks(connection, build_id)
+    if not checks:
+        raise AuditBlocked(f"build {build_id} was not audited; run the checks first")
+    failed = blocking_failures({"checks": checks})
+    if failed:
+        raise AuditBlocked(f"build {build_id}: check {name} failed" for name in failed)
 
 
 def publish_build(output: Path, build_id: str, **additions: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from dagster_project import publishing
-from dagster_project.errors import BuildError, ConfigError
+from dagster_project.errors import AuditBlocked, BuildError, ConfigError
 from dagster_project.publishing import BuildFacts, Mart
 
 MARTS = [
@@ -174,6 +174,16 @@ def test_without_parquet_there_is_none(output: Path) -> None:
     publishing.write_build(output, MARTS, facts("b1"), parquet=False)
     publishing.publish_build(output, "b1")
     assert list((output / "published" / "parquet").iterdir()) == []
+
+
+def test_a_build_without_an_audit_or_with_a_failed_one_is_refused(output: Path) -> None:
+    publishing.require_audit(output, "b1")
+    with pytest.raises(AuditBlocked, match="b2 was not audited"):
+        publishing.require_audit(output, "b2")
+    with duckdb.connect(str(output / "warehouse.duckdb")) as connection:
+        connection.execute("update quality.check_results set status = 'errored'")
+    with pytest.raises(AuditBlocked, match="check a_check failed"):
+        publishing.require_audit(output, "b1")
 
 
 def test_roll_back_needs_a_build_before(output: Path) -> None:
