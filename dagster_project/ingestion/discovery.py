@@ -146,7 +146,10 @@ def look_at(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> P
     if not directory.is_dir():
         raise SourceError(f"{directory}: no such directory; name the one that holds the exports")
     vocabulary = values.read_vocabulary(policy_dir)
-    with tempfile.TemporaryDirectory(prefix="handoff-") as scratch, duckdb.connect() as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="handoff-") as scratch,
+        duckdb.connect(str(Path(scratch) / "look.duckdb")) as connection,
+    ):
         connection.execute("set timezone = 'UTC'")
         proposal = Proposal(directory, out_file, _UNKNOWN_CRM, "")
         looks = list(_look_at_files(connection, directory, Path(scratch), proposal.unplaced))
@@ -183,7 +186,7 @@ def _look_at_file(
     reader = open_file(path.name, path, scratch, encoding=encoding)
     cells = [f"c{at}" for at in range(len(reader.headers))]
     columns = ", ".join(f"{cell} varchar" for cell in cells)
-    connection.execute(f"create temp table {table} (n bigint, {columns}, extra_columns varchar)")
+    connection.execute(f"create table {table} (n bigint, {columns}, extra_columns varchar)")
     inserted = reader.insert(connection, table, ["source_row", *cells, "null"], "true")
     return Look(path, reader.headers, table, inserted.rows, encoding)
 

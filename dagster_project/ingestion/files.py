@@ -273,6 +273,7 @@ def open_file(
     ``label`` begins every message, ``scratch`` is a directory for copies, ``expected`` are names
     that tell the delimiter of a CSV file, ``encoding_key`` is the setting that messages name.
     """
+    path = _without_wildcards(path, scratch)
     match path.suffix.lower():
         case ".parquet":
             return open_parquet(label, path)
@@ -287,6 +288,15 @@ def open_file(
         expected=expected,
         encoding_key=encoding_key,
     )
+
+
+def _without_wildcards(path: Path, scratch: Path) -> Path:
+    """The file under a name that DuckDB does not take for a pattern."""
+    if not any(sign in str(path) for sign in "*?[]{}"):
+        return path
+    link = scratch / f"file-{len(list(scratch.iterdir()))}{''.join(path.suffixes[-2:])}"
+    link.symlink_to(path.resolve())
+    return link
 
 
 def _load_table(load: _Load, table: ContractTable, path: Path) -> None:

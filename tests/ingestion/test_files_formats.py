@@ -78,6 +78,19 @@ def test_old_line_ends_and_mixed_line_ends_are_read(ingest, export, rows):
     assert rows("select lead_id, company, source_row from raw.leads order by 3") == expected
 
 
+@pytest.mark.parametrize("name", ["leads.csv", "leads.csv.gz", "leads.jsonl", "leads.parquet"])
+def test_signs_of_a_pattern_in_a_directory_name_mean_nothing(ingest, export, rows, name):
+    directory = export.parent / "it's [2026] *{x}?"
+    directory.mkdir()
+    (export / "leads.jsonl").write_text('{"lead_id": "L1", "created_at": "2026-01-01"}\n')
+    query = "select 'L1' as lead_id, '2026-01-01' as created_at"
+    duckdb.execute(f"copy ({query}) to '{export / 'leads.parquet'}'")
+    (export / "leads.csv.gz").write_bytes(gzip.compress((export / "leads.csv").read_bytes()))
+    (export / name).rename(directory / name)
+    assert ingest(path=directory).tables["leads"].files == (name,)
+    assert rows("select lead_id, source_file from raw.leads") == [("L1", name)]
+
+
 def test_blank_lines_are_no_rows(ingest, export, rows):
     (export / "leads.csv").write_text(
         "\n\nlead_id,created_at\n\nL1,2026-01-01\n   \n\nL2,2026-01-02\n\n"
