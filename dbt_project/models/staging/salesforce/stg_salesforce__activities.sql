@@ -10,29 +10,44 @@ contact_leads as (
 
 ),
 
--- Activities move to the contact when a lead is converted. Of several leads that
--- became one contact an activity belongs to the one that was created last by then.
+-- Activities move to the contact when a lead is converted. Of several leads that became
+-- one contact an activity belongs to the one that was created last by then.
+of_contacts as (
+
+    select
+        activities.source_system,
+        activities.activity_id,
+        contact_leads.lead_id
+    from activities
+    inner join contact_leads
+        on
+            activities.source_system = contact_leads.source_system
+            and activities.who_id = contact_leads.contact_id
+    where
+        (
+            activities.occurred_moment >= contact_leads.known_since
+            or contact_leads.lead_number = 1
+        )
+        and (
+            activities.occurred_moment < contact_leads.known_until
+            or contact_leads.known_until is null
+        )
+
+),
+
 assigned as (
 
     select
         activities.*,
         case
             when activities.who_id like '00Q%' then activities.who_id
-            else contact_leads.lead_id
+            else of_contacts.lead_id
         end as lead_id
     from activities
-    left join contact_leads
+    left join of_contacts
         on
-            activities.source_system = contact_leads.source_system
-            and activities.who_id = contact_leads.contact_id
-            and (
-                activities.occurred_moment >= contact_leads.known_since
-                or contact_leads.lead_number = 1
-            )
-            and (
-                activities.occurred_moment < contact_leads.known_until
-                or contact_leads.known_until is null
-            )
+            activities.source_system = of_contacts.source_system
+            and activities.activity_id = of_contacts.activity_id
 
 ),
 

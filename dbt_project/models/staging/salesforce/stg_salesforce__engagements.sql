@@ -2,6 +2,7 @@ with members as (
 
     select
         *,
+        {{ salesforce_id('id') }} as member_key,
         {{ salesforce_id('campaign_id') }} as campaign_key,
         {{ salesforce_id('contact_id') }} as contact_key,
         -- The response has a date only; a member who was added that day responded by
@@ -46,6 +47,30 @@ contact_leads as (
 
 ),
 
+of_contacts as (
+
+    select
+        members.source_system,
+        members.member_key,
+        contact_leads.lead_id
+    from members
+    inner join contact_leads
+        on
+            members.source_system = contact_leads.source_system
+            and members.contact_key = contact_leads.contact_id
+    where
+        members.lead_id is null
+        and (
+            {{ parse_timestamp('members.occurred_at') }} >= contact_leads.known_since
+            or contact_leads.lead_number = 1
+        )
+        and (
+            {{ parse_timestamp('members.occurred_at') }} < contact_leads.known_until
+            or contact_leads.known_until is null
+        )
+
+),
+
 final as (
 
     select
@@ -53,9 +78,9 @@ final as (
         members.load_id,
         'CampaignMember' as source_file,
         cast(members.source_row as bigint) as source_row,
-        {{ salesforce_id('members.id') }} as engagement_id,
+        members.member_key as engagement_id,
         coalesce(
-            {{ salesforce_id('members.lead_id') }}, contact_leads.lead_id
+            {{ salesforce_id('members.lead_id') }}, of_contacts.lead_id
         ) as lead_id,
         coalesce(
             kinds.kind,
@@ -73,22 +98,11 @@ final as (
             and members.campaign_key = campaigns.campaign_key
     left join kinds
         on {{ normalised('campaigns.type') }} = kinds.type_key
-    left join contact_leads
+    left join of_contacts
         on
-            members.source_system = contact_leads.source_system
-            and members.lead_id is null
-            and members.contact_key = contact_leads.contact_id
-            and (
-                {{ parse_timestamp('members.occurred_at') }}
-                >= contact_leads.known_since
-                or contact_leads.lead_number = 1
-            )
-            and (
-                {{ parse_timestamp('members.occurred_at') }}
-                < contact_leads.known_until
-                or contact_leads.known_until is null
-            )
-    where coalesce(members.lead_id, contact_leads.lead_id) is not null
+            members.source_system = of_contacts.source_system
+            and members.member_key = of_contacts.member_key
+    where coalesce(members.lead_id, of_contacts.lead_id) is not null
 
 )
 

@@ -100,15 +100,16 @@ links as (
             contact_roles.source_system = contact_leads.source_system
             and {{ salesforce_id('contact_roles.contact_id') }}
             = contact_leads.contact_id
-            and (
-                opportunities.created_moment >= contact_leads.known_since
-                or contact_leads.lead_number = 1
-            )
-            and (
-                opportunities.created_moment < contact_leads.known_until
-                or contact_leads.known_until is null
-            )
-    where coalesce(contact_roles.is_deleted, 'false') = 'false'
+    where
+        coalesce(contact_roles.is_deleted, 'false') = 'false'
+        and (
+            opportunities.created_moment >= contact_leads.known_since
+            or contact_leads.lead_number = 1
+        )
+        and (
+            opportunities.created_moment < contact_leads.known_until
+            or contact_leads.known_until is null
+        )
 
 ),
 
