@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -21,7 +22,8 @@ from dagster_project.ingestion.rest import (
     RepeatedPage,
     read_state,
 )
-from dagster_project.settings import HubSpotSource
+from dagster_project.settings import HubSpotSource, load_settings
+from dagster_project.warehouse import PROJECT_ROOT
 from tests.crm.hubspot_server import (
     TOKEN,
     Fault,
@@ -598,3 +600,21 @@ def test_the_state_is_the_time_of_hubspot(
     state = read_state(warehouse, "hubspot", "contacts")
     assert datetime.fromisoformat(state["since"]) == NOW
     assert state["phase"] == "done"
+
+
+# The page
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_the_examples_of_the_page_are_valid(at: int, tmp_path: Path) -> None:
+    page = (PROJECT_ROOT / "docs" / "hubspot.md").read_text(encoding="utf-8")
+    config = tmp_path / "handoff.yml"
+    config.write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[at], encoding="utf-8")
+    (found,) = load_settings(config).sources
+    assert found.kind == ["hubspot", "landed"][at]
+
+
+def test_the_page_names_every_key() -> None:
+    page = (PROJECT_ROOT / "docs" / "hubspot.md").read_text(encoding="utf-8")
+    keys = set(HubSpotSource.model_fields) - {"kind", "name"}
+    assert {key for key in keys if f"`{key}`" not in page} == set()
