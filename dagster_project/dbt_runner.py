@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dagster_project import policy
 from dagster_project.errors import BuildError
 from dagster_project.home import handoff_home
 from dagster_project.warehouse import DBT_PROJECT_DIR, POLICY_DIR
@@ -201,11 +202,10 @@ class Build:
 
         manifest = Manifest.from_msgpack(self._project.packed)
         request = self._request
-        is_own_policy = request.policy_dir.resolve() != POLICY_DIR
         for node in manifest.nodes.values():
             if node.resource_type == "test":
                 node.config.severity = "WARN"
-            elif node.resource_type == "seed" and is_own_policy:
+            elif node.resource_type == "seed":
                 own = request.policy_dir / f"{node.name}.csv"
                 if not own.is_file():
                     continue  # no policy, but a table of ours beside it
@@ -213,7 +213,7 @@ class Build:
                 # absolute one, or one that leaves the directory, would overwrite the policy itself.
                 seeds = request.target_path / "policy"
                 seeds.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(own, seeds / own.name)
+                policy.write_plainly(own, seeds / own.name)
                 node.root_path = str(request.target_path)
                 node.original_file_path = f"policy/{own.name}"
         return manifest

@@ -87,6 +87,19 @@ def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def write_plainly(table: Path, target: Path) -> None:
+    """Copy a policy table in the plainest form of CSV that every reader understands.
+
+    People edit these tables with spreadsheets and editors, which leave a byte order mark, mixed
+    line ends or blank lines behind. Raises ``ConfigError`` when the table cannot be read.
+    """
+    header, records = _read(table)
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([cell.strip() for cell in record] for _, record in records)
+
+
 def traditions(policy_dir: Path = POLICY_DIR) -> list[str]:
     """The traditions that a policy knows, in its order."""
     table = _load_table(policy_dir, "traditions")

@@ -96,6 +96,12 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
         "attribute,match,value,why\nemail_domain,equals,test.example,our own tests\n", "utf-8"
     )
 
+    # What an editor leaves behind that writes other line ends than the file had.
+    aliases = policy_dir / "stage_aliases.csv"
+    aliases.chmod(0o644)
+    with aliases.open("ab") as file:
+        file.write(b"Demo Held,sal\nDemo Booked,sal\r\n")
+
     def build_under(tradition: str) -> Path:
         place = root / tradition / "warehouse.duckdb"
         place.parent.mkdir()

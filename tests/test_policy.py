@@ -570,6 +570,18 @@ def test_fingerprint_reads_meaning_not_layout(edited: EditablePolicy) -> None:
     assert edited.problems() == []
 
 
+def test_tables_that_people_edited_are_copied_plainly(tmp_path: Path) -> None:
+    edited = tmp_path / "holidays.csv"
+    edited.write_bytes(
+        b'\xef\xbb\xbfholiday_date, holiday_name\r\n2026-12-25,"Christmas, first"\n\n'
+        b"2026-12-26, Christmas\r\n,\n"
+    )
+    policy.write_plainly(edited, tmp_path / "plain.csv")
+    assert (tmp_path / "plain.csv").read_bytes() == (
+        b'holiday_date,holiday_name\n2026-12-25,"Christmas, first"\n2026-12-26,Christmas\n'
+    )
+
+
 @pytest.mark.parametrize(
     ("table", "key", "column", "value"),
     [
