@@ -407,15 +407,6 @@ class Settings(Section):
     checks: dict[str, CheckThresholds] = {}
     schedule: ScheduleSettings = ScheduleSettings()
 
-    @field_validator("sources")
-    @classmethod
-    def _names_differ(cls, value: list[Source]) -> list[Source]:
-        names = [source.name for source in value]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two sources are called {name!r}; give each a name of its own")
-        return value
-
 
 def load_settings(path: Path | None = None) -> Settings:
     """Read and validate the configuration.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dagster_project.errors import ConfigError
 from dagster_project.warehouse import RAW_SCHEMA
 
 if TYPE_CHECKING:
@@ -323,7 +324,13 @@ class RunParameters:
 
 
 def write_sources(connection: "DuckDBPyConnection", names: Sequence[str]) -> None:
-    """Replace the list of sources; the first has rank 1 and wins where people are matched."""
+    """Replace the list of sources; the first has rank 1 and wins where people are matched.
+
+    Raises ``ConfigError`` if two sources bear one name: each would replace the other's rows.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"two sources are called {twice[0]!r}; give each a name of its own")
     connection.execute(f"delete from {RAW_SCHEMA}.sources")
     for rank, name in enumerate(names, start=1):
         connection.execute(f"insert into {RAW_SCHEMA}.sources values (?, ?)", [name, rank])

@@ -250,10 +250,6 @@ def test_mapping_that_names_what_is_not_there(ingest, settings, parts):
         ("tables: {leads: {columns: {id: X}}}", ["leads.columns", "no column 'id'", "lead_id"]),
         ("tables: {leads: {encoding: utf-99}}", ["encoding", "no such text encoding"]),
         ("tables: {leads: {delimiter: ';;'}}", ["delimiter", "at most 1 character"]),
-        (
-            "name: files\n  - {kind: files, path: other}",
-            ["sources", "two sources are called 'files'"],
-        ),
         ("mode: replace", ["mode", "'snapshot' or 'append'", "replace"]),
     ],
 )

@@ -127,6 +127,14 @@ def test_progress_is_told(warehouse, export):
     assert said == ["files: reading leads.csv", "files: leads.csv: 1 rows into leads"]
 
 
+def test_two_sources_of_one_name_are_refused(warehouse, rows):
+    raw_schema.ensure_raw_schema(warehouse)
+    raw_schema.write_sources(warehouse, ["b", "a"])
+    assert rows("from raw.sources order by 2") == [("b", 1), ("a", 2)]
+    with pytest.raises(ConfigError, match="two sources are called 'crm'"):
+        raw_schema.write_sources(warehouse, ["crm", "a", "crm"])
+
+
 def test_unknown_kind_is_a_configuration_error(warehouse):
     class Strange:
         kind = "fax"
