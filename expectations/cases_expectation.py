@@ -1,8 +1,8 @@
 """The expectation behind every check: few of its cases are broken.
 
-The metric asks the warehouse once for the number of cases, of broken ones and the observed value,
-and a second time, only when the expectation fails, for the keys of up to 20 failing cases. So no
-more than those ever leaves the database, whatever its size.
+The metric asks the warehouse once for the number of cases, of broken ones, the observed value and
+the keys of up to 20 failing cases. So no more than those ever leaves the database, whatever its
+size; and two checks over the same cases, one of them over the trailing 30 days, share one scan.
 
 Importing this module registers both with Great Expectations: import it after ``loading``.
 """
@@ -24,14 +24,16 @@ from great_expectations.render import (
 )
 from great_expectations.render.renderer.renderer import renderer
 
+from expectations.check import read_outcome
+
 METRIC = "cases.outcome"
 
 
 class CasesOutcome(MetricProvider):
-    """How many cases there are, how many are broken, what is observed, and which cases fail."""
+    """The row that holds a check's outcome, or that of two checks over the same cases."""
 
     metric_name = METRIC
-    value_keys = ("counts_query", "sample_query", "most")
+    value_keys = ("query",)
     domain_keys = ("batch_id",)
 
     @metric_value(engine=SqlAlchemyExecutionEngine)
@@ -43,38 +45,29 @@ class CasesOutcome(MetricProvider):
         metrics: dict[str, Any],  # noqa: ARG002
         runtime_configuration: dict[str, Any],  # noqa: ARG002
     ) -> dict[str, Any]:
-        def rows(query: str) -> list[dict[str, Any]]:
-            answer = execution_engine.execute_query(sa.text(query))
-            return [dict(row) for row in answer.mappings().fetchall()]
-
-        outcome = rows(metric_value_kwargs["counts_query"])[0]
-        observed = None if outcome["observed"] is None else float(outcome["observed"])
-        fails = observed is not None and observed > metric_value_kwargs["most"]
-        return {
-            "cases": int(outcome["cases"]),
-            "broken": int(outcome["broken"]),
-            "observed": observed,
-            "keys": rows(metric_value_kwargs["sample_query"]) if fails else [],
-        }
+        answer = execution_engine.execute_query(sa.text(metric_value_kwargs["query"]))
+        return dict(answer.mappings().one())
 
 
 class ExpectFewBrokenCases(BatchExpectation):
     """Expect what is observed over a check's cases to be at most ``most``.
 
-    ``counts_query`` gives one row (``cases``, ``broken``, ``observed``), ``sample_query`` the keys
-    of failing cases. Below ``minimum_cases`` the expectation holds.
+    ``query``, ``part`` and ``hidden_key``: the check's, see ``check.Check``. Below
+    ``minimum_cases`` the expectation holds.
     """
 
-    counts_query: str
-    sample_query: str
+    query: str
+    part: str = ""
+    hidden_key: str | None = None
     most: float = 0.0
     minimum_cases: int = 1
 
     metric_dependencies: ClassVar[tuple[str, ...]] = (METRIC,)
     domain_keys: ClassVar[tuple[str, ...]] = ("batch_id",)
     success_keys: ClassVar[tuple[str, ...]] = (
-        "counts_query",
-        "sample_query",
+        "query",
+        "part",
+        "hidden_key",
         "most",
         "minimum_cases",
     )
@@ -85,22 +78,22 @@ class ExpectFewBrokenCases(BatchExpectation):
         runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002  # GX's signature
         execution_engine: ExecutionEngine | None = None,  # noqa: ARG002
     ) -> dict[str, Any]:
-        outcome = metrics[METRIC]
+        outcome = read_outcome(metrics[METRIC], self.part, self.hidden_key)
         holds = (
-            outcome["observed"] is None
-            or outcome["cases"] < self.minimum_cases
-            or outcome["observed"] <= self.most
+            outcome.observed is None
+            or outcome.cases < self.minimum_cases
+            or outcome.observed <= self.most
         )
-        failing = outcome["keys"] and not holds
+        keys = [] if holds else list(outcome.keys)
         return {
             "success": holds,
             "result": {
-                "observed_value": outcome["observed"],
-                "element_count": outcome["cases"],
-                "unexpected_count": outcome["broken"],
-                "unexpected_percent": 100 * outcome["broken"] / (outcome["cases"] or 1),
-                "unexpected_index_column_names": list(outcome["keys"][0]) if failing else [],
-                "partial_unexpected_index_list": outcome["keys"] if failing else [],
+                "observed_value": outcome.observed,
+                "element_count": outcome.cases,
+                "unexpected_count": outcome.broken,
+                "unexpected_percent": 100 * outcome.broken / (outcome.cases or 1),
+                "unexpected_index_column_names": list(keys[0]) if keys else [],
+                "partial_unexpected_index_list": keys,
             },
         }
 

@@ -5,8 +5,9 @@ cases that are broken (``unit`` "share") or the greatest measure over its cases 
 such as days). It passes up to ``warn``, warns above it and blocks above ``block``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
 Owner = Literal["marketing", "sales", "data"]
@@ -32,7 +33,8 @@ class Check:
     ``cases``: a select of the key columns and, for a share, ``is_broken`` (boolean), else
     ``measure`` (number). ``counts``: where counting the cases one by one would be wasteful, a
     select of one row (``cases``, ``broken``) that replaces it; ``cases`` then gives the samples
-    only. ``newest_by``: the column that sorts failing keys, latest first.
+    only. ``newest_by``: the column that sorts failing keys, latest first. ``moment``: the column
+    that dates the cases, of a check that exists over both windows.
 
     ``warn`` and ``block`` are in ``unit``; ``block`` is null where nothing blocks. Below
     ``minimum_cases`` the check is not judged and passes; below ``blocks_from`` cases it warns at
@@ -53,6 +55,7 @@ class Check:
     window: Window = WHOLE_HISTORY
     counts: str | None = None
     newest_by: str | None = None
+    moment: str | None = None
     minimum_cases: int = 1
     blocks_from: int = 1
 
@@ -67,38 +70,60 @@ class Check:
             severity=severity or self.severity,
         )
 
-    def counts_query(self) -> str:
-        """One row: ``cases``, ``broken``, ``observed`` (null without cases)."""
+    def outcome_query(self) -> str:
+        """One row that holds the outcome, read by one scan of the cases.
+
+        ``cases``, ``broken``, ``observed`` (null without cases) and ``failing_keys``: up to 20
+        failing cases, the greatest measure and the latest first. Of a check in both windows also
+        the same of the trailing one, under ``recent_...``: it is one query for both checks.
+        """
         if self.counts is not None:
             return (
-                "select cases, broken, broken / nullif(cases, 0) as observed "
-                f"from ({self.counts}) as counted"
+                "select cases, broken, broken / nullif(cases, 0) as observed, "
+                f"(select {self._failing_keys('is_broken')} from ({self.cases}) as failing) "
+                f"as failing_keys from ({self.counts}) as counted"
             )
-        if self.unit == "share":
-            return (
-                "select count(*) as cases, count(*) filter (where is_broken) as broken, "
-                "count(*) filter (where is_broken) / nullif(count(*), 0) as observed "
-                f"from ({self.cases}) as checked"
-            )
+        if self.moment is None:
+            return f"select {self._outcome()} from ({self.cases}) as checked"
+        recent = f"{self.moment} > {AS_OF} - interval 30 day and {self.moment} <= {AS_OF}"
         return (
-            f"select count(*) as cases, count(*) filter (where measure > {self.warn!r}) as broken, "
-            f"max(measure) as observed from ({self.cases}) as checked"
+            f"select {self._outcome()}, {self._outcome('recent_', 'is_recent')} "
+            f"from (select *, {recent} as is_recent from ({self.cases}) as dated) as checked"
         )
 
-    def sample_query(self) -> str:
-        """The keys of failing cases: the latest (or greatest) first, then by key."""
-        keys = list(self.keys)
-        if self.unit == "share":
-            columns, failing, order = keys, "is_broken", []
-        else:
-            columns, failing, order = [*keys, "measure"], f"measure > {self.warn!r}", ["measure"]
-        if self.newest_by:
-            order.append(self.newest_by)
-        ordering = ", ".join([*(f"{column} desc nulls last" for column in order), *keys])
-        return (
-            f"select {', '.join(columns)} from ({self.cases}) as checked where {failing} "
-            f"order by {ordering} limit {MAX_SAMPLES}"
-        )
+    @property
+    def part(self) -> str:
+        """What the columns of this check's outcome begin with."""
+        return "recent_" if self.window == TRAILING else ""
+
+    @property
+    def hidden_key(self) -> str | None:
+        """What failing keys are sorted by, if it is no key itself."""
+        return None if self.newest_by in self.keys else self.newest_by
+
+    def _outcome(self, prefix: str = "", among: str = "true") -> str:
+        """The columns of an outcome over the cases ``among`` a condition."""
+        fails = "is_broken" if self.unit == "share" else f"measure > {self.warn!r}"
+        cases = f"count(*) filter (where {among})"
+        broken = f"count(*) filter (where {among} and {fails})"
+        observed = f"{broken} / nullif({cases}, 0)"
+        if self.unit != "share":
+            observed = f"max(measure) filter (where {among})"
+        values = {
+            "cases": cases,
+            "broken": broken,
+            "observed": observed,
+            "failing_keys": self._failing_keys(f"{among} and {fails}"),
+        }
+        return ", ".join(f"{value} as {prefix}{name}" for name, value in values.items())
+
+    def _failing_keys(self, condition: str) -> str:
+        """The greatest 20 rows that meet a condition: what they are sorted by, then the keys."""
+        sorted_by = ["measure"] if self.unit != "share" else []
+        sorted_by += [self.newest_by] if self.newest_by else []
+        columns = dict.fromkeys([*sorted_by, *self.keys])
+        row = ", ".join(f"'{column}': {column}" for column in columns)
+        return f"max({{{row}}}, {MAX_SAMPLES}) filter (where {condition})"
 
     def judge(self, observed: float | None, cases: int) -> Status:
         """What an observation means for this check."""
@@ -122,20 +147,41 @@ class Check:
         return f"{value:,.1f} {self.unit}".replace(".0 ", " ")
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What the warehouse says of a check: ``keys`` are failing cases, by column."""
+
+    cases: int
+    broken: int
+    observed: float | None
+    keys: tuple[dict[str, Any], ...]
+
+
+def read_outcome(row: Mapping[str, Any], part: str, hidden_key: str | None) -> Outcome:
+    """A check's part of the row that its ``outcome_query`` gives."""
+    observed = row[f"{part}observed"]
+    return Outcome(
+        cases=int(row[f"{part}cases"]),
+        broken=int(row[f"{part}broken"]),
+        observed=None if observed is None else float(observed),
+        keys=tuple(
+            {name: value for name, value in key.items() if name != hidden_key}
+            for key in row[f"{part}failing_keys"] or ()
+        ),
+    )
+
+
 def in_both_windows(check: Check, *, moment: str = "occurred_at") -> tuple[Check, Check]:
     """The check over the whole history, and over the 30 days up to ``as_of``.
 
     ``moment``: the column of the cases that dates them. The trailing check blocks from 20 cases
     on: in a quiet month two broken ones of five say little.
     """
+    whole = replace(check, moment=moment, newest_by=moment)
     trailing = replace(
-        check,
+        whole,
         name=check.name + TRAILING_SUFFIX,
         window=TRAILING,
-        cases=(
-            f"select * from ({check.cases}) as all_cases "
-            f"where {moment} > {AS_OF} - interval 30 day and {moment} <= {AS_OF}"
-        ),
         blocks_from=max(check.blocks_from, 20),
     )
-    return check, trailing
+    return whole, trailing

@@ -160,7 +160,6 @@ REASONS_IN_USE = (
             """,
             keys=VISIT,
             warn=0.20,
-            newest_by="entered_at",
             minimum_cases=50,
         ),
         moment="entered_at",

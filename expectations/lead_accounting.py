@@ -45,8 +45,10 @@ CHECKS: tuple[Check, ...] = (
                 accounting.lead_id is null as is_broken
             from (
                 select source_system, lead_id from build.fct_lead_stages
+                where visit_number = 1
                 union
                 select source_system, lead_id from build.fct_lead_cycles
+                where cycle_number = 1
             ) as facts
             left join build.lead_accounting as accounting
                 on

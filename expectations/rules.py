@@ -40,6 +40,5 @@ def rule_checks(
             keys=keys,
             warn=0.0,
             block=block if severity == "error" else None,
-            newest_by="occurred_at",
         )
     )

@@ -129,8 +129,9 @@ def _expectation(check: Check) -> Any:
     if check.severity == "error" and check.block is not None:
         block = f", blocks above {check.shown(check.block)}"
     return ExpectFewBrokenCases(
-        counts_query=check.counts_query(),
-        sample_query=check.sample_query(),
+        query=check.outcome_query(),
+        part=check.part,
+        hidden_key=check.hidden_key,
         most=check.warn,
         minimum_cases=check.minimum_cases,
         severity=FailureSeverity.CRITICAL if check.severity == "error" else FailureSeverity.WARNING,

@@ -178,7 +178,7 @@ def test_columns_that_come_and_go_between_builds_are_seen(output: Path) -> None:
     deliver_leads(output, lead_id="leads.lead_id", extra_columns="""'{"utm_source": "x"}'""")
     changed = audit(output, "b3")["leads_keep_their_columns"]
     assert changed.status == "warned"
-    assert [key["column_name"] for key in changed.keys] == ["owner_id", "utm_source"]
+    assert [key["column_name"] for key in changed.keys] == ["utm_source", "owner_id"]
 
 
 def test_the_warehouse_is_free_after_an_audit(output: Path) -> None:

@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from expectations.catalogue import Suite, suites
+from expectations.check import read_outcome
 from expectations.observation import Observation
 from expectations.validation import validate
 from tests.expectations.clean_warehouse import write_clean_warehouse
@@ -54,9 +55,12 @@ def failing(clean_warehouse: Path, tmp_path: Path) -> Callable[..., dict[str, Ob
 def _directly(connection: duckdb.DuckDBPyConnection, suite: Suite) -> list[Observation]:
     observations = []
     for check in suite.checks:
-        row = connection.execute(check.counts_query()).fetchone()
-        assert row is not None
-        cases, broken, observed = row
-        status = check.judge(None if observed is None else float(observed), int(cases))
-        observations.append(Observation(suite.name, check, status, observed, cases, broken))
+        answer = connection.execute(check.outcome_query())
+        names = [column[0] for column in answer.description]
+        row = dict(zip(names, answer.fetchall()[0], strict=True))
+        found = read_outcome(row, check.part, check.hidden_key)
+        status = check.judge(found.observed, found.cases)
+        observations.append(
+            Observation(suite.name, check, status, found.observed, found.cases, found.broken)
+        )
     return observations
