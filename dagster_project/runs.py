@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dagster_project import errors
 from dagster_project.errors import AuditBlocked, BuildError, HandoffError
 from dagster_project.home import prepare_dagster_home
 from dagster_project.run_plan import RunOptions
@@ -202,12 +201,24 @@ def _describe_check(evaluation: Any) -> str:
 def _known_error(error: Any) -> HandoffError | None:
     """The error of ours that a Dagster error came from, made again from its text."""
     while error is not None:
-        kind = getattr(errors, error.cls_name or "", None)
-        if isinstance(kind, type) and issubclass(kind, HandoffError):
+        kind = _error_kinds().get(error.cls_name or "")
+        if kind is not None:
             text = error.message.strip().partition(": ")[2]
             return kind(text.splitlines())
         error = error.cause or error.context
     return None
+
+
+def _error_kinds() -> dict[str, type[HandoffError]]:
+    """Our errors by name; a kind that a reader added counts as the general one it is a case of."""
+    kinds: dict[str, type[HandoffError]] = {HandoffError.__name__: HandoffError}
+    for general in HandoffError.__subclasses__():
+        pending: list[type[HandoffError]] = [general]
+        while pending:
+            kind = pending.pop()
+            kinds[kind.__name__] = general
+            pending += kind.__subclasses__()
+    return kinds
 
 
 def _innermost(error: Any) -> str:
