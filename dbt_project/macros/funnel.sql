@@ -10,6 +10,11 @@
     ]) }}
 {%- endmacro %}
 
+{# The dimensions of daily trends: few, since each value has a row a day. #}
+{% macro trend_dimensions() -%}
+    {{ return(['all', 'lead_source', 'segment']) }}
+{%- endmacro %}
+
 {#
     The column that holds a dimension's values. The whole is a dimension, too: its column says all
     in every row. Marts in long form are the union of one grouping per dimension: every engine and
@@ -67,9 +72,14 @@
     {{ local_to_utc('cast(' ~ date_column ~ ' as timestamp)', zone) }}
 {%- endmacro %}
 
-{# The date of a UTC timestamp in a zone. #}
+{# The date of a UTC timestamp in a zone. UTC itself is worth a short cut: converting costs. #}
 {% macro local_date(moment, zone) -%}
-    cast({{ utc_to_local(moment, zone) }} as date)
+    cast(
+        case
+            when {{ zone }} = 'UTC' then {{ moment }}
+            else {{ utc_to_local(moment, zone) }}
+        end as date
+    )
 {%- endmacro %}
 
 {# How a cycle can start: first passes, second passes, and new business with a customer. #}

@@ -31,5 +31,5 @@ where
     or velocity.converted <> conversion.converted
     or velocity.still_open <> conversion.still_open
     or velocity.converted + velocity.still_open + velocity.exited <> velocity.entered
-    or velocity.median_days > velocity.p75_days
-    or velocity.p75_days > velocity.p90_days
+    or velocity.median_days > velocity.p75_days + 0.000001
+    or velocity.p75_days > velocity.p90_days + 0.000001

@@ -1,4 +1,4 @@
-{%- set dimensions = ['all', 'lead_source', 'segment'] -%}
+{%- set dimensions = trend_dimensions() -%}
 with conversions as (
 
     select * from {{ ref('int_pair_conversions') }}

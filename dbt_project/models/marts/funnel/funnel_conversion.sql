@@ -1,5 +1,9 @@
-{%- set periods = ['week', 'month', 'quarter'] -%}
-{%- set dimensions = ['all'] + funnel_dimensions() -%}
+{%- set groupings = [] -%}
+{%- for period in ['week', 'month', 'quarter'] -%}
+    {%- for dimension in ['all'] + funnel_dimensions() -%}
+        {%- do groupings.append((period, dimension)) -%}
+    {%- endfor -%}
+{%- endfor -%}
 with conversions as (
 
     select * from {{ ref('int_pair_conversions') }}
@@ -32,7 +36,7 @@ dated as (
 
 cohorts as (
 
-    {% for period, dimension in modules.itertools.product(periods, dimensions) -%}
+    {% for period, dimension in groupings -%}
         select
             '{{ period }}' as period,
             metric,

@@ -1,0 +1,52 @@
+"""The compiled project and the sample's marts, made once per session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from dagster_project.settings import FilesSource
+from tests.marts.mart_runner import Project, Warehouse, compile_project
+
+SAMPLE = Path(__file__).parents[2] / "seeds" / "sample_crm"
+SAMPLE_AS_OF = datetime(2026, 7, 1)
+FUNNEL_MARTS = (
+    "funnel_conversion",
+    "funnel_trend",
+    "funnel_velocity",
+    "handoff_sla",
+    "rep_acceptance",
+    "rejection_reasons",
+    "recycling",
+    "nurture_queue",
+)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The dbt project, compiled."""
+    return compile_project(tmp_path_factory.mktemp("marts"))
+
+
+@pytest.fixture(scope="session")
+def sample(project: Project) -> Warehouse:
+    """The marts of the sample export. Read only: every test shares it."""
+    return sample_as_of(project, SAMPLE_AS_OF)
+
+
+def sample_as_of(project: Project, as_of: datetime) -> Warehouse:
+    """The marts of the sample export as a run of that moment makes them."""
+    warehouse = Warehouse(project)
+    warehouse.read_export(FilesSource(kind="files", path=SAMPLE))
+    warehouse.decide(as_of)
+    warehouse.build(FUNNEL_MARTS)
+    return warehouse
+
+
+@pytest.fixture
+def new_warehouse(project: Project) -> Callable[[], Warehouse]:
+    """Makes a warehouse of a test's own."""
+    return lambda: Warehouse(project)
