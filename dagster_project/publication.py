@@ -49,7 +49,13 @@ def build_published_asset(
         if run.plan.audit != "warn":
             publishing.require_audit(output, facts.build_id)
         publishing.write_build(
-            output, marts, facts, parquet=settings.parquet, progress=context.log.debug
+            output,
+            marts,
+            facts,
+            parquet=settings.parquet,
+            threads=run.plan.settings.warehouse.threads,
+            memory_limit=run.plan.settings.warehouse.memory_limit,
+            progress=context.log.debug,
         )
         published = publishing.publish_build(output, facts.build_id)
         publishing.forget_old_builds(output, settings.keep_builds)

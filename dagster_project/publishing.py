@@ -111,6 +111,8 @@ def write_build(
     facts: BuildFacts,
     *,
     parquet: bool = True,
+    threads: int | None = None,
+    memory_limit: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Write a build of the warehouse to ``builds/<build id>`` and return its manifest.
@@ -124,7 +126,7 @@ def write_build(
     try:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        connection = connect(directory / PUBLISHED_FILE)
+        connection = connect(directory / PUBLISHED_FILE, threads=threads, memory_limit=memory_limit)
         try:
             connection.execute(f"attach '{_quoted(warehouse_path(output))}' as inside (read_only)")
             counts = _copy_marts(connection, marts, progress or (lambda _: None))
