@@ -155,7 +155,7 @@ class HubSpotClient:
         for archived in ("false", "true"):
             pages = self._api.pages(
                 "GET",
-                "crm/v3/owners",
+                "crm/v3/owners/",
                 Cursor(cursor_path="paging.next.after", cursor_param="after"),
                 params={"limit": LIST_PAGE, "archived": archived},
             )

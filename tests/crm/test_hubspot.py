@@ -371,7 +371,17 @@ def test_the_limit_of_the_day_keeps_what_came(
 
 
 @pytest.mark.parametrize("call", [*CALLS, *LATER_CALLS])
-def test_a_server_that_stays_down_is_an_error_and_the_next_run_completes(
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"how": 503, "times": QUICK.attempts}, "still failing after 4 tries"),
+        ({"how": 401, "body": {"message": "expired"}}, "no longer valid"),
+    ],
+    ids=["a server that stays down", "a token that expires on the way"],
+)
+def test_what_stops_a_load_is_made_good_by_the_next(
+    fault: dict[str, Any],
+    message: str,
     call: str,
     warehouse: duckdb.DuckDBPyConnection,
     server: HubSpotServer,
@@ -381,8 +391,8 @@ def test_a_server_that_stays_down_is_an_error_and_the_next_run_completes(
     if call in LATER_CALLS:
         load(warehouse, server)
         change_the_world(world)
-    server.faults = [Fault(call, 503, times=QUICK.attempts)]
-    with pytest.raises(SourceError, match="still failing after 4 tries") as stopped:
+    server.faults = [Fault(call, **fault)]
+    with pytest.raises(SourceError, match=message) as stopped:
         load(warehouse, server)
     assert stopped.value.exit_code == 3
     load(warehouse, server)
