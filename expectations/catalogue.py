@@ -16,6 +16,7 @@ SUITE_MODULES = (
     "dim_leads",
     "lead_accounting",
     "row_counts",
+    "int_source_coverage",
     "leads",
     "stage_changes",
     "activities",

@@ -68,18 +68,24 @@ def fresh(table_name: str, model: str, moment: str, *, days: float) -> Check:
             from (
                 select
                     source_system,
-                    newest,
-                    count(*) as recent_rows
+                    max(newest) as newest,
+                    sum(day_rows) filter (
+                        where day > last_day - {_RHYTHM_DAYS}
+                    ) as recent_rows
                 from (
                     select
                         source_system,
-                        {moment} as moment,
-                        max({moment}) over (partition by source_system) as newest
+                        cast({moment} as date) as day,
+                        max({moment}) as newest,
+                        count(*) as day_rows,
+                        max(max(cast({moment} as date))) over (
+                            partition by source_system
+                        ) as last_day
                     from {model}
                     where {moment} <= {AS_OF}
-                ) as dated
-                where moment > newest - interval {_RHYTHM_DAYS} day
-                group by source_system, newest
+                    group by source_system, day
+                ) as days
+                group by source_system
             ) as rhythm
             where recent_rows >= {_RHYTHM_ROWS}
         """,

@@ -161,6 +161,9 @@ create table quality.rule_cases (
 """
 
 _SOURCES = """
+create table build.int_source_coverage as
+select
+    'crm' as source_system, true as has_owners, true as has_activities, true as has_engagements;
 create table build.int_stage_changes as
 select source_system, lead_id, created_at as changed_at from build.dim_leads;
 create table build.int_activities as

@@ -191,6 +191,11 @@ BREAKS = [
         f"where stage = 'sal' and entered_at > timestamp '{AS_OF}' - interval 30 day",
         [{"stage": "sal"}],
     ),
+    Break(
+        "sources_hold_owners_activities_and_engagements",
+        "update build.int_source_coverage set has_activities = false",
+        [{"source_system": "crm", "missing": "activities"}],
+    ),
     *(
         Break(
             f"{table}_rows_are_usable",
@@ -353,6 +358,7 @@ def test_an_export_of_few_rows_fails_no_check_of_the_source(failing: Failing) ->
         delete from quality.column_history where build_number = 1;
         update build.dim_leads set lead_source = null, segment = 'unknown' where lead_id > 'L0003';
         update build.fct_lead_stages set reason_code = 'other' where reason_code is not null;
+        update build.int_source_coverage set has_owners = false, has_engagements = false;
         """
     )
     assert found == {}

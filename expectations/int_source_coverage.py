@@ -1,0 +1,29 @@
+"""Suite of the sources' coverage: what a source never fills, reported once, not lead by lead."""
+
+from expectations.check import Check
+
+CHECKS: tuple[Check, ...] = (
+    Check(
+        name="sources_hold_owners_activities_and_engagements",
+        table="build.int_source_coverage",
+        description="A source with 50 leads or more holds owners, activities and engagements; "
+        "without them the rules that need them are not judged for its leads.",
+        severity="warning",
+        owner="data",
+        runbook="Export the missing table too, or take the measures that need it (service level, "
+        "intent, owners) as not known for this source.",
+        cases="""
+            select
+                source_system,
+                unnest(['owners', 'activities', 'engagements']) as missing,
+                not unnest([has_owners, has_activities, has_engagements]) as is_broken
+            from build.int_source_coverage
+            where source_system in (
+                select source_system from build.dim_leads
+                group by source_system
+                having count(*) >= 50
+            )
+        """,
+        keys=("source_system", "missing"),
+    ),
+)

@@ -1,0 +1,63 @@
+"""The checks on the real models: over the golden export they find what the golden files list."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
+from tests.expectations.test_breaks import CHECK_OF_RULE
+from tests.lifecycle import golden
+
+TRADITION = "four_stage"
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of one run over the golden export."""
+    output = tmp_path_factory.mktemp("golden")
+    done = handoff("run", "--input", GOLDEN_EXPORT, "--as-of", AS_OF, "--output", output)
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="module")
+def results(output: Path) -> dict[str, dict]:
+    with duckdb.connect(str(output / "warehouse.duckdb"), read_only=True) as connection:
+        answer = connection.execute("select * from quality.check_results")
+        names = [column[0] for column in answer.description]
+        rows = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+    return {row["check_name"]: row for row in rows}
+
+
+@pytest.mark.parametrize("rule", CHECK_OF_RULE)
+def test_a_rule_fails_with_the_leads_of_the_golden_violations(
+    results: dict[str, dict], rule: str
+) -> None:
+    violations = golden.expected(TRADITION, "lifecycle_violations")
+    leads = Counter(row["lead_id"] for row in violations if row["rule"] == rule)
+    result = results[CHECK_OF_RULE[rule]]
+    keys = json.loads(result["sample_keys"])
+    assert Counter(key["lead_id"] for key in keys) == leads
+    assert result["failing_rows"] == leads.total()
+    assert result["status"] == ("warned" if leads else "passed")
+
+
+def test_nothing_else_fails_on_the_golden_export(results: dict[str, dict]) -> None:
+    of_rules = {name for rule in CHECK_OF_RULE.values() for name in (rule, f"{rule}_last_30_days")}
+    assert not [
+        (name, row["message"])
+        for name, row in results.items()
+        if name not in of_rules and row["status"] != "passed"
+    ]
+
+
+def test_the_pages_of_the_audit_are_there(output: Path) -> None:
+    index = (output / "data_docs" / "index.html").read_text(encoding="utf-8")
+    assert "rejected_no_reason" not in index
+    pages = (output / "data_docs" / "validations" / "fct_lead_stages").rglob("*.html")
+    assert "rejected_no_reason" in next(pages).read_text(encoding="utf-8")
