@@ -106,3 +106,24 @@
             ))
     end
 {%- endmacro %}
+
+{#
+    One category's part of the population stability index between two shares; an empty category
+    counts as one in ten thousand, as is usual. Null when a side has no cases at all.
+#}
+{% macro psi_part(actual, expected) -%}
+    (
+        (greatest({{ actual }}, 0.0001) - greatest({{ expected }}, 0.0001))
+        * ln(greatest({{ actual }}, 0.0001) / greatest({{ expected }}, 0.0001))
+        + 0 * {{ actual }} + 0 * {{ expected }}
+    )
+{%- endmacro %}
+
+{# The usual bands of the population stability index. #}
+{% macro psi_reading(index) -%}
+    case
+        when {{ index }} < 0.1 then 'stable'
+        when {{ index }} < 0.25 then 'moderate'
+        when {{ index }} is not null then 'major'
+    end
+{%- endmacro %}

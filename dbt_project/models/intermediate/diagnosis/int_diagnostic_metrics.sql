@@ -1,0 +1,249 @@
+-- What the benchmarks are held against: the last 90 days, rates of the last mature.
+with run_policy as (
+
+    select
+        *,
+        {{ local_date('as_of', 'timezone') }} as last_day,
+        {{ dbt.dateadd('day', -90, 'as_of') }} as recent_from
+    from {{ ref('int_run_policy') }}
+
+),
+
+cycles as (
+
+    select cycles.*
+    from {{ ref('int_funnel_cycles') }} as cycles
+
+),
+
+rule_cases as (
+
+    select * from {{ ref('int_rule_cases') }}
+
+),
+
+tiers as (
+
+    select
+        intent_tier,
+        tier_rank < min(case when intent_tier = 'standard' then tier_rank end) over ()
+            as is_high_intent
+    from {{ ref('sla_policies') }}
+
+),
+
+mature_conversions as (
+
+    select
+        conversions.metric,
+        conversions.segment,
+        conversions.is_converted_in_window
+    from {{ ref('int_pair_conversions') }} as conversions
+    cross join run_policy
+    where
+        conversions.is_counted
+        and conversions.entered_date
+        >= cast({{ dbt.dateadd('day', -180, 'run_policy.last_day') }} as date)
+        and conversions.entered_date
+        <= cast({{ dbt.dateadd('day', -91, 'run_policy.last_day') }} as date)
+
+),
+
+rates as (
+
+    select
+        metric,
+        segment,
+        count(*) as sample_size,
+        count(*) filter (where is_converted_in_window) as numerator
+    from mature_conversions
+    group by metric, segment
+    union all
+    select
+        metric,
+        'all' as segment,
+        count(*) as sample_size,
+        count(*) filter (where is_converted_in_window) as numerator
+    from mature_conversions
+    group by metric
+
+),
+
+recent_cases as (
+
+    select
+        case
+            when rule_cases.rule = 'not_recycled' then 'not_recycled_share'
+            else 'reasons_missing_share'
+        end as metric,
+        rule_cases.is_broken
+    from rule_cases
+    cross join run_policy
+    where
+        rule_cases.rule in (
+            'not_recycled',
+            'rejection_reason_missing',
+            'disqualification_reason_missing',
+            'loss_reason_missing',
+            'recycle_reason_missing'
+        )
+        and rule_cases.occurred_at >= run_policy.recent_from
+
+),
+
+rules as (
+
+    select
+        metric,
+        'all' as segment,
+        count(*) as sample_size,
+        count(*) filter (where is_broken) as numerator
+    from recent_cases
+    group by metric
+
+),
+
+first_touches as (
+
+    select
+        'high_intent_breached_share' as metric,
+        'all' as segment,
+        count(*) as sample_size,
+        count(*) filter (where cycles.sla_status = 'breached') as numerator
+    from cycles
+    cross join run_policy
+    inner join tiers
+        on cycles.intent_tier = tiers.intent_tier
+    where
+        tiers.is_high_intent
+        and cycles.sla_status in ('met', 'breached')
+        and cycles.handed_off_at >= run_policy.recent_from
+
+),
+
+capacity as (
+
+    select sum(weekly_capacity) * 90 / 7.0 as leads
+    from {{ ref('dim_reps') }}
+    where is_active
+
+),
+
+loads as (
+
+    select
+        'weekly_load' as metric,
+        'all' as segment,
+        count(*) as sample_size,
+        count(*) as numerator,
+        max(capacity.leads) as denominator
+    from cycles
+    cross join run_policy
+    cross join capacity
+    where cycles.handed_off_at >= run_policy.recent_from
+
+),
+
+channelled as (
+
+    select coalesce(channels.channel, '(unmapped) ' || cycles.lead_source) as channel
+    from cycles
+    cross join run_policy
+    left join {{ ref('int_channels') }} as channels
+        on {{ normalised('cycles.lead_source') }} = channels.raw_key
+    where cycles.marketing_qualified_at >= run_policy.recent_from
+
+),
+
+channel_counts as (
+
+    select
+        channel,
+        count(*) as leads
+    from channelled
+    group by channel
+
+),
+
+top_channel as (
+
+    select
+        'top_channel_share' as metric,
+        'all' as segment,
+        sum(leads) as sample_size,
+        max(leads) as numerator
+    from channel_counts
+
+),
+
+drift as (
+
+    select
+        'psi' as metric,
+        'all' as segment,
+        max(all_won) as sample_size,
+        max(psi) as value
+    from {{ ref('icp_drift') }}
+    where
+        dimension = 'segment'
+        and quarter_start = (
+            select max(latest.quarter_start)
+            from {{ ref('icp_drift') }} as latest
+            where latest.psi is not null
+        )
+
+),
+
+final as (
+
+    select
+        metric,
+        segment,
+        sample_size,
+        cast(numerator as double) as numerator,
+        {{ rate('numerator', 'sample_size') }} as value
+    from rates
+    union all
+    select
+        metric,
+        segment,
+        sample_size,
+        cast(numerator as double) as numerator,
+        {{ rate('numerator', 'sample_size') }} as value
+    from rules
+    union all
+    select
+        metric,
+        segment,
+        sample_size,
+        cast(numerator as double) as numerator,
+        {{ rate('numerator', 'sample_size') }} as value
+    from first_touches
+    union all
+    select
+        metric,
+        segment,
+        sample_size,
+        cast(numerator as double) as numerator,
+        {{ rate('numerator', 'denominator') }} as value
+    from loads
+    union all
+    select
+        metric,
+        segment,
+        cast(sample_size as {{ dbt.type_bigint() }}) as sample_size,
+        cast(numerator as double) as numerator,
+        {{ rate('numerator', 'sample_size') }} as value
+    from top_channel
+    union all
+    select
+        metric,
+        segment,
+        sample_size,
+        cast(null as double) as numerator,
+        value
+    from drift
+
+)
+
+select * from final

@@ -1,0 +1,90 @@
+with pairs as (
+
+    select * from {{ ref('int_conversion_pairs') }}
+
+),
+
+rates as (
+
+    select
+        metric,
+        from_label || ' to ' || to_label as label,
+        'cycles that reached ' || to_milestone || ' within the window' as numerator,
+        'cycles that reached ' || from_milestone || ' in their own right'
+            as denominator,
+        'cycle' as grain,
+        'funnel_conversion' as mart,
+        'Share of the cycles that reached ' || from_label || ' and went on to '
+        || to_label || ' within the conversion window' as description
+    from pairs
+
+),
+
+fixed_metrics as (
+
+    select
+        fixed_metrics.metric,
+        fixed_metrics.label,
+        fixed_metrics.numerator,
+        fixed_metrics.denominator,
+        fixed_metrics.grain,
+        fixed_metrics.mart,
+        fixed_metrics.description
+    from (
+        values
+        (
+            'speed_to_lead', 'Speed to lead', 'minutes from handoff to first touch',
+            null, 'cycle', 'handoff_sla',
+            'Median minutes from the handoff to the first sales touch'
+        ),
+        (
+            'sla_met_rate', 'Touched in time', 'handoffs touched by the due moment',
+            'handoffs met or breached', 'cycle', 'handoff_sla',
+            'Share of the handoffs that sales touched in time'
+        ),
+        (
+            'acceptance_rate', 'Acceptance', 'handoffs accepted', 'handoffs', 'cycle',
+            'rep_acceptance', 'Share of the handoffs that sales accepted'
+        ),
+        (
+            'requalified_rate', 'Came back', 'cycles requalified after an exit',
+            'cycles that exited', 'cycle', 'recycling',
+            'Share of the cycles that left and came back qualified'
+        ),
+        (
+            'auc', 'Score quality', 'pairs that the score orders right',
+            'pairs of a won and another cycle', 'quarter', 'score_calibration',
+            'Chance that a won cycle had the higher score of two'
+        ),
+        (
+            'psi', 'ICP drift', null, null, 'quarter', 'icp_drift',
+            'Population stability index of qualified against won'
+        ),
+        (
+            'concentration', 'Source concentration', 'sum of squared shares', null,
+            'month', 'channel_mix', 'Herfindahl-Hirschman index of the lead sources'
+        ),
+        (
+            'cost_per_won', 'Cost per customer', 'spend', 'cycles won', 'month',
+            'channel_economics', 'Spend of a month over the cycles won in it'
+        ),
+        (
+            'credited_amount', 'Attributed pipeline', 'credit times amount', null,
+            'opportunity', 'pipeline_attribution',
+            'Pipeline by channel under a touch model'
+        )
+    ) as fixed_metrics (
+        metric, label, numerator, denominator, grain, mart, description
+    )
+
+),
+
+final as (
+
+    select * from rates
+    union all
+    select * from fixed_metrics
+
+)
+
+select * from final

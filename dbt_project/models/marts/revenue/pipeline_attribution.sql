@@ -1,0 +1,178 @@
+with opportunities as (
+
+    select * from {{ ref('int_opportunities') }}
+
+),
+
+engagements as (
+
+    select * from {{ ref('int_engagements') }}
+    where lead_key is not null
+
+),
+
+leads as (
+
+    select * from {{ ref('int_leads') }}
+
+),
+
+cycles as (
+
+    select
+        lead_key,
+        cycle_number,
+        -- What was created before the first cycle belongs to it, too.
+        case
+            when cycle_number = 1 then timestamp '0001-01-01' else cycle_started_at
+        end as counts_from,
+        coalesce(cycle_ended_at, timestamp '9999-12-31') as counts_until
+    from {{ ref('int_cycle_outcomes') }}
+
+),
+
+channels as (
+
+    select * from {{ ref('int_channels') }}
+
+),
+
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+touches as (
+
+    select
+        opportunities.source_system,
+        opportunities.opportunity_id,
+        coalesce(
+            channels.channel, '(unmapped) ' || engagements.channel, '(unknown)'
+        ) as channel,
+        row_number() over (
+            partition by opportunities.source_system, opportunities.opportunity_id
+            order by engagements.occurred_at, engagements.engagement_id
+        ) as touch_number,
+        count(*) over (
+            partition by opportunities.source_system, opportunities.opportunity_id
+        ) as touches
+    from opportunities
+    inner join engagements
+        on
+            opportunities.lead_key = engagements.lead_key
+            and opportunities.created_at >= engagements.occurred_at
+    left join channels
+        on {{ normalised('engagements.channel') }} = channels.raw_key
+
+),
+
+credits as (
+
+    select
+        source_system,
+        opportunity_id,
+        channel,
+        count(*) as channel_touches,
+        sum(case when touch_number = 1 then 1.0 else 0.0 end) as first_touch,
+        sum(case when touch_number = touches then 1.0 else 0.0 end) as last_touch,
+        count(*) / cast(max(touches) as double) as linear,
+        sum(
+            case
+                when touches = 1 then 1.0
+                when touches = 2 then 0.5
+                when touch_number in (1, touches) then 0.4
+                else 0.2 / (touches - 2)
+            end
+        ) as position_based
+    from touches
+    group by source_system, opportunity_id, channel
+
+),
+
+-- An opportunity that nobody was seen touching keeps its whole credit, unattributed.
+credited as (
+
+    select
+        opportunities.source_system,
+        opportunities.lead_key,
+        opportunities.opportunity_id,
+        opportunities.status,
+        opportunities.amount,
+        opportunities.created_at,
+        coalesce(credits.channel, '(none)') as channel,
+        coalesce(credits.channel_touches, 0) as channel_touches,
+        coalesce(credits.first_touch, 1) as first_touch,
+        coalesce(credits.last_touch, 1) as last_touch,
+        coalesce(credits.linear, 1) as linear,
+        coalesce(credits.position_based, 1) as position_based
+    from opportunities
+    left join credits
+        on
+            opportunities.source_system = credits.source_system
+            and opportunities.opportunity_id = credits.opportunity_id
+
+),
+
+by_model as (
+
+    {% for model in ['first_touch', 'last_touch', 'linear', 'position_based'] -%}
+        select
+            source_system,
+            lead_key,
+            opportunity_id,
+            '{{ model }}' as attribution_model,
+            channel,
+            status,
+            channel_touches,
+            {{ model }} as credit,
+            amount,
+            created_at
+        from credited
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+final as (
+
+    select
+        by_model.source_system,
+        leads.lead_id,
+        by_model.opportunity_id,
+        cycles.cycle_number,
+        by_model.attribution_model,
+        by_model.channel,
+        by_model.status,
+        by_model.channel_touches,
+        by_model.credit,
+        cast(coalesce(by_model.amount, 0) as decimal(18, 2)) as opportunity_amount,
+        by_model.credit * cast(coalesce(by_model.amount, 0) as double)
+            as credited_amount,
+        cast(
+            case
+                when by_model.channel_touches > 0 then coalesce(by_model.amount, 0)
+                else 0
+            end as decimal(18, 2)
+        ) as influenced_amount,
+        case
+            when by_model.status = 'won'
+                then by_model.credit * cast(coalesce(by_model.amount, 0) as double)
+            else 0
+        end as credited_won_amount,
+        {{ local_date('by_model.created_at', 'run_policy.timezone') }}
+            as opportunity_created_date
+    from by_model
+    cross join run_policy
+    inner join leads
+        on by_model.lead_key = leads.lead_key
+    left join cycles
+        on
+            by_model.lead_key = cycles.lead_key
+            and by_model.created_at >= cycles.counts_from
+            and by_model.created_at < cycles.counts_until
+
+)
+
+select * from final

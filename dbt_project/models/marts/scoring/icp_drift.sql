@@ -1,0 +1,176 @@
+{%- set dimensions = ['segment', 'lead_source'] -%}
+with cycles as (
+
+    select * from {{ ref('int_funnel_cycles') }}
+
+),
+
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+entries as (
+
+    {% for dimension in dimensions -%}
+        select
+            '{{ dimension }}' as dimension,
+            cycles.{{ dimension }} as value,
+            1 as marketing_qualified,
+            0 as won,
+            {{ period_start('quarter', local_date(
+                'cycles.marketing_qualified_at', 'run_policy.timezone'
+            )) }} as quarter_start
+        from cycles
+        cross join run_policy
+        where cycles.marketing_qualified_at is not null
+        union all
+        select
+            '{{ dimension }}' as dimension,
+            cycles.{{ dimension }} as value,
+            0 as marketing_qualified,
+            1 as won,
+            {{ period_start('quarter', local_date(
+                'cycles.won_at', 'run_policy.timezone'
+            )) }} as quarter_start
+        from cycles
+        cross join run_policy
+        where cycles.won_at is not null
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+counts as (
+
+    select
+        dimension,
+        value,
+        quarter_start,
+        sum(marketing_qualified) as marketing_qualified,
+        sum(won) as won
+    from entries
+    group by dimension, value, quarter_start
+
+),
+
+totals as (
+
+    select
+        dimension,
+        quarter_start,
+        sum(marketing_qualified) as all_marketing_qualified,
+        sum(won) as all_won
+    from counts
+    group by dimension, quarter_start
+
+),
+
+quarters as (
+
+    select
+        dimension,
+        quarter_start,
+        all_marketing_qualified,
+        all_won,
+        cast({{ dbt.dateadd('month', -3, 'quarter_start') }} as date)
+            as previous_quarter_start
+    from totals
+
+),
+
+values_seen as (
+
+    select distinct
+        dimension,
+        value
+    from counts
+
+),
+
+shares as (
+
+    select
+        values_seen.dimension,
+        values_seen.value,
+        coalesce(counts.marketing_qualified, 0) as marketing_qualified,
+        coalesce(counts.won, 0) as won,
+        quarters.all_marketing_qualified,
+        quarters.all_won,
+        {{ rate(
+            'coalesce(counts.marketing_qualified, 0)',
+            'quarters.all_marketing_qualified'
+        ) }} as marketing_qualified_share,
+        {{ rate('coalesce(counts.won, 0)', 'quarters.all_won') }} as won_share,
+        {{ rate(
+            'coalesce(earlier.marketing_qualified, 0)',
+            'earlier_quarters.all_marketing_qualified'
+        ) }} as previous_share,
+        quarters.quarter_start
+    from values_seen
+    inner join quarters
+        on values_seen.dimension = quarters.dimension
+    left join counts
+        on
+            values_seen.dimension = counts.dimension
+            and values_seen.value = counts.value
+            and quarters.quarter_start = counts.quarter_start
+    left join quarters as earlier_quarters
+        on
+            quarters.dimension = earlier_quarters.dimension
+            and quarters.previous_quarter_start = earlier_quarters.quarter_start
+    left join counts as earlier
+        on
+            values_seen.dimension = earlier.dimension
+            and values_seen.value = earlier.value
+            and quarters.previous_quarter_start = earlier.quarter_start
+
+),
+
+parts as (
+
+    select
+        *,
+        {{ psi_part('marketing_qualified_share', 'won_share') }} as psi_part,
+        {{ psi_part('marketing_qualified_share', 'previous_share') }}
+            as psi_part_to_previous
+    from shares
+
+),
+
+summed as (
+
+    select
+        *,
+        sum(psi_part) over (partition by dimension, quarter_start) as psi,
+        sum(psi_part_to_previous) over (
+            partition by dimension, quarter_start
+        ) as psi_to_previous
+    from parts
+
+),
+
+final as (
+
+    select
+        dimension,
+        value,
+        cast(marketing_qualified as {{ dbt.type_bigint() }}) as marketing_qualified,
+        cast(all_marketing_qualified as {{ dbt.type_bigint() }})
+            as all_marketing_qualified,
+        cast(won as {{ dbt.type_bigint() }}) as won,
+        cast(all_won as {{ dbt.type_bigint() }}) as all_won,
+        marketing_qualified_share,
+        won_share,
+        psi_part,
+        psi,
+        {{ psi_reading('psi') }} as drift,
+        psi_to_previous,
+        {{ psi_reading('psi_to_previous') }} as drift_to_previous,
+        quarter_start
+    from summed
+
+)
+
+select * from final

@@ -1,0 +1,190 @@
+with cycles as (
+
+    select * from {{ ref('int_funnel_cycles') }}
+    where handed_off_at is not null
+
+),
+
+leads as (
+
+    select * from {{ ref('dim_leads') }}
+
+),
+
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+bands as (
+
+    select
+        score_band,
+        row_number() over (order by min_score desc nulls last) as band_order
+    from {{ ref('score_bands') }}
+
+),
+
+handed_off as (
+
+    select
+        cycles.score_band,
+        cycles.score,
+        leads.crm_score,
+        cycles.accepted_at is not null as is_accepted,
+        cycles.sales_qualified_at is not null as is_qualified,
+        cycles.won_at is not null as is_won,
+        {{ period_start(
+            'quarter', local_date('cycles.handed_off_at', 'run_policy.timezone')
+        ) }} as quarter_start
+    from cycles
+    cross join run_policy
+    inner join leads
+        on
+            cycles.source_system = leads.source_system
+            and cycles.lead_id = leads.lead_id
+
+),
+
+-- The CRM's own score has no bands of ours: quarters of the ranking, best first.
+crm_ranked as (
+
+    select
+        *,
+        ntile(4) over (
+            partition by quarter_start
+            order by crm_score desc, score desc, is_won desc, is_qualified desc
+        ) as band_order
+    from handed_off
+    where crm_score is not null
+
+),
+
+scored as (
+
+    select
+        'handoff' as score_kind,
+        handed_off.score_band as band,
+        bands.band_order,
+        handed_off.score,
+        handed_off.is_accepted,
+        handed_off.is_qualified,
+        handed_off.is_won,
+        handed_off.quarter_start
+    from handed_off
+    inner join bands
+        on handed_off.score_band = bands.score_band
+    union all
+    select
+        'crm' as score_kind,
+        'quartile ' || cast(band_order as {{ dbt.type_string() }}) as band,
+        band_order,
+        crm_score as score,
+        is_accepted,
+        is_qualified,
+        is_won,
+        quarter_start
+    from crm_ranked
+
+),
+
+-- AUC by rank sum: ties share the mean of their ranks.
+ranked as (
+
+    select
+        *,
+        rank() over (partition by score_kind, quarter_start order by score)
+        + (
+            count(*) over (partition by score_kind, quarter_start, score) - 1
+        ) / 2.0 as score_rank
+    from scored
+
+),
+
+quarters as (
+
+    select
+        score_kind,
+        quarter_start,
+        count(*) as cycles,
+        count(*) filter (where is_won) as won,
+        sum(case when is_won then score_rank end) as won_rank_sum
+    from ranked
+    group by score_kind, quarter_start
+
+),
+
+by_band as (
+
+    select
+        score_kind,
+        band,
+        band_order,
+        quarter_start,
+        count(*) as cycles,
+        count(*) filter (where is_accepted) as accepted,
+        count(*) filter (where is_qualified) as sales_qualified,
+        count(*) filter (where is_won) as won
+    from scored
+    group by score_kind, band, band_order, quarter_start
+
+),
+
+compared as (
+
+    select
+        by_band.*,
+        {{ rate('by_band.won', 'by_band.cycles') }} as win_rate,
+        lead({{ rate('by_band.won', 'by_band.cycles') }}) over (
+            partition by by_band.score_kind, by_band.quarter_start
+            order by by_band.band_order
+        ) as next_band_win_rate
+    from by_band
+
+),
+
+final as (
+
+    select
+        compared.score_kind,
+        compared.band,
+        cast(compared.band_order as integer) as band_order,
+        compared.cycles,
+        compared.accepted,
+        compared.sales_qualified,
+        compared.won,
+        {{ rate('compared.accepted', 'compared.cycles') }} as acceptance_rate,
+        {{ rate('compared.sales_qualified', 'compared.cycles') }}
+            as qualification_rate,
+        compared.win_rate,
+        {{ wilson_lower('compared.won', 'compared.cycles') }} as win_rate_lower,
+        {{ wilson_upper('compared.won', 'compared.cycles') }} as win_rate_upper,
+        {{ rate('quarters.won', 'quarters.cycles') }} as average_win_rate,
+        {{ rate('compared.win_rate', rate('quarters.won', 'quarters.cycles')) }}
+            as lift,
+        quarters.cycles as quarter_cycles,
+        quarters.won as quarter_won,
+        {{ rate(
+            'quarters.won_rank_sum - quarters.won * (quarters.won + 1) / 2.0',
+            'quarters.won * (quarters.cycles - quarters.won)'
+        ) }} as auc,
+        compared.win_rate >= compared.next_band_win_rate as wins_more_than_next_band,
+        min(
+            case
+                when compared.win_rate < compared.next_band_win_rate then 0
+                else 1
+            end
+        ) over (
+            partition by compared.score_kind, compared.quarter_start
+        ) = 1 as is_monotonic,
+        compared.quarter_start
+    from compared
+    inner join quarters
+        on
+            compared.score_kind = quarters.score_kind
+            and compared.quarter_start = quarters.quarter_start
+
+)
+
+select * from final
