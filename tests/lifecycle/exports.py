@@ -176,16 +176,21 @@ class Family:
 
 
 def _written(rng: Random, moment: datetime) -> str:
-    way = rng.randrange(8)
+    """ISO 8601 in one of its many ways."""
+    way = rng.randrange(10)
+    utc = moment.replace(tzinfo=None)
     digits = "milliseconds" if moment.microsecond == 0 and rng.random() < 0.2 else "auto"
     if way == 0 and moment == moment.replace(hour=0, minute=0, second=0, microsecond=0):
         return moment.strftime("%Y-%m-%d")
     if way <= 1:
-        return moment.replace(tzinfo=None).isoformat(sep=" ")
-    if way <= 4:
-        zone = ZoneInfo(rng.choice(ZONES))
-        return moment.astimezone(zone).isoformat(timespec=digits)
-    return moment.replace(tzinfo=None).isoformat(timespec=digits) + "Z"
+        return utc.isoformat(sep=" ")
+    if way == 2 and utc == utc.replace(second=0, microsecond=0):
+        return utc.isoformat(timespec="minutes") + rng.choice(("", "Z", "+00:00"))
+    if way <= 6:
+        text = moment.astimezone(ZoneInfo(rng.choice(ZONES))).isoformat(timespec=digits)
+        # Some write the offset without a colon.
+        return text if way <= 5 else text[:-3] + text[-2:]
+    return utc.isoformat(timespec=digits) + "Z"
 
 
 def _moments(rng: Random, as_of: datetime) -> list[datetime]:
@@ -214,6 +219,8 @@ def family(recipe: Recipe, number: int) -> Tables:
         _add_changes(made, lead_id)
         _add_opportunities(made, lead_id)
         _add_contacts(made, lead_id)
+        if made.chance(0.3):
+            _add_burst(made, lead_id)
         _add_owner_changes(made, lead_id)
     return made.tables
 
@@ -358,6 +365,29 @@ def _add_contacts(made: Family, lead_id: str) -> None:
             occurred_at=made.time(made.moment() + rng.choice(GAPS[:12]), unreadable=0.02),
             direction=rng.choice(DIRECTIONS),
         )
+
+
+def _add_burst(made: Family, lead_id: str) -> None:
+    """What comes before a handoff: the same sign of interest twice, and sales already at work."""
+    rng = made.rng
+    handoff, kind = made.moment(), rng.choice(ENGAGEMENTS[:8])
+    for place in range(2):
+        made.add(
+            "engagements",
+            engagement_id=f"{lead_id}-b{place}",
+            lead_id=lead_id,
+            kind=kind,
+            occurred_at=made.time(handoff - rng.choice(BACK[:7])),
+        )
+    made.add(
+        "activities",
+        activity_id=f"{lead_id}-b",
+        lead_id=lead_id,
+        rep_id=rng.choice(OWNERS),
+        kind="call",
+        occurred_at=made.time(handoff - rng.choice(BACK[:7])),
+        direction="outbound",
+    )
 
 
 def _add_owner_changes(made: Family, lead_id: str) -> None:

@@ -24,7 +24,9 @@ import duckdb
 import pyarrow as pa
 
 from dagster_project.ingestion import raw_schema
-from tests.lifecycle.reference import Fact, Policy, Row, Run, given
+from tests.lifecycle.company_policy import Policy
+from tests.lifecycle.reference import Fact, Row, Run
+from tests.lifecycle.texts import given
 
 # The mutants point this at a project with a deliberate bug.
 PROJECT_ROOT = Path(os.environ.get("HANDOFF_TESTED_PROJECT", Path(__file__).parents[2]))
@@ -238,12 +240,13 @@ class Warehouse:
         found = self._execute(f"select * from {DATABASE}.{schema}.{name}")
         names = [column[0] for column in found.description or ()]
         return [
-            {column: _in_utc(value) for column, value in zip(names, row, strict=True)}
+            {column: in_utc(value) for column, value in zip(names, row, strict=True)}
             for row in found.fetchall()
         ]
 
 
-def _in_utc(value: Any) -> Any:
+def in_utc(value: Any) -> Any:
+    """A value as read from DuckDB; moments without a zone are UTC."""
     if isinstance(value, datetime) and value.tzinfo is None:
         return value.replace(tzinfo=UTC)
     return value

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from tests.lifecycle.company_policy import Policy
 from tests.lifecycle.exports import NOWS, ZONES, Recipe
-from tests.lifecycle.reference import Policy
 
 DEFAULT_POLICY = Policy.from_directory(Path(__file__).parents[2] / "seeds" / "policy")
 OPTIONAL_TABLES = ("stage_changes", "activities", "engagements", "opportunities", "owner_changes")
@@ -27,7 +27,13 @@ class Company:
     policy: Policy = DEFAULT_POLICY
     timezone: str = "UTC"
     window_hours: float | None = None
+    own_tradition: str | None = None
     stage_map: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def traditions(self) -> list[str]:
+        """What the company may call active: its own tradition, else those that ship."""
+        return [self.own_tradition] if self.own_tradition else DEFAULT_POLICY.traditions()
 
     def __repr__(self) -> str:
         return f"Company({self.name!r})"
@@ -83,6 +89,28 @@ OVERRIDES = [
         ("sal", "sql", "true", "false"),
     )
 ]
+
+
+def _with_own_tradition() -> Policy:
+    """A tradition like the four stages, with a booked meeting between two of them."""
+    tables = {}
+    for table in ("traditions", "stages", "milestone_labels", "conversion_pairs"):
+        rows = [row for row in DEFAULT_POLICY.rows(table) if row["tradition"] == "four_stage"]
+        tables[table] = [{**row, "tradition": "ours"} for row in rows]
+    sal = next(row for row in tables["stages"] if row["stage"] == "sal")
+    booked = {
+        "stage": "meeting_booked",
+        "label": "Call back",
+        "path_order": "45",
+        "is_optional": "true",
+    }
+    tables["stages"].append({**sal, **booked})
+    policy = DEFAULT_POLICY
+    for table, rows in tables.items():
+        policy = policy.with_rows(table, [*policy.rows(table), *rows])
+    return policy
+
+
 COMPANIES = (
     Company("default"),
     Company(
@@ -107,13 +135,14 @@ COMPANIES = (
         ),
         timezone=ZONES[2],
     ),
-    Company("with exclusions", DEFAULT_POLICY.with_rows("exclusions", EXCLUSIONS)),
+    Company("with exclusions", DEFAULT_POLICY.with_rows("exclusions", EXCLUSIONS), window_hours=0),
     Company("with overrides", DEFAULT_POLICY.with_rows("transition_overrides", OVERRIDES)),
     Company(
         "own stage names",
         stage_map={"Zombie": "nurture", "Call Back": "mql", "sql": "sal", "Commit": "mrr"},
         window_hours=5 / 60,
     ),
+    Company("own tradition", _with_own_tradition(), own_tradition="ours"),
 )
 
 

@@ -16,8 +16,9 @@ from tests.lifecycle import exports, strategies
 from tests.lifecycle.comparison import differences
 from tests.lifecycle.exports import DAY, Recipe, Tables
 from tests.lifecycle.model_runner import FACTS, SOURCE_SYSTEM, Warehouse
-from tests.lifecycle.reference import COLUMNS, Fact, Run, as_time
-from tests.lifecycle.reference import given as given_text
+from tests.lifecycle.reference import COLUMNS, Fact, Run
+from tests.lifecycle.texts import as_time
+from tests.lifecycle.texts import given as given_text
 
 Facts = dict[str, list[Fact]]
 Property = Callable[..., None]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.lifecycle import golden, reference
+from tests.lifecycle.company_policy import Policy, Tradition
 
-POLICY = reference.Policy.from_directory(Path(__file__).parents[2] / "seeds" / "policy")
+POLICY = Policy.from_directory(Path(__file__).parents[2] / "seeds" / "policy")
 
 
 @pytest.mark.parametrize("tradition", golden.TRADITIONS)
@@ -25,7 +26,7 @@ def test_reference_classifies_every_move_of_every_tradition() -> None:
     expected = golden.read_csv(golden.DIRECTORY / "stage_transitions.csv")
     moves = []
     for name in POLICY.traditions():
-        tradition = reference.Tradition(POLICY, name)
+        tradition = Tradition(POLICY, name)
         for before in [None, *tradition.stages.values()]:
             for after in tradition.stages.values():
                 if before is after:

@@ -76,10 +76,11 @@ def caught_by(mutant: Mutant | None) -> str | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="mutants whose name holds this text")
+    parser.add_argument("--only", action="append", help="mutants whose name holds this text")
     parser.add_argument("--jobs", type=int, default=2, help="test runs side by side")
     arguments = parser.parse_args()
-    chosen = [mutant for mutant in MUTANTS if arguments.only in mutant.name]
+    wanted = arguments.only or [""]
+    chosen = [mutant for mutant in MUTANTS if any(text in mutant.name for text in wanted)]
     survivors = failures = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:
         verdicts = [(mutant, pool.submit(caught_by, mutant)) for mutant in chosen]
