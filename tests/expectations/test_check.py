@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from dagster_project.settings import DEFAULT_CONFIG, load_settings
 from expectations.catalogue import SUITE_MODULES, known_checks, suites, threshold_problems
 from expectations.check import Check, Severity
 
@@ -131,3 +132,11 @@ def test_right_thresholds_are_no_problem() -> None:
             "leads_are_fresh": Own(warn=2, block=10, severity="error"),
         }
     )
+
+
+def test_the_configuration_file_shows_the_defaults() -> None:
+    configured = load_settings(DEFAULT_CONFIG).checks
+    assert len(configured) >= 10
+    for name, own in configured.items():
+        check = known_checks()[name]
+        assert check.with_thresholds(own.warn, own.block, own.severity) == check
