@@ -103,9 +103,11 @@ def _read(connection: "DuckDBPyConnection", asked_for: str, source_system: str |
     )
     leads = _rows(connection, _LEAD, source, story.lead_id)
     story.records = _rows(connection, _RECORDS, source, story.lead_id)
-    story.stage_events = _rows(connection, _STAGE_EVENTS, source, story.lead_id)
-    ids = [story.lead_id, *(record["lead_id"] for record in story.records)]
-    sources = [source, *(record["source_system"] for record in story.records)]
+    own = {"source_system": source, "lead_id": story.lead_id}
+    records = story.records or [own]
+    story.stage_events = _stage_events(connection, records)
+    sources = [record["source_system"] for record in records]
+    ids = [record["lead_id"] for record in records]
     story.quarantined = _rows(connection, _QUARANTINED, sources, ids)
     if leads:
         story.lead = leads[0]
@@ -113,6 +115,31 @@ def _read(connection: "DuckDBPyConnection", asked_for: str, source_system: str |
     else:
         story.why_left_out = _why_left_out(connection, story)
     return story
+
+
+def _stage_events(connection: "DuckDBPyConnection", records: list[Row]) -> list[Row]:
+    """What came of a lead's records, in the order in which the models read it.
+
+    Asked for record by record: so the engine looks at their rows alone, however large the CRM.
+    """
+    events = [
+        event
+        for record in records
+        for event in _rows(connection, _STAGE_EVENTS, record["source_system"], record["lead_id"])
+    ]
+    return sorted(events, key=_reading_order)
+
+
+def _reading_order(event: Row) -> tuple[Any, ...]:
+    """The order of events; what has no stage comes behind what has one."""
+    return (
+        event["occurred_at"],
+        event["path_order"] is None,
+        event["path_order"] or 0,
+        event["change_id"],
+        event["record_lead_id"],
+        event["record_source_system"],
+    )
 
 
 def _find(connection: "DuckDBPyConnection", lead_id: str, source_system: str | None) -> Row:
@@ -228,8 +255,7 @@ order by created_at, source_system, lead_id
 _STAGE_EVENTS = """
 select *
 from build.explain_stage_events
-where source_system = ? and lead_id = ?
-order by occurred_at, path_order, change_id, record_lead_id, record_source_system
+where record_source_system = ? and record_lead_id = ?
 """
 
 _QUARANTINED = """
