@@ -152,13 +152,7 @@ def _check_object(
         if item.name == "leads" and _may_be_absent(source, refused):
             yield Finding("warning", f"source {source.name}: {_NO_LEADS}")
             return
-        yield Finding(
-            "error",
-            refused.problems[0],
-            f"give the private app the scope {item.scope}, or leave {item.name} out of objects"
-            if refused.status == 403
-            else "",
-        )
+        yield Finding("error", refused.problems[0], _mend(refused, item))
     except SourceError as error:
         yield from (Finding("error", problem) for problem in error.problems)
 
@@ -524,15 +518,22 @@ def _may_be_absent(source: HubSpotSource, refused: CallRefused) -> bool:
 
 
 def _with_mend(refused: CallRefused, item: HubSpotObject) -> CallRefused:
-    """The refusal, with the scope to add where that is what is missing."""
-    if refused.status != 403:
+    """The refusal, with how to mend it where a scope is missing."""
+    mend = _mend(refused, item)
+    if not mend:
         return refused
-    return CallRefused(
-        f"{refused.problems[0]}; give the private app the scope {item.scope}, or leave "
-        f"{item.name} out of objects",
-        refused.status,
-        refused.code,
-    )
+    return CallRefused(f"{refused.problems[0]}; {mend}", refused.status, refused.code)
+
+
+def _mend(refused: CallRefused, item: HubSpotObject) -> str:
+    """What to do about a missing scope; empty when that is not what is wrong."""
+    if refused.status != 403:
+        return ""
+    is_named = "(missing: " in refused.problems[0]
+    mend = f"give the private app {'that scope' if is_named else f'the scope {item.scope}'}"
+    if item.name == "contacts":
+        return mend
+    return f"{mend}, or leave {item.name} out of objects"
 
 
 def _record_row(record: dict[str, Any], *, is_archived: bool = False) -> tuple[str | None, ...]:
