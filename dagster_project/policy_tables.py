@@ -486,6 +486,16 @@ class CampaignKind(PolicyRow):
     kind: str
 
 
+class CurrencyRate(PolicyRow):
+    """What one unit of a currency is worth in the company's, from a day on."""
+
+    KEY = ("currency", "valid_from")
+
+    currency: str
+    valid_from: Date
+    rate: float = Field(gt=0)
+
+
 TABLES: dict[str, type[PolicyRow]] = {
     "traditions": Tradition,
     "stages": Stage,
@@ -510,7 +520,8 @@ TABLES: dict[str, type[PolicyRow]] = {
     "definition_versions": DefinitionVersion,
     "stage_maps": StageMapEntry,
     "campaign_kinds": CampaignKind,
+    "currency_rates": CurrencyRate,
 }
 
 # Defaults for CRMs read by API: a policy of one's own may leave them out.
-OPTIONAL_TABLES = frozenset({"stage_maps", "campaign_kinds"})
+OPTIONAL_TABLES = frozenset({"stage_maps", "campaign_kinds", "currency_rates"})

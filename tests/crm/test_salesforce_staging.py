@@ -316,6 +316,36 @@ def test_a_deal_without_a_lead_is_kept(story: Story) -> None:
     assert story.told("opportunities", "opportunity_id") == []
 
 
+def test_amounts_are_in_one_currency_where_rates_are_known(story: Story) -> None:
+    rates = "('usd', date '2026-01-05', 0.9), ('USD', date '2026-01-20', 0.8)"
+    story.connection.execute(f"insert into policy.currency_rates values {rates}")
+    for deal_id, day, currency in (
+        ("d1", 1, "USD"),
+        ("d2", 19, "USD"),
+        ("d3", 20, "USD"),
+        ("d4", 20, "SEK"),
+        ("d5", 20, None),
+    ):
+        story.has(
+            "Opportunity",
+            Id=deal_id,
+            Amount="100.10",
+            CurrencyIsoCode=currency,
+            CreatedDate=at(day),
+        )
+    try:
+        told = story.told("opportunities", "opportunity_id", "amount")
+    finally:
+        story.connection.execute("delete from policy.currency_rates")
+    assert told == [
+        ("d1", "90.09"),
+        ("d2", "90.09"),
+        ("d3", "80.08"),
+        ("d4", "100.10"),
+        ("d5", "100.10"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("history", "changed", "closed_at"),
     [(True, at(20, 9), "12 10:00"), (False, at(20, 9), "20 09:00"), (False, None, "31")],

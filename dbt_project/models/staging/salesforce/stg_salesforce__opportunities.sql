@@ -134,6 +134,43 @@ ranked_links as (
 
 ),
 
+rates as (
+
+    select
+        {{ normalised('currency') }} as currency_key,
+        rate,
+        row_number() over (
+            partition by {{ normalised('currency') }}
+            order by valid_from
+        ) as rate_number,
+        valid_from,
+        lead(valid_from) over (
+            partition by {{ normalised('currency') }}
+            order by valid_from
+        ) as valid_until
+    from {{ ref('currency_rates') }}
+
+),
+
+-- In the company's currency, at the rate of the day on which the deal was made.
+converted_amounts as (
+
+    select
+        opportunities.source_system,
+        opportunities.opportunity_key,
+        round({{ parse_number('opportunities.amount') }} * rates.rate, 2) as amount
+    from opportunities
+    inner join rates
+        on {{ normalised('opportunities.currency_iso_code') }} = rates.currency_key
+    where
+        (opportunities.created_moment >= rates.valid_from or rates.rate_number = 1)
+        and (
+            opportunities.created_moment < rates.valid_until
+            or rates.valid_until is null
+        )
+
+),
+
 loss_reasons as (
 
     select
@@ -160,7 +197,12 @@ final as (
         ranked_links.lead_id,
         opportunities.created_date as created_at,
         case
-            when coalesce(ranked_links.link_number, 1) = 1 then opportunities.amount
+            when coalesce(ranked_links.link_number, 1) = 1
+                then
+                    coalesce(
+                        cast(converted_amounts.amount as varchar),
+                        opportunities.amount
+                    )
         end as amount,
         case
             when opportunities.is_closed = 'true' then opportunities.is_won
@@ -199,6 +241,10 @@ final as (
         on
             opportunities.source_system = closings.source_system
             and opportunities.opportunity_key = closings.opportunity_key
+    left join converted_amounts
+        on
+            opportunities.source_system = converted_amounts.source_system
+            and opportunities.opportunity_key = converted_amounts.opportunity_key
     left join loss_reasons
         on opportunities.source_system = loss_reasons.source_system
 
