@@ -19,9 +19,6 @@ run_policy as (
 reached as (
 
     select
-        cycles.lead_id,
-        cycles.source_system,
-        cycles.cycle_number,
         pairs.metric,
         cycles.all_cycles,
         {%- for dimension in funnel_dimensions() %}
@@ -53,9 +50,6 @@ timed as (
 final as (
 
     select
-        lead_id,
-        source_system,
-        cycle_number,
         metric,
         all_cycles,
         {%- for dimension in funnel_dimensions() %}
@@ -68,9 +62,7 @@ final as (
             as is_converted_in_window,
         converted_at is null and exited_at is null as is_open,
         {{ local_date('entered_at', 'timezone') }} as entered_date,
-        {{ local_date('converted_at', 'timezone') }} as converted_date,
-        entered_at,
-        converted_at
+        {{ local_date('converted_at', 'timezone') }} as converted_date
     from timed
 
 )
