@@ -23,6 +23,18 @@ FUNNEL_MARTS = (
     "recycling",
     "nurture_queue",
 )
+OTHER_MARTS = (
+    "score_calibration",
+    "icp_drift",
+    "channel_mix",
+    "channel_economics",
+    "pipeline_attribution",
+    "capacity_thresholds",
+    "conversion_drivers",
+    "funnel_diagnostics",
+    "calibration_sync",
+    "metric_catalog",
+)
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +47,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def sample(project: Project) -> Warehouse:
     """The marts of the sample export. Read only: every test shares it."""
     return sample_as_of(project, SAMPLE_AS_OF)
+
+
+@pytest.fixture(scope="session")
+def whole_sample(project: Project) -> Warehouse:
+    """Every mart of the sample export. Read only."""
+    warehouse = Warehouse(project)
+    warehouse.read_export(FilesSource(kind="files", path=SAMPLE))
+    warehouse.decide(SAMPLE_AS_OF)
+    warehouse.build(OTHER_MARTS)
+    return warehouse
 
 
 def sample_as_of(project: Project, as_of: datetime) -> Warehouse:

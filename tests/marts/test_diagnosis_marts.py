@@ -1,0 +1,302 @@
+"""What drives a change, what a diagnostic says, and what is talked about in the sync."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests.marts.conftest import OTHER_MARTS
+from tests.marts.cycles import cycle
+
+AS_OF = datetime(2026, 7, 1)
+LONG_AGO = datetime(2026, 2, 10, 12)
+BEFORE = datetime(2026, 2, 20, 12)
+LATELY = datetime(2026, 5, 20, 12)
+
+
+@pytest.fixture
+def diagnosed(new_warehouse):
+    """Builds the diagnosis marts on some cycles and rule cases."""
+
+    def build(cycles, cases=(), reps=(), names=("funnel_diagnostics",)):
+        warehouse = new_warehouse()
+        warehouse.decide(AS_OF)
+        warehouse.execute(
+            "create table warehouse.build.int_rule_cases "
+            "(rule text, is_broken boolean, occurred_at timestamp)"
+        )
+        for case in cases:
+            warehouse.execute("insert into warehouse.build.int_rule_cases values (?, ?, ?)", case)
+        models = warehouse.project.models
+        warehouse._give(models["fct_lead_cycles"], cycles)
+        warehouse._give(models["dim_reps"], reps)
+        given = ("fct_lead_cycles", "dim_reps", "int_rule_cases")
+        warehouse.build(names, given=given)
+        return warehouse
+
+    return build
+
+
+def cohort(moment, size, *, accepted=0, qualified=0, prefix="L", opportunity=0, **columns):
+    """Handed-off cycles of one moment: so many qualified, so many more only accepted."""
+    made = []
+    for at in range(size):
+        reached = {"handed_off_at": moment}
+        if at < qualified:
+            reached["sales_qualified_at"] = moment + timedelta(days=5)
+            reached["accepted_at"] = moment + timedelta(days=1)
+        elif at < qualified + accepted:
+            reached["accepted_at"] = moment + timedelta(days=1)
+        if at < opportunity:
+            reached["opportunity_at"] = moment + timedelta(days=9)
+        made.append(cycle(f"{prefix}{moment:%m}{at}", **reached, **columns))
+    return made
+
+
+def status(warehouse, diagnostic, segment="all"):
+    """Status of a diagnostic."""
+    rows = warehouse.rows(
+        "select status from funnel_diagnostics where diagnostic = ? and segment = ?",
+        [diagnostic, segment],
+    )
+    assert len(rows) == 1
+    return rows[0]["status"]
+
+
+def test_kitagawa_by_hand(diagnosed):
+    """Before: six of a good source (three qualify), four of a weak one (one does); then two and
+    eight, of which one and four qualify: the rate of the weak source doubles, the mix shifts."""
+    cycles = [
+        *cohort(BEFORE, 6, qualified=3, lead_source="Good", prefix="G"),
+        *cohort(BEFORE, 4, qualified=1, lead_source="Weak", prefix="W"),
+        *cohort(LATELY, 2, qualified=1, lead_source="Good", prefix="g"),
+        *cohort(LATELY, 8, qualified=4, lead_source="Weak", prefix="w"),
+    ]
+    warehouse = diagnosed(cycles, names=["conversion_drivers"])
+
+    rows = {
+        row["value"]: row
+        for row in warehouse.rows(
+            "select * from conversion_drivers "
+            "where period_pair = 'rolling_90d' and dimension = 'lead_source'"
+        )
+    }
+
+    assert rows["Good"]["total_change"] == pytest.approx(0.5 - 0.4)
+    assert rows["Good"]["rate_part"] == 0
+    assert rows["Weak"]["rate_part"] == pytest.approx((0.5 - 0.25) * (0.4 + 0.8) / 2)
+    assert rows["Good"]["mix_part"] == pytest.approx((0.2 - 0.6) * (0.5 - 0.45))
+    assert rows["Weak"]["mix_part"] == pytest.approx((0.8 - 0.4) * (0.375 - 0.45))
+    assert sum(row["change_part"] for row in rows.values()) == pytest.approx(0.1)
+
+
+def test_the_drivers_of_the_sample_sum_to_the_change(whole_sample):
+    sums = whole_sample.rows(
+        "select sum(change_part) as parts, max(total_change) as change from conversion_drivers "
+        "where period_pair = 'rolling_90d' group by dimension"
+    )
+    assert len(sums) == 4
+    for row in sums:
+        assert row["parts"] == pytest.approx(row["change"], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"), [(40, "act"), (38, "act"), (30, "ok"), (12, "act"), (13, "ok")]
+)
+def test_acceptance_is_too_high_at_95_percent_and_too_low_at_30(diagnosed, accepted, expected):
+    assert status(diagnosed(cohort(LONG_AGO, 40, accepted=accepted)), "acceptance") == expected
+
+
+@pytest.mark.parametrize(("qualified", "expected"), [(2, "act"), (10, "ok"), (30, "act")])
+def test_the_criteria_are_too_loose_or_too_tight(diagnosed, qualified, expected):
+    assert status(diagnosed(cohort(LONG_AGO, 40, qualified=qualified)), "definition") == expected
+
+
+@pytest.mark.parametrize(
+    ("segment", "qualified", "expected"),
+    [("smb", 4, "watch"), ("smb", 8, "ok"), ("enterprise", 12, "watch"), ("enterprise", 6, "ok")],
+)
+def test_segments_have_ranges_of_their_own(diagnosed, segment, qualified, expected):
+    built = diagnosed(cohort(LONG_AGO, 40, qualified=qualified, segment=segment))
+    assert status(built, "qualification_range", segment) == expected
+
+
+def test_few_cases_are_not_judged(diagnosed):
+    assert status(diagnosed(cohort(LONG_AGO, 29, accepted=29)), "acceptance") == "too_few"
+    assert status(diagnosed([]), "acceptance") == "too_few"
+
+
+@pytest.mark.parametrize(
+    ("size", "accepted", "qualified", "everyone", "gaming"),
+    [(200, 60, 0, "act", "ok"), (200, 20, 20, "act", "act"), (100, 60, 30, "ok", "ok")],
+)
+def test_more_volume_of_less_worth(diagnosed, size, accepted, qualified, everyone, gaming):
+    before = cohort(BEFORE, 100, accepted=60, qualified=0 if not qualified else 30)
+    built = diagnosed([*before, *cohort(LATELY, size, accepted=accepted, qualified=qualified)])
+    assert status(built, "everyone_is_an_mql") == everyone
+    assert status(built, "mql_gaming") == gaming
+
+
+@pytest.mark.parametrize(("opportunities", "expected"), [(5, "watch"), (20, "ok")])
+def test_qualified_leads_that_stop_there(diagnosed, opportunities, expected):
+    built = diagnosed(cohort(LONG_AGO, 50, qualified=40, opportunity=opportunities))
+    assert status(built, "bottleneck") == expected
+
+
+@pytest.mark.parametrize(("breached", "expected"), [(10, "act"), (5, "ok")])
+def test_high_intent_that_waits(diagnosed, breached, expected):
+    cycles = cohort(LATELY, 40, intent_tier="hand_raise", sla_status="met")
+    for row in cycles[:breached]:
+        row["sla_status"] = "breached"
+    assert status(diagnosed(cycles), "first_touch") == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "diagnostic", "broken", "expected"),
+    [
+        ("rejection_reason_missing", "outcomes", 8, "act"),
+        ("rejection_reason_missing", "outcomes", 2, "ok"),
+        ("not_recycled", "recycling", 12, "watch"),
+        ("not_recycled", "recycling", 4, "ok"),
+    ],
+)
+def test_outcomes_and_recycling_follow_the_rules(diagnosed, rule, diagnostic, broken, expected):
+    cases = [(rule, at < broken, LATELY) for at in range(40)]
+    assert status(diagnosed([], cases), diagnostic) == expected
+
+
+@pytest.mark.parametrize(("weekly", "expected"), [(2, "watch"), (10, "ok")])
+def test_reps_are_overloaded(diagnosed, weekly, expected):
+    rep = {
+        "rep_sk": "r",
+        "rep_id": "R1",
+        "source_system": "files",
+        "weekly_capacity": weekly,
+        "is_active": True,
+    }
+    built = diagnosed(cohort(LATELY, 60), reps=[rep])
+    assert status(built, "capacity") == expected
+
+
+def test_an_unknown_capacity_is_not_judged(diagnosed):
+    assert status(diagnosed(cohort(LATELY, 60)), "capacity") == "too_few"
+
+
+@pytest.mark.parametrize(("of_one", "expected"), [(36, "act"), (20, "ok")])
+def test_one_channel_carries_the_funnel(diagnosed, of_one, expected):
+    cycles = cohort(LATELY, 40, lead_source="Event")
+    for row in cycles[of_one:]:
+        row["lead_source"] = "Email"
+    assert status(diagnosed(cycles), "channel_concentration") == expected
+
+
+@pytest.mark.parametrize(("qualified", "expected"), [(10, "act"), (48, "ok")])
+def test_a_fall_is_called_one_when_the_sample_says_so(diagnosed, qualified, expected):
+    before = cohort(BEFORE, 100, qualified=50)
+    built = diagnosed([*before, *cohort(LATELY, 100, qualified=qualified)])
+    assert status(built, "mql_to_sql_trend") == expected
+
+
+def test_a_fall_by_a_shift_to_weak_sources_is_told_apart(diagnosed):
+    cycles = [
+        *cohort(BEFORE, 80, qualified=40, lead_source="Event", prefix="e"),
+        *cohort(BEFORE, 20, qualified=1, lead_source="Email", prefix="m"),
+        *cohort(LATELY, 20, qualified=10, lead_source="Event", prefix="e"),
+        *cohort(LATELY, 80, qualified=4, lead_source="Email", prefix="m"),
+    ]
+    assert status(diagnosed(cycles), "channel_shift") == "act"
+    same_mix = [
+        *cohort(BEFORE, 80, qualified=40, lead_source="Event"),
+        *cohort(LATELY, 80, qualified=20, lead_source="Event"),
+    ]
+    assert status(diagnosed(same_mix), "channel_shift") == "ok"
+
+
+@pytest.mark.parametrize(("segment_of_won", "expected"), [("enterprise", "act"), ("smb", "ok")])
+def test_who_wins_is_not_who_qualifies(diagnosed, segment_of_won, expected):
+    cycles = cohort(LONG_AGO, 60, segment="smb")
+    cycles += [
+        cycle(f"W{at}", won_at=LONG_AGO + timedelta(days=5), segment=segment_of_won)
+        for at in range(30)
+    ]
+    assert status(diagnosed(cycles), "icp_drift") == expected
+
+
+def test_a_score_that_says_nothing(diagnosed):
+    built = diagnosed(cohort(LONG_AGO, 40, qualified=4, segment="unknown"))
+    assert status(built, "scoring", "unknown") == "watch"
+    built = diagnosed(cohort(LONG_AGO, 40, qualified=20, segment="unknown"))
+    assert status(built, "scoring", "unknown") == "ok"
+
+
+def test_the_diagnostics_read_in_the_order_of_the_runbook(whole_sample):
+    rows = whole_sample.rows("select * from funnel_diagnostics order by step")
+    assert [row["diagnostic"] for row in rows][:3] == ["outcomes", "definitions", "acceptance"]
+    for row in rows:
+        assert row["reading"]
+        assert (row["next_step"] is not None) == (row["status"] in ("act", "watch"))
+
+
+def test_the_threshold_that_fills_the_team(diagnosed):
+    rep = {
+        "rep_sk": "r",
+        "rep_id": "R1",
+        "source_system": "files",
+        "weekly_capacity": 3,
+        "is_active": True,
+    }
+    cycles = [
+        cycle(f"L{at}", handed_off_at=LATELY, scored_at=LATELY, score=score)
+        for at, score in enumerate((5, 15, 35, 55, 55, 75))
+    ]
+    built = diagnosed(cycles, reps=[rep], names=["capacity_thresholds"])
+    rows = {row["threshold"]: row for row in built.rows("select * from capacity_thresholds")}
+    assert rows[0]["leads_at_or_above"] == 6
+    assert rows[30]["leads_at_or_above"] == 4
+    assert rows[40]["leads_at_or_above"] == 3
+    assert [at for at, row in rows.items() if row["is_filling_threshold"]] == [40]
+    assert rows[0]["capacity_load"] == pytest.approx(Decimal(6) / Decimal(3))
+
+
+def test_the_agenda_lists_what_happened_in_the_week(diagnosed):
+    cycles = [
+        *cohort(LATELY, 3, qualified=1, lead_source="Event"),
+        cycle(
+            "X",
+            handed_off_at=LATELY,
+            exited_at=LATELY + timedelta(days=1),
+            reason_code="no_budget",
+            sla_status="breached",
+            owner_id="R1",
+        ),
+    ]
+    built = diagnosed(cycles, names=["calibration_sync"])
+    rows = {
+        (row["section"], row["item"]): (row["leads"], row["lead_ids"])
+        for row in built.rows("select * from calibration_sync")
+    }
+    assert rows["passed", "Event"] == (3, "L050, L051, L052")
+    assert rows["rejected", "no_budget"] == (1, "X")
+    assert rows["untouched", "R1"] == (1, "X")
+    assert rows["converted", "Event"] == (1, "L050")
+
+
+def test_every_named_rate_is_in_the_catalog(whole_sample):
+    rows = whole_sample.rows("select metric, mart from metric_catalog")
+    assert {"mql_to_sal", "mql_to_sql", "auc", "psi"} <= {row["metric"] for row in rows}
+    for row in rows:
+        assert row["mart"] in whole_sample.project.models
+
+
+def test_marts_of_nothing_are_empty_and_raise_nothing(new_warehouse):
+    warehouse = new_warehouse()
+    warehouse.decide(AS_OF)
+    not_empty = {"funnel_diagnostics", "metric_catalog"}
+    names = [name for name in OTHER_MARTS if name not in not_empty]
+    warehouse.build([*names, "funnel_diagnostics"])
+    for name in names:
+        assert warehouse.rows(f"select * from {name}") == []
+    statuses = {row["status"] for row in warehouse.rows("select status from funnel_diagnostics")}
+    assert statuses == {"too_few", "ok"}
