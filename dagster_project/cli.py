@@ -296,6 +296,36 @@ def simulate(
 
 
 @app.command()
+def init(
+    directory: Annotated[
+        Path, typer.Option("--from", metavar="DIR", help="Where the CRM's exports are.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The configuration to write.")] = Path(
+        "handoff.yml"
+    ),
+) -> None:
+    """Look at somebody's exports and write the configuration that reads them.
+
+    It asks nothing and overwrites nothing; what it could not place stands in the file as a comment.
+
+    \b
+    Example:
+      handoff init --from ~/hubspot_export --out hubspot.yml
+      handoff run --config hubspot.yml --audit warn
+    """
+    from dagster_project.ingestion.discovery import propose
+
+    proposal = propose(directory.expanduser().absolute(), out.expanduser().absolute())
+    console = _console()
+    _say(console, f"{out}: {proposal.crm} exports, tradition {proposal.tradition}")
+    for name, plan in proposal.tables.items():
+        _say(console, f"  {name}: {plan.look.path.name}, {len(plan.columns)} columns")
+    for line in proposal.unplaced:
+        _say(console, f"  look at: {line}")
+    _say(console, f"Then: handoff run --config {out} --audit warn")
+
+
+@app.command()
 def doctor(
     config: ConfigOption = None,
     output: OutputOption = None,

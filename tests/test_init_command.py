@@ -1,0 +1,40 @@
+"""``handoff init`` writes a configuration that loads, and overwrites nothing."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dagster_project.cli import app
+from dagster_project.errors import ConfigError
+from dagster_project.settings import load_settings
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Path:
+    directory = tmp_path / "exports"
+    directory.mkdir()
+    (directory / "leads.csv").write_text(
+        "Lead ID,Create Date,Lead Status\nL1,2026-01-05,New\nL2,2026-01-06,New\n", "utf-8"
+    )
+    return directory
+
+
+def test_proposal_is_written_and_loads(
+    exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["init", "--from", str(exports)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "handoff run --config handoff.yml" in done.output
+    (source,) = load_settings(tmp_path / "handoff.yml").sources
+    assert (source.kind, source.path) == ("files", exports)
+
+
+def test_existing_configuration_is_left_as_it_is(exports: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yml"
+    mine.write_text("mine", "utf-8")
+    arguments = ["init", "--from", str(exports), "--out", str(mine)]
+    with pytest.raises(ConfigError, match="exists already"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert mine.read_text("utf-8") == "mine"
