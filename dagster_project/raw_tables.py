@@ -124,6 +124,9 @@ def _metadata(connection: Any, table: str, results: list[IngestionResult]) -> di
         metadata["bytes"] = sum(item.bytes for item in found)
         metadata["files"] = ", ".join(name for item in found for name in item.files) or "none"
         metadata["newest"] = max((item.newest or "" for item in found), default="") or "unknown"
+        calls = sum(result.api_calls for result in results if table in result.tables)
+        if calls:
+            metadata["API calls of the source"] = calls
     return metadata
 
 
