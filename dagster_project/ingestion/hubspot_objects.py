@@ -130,8 +130,8 @@ OBJECTS: dict[str, HubSpotObject] = {
             "deals",
             "hubspot_deals",
             "crm.objects.deals.read",
-            "dealstage pipeline amount amount_in_home_currency closedate createdate "
-            "hubspot_owner_id hs_is_closed hs_is_closed_won hs_lastmodifieddate",
+            "dealstage pipeline amount amount_in_home_currency deal_currency_code closedate "
+            "createdate hubspot_owner_id hs_is_closed hs_is_closed_won hs_lastmodifieddate",
             history="dealstage",
         ),
         _object(

@@ -9,6 +9,7 @@ import pytest
 from dagster_project.ingestion import hubspot, raw_schema
 from dagster_project.ingestion.raw_schema import CONTRACT_TABLES, raw_columns
 from dagster_project.settings import HubSpotSource
+from tests.crm import crm_models
 from tests.crm.crm_models import staged
 from tests.crm.hubspot_server import TOKEN, HubSpotAccount, HubSpotServer, Record
 from tests.crm.hubspot_world import FORM, NOW, PROPERTIES, REASON, USER, World, remember
@@ -396,6 +397,32 @@ def test_a_deal_counts_once_and_proves_the_stage_for_each_contact(
     }
     assert {row["is_won"] for row in found.values()} == {"true"}
     assert {row["closed_at"] for row in found.values()} == {"2026-03-01T00:00:00Z"}
+
+
+def test_an_amount_in_another_currency_is_worth_what_hubspot_or_the_rates_say(
+    warehouse: Warehouse, account: HubSpotAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = [
+        {"currency": "USD", "valid_from": "2026-01-01", "rate": "0.9"},
+        {"currency": "USD", "valid_from": "2026-02-01", "rate": "0.8"},
+    ]
+    monkeypatch.setattr(
+        crm_models,
+        "policy",
+        lambda known=crm_models.policy: known().with_rows("currency_rates", rates),
+    )
+    plain = {"amount": "100", "deal_currency_code": "usd"}
+    for number, properties in (
+        ("901", plain),
+        ("902", plain | {"createdate": "2026-02-01T00:00:00Z"}),
+        ("903", plain | {"amount_in_home_currency": "77"}),
+        ("904", plain | {"deal_currency_code": "CHF"}),
+    ):
+        account.add("deals", contact(number, **properties))
+    found = {
+        row["opportunity_id"]: row["amount"] for row in rows(warehouse, account, "opportunities")
+    }
+    assert found == {"901": "90.0", "902": "80.0", "903": "77", "904": "100"}
 
 
 def test_a_deal_without_a_contact_stays_visible(
