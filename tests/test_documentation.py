@@ -1,0 +1,55 @@
+"""The pages say what is there: the marts, the settings, the policy tables, the commands."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from typer.main import get_command
+
+from dagster_project.cli import app
+from dagster_project.policy_tables import TABLES
+from dagster_project.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+
+
+def first_cells(text: str, header: str) -> set[str]:
+    """The names in the first column of the table that begins with a header row."""
+    rows = text.split(header, 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return {name.strip(" *`") for row in rows for name in row.split("|")[1].split(",")}
+
+
+def test_table_of_marts_names_every_mart_and_no_other() -> None:
+    marts = {path.stem for path in (ROOT / "dbt_project" / "models" / "marts").glob("*/*.sql")}
+    assert first_cells(README, "| mart | one row per | answers |") == marts
+
+
+def test_table_of_the_policy_names_every_table_and_no_other() -> None:
+    page = (ROOT / "seeds" / "policy" / "README.md").read_text("utf-8")
+    assert first_cells(page, "| table | says |") == set(TABLES)
+
+
+def test_table_of_settings_names_every_section() -> None:
+    for name, field in Settings.model_fields.items():
+        assert re.search(rf"^\| {name}[ .]", README, re.MULTILINE), f"{name} is not in the README"
+        section = field.annotation
+        if name != "alerts" and isinstance(section, type) and issubclass(section, BaseModel):
+            for key in section.model_fields:
+                assert f"{name}.{key}" in README, f"{name}.{key} is not in the README"
+
+
+def test_commands_that_the_readme_shows_exist() -> None:
+    known = set(get_command(app).commands)  # type: ignore[attr-defined]  # a group
+    shown = set(re.findall(r"(?:`|^|^\$ )handoff ([a-z]+)", README, re.MULTILINE))
+    assert {"run", "doctor", "explain"} <= shown
+    assert shown <= known, shown - known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
