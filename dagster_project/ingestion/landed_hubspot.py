@@ -188,7 +188,8 @@ def ingest(
     """Take a tool's HubSpot tables into the raw HubSpot tables, all in one transaction.
 
     ``database``: the name under which the tool's DuckDB file is attached; by default the
-    warehouse itself. Raises ``SourceError`` when there are no contacts.
+    warehouse itself. Raises ``SourceError`` when there are no contacts or a configured property is
+    missing.
     """
     ensure_hubspot_tables(connection)
     load = _Load(connection, source, load_id, progress or (lambda _: None), database)
@@ -262,6 +263,17 @@ class Landed:
             for table in self.records(item.name):
                 if self.identity(item, table) is None:
                     yield f"source {source.name}: {table.relation} has no column for the id"
+            yield from self._missing_properties(item)
+
+    def _missing_properties(self, item: HubSpotObject) -> Iterator[str]:
+        """The configured properties that no table of an object has."""
+        tables = self.records(item.name)
+        for prop, place in configured_properties(item.name, self.settings).items():
+            if not any(table.prop(self.shape.prefix, prop) for table in tables):
+                yield (
+                    f"source {self.source.name}: {tables[0].relation} has no column for {prop} "
+                    f"(setting hubspot.{place}; is it selected in {self.source.tool}?)"
+                )
 
     def identity(self, item: HubSpotObject, table: LandedTable) -> str | None:
         """SQL for the id of a record."""
@@ -277,13 +289,6 @@ class Landed:
                 why = f"{tool} does not provide it" if name in shape.not_provided else "no table"
                 yield Note(f"{name} ({why}): done without", item.table)
                 continue
-            for prop, place in configured_properties(name, self.settings).items():
-                if not any(table.prop(shape.prefix, prop) for table in tables):
-                    yield Note(
-                        f"{tables[0].relation} has no column for {prop} (hubspot.{place}; is it "
-                        f"selected in {tool}?)",
-                        item.table,
-                    )
             if name != "contacts" and name in shape.contacts_of and not self.pairs(name):
                 yield Note(f"nothing says which contacts {name} belong to", item.table)
             if history_properties(name, self.settings) and self.history(name) is None:

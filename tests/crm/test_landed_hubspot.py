@@ -1,6 +1,7 @@
 """Tables of other tools: what is missing is said, what is odd is read all the same."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -156,14 +157,14 @@ def test_only_contacts_are_needed(
 
 # Airbyte's properties are JSON: a missing one can't be told from an empty one.
 @pytest.mark.parametrize("tool", ["fivetran", "dlt"])
-def test_a_configured_property_that_is_not_landed_is_said(
+def test_a_configured_property_that_is_not_landed_is_an_error(
     tool: str, tables: Path, warehouse: duckdb.DuckDBPyConnection
 ) -> None:
-    settings = PROPERTIES | {"reason_property": "why_not"}
-    result = ingest_source(warehouse, source(tool, tables, hubspot=settings))
-    assert [
-        note.message for note in result.notes if "why_not (hubspot.reason_property" in note.message
-    ]
+    wrong = source(tool, tables, hubspot=PROPERTIES | {"reason_property": "why_not"})
+    message = "has no column for why_not (setting hubspot.reason_property; is it selected in"
+    with pytest.raises(SourceError, match=re.escape(message)):
+        ingest_source(warehouse, wrong)
+    assert [finding.status for finding in landed.check(wrong)] == ["error"]
 
 
 def test_moments_of_entry_stand_in_for_a_history_that_is_not_landed(
