@@ -48,7 +48,7 @@ lint: setup ## ruff, mypy, sqlfluff
 	@$(VENV)/bin/mypy
 	@mkdir -p $(SCRATCH)
 	@HANDOFF_WAREHOUSE=$(CURDIR)/$(SCRATCH)/warehouse.duckdb DBT_TARGET_PATH=$(CURDIR)/$(SCRATCH)/target \
-	  DBT_LOG_PATH=$(CURDIR)/$(SCRATCH)/logs $(VENV)/bin/sqlfluff lint dbt_project/models $(wildcard dbt_project/tests)
+	  DBT_LOG_PATH=$(CURDIR)/$(SCRATCH)/logs $(VENV)/bin/sqlfluff lint --processes 2 dbt_project/models $(wildcard dbt_project/tests)
 
 format: setup ## let ruff mend what it can
 	@$(VENV)/bin/ruff check --fix .
