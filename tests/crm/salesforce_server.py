@@ -162,6 +162,9 @@ def _fits(row: dict[str, Any], where: str | None) -> bool:
 def _handler_for(server: "SalesforceServer") -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Headers and body in one packet: otherwise each answer waits for a delayed ACK.
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def log_message(self, *_: object) -> None:
             """Say nothing: the tests read ``server.calls``."""
