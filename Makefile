@@ -80,6 +80,12 @@ bench: setup ## simulate a million leads, run on them, show where the time went
 	@$(HANDOFF) run --input var/bench/export --as-of 2026-07-01T00:00:00Z \
 	  --output var/bench/output --verbose
 
+mutants: setup ## put one bug at a time into a copy of the models; the lifecycle tests must catch each
+	@$(PY) -m tests.mutants.run
+
+proof: setup ## run on 20,000 random leads in every tradition and mode, compare with the reference
+	@$(PY) -m tests.lifecycle.compare_with_runs
+
 clean: ## remove what can be made again; published builds and the environment stay
 	@rm -rf $(SCRATCH) var/cache var/dbt_docs var/bench .pytest_cache .mypy_cache .ruff_cache .hypothesis \
 	  dbt_project/target dbt_project/logs logs
