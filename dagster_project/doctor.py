@@ -33,6 +33,9 @@ _SHOWN = 5
 
 _SHORTEST_KEY = 16
 
+# How alike two names must be for a guess, as difflib counts it: PQL is not SQL.
+_ALIKE = 0.8
+
 
 @dataclass(frozen=True)
 class UnmappedStage:
@@ -366,9 +369,16 @@ def write_stage_map(settings: Settings, target: Path) -> str:
 
 
 def _proposal(settings: Settings, unmapped: list[UnmappedStage]) -> str:
-    """YAML of ``stage_names`` per source, with the nearest stage of the tradition as a guess."""
+    """YAML of a stage map per source; the guesses are stages of the tradition."""
+    from dagster_project.ingestion.discovery_values import read_vocabulary
+
     tradition = settings.lifecycle.tradition
     own = policy.stages(settings.lifecycle.policy_dir, tradition)
+    words = {
+        word: stage
+        for word, stage in read_vocabulary(settings.lifecycle.policy_dir).stages.items()
+        if stage in own
+    }
     sources = {source.name: source for source in settings.sources}
     lines = [
         f"# Raw stages that no map knows, and what they could mean (tradition {tradition}).",
@@ -385,7 +395,7 @@ def _proposal(settings: Settings, unmapped: list[UnmappedStage]) -> str:
         indent = len(place[-1]) - len(place[-1].lstrip()) + 2
         for stage in unmapped:
             if stage.source_system == source_system:
-                lines.append(_proposal_line(stage, own, indent))
+                lines.append(_proposal_line(stage, words, indent))
     return "\n".join(lines) + "\n"
 
 
@@ -401,11 +411,15 @@ def _map_lines(source: Any) -> list[str]:
     return lines
 
 
-def _proposal_line(stage: UnmappedStage, own: list[str], indent: int) -> str:
+def _proposal_line(stage: UnmappedStage, words: dict[str, str], indent: int) -> str:
+    """One line of a stage map; without a word that is alike it is a comment to fill in."""
     import json
 
-    guess = difflib.get_close_matches(stage.raw_stage.lower().replace(" ", "_"), own, 1, 0.6)
+    from dagster_project.ingestion.discovery_values import named_in
+
+    near = difflib.get_close_matches(stage.raw_stage.casefold(), words, 1, _ALIKE)
+    word = near[0] if near else named_in(stage.raw_stage, words)
     # A JSON text is a YAML text, whatever stands in it.
     key = json.dumps(stage.raw_stage, ensure_ascii=False)
-    line = f"{key}: {guess[0]}" if guess else f"# {key}: <stage>"
+    line = f"{key}: {words[word]}" if word else f"# {key}: <stage>"
     return f"{' ' * indent}{line}  # {stage.rows} rows"

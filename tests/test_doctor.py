@@ -221,6 +221,7 @@ def last_run(tmp_path: Path, export: Path) -> Settings:
             create table build.stg_contract__stage_changes as
             select * from (values
                 ('crm', 'SQL'), ('crm', 'Sales-Accepted'), ('crm', ' sales-accepted'),
+                ('crm', 'PQR'), ('crm', 'Nurture: phase 2'),
                 ('crm', 'Zombie: "undead"'), ('crm', 'Junk'), ('old', 'Oportunity')
             ) as changes (source_system, to_stage);
             create table build.stg_contract__leads as
@@ -229,6 +230,7 @@ def last_run(tmp_path: Path, export: Path) -> Settings:
             select * from (values
                 ('crm', 'sql', 'sql', false), ('crm', 'junk', null, true),
                 ('crm', 'sales-accepted', null, null), ('crm', 'zombie: "undead"', null, null),
+                ('crm', 'pqr', null, null), ('crm', 'nurture: phase 2', null, null),
                 ('old', 'oportunity', null, null)
             ) as names (source_system, raw_key, stage, is_ignored);
             """
@@ -239,7 +241,8 @@ def last_run(tmp_path: Path, export: Path) -> Settings:
 def test_raw_stages_that_no_map_knows_are_listed(last_run: Settings) -> None:
     findings = in_area(doctor.examine(last_run), "stages")
     assert [finding.message for finding in findings] == [
-        "source crm: raw stages that no map knows: 'Sales-Accepted' (3), 'Zombie: \"undead\"' (1)",
+        "source crm: raw stages that no map knows: 'Sales-Accepted' (3), 'Nurture: phase 2' (1), "
+        "'PQR' (1), 'Zombie: \"undead\"' (1)",
         "source old: raw stages that no map knows: 'Oportunity' (1)",
     ]
     assert all("--write-stage-map" in finding.mend for finding in findings)
@@ -249,11 +252,12 @@ def test_proposed_stage_map_can_be_copied_into_the_configuration(
     last_run: Settings, tmp_path: Path
 ) -> None:
     target = tmp_path / "stage_map.yml"
-    assert "3 raw stages" in doctor.write_stage_map(last_run, target)
+    assert "5 raw stages" in doctor.write_stage_map(last_run, target)
     proposal = target.read_text("utf-8")
     crm, old = yaml.safe_load(proposal)["sources"]
     assert old == {"name": "old", "kind": "files", "stage_names": {"Oportunity": "opportunity"}}
-    assert crm["stage_names"] is None or "Zombie" not in crm["stage_names"]
+    assert crm["stage_names"] == {"Sales-Accepted": "sal", "Nurture: phase 2": "nurture"}
+    assert '      # "PQR": <stage>  # 1 rows' in proposal
     assert '      # "Zombie: \\"undead\\"": <stage>  # 1 rows' in proposal
     filled = proposal.replace('# "', '"').replace("<stage>", "rejected")
     assert yaml.safe_load(filled)["sources"][0]["stage_names"]['Zombie: "undead"'] == "rejected"
