@@ -270,6 +270,7 @@ def _explain(item: ErrorDetails) -> str:
         "float_parsing": "must be a number",
         "finite_number": "must be a number",
         "greater_than_equal": f"must be {context.get('ge', 0):g} or more",
+        "greater_than": f"must be above {context.get('gt', 0):g}",
         "literal_error": f"is unknown (known: {_plain(context.get('expected', ''))})",
         "value_error": str(context.get("error", "")),
     }.get(item["type"], item["msg"])

@@ -478,6 +478,15 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
         "campaign_kinds.csv, row {last}: crm 'salesforce', campaign_type 'seminar' stands in row 4 "
         "already (keep one)",
     ),
+    "currency_worth_nothing": (
+        lambda p: p.add("currency_rates", "EUR,2026-01-01,0"),
+        "currency_rates.csv, row {last}: column 'rate': '0' must be above 0",
+    ),
+    "currency_with_two_rates_of_one_day": (
+        lambda p: p.add("currency_rates", "EUR,2026-01-01,1.1", "eur,2026-01-01,1.2"),
+        "currency_rates.csv, row {last}: currency 'eur', valid_from '2026-01-01' stands in row 2 "
+        "already (keep one)",
+    ),
     "version_without_date": (
         lambda p: p.set("definition_versions", ("1",), "valid_from", "soon"),
         "definition_versions.csv, row 2: column 'valid_from': 'soon' must be a date such as "
