@@ -100,6 +100,22 @@ def content(table: str, row: Row) -> tuple[str, ...]:
     return tuple(given_text(row[column]) or "" for column in COLUMNS[table])
 
 
+@pytest.mark.parametrize("missing", ["owners", "later contacts", *strategies.OPTIONAL_TABLES])
+def test_models_equal_reference_when_a_source_fills_little(
+    warehouse: Warehouse, missing: str
+) -> None:
+    recipe = Recipe(
+        seed=3,
+        families=range(60),
+        empty_tables=frozenset({missing} & set(strategies.OPTIONAL_TABLES)),
+        without_owners=missing == "owners",
+        only_later=frozenset({"activities", "engagements"} if missing == "later contacts" else ()),
+    )
+    # The tradition that asks for explicit intent has the most rules to judge.
+    ways = [("handoff_first", "default"), ("four_stage", "explicit")]
+    assert_models_equal_reference(warehouse, recipe, COMPANIES[0], ways)
+
+
 def test_models_equal_reference_when_there_is_nothing(warehouse: Warehouse) -> None:
     nothing = Recipe(seed=0, families=range(0))
     assert_models_equal_reference(warehouse, nothing, COMPANIES[0], every_way(COMPANIES[0]))
