@@ -40,7 +40,7 @@ run: setup ## read the sample CRM export, publish its marts, say where they are
 	@$(HANDOFF) run --input seeds/sample_crm --as-of 2026-07-01T00:00:00Z
 
 test: setup system-packages lint ## lint, types and tests: what CI runs
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 lint: setup ## ruff, mypy, sqlfluff
 	@$(VENV)/bin/ruff check .
