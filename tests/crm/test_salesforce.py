@@ -246,9 +246,9 @@ def test_history_that_salesforce_forgets_is_kept(
 def test_other_fields_read_everything_again(
     warehouse: duckdb.DuckDBPyConnection, server: SalesforceServer
 ) -> None:
-    _ingest(warehouse, server, stages=[{"field": "Status"}])
+    _ingest(warehouse, server, stages=[{"field": "Status"}], overlap_minutes=0)
     assert {row[4] for row in _rows(warehouse)} == {None}
-    _ingest(warehouse, server, 2)
+    _ingest(warehouse, server, 2, overlap_minutes=0)
     assert _rows(warehouse) == _expected(server)
 
 

@@ -277,7 +277,7 @@ def test_owner_changes_stand_twice_and_count_once(story: Story) -> None:
     story.change(2, "Owner", "Unassigned leads", "Ann Other")
     story.change(2, "Owner", QUEUE, ANN)
     story.change(4, "Owner", ANN[:15], BOB[:15])
-    story.change(4, "Owner", "Ann Other", "Bob Andersson")
+    story.change(4, "Owner", "Ann Other", "Bobby Andersson")
     assert story.told("owner_changes", "changed_at", "owner_id") == [
         ("01 08:00", None),
         ("02 08:00", ANN),
