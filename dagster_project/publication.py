@@ -90,6 +90,7 @@ def _facts(run: HandoffRun) -> publishing.BuildFacts:
         policy_fingerprint=fingerprint,
         audit_mode=run.plan.audit,
         sources=[_described(source) for source in run.plan.settings.sources],
+        data_tests=run.data_tests,
     )
 
 

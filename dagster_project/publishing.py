@@ -73,7 +73,10 @@ class Mart:
 
 @dataclass(frozen=True)
 class BuildFacts:
-    """What the manifest says of a build beside what is counted when it is written."""
+    """What the manifest says of a build beside what is counted when it is written.
+
+    ``data_tests``: outcomes of dbt's data tests, in the shape of the checks.
+    """
 
     build_id: str
     as_of: datetime
@@ -84,6 +87,7 @@ class BuildFacts:
     policy_fingerprint: str
     audit_mode: str
     sources: list[dict[str, str]]
+    data_tests: list[dict[str, Any]] = field(default_factory=list)
 
 
 def public_marts(manifest: Mapping[str, Any]) -> list[Mart]:
@@ -350,7 +354,7 @@ def _manifest(
         "audit_mode": facts.audit_mode,
         "sources": facts.sources,
         "row_counts": counts,
-        "checks": checks,
+        "checks": [*checks, *facts.data_tests],
         "not_restored_by_a_replay": list(NOT_REPLAYED),
         "handoff_version": release,
         "built_at": _now(),

@@ -43,6 +43,7 @@ class HandoffRun(dg.ConfigurableResource):
 
     _plan: RunPlan = PrivateAttr()
     _build_id: str = PrivateAttr()
+    _data_tests: list[dict[str, Any]] = PrivateAttr(default_factory=list)
 
     @property
     def plan(self) -> RunPlan:
@@ -53,6 +54,11 @@ class HandoffRun(dg.ConfigurableResource):
     def build_id(self) -> str:
         """Identifies the build; sorts by the time the run started."""
         return self._build_id
+
+    @property
+    def data_tests(self) -> list[dict[str, Any]]:
+        """How the data tests of this run ended, as the manifest lists checks."""
+        return self._data_tests
 
     def connect(self) -> "DuckDBPyConnection":
         """Open the warehouse of this run for writing.

@@ -51,7 +51,7 @@ def build_dbt_assets(
     def build_models(context: dg.AssetExecutionContext, run: HandoffRun) -> Iterator[Any]:
         request = _request(context, run, manifest, translator)
         build = Build(project, request)
-        events = _Events(manifest, translator, context, audit=run.plan.audit)
+        events = _Events(manifest, translator, context, run)
         try:
             for event in build.events():
                 yield from events.translate(event)
@@ -101,13 +101,13 @@ class _Events:
         manifest: Mapping[str, Any],
         translator: DagsterDbtTranslator,
         context: dg.AssetExecutionContext,
-        audit: str,
+        run: HandoffRun,
     ) -> None:
         self._manifest = manifest
         self._translator = translator
         self._context = context
         self._severities = data_test_severities(manifest)
-        self._audit_warns = audit == "warn"
+        self._run = run
 
     def translate(self, event: dict[str, Any]) -> Iterator[Any]:
         """The Dagster events for how one node ended."""
@@ -124,8 +124,33 @@ class _Events:
         """A data test that dbt was told to warn about fails, unless the audit only warns."""
         node = event["data"]["node_info"]
         severity = self._severities.get(node["unique_id"])
-        if severity == "error" and node["node_status"] == "warn" and not self._audit_warns:
+        if severity is None:
+            return
+        is_failure = severity == "error" and node["node_status"] == "warn"
+        rows = event["data"].get("num_failures", 0)
+        self._run.data_tests.append(
+            {
+                "check_name": node["node_name"],
+                "table_name": _tested_model(self._manifest, node["unique_id"]),
+                "severity": "error" if severity == "error" else "warning",
+                "status": _STATUSES.get("fail" if is_failure else node["node_status"], "errored"),
+                "failing_rows": rows,
+                "message": f"{rows:,} rows",
+            }
+        )
+        if is_failure and self._run.plan.audit != "warn":
             node["node_status"] = "fail"
+
+
+# What the manifest calls the outcomes of a data test.
+_STATUSES = {"pass": "passed", "warn": "warned", "fail": "blocked"}
+
+
+def _tested_model(manifest: Mapping[str, Any], unique_id: str) -> str:
+    """The model that a data test is about; the last one it reads when it is about several."""
+    test = manifest["nodes"][unique_id]
+    about = test.get("attached_node") or (test["depends_on"]["nodes"] or [unique_id])[-1]
+    return str(about).rsplit(".", 1)[-1]
 
 
 def _rows(event: Mapping[str, Any]) -> dict[str, Any]:
