@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dagster_project.alerting.commands import app as alerts_commands
 from dagster_project.errors import HandoffError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+app.add_typer(alerts_commands, name="alerts")
 
 ConfigOption = Annotated[
     Path | None,
@@ -161,11 +164,28 @@ def _run(options: "RunOptions", plan: "RunPlan", *, verbose: bool) -> None:
         _print_summary(console, plan)
     if verbose:
         _print_times(console, outcome)
+    _alert(console, plan, outcome)
     if outcome.error is not None:
         if _debug():
             print(outcome.traceback, file=sys.stderr)
         raise outcome.error
     _print_published(console, plan)
+
+
+def _alert(console: "Console", plan: "RunPlan", outcome: "RunOutcome") -> None:
+    """Tell whom it concerns. Alerts never fail a run: what goes wrong with them is a warning."""
+    try:
+        from dagster_project.alerting.service import after_run
+
+        told = after_run(plan.output, plan.settings, outcome.run_id, outcome.error)
+    except Exception as error:
+        if _debug():
+            raise
+        said = " ".join(str(error).split())
+        print(f"handoff: alerts: {type(error).__name__}: {said}", file=sys.stderr)
+        return
+    for line in told.lines():
+        _say(console, line)
 
 
 def _print_summary(console: "Console", plan: "RunPlan") -> None:
@@ -184,7 +204,7 @@ def _print_published(console: "Console", plan: "RunPlan") -> None:
     if failed:
         _say(
             console,
-            f"\nPublished although {len(failed)} blocking checks failed (--audit warn): "
+            "\nPublished although what should block it failed (--audit warn): "
             + ", ".join(failed),
         )
     _say(console, f"\nPublished build {manifest.get('build_id')}, as of {manifest.get('as_of')}")
@@ -239,8 +259,20 @@ def status(
     elif as_json:
         print(json.dumps(manifest, indent=2))
     else:
-        for line in publishing.describe(directory, manifest):
+        for line in [*publishing.describe(directory, manifest), *_open_alerts(directory)]:
             _say(console, line)
+
+
+def _open_alerts(output: Path) -> list[str]:
+    """What is open, in a line; nothing where no alerts were ever kept."""
+    from dagster_project.alerting.store import counts
+
+    found = counts(output)
+    if not found:
+        return []
+    said = f"{found.get('error', 0)} errors, {found.get('warning', 0)} warnings open"
+    waiting = f", {found['waiting']} messages wait" if found["waiting"] else ""
+    return [f"alerts     {said}{waiting} (handoff alerts list)"]
 
 
 @app.command()

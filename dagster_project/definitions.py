@@ -10,6 +10,7 @@ import dagster as dg
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything that Dagster shows and runs."""
+    from dagster_project.alerting.sensor import build_alert_sensor
     from dagster_project.automation import build_job, build_schedule
     from dagster_project.dbt_runner import parsed_project
     from dagster_project.publication import build_published_asset
@@ -36,6 +37,7 @@ def defs() -> dg.Definitions:
         asset_checks=[checks],
         jobs=[job],
         schedules=[build_schedule(settings.schedule, job)],
+        sensors=[build_alert_sensor()],
         resources={"run": HandoffRun()},
         executor=dg.in_process_executor,
     )

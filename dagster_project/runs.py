@@ -87,6 +87,17 @@ def execute(options: RunOptions, listener: Listener) -> RunOutcome:
     return outcome
 
 
+def outcome_of(instance: "DagsterInstance", run_id: str) -> RunOutcome:
+    """How a run ended that somebody else executed, from what the instance kept of it."""
+    outcome = RunOutcome(run_id=run_id)
+    recorder = _Recorder(outcome, lambda _: None)
+    for entry in instance.all_logs(run_id):
+        if entry.dagster_event is not None:
+            recorder.record(entry.dagster_event)
+    recorder.conclude(instance.get_run_by_id(run_id))
+    return outcome
+
+
 def close_abandoned_runs(instance: "DagsterInstance") -> list[str]:
     """Mark runs as failed whose process is gone: a killed one can't say so itself.
 

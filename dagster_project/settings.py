@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from dagster_project.errors import ConfigError
@@ -32,6 +39,15 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _known_zone(value: str) -> str:
+    """The name of a time zone, as the database of zones has it."""
+    import pytz
+
+    if value not in pytz.all_timezones_set:
+        raise ValueError(f"{value!r} is no time zone name (such as Europe/Amsterdam)")
+    return value
+
+
 class LifecycleSettings(Section):
     """Which dialect is active and how acceptance works; empty: as the tradition says."""
 
@@ -44,11 +60,7 @@ class LifecycleSettings(Section):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        import pytz
-
-        if value not in pytz.all_timezones_set:
-            raise ValueError(f"{value!r} is no time zone name (such as Europe/Amsterdam)")
-        return value
+        return _known_zone(value)
 
 
 class IdentitySettings(Section):
@@ -396,6 +408,97 @@ class ScheduleSettings(Section):
     timezone: str = "UTC"
 
 
+ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class QuietHours(Section):
+    """When a channel is left in peace: its messages wait until the quiet time ends.
+
+    ``start`` and ``end``: clock times in the zone of the alerts; ``end`` may be the next morning.
+    ``weekends``: all of Saturday and Sunday too. ``errors_wait``: errors wait as well; by default
+    they go out at once.
+    """
+
+    start: ClockTime = "20:00"
+    end: ClockTime = "07:00"
+    weekends: bool = False
+    errors_wait: bool = False
+
+
+class AlertChannel(Section):
+    """One receiver. ``url_env``: the environment variable that holds its apprise URL.
+
+    ``digest``: one message a day or a week (on Mondays) at ``digest_at`` in place of single ones.
+    """
+
+    url_env: str
+    quiet_hours: QuietHours | None = None
+    digest: Literal["daily", "weekly"] | None = None
+    digest_at: ClockTime = "08:00"
+
+    @field_validator("url_env")
+    @classmethod
+    def _name_only(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+            raise ValueError("name an environment variable; the URL itself stands there only")
+        return value
+
+
+class AlertRoute(Section):
+    """Which incidents go to which channels; an empty list: all of them.
+
+    ``tags``: an incident with any of them: those of ``alerts.tags``, the name of its table, and
+    ``check`` or ``pipeline``.
+    """
+
+    severities: list[Severity] = []
+    owners: list[Literal["marketing", "sales", "data"]] = []
+    tags: list[str] = []
+    channels: list[str]
+
+
+class AlertsSettings(Section):
+    """Who is told of what fails, and when.
+
+    ``reminder_hours``: tell again while an incident stays open and nobody acknowledged it; empty:
+    never. ``growth``: the share by which an incident must grow to be told again; 0: by any case.
+    ``lead_url``: a lead's page in the CRM, ``{lead_id}`` in place of the id; ``lead_urls``: by
+    source. ``dagster_url``, ``data_docs_url``: where people open the two. ``stale_after_hours``:
+    published marts older than this are an incident; empty: never. ``give_up_after_hours``: how
+    long a channel that is down is tried. ``tags``: check -> tags of one's own. Without ``routes``
+    every channel is told everything.
+    """
+
+    timezone: str = "UTC"
+    reminder_hours: float | None = Field(default=None, gt=0)
+    growth: float = Field(default=0.0, ge=0)
+    lead_url: str | None = None
+    lead_urls: dict[str, str] = {}
+    dagster_url: str | None = None
+    data_docs_url: str | None = None
+    stale_after_hours: float | None = Field(default=None, gt=0)
+    missed_after_minutes: float = Field(default=60, gt=0)
+    give_up_after_hours: float = Field(default=72, gt=0)
+    channels: dict[str, AlertChannel] = {}
+    routes: list[AlertRoute] = []
+    tags: dict[str, list[str]] = {}
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return _known_zone(value)
+
+    @field_validator("routes")
+    @classmethod
+    def _known_channels(cls, value: list[AlertRoute], info: ValidationInfo) -> list[AlertRoute]:
+        known = info.data.get("channels", {})
+        for route in value:
+            for name in route.channels:
+                if name not in known:
+                    raise ValueError(f"no channel {name!r}; known: {', '.join(known) or 'none'}")
+        return value
+
+
 class Settings(Section):
     """The whole of ``handoff.yml``."""
 
@@ -406,6 +509,7 @@ class Settings(Section):
     publishing: PublishingSettings = PublishingSettings()
     checks: dict[str, CheckThresholds] = {}
     schedule: ScheduleSettings = ScheduleSettings()
+    alerts: AlertsSettings = AlertsSettings()
 
 
 def load_settings(path: Path | None = None) -> Settings:

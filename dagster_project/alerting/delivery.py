@@ -1,0 +1,207 @@
+"""The outbox is emptied: one message after the other, each noted before and after it is sent.
+
+A message is ``sending`` from before it goes out until its receiver took it. Who dies in between
+leaves one such message, which the next delivery sends again: none is lost, one at most comes
+twice. A channel that fails holds up its own messages only, in their order, and is tried again
+after a while that doubles.
+"""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from dagster_project.alerting.messages import Document, as_html, as_markdown, as_plain_text
+from dagster_project.alerting.store import Row, Store, as_text, as_time
+from dagster_project.settings import AlertsSettings
+
+LOCK_FILE = ".alerts.lock"
+FIRST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=1)
+
+# Sends a document; returns what went wrong, None when the receiver took it.
+Sender = Callable[[str, Document], str | None]
+
+
+@dataclass
+class Delivered:
+    """What one delivery did: ids of messages, and what went wrong by channel."""
+
+    sent: list[int] = field(default_factory=list)
+    waiting: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def deliver(
+    store: Store,
+    settings: AlertsSettings,
+    output: Path,
+    now: datetime,
+    send: Sender | None = None,
+) -> Delivered:
+    """Send what is due. Whoever delivers already is left to it."""
+    from filelock import FileLock, Timeout
+
+    send = send or AppriseSender(settings)
+    result = Delivered()
+    try:
+        with FileLock(output / LOCK_FILE, timeout=0):
+            # Nobody else delivers, so what is still marked was left by one who died.
+            store.execute("update messages set state = 'waiting' where state = 'sending'")
+            for channel in _waiting_channels(store):
+                _deliver_channel(store, channel, settings, now, send, result)
+    except Timeout:
+        pass
+    row = store.row("select count(*) as number from messages where state = 'waiting'")
+    result.waiting = row["number"] if row else 0
+    return result
+
+
+def due(store: Store, now: datetime) -> list[Row]:
+    """What a delivery would send now, if no channel fails."""
+    return store.rows(
+        "select * from messages where state in ('waiting', 'sending') and not_before <= ? "
+        "order by channel, id",
+        [as_text(now)],
+    )
+
+
+def _waiting_channels(store: Store) -> list[str]:
+    rows = store.rows("select distinct channel from messages where state = 'waiting' order by 1")
+    return [row["channel"] for row in rows]
+
+
+def _deliver_channel(
+    store: Store,
+    channel: str,
+    settings: AlertsSettings,
+    now: datetime,
+    send: Sender,
+    result: Delivered,
+) -> None:
+    """Send a channel's messages in order, up to the first that fails or may not go out yet."""
+    for message in store.rows(
+        "select * from messages where channel = ? and state = 'waiting' order by id", [channel]
+    ):
+        if as_time(message["not_before"]) > now:
+            # An error that breaks the quiet goes before the warnings that wait for its end.
+            if message["attempts"]:
+                return
+            continue
+        store.update(
+            "messages",
+            message["id"],
+            {"state": "sending", "attempts": message["attempts"] + 1},
+        )
+        problem = send(channel, json.loads(message["document"]))
+        if problem is None:
+            store.update("messages", message["id"], {"state": "sent", "sent_at": as_text(now)})
+            result.sent.append(message["id"])
+            continue
+        _put_back(store, message, problem, settings, now)
+        result.problems[channel] = problem
+        return
+
+
+def _put_back(
+    store: Store, message: Row, problem: str, settings: AlertsSettings, now: datetime
+) -> None:
+    """Try again later; a message nobody took for days is given up, so that others get through."""
+    wait = min(FIRST_WAIT * 2 ** min(message["attempts"], 10), LONGEST_WAIT)
+    age = now - as_time(message["created_at"])
+    too_old = age >= timedelta(hours=settings.give_up_after_hours)
+    store.update(
+        "messages",
+        message["id"],
+        {
+            "state": "failed" if too_old else "waiting",
+            "not_before": as_text(now + wait),
+            "last_error": problem,
+        },
+    )
+
+
+class AppriseSender:
+    """Sends through apprise; a channel's URL comes from the environment."""
+
+    def __init__(self, settings: AlertsSettings) -> None:
+        self._settings = settings
+
+    def __call__(self, channel: str, document: Document) -> str | None:
+        """Send one document; returns what went wrong, without the secrets of the URL."""
+        configured = self._settings.channels.get(channel)
+        if configured is None:
+            return "the channel is no longer in handoff.yml"
+        url = os.environ.get(configured.url_env, "").strip()
+        if not url:
+            return f"the environment variable {configured.url_env} is not set"
+        import apprise
+
+        with _Listening("apprise") as said:
+            try:
+                receiver = apprise.Apprise.instantiate(url)
+                if receiver is None or not hasattr(receiver, "notify"):
+                    return f"{configured.url_env} holds no URL that apprise knows"
+                if _notify(receiver, document):
+                    return None
+            except Exception as error:
+                said.lines.append(f"{type(error).__name__}: {error}")
+        return _without_secrets("; ".join(said.lines) or "the receiver refused it", url)
+
+
+def _notify(receiver: Any, document: Document) -> bool:
+    import apprise
+
+    accepted = receiver.notify_format
+    preferred = accepted[0] if isinstance(accepted, tuple) else accepted
+    renderers = {
+        apprise.NotifyFormat.HTML: as_html,
+        apprise.NotifyFormat.MARKDOWN: as_markdown,
+    }
+    kind = apprise.NotifyType.SUCCESS
+    if document["kind"] != "resolved":
+        is_error = document["severity"] == "error"
+        kind = apprise.NotifyType.FAILURE if is_error else apprise.NotifyType.WARNING
+    return bool(
+        receiver.notify(
+            title=document["title"],
+            body=renderers.get(preferred, as_plain_text)(document),
+            notify_type=kind,
+            body_format=preferred,
+        )
+    )
+
+
+class _Listening(logging.Handler):
+    """Keeps what a logger says within the block, and keeps it off the console."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logging.getLogger(name)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+    def __enter__(self) -> "_Listening":
+        self._propagates = self._logger.propagate
+        self._logger.propagate = False
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
+        self._logger.propagate = self._propagates
+
+
+def _without_secrets(text: str, url: str) -> str:
+    """A text without the parts of a URL that may be tokens or passwords."""
+    for part in re.split(r"[/:@?&=#+]+", url.partition("://")[2]):
+        if len(part) >= 6 and not re.fullmatch(r"[\d.]+|localhost", part):
+            text = text.replace(part, "***")
+    return " ".join(text.split())[:300]

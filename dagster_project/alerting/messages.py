@@ -1,0 +1,303 @@
+"""What people read: one message per change of an incident, as text, Markdown or HTML.
+
+A message is a **document** (plain data, kept in the outbox); each channel gets it in the format
+that it shows best. It carries lead ids and no personal data: what looks like an e-mail address is
+left out, wherever it came from.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from dagster_project.alerting.store import Row, as_time
+from dagster_project.settings import AlertsSettings
+
+SHOWN_MEMBERS = 10
+_LONGEST_TEXT = 300
+_EMAIL = re.compile(r"[^\s@<>()\[\]'\"]+@[^\s@<>()\[\]'\"]+\.\w+")
+_KINDS = {
+    "opened": "New",
+    "grown": "Grown",
+    "worse": "Worse",
+    "reminder": "Still failing",
+    "resolved": "Resolved",
+}
+
+_EFFECT = "stops the publication (unless --audit warn); the last good build stays served"
+# Signs that a chat would read as markup, and what looks like them.
+_NO_MARKUP = str.maketrans("<>[]*`", "‹›()∗'")
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where an incident stands: ``new``: failing cases nobody was told of; ``members``: all."""
+
+    new: int = 0
+    members: list[Row] = field(default_factory=list)
+
+
+def incident_document(
+    kind: str,
+    incident: Row,
+    situation: Situation,
+    now: datetime,
+    settings: AlertsSettings,
+    output: Path,
+) -> Document:
+    """The message that tells of a change of an incident."""
+    finding = json.loads(incident["finding"])
+    resolved = kind == "resolved"
+    return {
+        "kind": kind,
+        "severity": incident["severity"],
+        "title": _title(kind, incident, finding, situation),
+        "lead": clean(finding["description"]),
+        "facts": _facts(kind, incident, finding, now, settings),
+        "items": [] if resolved else _items(situation.members, settings),
+        "more": 0 if resolved else max(len(situation.members) - SHOWN_MEMBERS, 0),
+        "todo": "" if resolved else clean(finding["runbook"]),
+        "links": _links(incident, settings, output),
+        "reference": f"incident {incident['id']}: handoff alerts show {incident['id']}",
+    }
+
+
+def digest_document(
+    incidents: list[Row], since: datetime, settings: AlertsSettings, output: Path
+) -> Document:
+    """One message for a whole day or week: what is open, what was resolved."""
+    still_open = [incident for incident in incidents if incident["state"] == "open"]
+    opened = [item for item in still_open if as_time(item["opened_at"]) > since]
+    done = len(incidents) - len(still_open)
+    items = []
+    for incident in incidents:
+        finding = json.loads(incident["finding"])
+        word = "resolved" if incident["state"] == "resolved" else incident["severity"]
+        if incident in opened:
+            word = f"new {word}"
+        items.append(
+            {
+                "text": f"{word}, {incident['owner']}: {_subject(incident, finding)}",
+                "url": None,
+                "is_new": False,
+            }
+        )
+    return {
+        "kind": "digest",
+        "severity": "error" if any(i["severity"] == "error" for i in still_open) else "warning",
+        "title": f"Digest: {len(still_open)} open ({len(opened)} new), {done} resolved",
+        "lead": f"Since {shown_time(since, settings)}.",
+        "facts": [],
+        "items": items,
+        "more": 0,
+        "todo": "",
+        "links": _links(incidents[0], settings, output)[:1],
+        "reference": "handoff alerts list",
+    }
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+def clean(text: str) -> str:
+    """A text that came from data, on one line, short, without control characters and addresses."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    hidden = _EMAIL.sub("(e-mail address)", " ".join(printable.split()))
+    return hidden if len(hidden) <= _LONGEST_TEXT else hidden[: _LONGEST_TEXT - 1] + "…"
+
+
+def shown_time(moment: datetime, settings: AlertsSettings) -> str:
+    """A time in the zone of the alerts, to the minute."""
+    local = moment.astimezone(ZoneInfo(settings.timezone))
+    return f"{local:%Y-%m-%d %H:%M} {local.tzname()}"
+
+
+def subject(incident: Row) -> str:
+    """What fails, in a few words and figures."""
+    return _subject(incident, json.loads(incident["finding"]))
+
+
+def _subject(incident: Row, finding: dict[str, Any], new: int = 0) -> str:
+    name = incident["check_name"].replace("_", " ").capitalize()
+    if "pipeline" in finding["tags"]:
+        return name if incident["place"] == "pipeline" else f"{name} ({clean(incident['place'])})"
+    if finding["status"] == "errored":
+        return f"{name}: the check could not run"
+    failing, cases = incident["failing"], finding["cases"]
+    if cases is None or failing is None:
+        said = (finding["observed"] or [""])[0].partition(" over the ")[0]
+        return f"{name}: {clean(said)}"
+    return f"{name}: {failing:,} of {cases:,} fail" + (f", {new:,} new" if new else "")
+
+
+def _title(kind: str, incident: Row, finding: dict[str, Any], situation: Situation) -> str:
+    if kind == "resolved":
+        return f"{_KINDS[kind]}: {incident['check_name'].replace('_', ' ').capitalize()}"
+    subject = _subject(incident, finding, situation.new)
+    return f"{_KINDS[kind]} {incident['severity']} for {incident['owner']}: {subject}"
+
+
+def _facts(
+    kind: str, incident: Row, finding: dict[str, Any], now: datetime, settings: AlertsSettings
+) -> list[list[str]]:
+    observed = "; ".join(clean(line) for line in finding["observed"])
+    since = shown_time(as_time(incident["opened_at"]), settings)
+    builds = f" ({incident['builds']} runs)" if incident["builds"] > 1 else ""
+    facts = []
+    if kind == "resolved":
+        facts.append(["Failed", f"from {since} to {shown_time(now, settings)}{builds}"])
+        facts.append(["Last seen", observed])
+    else:
+        facts.append(["Now", observed])
+        if finding["before"] is not None:
+            facts.append(["The build before", finding["before"]])
+        facts.append(["Since", since + builds])
+        if finding["status"] in {"blocked", "errored"}:
+            facts.append(
+                [
+                    "Effect",
+                    "stops the publication (unless --audit warn); the last good build stays served",
+                ]
+            )
+    facts.append(["Where", clean(incident["place"])])
+    facts.append(["Owner", incident["owner"]])
+    for verb, at in (("acknowledged", "at"), ("snoozed", "until")):
+        moment, who = incident[f"{verb}_{at}"], incident[f"{verb}_by"]
+        if moment and who:
+            reason = f": {clean(incident[f'{verb}_reason'])}" if incident[f"{verb}_reason"] else ""
+            said = f"{at} {shown_time(as_time(moment), settings)} by {clean(who)}{reason}"
+            facts.append([verb.capitalize(), said])
+    return facts
+
+
+def _items(members: list[Row], settings: AlertsSettings) -> list[dict[str, Any]]:
+    return [_item(member, settings) for member in members[:SHOWN_MEMBERS]]
+
+
+def _item(member: Row, settings: AlertsSettings) -> dict[str, Any]:
+    is_new = not member["told"]
+    lead, label = member["lead_id"], clean(member["label"])
+    if lead is None:
+        return {"text": label, "url": None, "is_new": is_new}
+    is_address = _EMAIL.search(lead) is not None
+    shown = "(an id that is an e-mail address)" if is_address else clean(lead)
+    template = settings.lead_urls.get(member["source_system"] or "", settings.lead_url)
+    return {
+        "text": shown + (f" ({label})" if label else ""),
+        "url": template.replace("{lead_id}", quote(lead, safe=""))
+        if template and not is_address
+        else None,
+        "is_new": is_new,
+    }
+
+
+def _links(incident: Row, settings: AlertsSettings, output: Path) -> list[list[str]]:
+    """Where to look further: the Data Docs, and the run in Dagster."""
+    links = [["Checks", settings.data_docs_url or str(output / "data_docs" / "index.html")]]
+    if incident["run_id"]:
+        run = incident["run_id"]
+        url = f"{settings.dagster_url.rstrip('/')}/runs/{run}" if settings.dagster_url else run
+        links.append(["Run", url])
+    return links
+
+
+# --- formats ------------------------------------------------------------------------------------
+
+
+def as_plain_text(document: Document) -> str:
+    """The body of a message for channels that show text as it is."""
+    lines = [document["lead"]] if document["lead"] else []
+    lines += [f"{name}: {value}" for name, value in document["facts"]]
+    if document["todo"]:
+        lines += ["", f"What to do: {document['todo']}"]
+    if document["items"]:
+        lines.append("")
+    for item in document["items"]:
+        mark = "new: " if item["is_new"] and document["kind"] == "grown" else ""
+        lines.append(f"- {mark}{item['text']}" + (f" {item['url']}" if item["url"] else ""))
+    if document["more"]:
+        lines.append(f"- and {document['more']:,} more")
+    lines += ["", *(f"{name}: {target}" for name, target in document["links"])]
+    lines.append(document["reference"])
+    return "\n".join(lines).strip()
+
+
+def as_markdown(document: Document) -> str:
+    """The body for chats: Slack, Teams, Mattermost."""
+    lines = [f"_{_plain(document['lead'])}_", ""] if document["lead"] else []
+    lines += [f"**{name}**: {_plain(value)}  " for name, value in document["facts"]]
+    if document["todo"]:
+        lines += ["", f"**What to do**: {_plain(document['todo'])}"]
+    if document["items"]:
+        lines.append("")
+    for item in document["items"]:
+        mark = "*new* " if item["is_new"] and document["kind"] == "grown" else ""
+        lines.append(f"- {mark}{_markdown_link(_plain(item['text']), item['url'])}")
+    if document["more"]:
+        lines.append(f"- and {document['more']:,} more")
+    links = [_markdown_link(name, target) for name, target in document["links"]]
+    lines += ["", " · ".join([*links, document["reference"]])]
+    return "\n".join(lines).strip()
+
+
+def as_html(document: Document) -> str:
+    """The body of an e-mail; styles stand in the elements, since mail readers drop others."""
+    colour = {"resolved": "#2e7d32"}.get(
+        document["kind"], "#b3261e" if document["severity"] == "error" else "#b26a00"
+    )
+    cell = "padding:2px 12px 2px 0;vertical-align:top"
+    facts = "".join(
+        f'<tr><td style="{cell};color:#555">{escape(name)}</td>'
+        f'<td style="{cell}">{escape(value)}</td></tr>'
+        for name, value in document["facts"]
+    )
+    items = "".join(
+        "<li>"
+        + ("<b>new</b> " if item["is_new"] and document["kind"] == "grown" else "")
+        + _html_link(item["text"], item["url"])
+        + "</li>"
+        for item in document["items"]
+    )
+    if document["more"]:
+        items += f"<li>and {document['more']:,} more</li>"
+    links = " · ".join(_html_link(name, target) for name, target in document["links"])
+    todo = f"<p><b>What to do</b>: {escape(document['todo'])}</p>" if document["todo"] else ""
+    lead = f"<p>{escape(document['lead'])}</p>" if document["lead"] else ""
+    return (
+        '<div style="font-family:sans-serif;font-size:14px;line-height:1.45;color:#222">'
+        f'<h2 style="font-size:17px;margin:0 0 8px;color:{colour}">'
+        f"{escape(document['title'])}</h2>{lead}"
+        f'<table style="border-collapse:collapse;font-size:14px">{facts}</table>{todo}'
+        + (f"<ul>{items}</ul>" if items else "")
+        + f'<p style="color:#555">{links} · {escape(document["reference"])}</p></div>'
+    )
+
+
+def _plain(text: str) -> str:
+    """A text in which nothing is markup, whoever wrote it."""
+    return text.translate(_NO_MARKUP)
+
+
+def _markdown_link(text: str, target: str | None) -> str:
+    if target is None:
+        return text
+    return f"[{text}]({target})" if _is_web(target) else f"{text} {_plain(target)}"
+
+
+def _html_link(text: str, target: str | None) -> str:
+    if target is None:
+        return escape(text)
+    if _is_web(target):
+        return f'<a href="{escape(target)}">{escape(text)}</a>'
+    return f"{escape(text)} {escape(target)}"
+
+
+def _is_web(target: str) -> bool:
+    return target.startswith(("https://", "http://"))

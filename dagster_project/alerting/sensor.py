@@ -1,0 +1,141 @@
+"""Dagster's side of alerts: every finished run, whoever started it, becomes incidents.
+
+Dagster's open-source edition sends nothing by itself. This sensor looks at the runs that ended
+since its last look; which of them were taken in stands in the alerts file, so that a tick that
+died is made good by the next one.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from dagster_project.alerting.findings import SCHEDULE_MISSED, Report, pipeline_finding
+
+if TYPE_CHECKING:
+    from dagster_project.settings import Settings
+
+SENSOR_NAME = "alerts"
+# How far back the first look goes.
+FIRST_LOOK = timedelta(days=1)
+
+
+def build_alert_sensor() -> dg.SensorDefinition:
+    """The sensor; it runs as soon as the daemon does."""
+
+    @dg.sensor(
+        name=SENSOR_NAME,
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Turns checks and failures of finished runs into incidents and messages.",
+    )
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        from dagster_project.run_plan import config_path
+        from dagster_project.settings import load_settings
+
+        settings = load_settings(config_path(None))
+        since = datetime.fromisoformat(context.cursor) if context.cursor else None
+        now = datetime.now(UTC)
+        said, through = look(context.instance, settings, since or now - FIRST_LOOK, now)
+        context.update_cursor(through.isoformat())
+        for line in said:
+            context.log.info(line)
+        return dg.SkipReason("; ".join(said) or "nothing new")
+
+    return alerts
+
+
+def look(
+    instance: dg.DagsterInstance, settings: "Settings", since: datetime, now: datetime
+) -> tuple[list[str], datetime]:
+    """Take in the runs that ended since then, then what time alone brings.
+
+    Returns what happened, in lines, and up to when runs were taken in: not past one whose
+    warehouse is held by the next run.
+    """
+    import duckdb
+
+    from dagster_project.alerting.service import after_run, on_the_clock
+    from dagster_project.automation import JOB_NAME
+    from dagster_project.run_resource import OUTPUT_TAG
+    from dagster_project.runs import close_abandoned_runs, outcome_of
+
+    close_abandoned_runs(instance)
+    ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+    records = instance.get_run_records(
+        dg.RunsFilter(job_name=JOB_NAME, statuses=ended, updated_after=since),
+        order_by="update_timestamp",
+        ascending=True,
+    )
+    said: list[str] = []
+    through = now
+    configured = settings.warehouse.output.absolute()
+    for record in records:
+        run = record.dagster_run
+        output = Path(run.tags.get(OUTPUT_TAG, configured))
+        if not output.is_dir():
+            continue
+        error = outcome_of(instance, run.run_id).error
+        try:
+            told = after_run(output, _settings_of(run, settings), run.run_id, error, now=now)
+            said += told.lines()
+        except duckdb.IOException:
+            # A second before, since times of updates are cut to the microsecond or less.
+            through = min(through, record.update_timestamp.replace(tzinfo=UTC))
+            through -= timedelta(seconds=1)
+            said.append(f"run {run.run_id}: the warehouse is in use; taken in later")
+            break
+    if configured.is_dir():
+        missed = schedule_report(instance, settings, now)
+        said += on_the_clock(configured, settings, missed, now=now).lines()
+    return said, through
+
+
+def _settings_of(run: dg.DagsterRun, settings: "Settings") -> "Settings":
+    """The configuration that a run was given, if it was given one that is still there."""
+    from dagster_project.errors import ConfigError
+    from dagster_project.settings import load_settings
+
+    config: Any = run.run_config
+    for key in ("resources", "run", "config", "config"):
+        config = config.get(key) if isinstance(config, dict) else None
+    if not config:
+        return settings
+    try:
+        return load_settings(Path(config))
+    except ConfigError:
+        return settings
+
+
+def schedule_report(instance: dg.DagsterInstance, settings: "Settings", now: datetime) -> Report:
+    """Whether the schedule, if it is on, asked for a run at its last time."""
+    from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType
+    from dagster._utils.schedules import reverse_cron_string_iterator
+
+    from dagster_project.automation import JOB_NAME
+
+    name = f"{JOB_NAME}_daily"
+    states = [
+        state
+        for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
+        if state.instigator_name == name and state.status == InstigatorStatus.RUNNING
+    ]
+    if not states:
+        return Report()
+    started = getattr(states[0].instigator_data, "start_timestamp", None)
+    grace = timedelta(minutes=settings.alerts.missed_after_minutes)
+    times = reverse_cron_string_iterator(
+        (now - grace).timestamp(), settings.schedule.cron, settings.schedule.timezone
+    )
+    expected = next(times).astimezone(UTC)
+    judged = frozenset({(SCHEDULE_MISSED, "*")})
+    if started is None or expected.timestamp() < started:
+        return Report(judged)
+    runs = instance.get_run_records(
+        dg.RunsFilter(job_name=JOB_NAME, created_after=expected - timedelta(seconds=1)), limit=1
+    )
+    if runs:
+        return Report(judged)
+    line = f"no run began since {expected:%Y-%m-%d %H:%M} UTC, when the schedule {name} was due"
+    return Report(judged, (pipeline_finding(SCHEDULE_MISSED, f"schedule {name}", [line]),))

@@ -1,0 +1,214 @@
+"""Incidents and the outbox: one small SQLite file beside the warehouse, which a build locks.
+
+What changes an incident and the messages that tell of it are written in one transaction, so that
+neither is ever without the other.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ALERTS_FILE = "alerts.sqlite"
+
+_SCHEMA = """
+create table if not exists incidents (
+    id integer primary key,
+    check_name text not null,
+    place text not null,
+    state text not null check (state in ('open', 'resolved')),
+    severity text not null,
+    status text not null,
+    owner text not null,
+    opened_at text not null,
+    resolved_at text,
+    seen_at text not null,
+    builds integer not null default 1,
+    run_id text,
+    build_id text,
+    failing integer,
+    told_at text,
+    told_failing integer,
+    told_severity text,
+    acknowledged_at text,
+    acknowledged_by text,
+    acknowledged_reason text,
+    snoozed_until text,
+    snoozed_by text,
+    snoozed_reason text,
+    finding text not null
+);
+create unique index if not exists one_open_incident
+on incidents (check_name, place) where state = 'open';
+
+create table if not exists members (
+    incident_id integer not null references incidents (id) on delete cascade,
+    member text not null,
+    source_system text,
+    lead_id text,
+    label text not null,
+    first_seen_at text not null,
+    resolved_at text,
+    told integer not null default 0,
+    rank integer not null,
+    primary key (incident_id, member)
+) without rowid;
+
+create table if not exists messages (
+    id integer primary key,
+    incident_id integer references incidents (id) on delete cascade,
+    channel text not null,
+    kind text not null,
+    document text not null,
+    state text not null check (state in ('waiting', 'sending', 'sent', 'failed')),
+    created_at text not null,
+    not_before text not null,
+    attempts integer not null default 0,
+    sent_at text,
+    last_error text
+);
+create index if not exists messages_to_send on messages (channel, id)
+where state in ('waiting', 'sending');
+
+create table if not exists handled_runs (run_id text primary key, handled_at text not null);
+create table if not exists digests (channel text primary key, told_until text not null);
+"""
+
+Row = dict[str, Any]
+
+
+def as_text(moment: datetime) -> str:
+    """A time as the file holds it: UTC, sortable."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def as_time(text: str) -> datetime:
+    """A time as the file holds it, aware."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+class Store:
+    """The file of one output directory, open."""
+
+    def __init__(self, output: Path) -> None:
+        self._connection = sqlite3.connect(
+            output / ALERTS_FILE, timeout=30, isolation_level=None, check_same_thread=False
+        )
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("pragma journal_mode = wal")
+        self._connection.execute("pragma foreign_keys = on")
+        self._connection.executescript(_SCHEMA)
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing of what is written within; one writer at a time."""
+        self._connection.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("rollback")
+            raise
+        self._connection.execute("commit")
+
+    def rows(self, query: str, values: Iterable[Any] = ()) -> list[Row]:
+        """The rows of a query, by column name."""
+        return [dict(row) for row in self._connection.execute(query, tuple(values))]
+
+    def row(self, query: str, values: Iterable[Any] = ()) -> Row | None:
+        """The first row of a query."""
+        found = self.rows(query, values)
+        return found[0] if found else None
+
+    def execute(self, statement: str, values: Iterable[Any] = ()) -> int:
+        """Run a statement; returns the id of the row that it inserted."""
+        return self._connection.execute(statement, tuple(values)).lastrowid or 0
+
+    def insert(self, table: str, values: Mapping[str, Any]) -> int:
+        """Insert a row; returns its id."""
+        names = ", ".join(values)
+        marks = ", ".join("?" * len(values))
+        return self.execute(f"insert into {table} ({names}) values ({marks})", values.values())
+
+    def insert_many(
+        self, table: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]
+    ) -> None:
+        """Insert rows of the same columns."""
+        names = list(columns)
+        marks = ", ".join("?" * len(names))
+        self._connection.executemany(
+            f"insert into {table} ({', '.join(names)}) values ({marks})",
+            [tuple(row) for row in rows],
+        )
+
+    def update(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
+        """Change columns of a row."""
+        changes = ", ".join(f"{name} = ?" for name in values)
+        self.execute(f"update {table} set {changes} where id = ?", [*values.values(), row_id])
+
+    def open_incidents(self) -> list[Row]:
+        """Open incidents, errors first, the oldest first."""
+        return self.rows(
+            "select * from incidents where state = 'open' order by severity, opened_at, id"
+        )
+
+    def incident(self, incident_id: int) -> Row | None:
+        """One incident."""
+        return self.row("select * from incidents where id = ?", [incident_id])
+
+    def members(self, incident_id: int, limit: int = -1) -> list[Row]:
+        """Failing cases of an incident: those that were not told yet first, then the newest."""
+        return self.rows(
+            "select * from members where incident_id = ? and resolved_at is null "
+            "order by told, rank limit ?",
+            [incident_id, limit],
+        )
+
+    def enqueue(
+        self,
+        channel: str,
+        kind: str,
+        document: Mapping[str, Any],
+        created_at: datetime,
+        not_before: datetime,
+        incident_id: int | None,
+    ) -> int:
+        """Put a message in the outbox; within the transaction of what it tells."""
+        return self.insert(
+            "messages",
+            {
+                "incident_id": incident_id,
+                "channel": channel,
+                "kind": kind,
+                "document": json.dumps(document),
+                "state": "waiting",
+                "created_at": as_text(created_at),
+                "not_before": as_text(not_before),
+            },
+        )
+
+
+def counts(output: Path) -> dict[str, int]:
+    """Open incidents by severity and messages that wait; nothing is created."""
+    if not (output / ALERTS_FILE).is_file():
+        return {}
+    with Store(output) as store:
+        found = {
+            row["severity"]: row["number"]
+            for row in store.rows(
+                "select severity, count(*) as number from incidents "
+                "where state = 'open' group by severity"
+            )
+        }
+        waiting = store.row(
+            "select count(*) as number from messages where state in ('waiting', 'sending')"
+        )
+    return {**found, "waiting": waiting["number"] if waiting else 0}

@@ -1,0 +1,72 @@
+"""Builds as alerts see them: the warehouse with the results of an audit and the cases behind."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from dagster_project import quality
+from dagster_project.warehouse import connect, warehouse_path
+from expectations.catalogue import known_checks
+from expectations.check import Check
+
+CHECK = "rejected_leads_have_a_reason"
+CASES = 100
+
+
+def write_build(
+    output: Path, run_id: str, ran_at: datetime, failing: list[str], *, errored: bool = False
+) -> None:
+    """Leave what a run with this id leaves of one check: 100 rejections, those of ``failing``
+    without a reason."""
+    check = known_checks()[CHECK]
+    build_id = f"{ran_at:%Y%m%dT%H%M%S}-{run_id[:8]}"
+    with connect(warehouse_path(output)) as warehouse:
+        for schema in ("raw", "build", "quality"):
+            warehouse.execute(f"create schema if not exists {schema}")
+        warehouse.execute(
+            "create or replace table raw.run_parameters as "
+            "select ?::varchar as build_id, ?::timestamp as as_of",
+            [build_id, ran_at.replace(tzinfo=None)],
+        )
+        warehouse.execute(
+            "create or replace table build.build_info as select ? as build_id", [build_id]
+        )
+        _write_cases(warehouse, check, ran_at, failing)
+        quality._ensure_tables(warehouse)
+        share = len(failing) / CASES
+        outcome = quality.CheckOutcome(
+            check=check,
+            suite="fct_lead_stages",
+            status="errored" if errored else check.judge(share, CASES),
+            observed=None if errored else share,
+            previous=None,
+            cases=CASES,
+            failing=len(failing),
+            keys=(),
+            problem="the table is gone" if errored else None,
+            stops_publication=False,
+        )
+        quality._append_results(warehouse, build_id, [outcome])
+
+
+def _write_cases(
+    warehouse: "duckdb.DuckDBPyConnection",
+    check: Check,
+    ran_at: datetime,
+    failing: list[str],
+) -> None:
+    found = re.search(r"rule = '(\w+)'", check.cases)
+    assert found
+    passing = [f"P-{number}" for number in range(CASES - len(failing))]
+    warehouse.execute(
+        "create or replace table quality.rule_cases (rule varchar, source_system varchar, "
+        "lead_id varchar, cycle_number bigint, visit_number bigint, occurred_at timestamp, "
+        "is_broken boolean)"
+    )
+    moment = (ran_at - timedelta(days=1)).replace(tzinfo=None)
+    warehouse.executemany(
+        "insert into quality.rule_cases values (?, 'crm', ?, 1, 3, ?, ?)",
+        [(found[1], lead, moment, lead in failing) for lead in [*failing, *passing]],
+    )

@@ -1,0 +1,90 @@
+"""What tests of alerts share: receivers, and a company that alerts both of them."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from dagster_project.alerting.service import Told, after_run
+from dagster_project.alerting.store import Store
+from dagster_project.errors import HandoffError
+from dagster_project.settings import Settings
+from tests.alerting.builds import write_build
+from tests.alerting.receivers import HttpReceiver, smtp_receiver
+
+START = datetime(2026, 7, 1, 5, 0, tzinfo=UTC)
+
+
+@dataclass
+class Company:
+    """An output directory whose builds are told to a chat (HTTP) and by mail."""
+
+    output: Path
+    chat: HttpReceiver
+    mails: list[Message]
+    alerts: dict[str, object] = field(default_factory=dict)
+    number: int = 0
+
+    @property
+    def settings(self) -> Settings:
+        """The company's configuration."""
+        channels = {"chat": {"url_env": "TEST_CHAT_URL"}, "mail": {"url_env": "TEST_MAIL_URL"}}
+        return Settings.model_validate(
+            {
+                "alerts": {
+                    "channels": channels,
+                    "lead_url": "https://crm.example.com/lead/{lead_id}",
+                    "dagster_url": "https://dagster.example.com",
+                    "data_docs_url": "https://docs.example.com/index.html",
+                    **self.alerts,
+                }
+            }
+        )
+
+    def build(
+        self,
+        hours: float,
+        failing: list[str],
+        error: HandoffError | None = None,
+        *,
+        errored: bool = False,
+    ) -> Told:
+        """A run ``hours`` after the first, with these leads failing."""
+        self.number += 1
+        run_id = f"{self.number:08d}-run"
+        now = START + timedelta(hours=hours)
+        write_build(self.output, run_id, now, failing, errored=errored)
+        return after_run(self.output, self.settings, run_id, error, now=now)
+
+    def store(self) -> Store:
+        """The incidents."""
+        return Store(self.output)
+
+
+@pytest.fixture
+def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
+    """A company with two channels that work."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    chat = HttpReceiver()
+    monkeypatch.setenv("TEST_CHAT_URL", chat.url)
+    monkeypatch.setenv(
+        "TEST_MAIL_URL",
+        f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure"
+        "&from=handoff@example.com&to=ops@example.com",
+    )
+    output = tmp_path / "out"
+    output.mkdir()
+    with smtp_receiver(port) as mails:
+        yield Company(output, chat, mails)
+    chat.close()
+
+
+def leads(count: int, first: int = 1) -> list[str]:
+    """Ids of leads, counted from ``first``."""
+    return [f"L-{number:04d}" for number in range(first, first + count)]
