@@ -204,8 +204,7 @@ def _print_published(console: "Console", plan: "RunPlan") -> None:
     if failed:
         _say(
             console,
-            "\nPublished although what should block it failed (--audit warn): "
-            + ", ".join(failed),
+            "\nPublished although what should block it failed (--audit warn): " + ", ".join(failed),
         )
     _say(console, f"\nPublished build {manifest.get('build_id')}, as of {manifest.get('as_of')}")
     _say(console, f"  DuckDB   {published / PUBLISHED_FILE} (schema marts)")
@@ -415,6 +414,50 @@ def explain(
     from dagster_project.warehouse import warehouse_path
 
     _console().print(explain_lead(warehouse_path(_output(config, output)), lead_id, source))
+
+
+@app.command()
+def compare(
+    policy: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Another policy; a changed copy of yours.")
+    ] = None,
+    tradition: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another dialect of the funnel.")
+    ] = None,
+    acceptance: Annotated[
+        Acceptance | None, typer.Option(help="The other acceptance mode.")
+    ] = None,
+    lead_limit: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Lead ids named per change of outcome.")
+    ] = 5,
+    config: ConfigOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Replay the history under other definitions, and show both sides. Publishes nothing.
+
+    \b
+    Examples:
+      handoff compare --tradition hubspot
+      cp -r seeds/policy draft; edit draft/*.csv; handoff compare --policy draft
+    """
+    from rich.console import Console
+
+    from dagster_project.comparison import compare as compare_policies
+    from dagster_project.comparison import render
+    from dagster_project.run_plan import config_path
+    from dagster_project.settings import load_settings
+
+    with Console(stderr=True).status("comparing") as shown:
+        comparison = compare_policies(
+            _output(config, output),
+            load_settings(config_path(config)),
+            policy_dir=policy,
+            tradition=tradition,
+            acceptance=acceptance.value if acceptance else None,
+            lead_limit=lead_limit,
+            progress=shown.update,
+        )
+    _console().print(render(comparison))
 
 
 def main() -> None:
