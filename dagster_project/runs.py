@@ -157,7 +157,7 @@ class _Recorder:
         elif kind == "STEP_FAILURE":
             self._fail(event.step_failure_data.error, step)
         elif kind == "PIPELINE_FAILURE":
-            self._fail(event.job_failure_data.error, step)
+            self._fail_run(event)
 
     def conclude(self, run: "DagsterRun | None") -> None:
         """A run that did not succeed has an error, even when no event named one."""
@@ -187,6 +187,13 @@ class _Recorder:
         self._listener(
             Happening("check", evaluation.check_name, passed=evaluation.passed, is_error=is_error)
         )
+
+    def _fail_run(self, event: "DagsterEvent") -> None:
+        """A run that was marked as failed from outside has a message and no error."""
+        if event.event_specific_data is not None:
+            self._fail(event.job_failure_data.error, "")
+        elif self._outcome.error is None:
+            self._outcome.error = BuildError(f"run {self._outcome.run_id}: {event.message}")
 
     def _fail(self, error: Any, step: str) -> None:
         if error is None or self._outcome.error is not None:

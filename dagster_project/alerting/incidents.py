@@ -264,6 +264,8 @@ class Incidents:
             channel = self._settings.channels[name]
             if channel.digest is None:
                 start = not_before(channel, incident["severity"], now, self._settings.timezone)
+                if start <= now:
+                    self._release(incident_id, name, now)
                 self._store.enqueue(name, kind, document, now, start, incident_id)
         self._store.update(
             "incidents",
@@ -277,6 +279,14 @@ class Incidents:
         self._store.execute(
             "update members set told = 1 where incident_id = ? and resolved_at is null",
             [incident_id],
+        )
+
+    def _release(self, incident_id: int, channel: str, now: datetime) -> None:
+        """Let go what the quiet hours held of an incident that is told now: first things first."""
+        self._store.execute(
+            "update messages set not_before = ? where incident_id = ? and channel = ? "
+            "and state = 'waiting' and attempts = 0",
+            [as_text(now), incident_id, channel],
         )
 
     # --- what people decide ---------------------------------------------------------------------

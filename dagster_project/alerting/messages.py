@@ -74,7 +74,7 @@ def digest_document(
 ) -> Document:
     """One message for a whole day or week: what is open, what was resolved."""
     still_open = [incident for incident in incidents if incident["state"] == "open"]
-    opened = [item for item in still_open if as_time(item["opened_at"]) > since]
+    opened = [item for item in still_open if as_time(item["opened_at"]) >= since]
     done = len(incidents) - len(still_open)
     items = []
     for incident in incidents:

@@ -1,0 +1,194 @@
+"""Runs that the daemon started are told of too, once, and so is what only time brings."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dagster_project.alerting.sensor import build_alert_sensor, look, schedule_report
+from dagster_project.automation import JOB_NAME
+from dagster_project.errors import SourceError
+from dagster_project.run_resource import OUTPUT_TAG, PROCESS_TAG
+from dagster_project.warehouse import connect, warehouse_path
+from tests.alerting.builds import write_build
+from tests.alerting.conftest import Company, leads
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance of its own."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as found:
+        yield found
+
+
+def _execute(instance: dg.DagsterInstance, company: Company, error: Exception | None) -> str:
+    """A run of a job of the same name that ends as a real one would."""
+
+    @dg.op
+    def read() -> None:
+        if error:
+            raise error
+
+    @dg.job(name=JOB_NAME)
+    def lead_lifecycle() -> None:
+        read()
+
+    result = lead_lifecycle.execute_in_process(
+        instance=instance, tags={OUTPUT_TAG: str(company.output)}, raise_on_error=False
+    )
+    return result.run_id
+
+
+def _look(instance: dg.DagsterInstance, company: Company, since: datetime) -> datetime:
+    now = datetime.now(UTC)
+    return look(instance, company.settings, since, now)[1]
+
+
+def test_runs_of_the_daemon_become_incidents_once(
+    instance: dg.DagsterInstance, company: Company
+) -> None:
+    since = datetime.now(UTC) - timedelta(hours=1)
+    _execute(instance, company, SourceError("source crm: 503 after 5 tries"))
+    _look(instance, company, since)
+    _look(instance, company, since)
+    assert company.chat.titles == ["New error for data: Source cannot be read (source crm)"]
+    assert "source crm: 503 after 5 tries" in company.chat.messages[0]["message"]
+
+    run_id = _execute(instance, company, None)
+    write_build(company.output, run_id, datetime.now(UTC), leads(2))
+    _look(instance, company, since)
+    assert company.chat.titles[1:] == [
+        "New warning for sales: Rejected leads have a reason: 2 of 100 fail",
+        "Resolved: Source cannot be read",
+    ]
+
+
+def test_a_run_is_taken_in_later_while_the_warehouse_is_held(
+    instance: dg.DagsterInstance, company: Company
+) -> None:
+    import subprocess
+    import sys
+
+    since = datetime.now(UTC) - timedelta(hours=1)
+    run_id = _execute(instance, company, None)
+    write_build(company.output, run_id, datetime.now(UTC), leads(2))
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import duckdb, sys, time\n"
+            "held = duckdb.connect(sys.argv[1])\nprint('held', flush=True)\ntime.sleep(60)",
+            str(warehouse_path(company.output)),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout
+        holder.stdout.readline()
+        through = _look(instance, company, since)
+    finally:
+        holder.kill()
+        holder.wait()
+    assert company.chat.titles == []
+    _look(instance, company, through)
+    assert len(company.chat.titles) == 1
+    with connect(warehouse_path(company.output), read_only=True) as warehouse:
+        assert warehouse.execute("select count(*) from quality.alerts").fetchone() == (1,)
+
+
+def test_a_run_whose_process_was_killed_is_marked_and_told(
+    instance: dg.DagsterInstance, company: Company
+) -> None:
+    import socket
+
+    @dg.op
+    def nothing() -> None:
+        pass
+
+    @dg.job(name=JOB_NAME)
+    def lead_lifecycle() -> None:
+        nothing()
+
+    run = instance.create_run_for_job(
+        lead_lifecycle,
+        # A process that is no more: numbers go up to four million.
+        tags={OUTPUT_TAG: str(company.output), PROCESS_TAG: f"{socket.gethostname()}:99999999:1"},
+    )
+    instance.report_engine_event("started", run)
+    _look(instance, company, datetime.now(UTC) - timedelta(hours=1))
+    assert company.chat.titles == ["New error for data: Build failed"]
+
+
+def test_stale_data_is_an_incident_until_it_is_fresh(company: Company) -> None:
+    import json
+
+    from dagster_project.alerting.service import on_the_clock
+    from dagster_project.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
+
+    company.alerts = {"stale_after_hours": 26}
+    manifest = company.output / PUBLISHED_DIRECTORY / MANIFEST_FILE
+    manifest.parent.mkdir()
+
+    def look_at(published: str) -> None:
+        manifest.write_text(json.dumps({"build_id": "b1", "published_at": published}))
+        on_the_clock(company.output, company.settings, now=datetime(2026, 7, 3, tzinfo=UTC))
+
+    look_at("2026-07-01T05:00:00Z")
+    look_at("2026-07-02T05:00:00Z")
+    assert company.chat.titles == [
+        "New error for data: Published data is stale (published)",
+        "Resolved: Published data is stale",
+    ]
+
+
+def test_a_schedule_that_is_off_is_never_missed(
+    instance: dg.DagsterInstance, company: Company
+) -> None:
+    report = schedule_report(instance, company.settings, datetime.now(UTC))
+    assert not report.findings
+
+
+def test_a_schedule_that_is_on_is_missed_when_nothing_ran(
+    instance: dg.DagsterInstance, company: Company
+) -> None:
+    # The default schedule: every day at 05:00 UTC; an hour of patience.
+    _turn_schedule_on(instance, datetime(2026, 7, 1, tzinfo=UTC))
+
+    def missed(now: datetime) -> int:
+        return len(schedule_report(instance, company.settings, now).findings)
+
+    assert missed(datetime(2026, 7, 1, 5, 30, tzinfo=UTC)) == 0
+    assert missed(datetime(2026, 7, 1, 6, 30, tzinfo=UTC)) == 1
+    _execute(instance, company, None)
+    assert missed(datetime(2026, 7, 1, 6, 30, tzinfo=UTC)) == 0
+
+
+def _turn_schedule_on(instance: dg.DagsterInstance, since: datetime) -> None:
+    from dagster._core.definitions.run_request import InstigatorType
+    from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
+    from dagster._core.scheduler.instigation import (
+        InstigatorState,
+        InstigatorStatus,
+        ScheduleInstigatorData,
+    )
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+    location = InProcessCodeLocationOrigin(
+        LoadableTargetOrigin(module_name="dagster_project.definitions")
+    )
+    origin = RemoteRepositoryOrigin(location, "__repository__")
+    instance.add_instigator_state(
+        InstigatorState(
+            origin.get_instigator_origin(f"{JOB_NAME}_daily"),
+            InstigatorType.SCHEDULE,
+            InstigatorStatus.RUNNING,
+            ScheduleInstigatorData("0 5 * * *", start_timestamp=since.timestamp()),
+        )
+    )
+
+
+def test_the_sensor_is_on_by_default() -> None:
+    sensor = build_alert_sensor()
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
