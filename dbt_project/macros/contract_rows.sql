@@ -46,3 +46,72 @@ inner join (
         {%- endfor %}
 group by repeated_rows.source_system
 {%- endmacro %}
+
+{#
+    Three CTEs, the last one `chosen`: the rows of a staged table that can be used, one per id; of
+    several the first by the given order. Ordering whole rows is costly, so only ids that stand
+    more than once are ordered.
+#}
+{% macro one_row_per_id(relation, id_columns, order_by) -%}
+repeated as (
+
+    select
+        source_system
+        {%- for column in id_columns %},
+        {{ column }}
+        {%- endfor %}
+    from {{ relation }}
+    where problem is null
+    group by
+        source_system
+        {%- for column in id_columns %},
+        {{ column }}
+        {%- endfor %}
+    having count(*) > 1
+
+),
+
+ranked as (
+
+    select
+        usable.*,
+        row_number() over (
+            partition by
+                usable.source_system
+                {%- for column in id_columns %},
+                usable.{{ column }}
+                {%- endfor %}
+            order by {{ order_by | join(', ') }}
+        ) as version_rank
+    from {{ relation }} as usable
+    inner join repeated
+        on
+            usable.source_system = repeated.source_system
+            {%- for column in id_columns %}
+            and usable.{{ column }} = repeated.{{ column }}
+            {%- endfor %}
+    where usable.problem is null
+
+),
+
+chosen as (
+
+    select
+        usable.*,
+        1 as version_rank
+    from {{ relation }} as usable
+    left join repeated
+        on
+            usable.source_system = repeated.source_system
+            {%- for column in id_columns %}
+            and usable.{{ column }} = repeated.{{ column }}
+            {%- endfor %}
+    where
+        usable.problem is null
+        and repeated.source_system is null
+    union all
+    select * from ranked
+    where version_rank = 1
+
+)
+{%- endmacro %}

@@ -1,49 +1,11 @@
--- Ordering whole rows is costly: only ids that stand more than once need it.
-with repeated as (
-
-    select
-        source_system,
-        activity_id
-    from {{ ref('stg_contract__activities') }}
-    where problem is null
-    group by source_system, activity_id
-    having count(*) > 1
-
-),
-
-ranked as (
-
-    select
-        usable.*,
-        row_number() over (
-            partition by usable.source_system, usable.activity_id
-            order by usable.load_id desc, usable.row_text desc
-        ) as version_rank
-    from {{ ref('stg_contract__activities') }} as usable
-    inner join repeated
-        on
-            usable.source_system = repeated.source_system
-            and usable.activity_id = repeated.activity_id
-    where usable.problem is null
-
-),
-
-chosen as (
-
-    select
-        usable.*,
-        1 as version_rank
-    from {{ ref('stg_contract__activities') }} as usable
-    left join repeated
-        on
-            usable.source_system = repeated.source_system
-            and usable.activity_id = repeated.activity_id
-    where usable.problem is null and repeated.activity_id is null
-    union all
-    select * from ranked
-    where version_rank = 1
-
-),
+with {{ one_row_per_id(
+    ref('stg_contract__activities'),
+    ['activity_id'],
+    [
+        'usable.load_id desc',
+        'usable.row_text desc'
+    ]
+) }},
 
 records as (
 

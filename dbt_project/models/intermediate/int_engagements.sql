@@ -1,49 +1,11 @@
--- Ordering whole rows is costly: only ids that stand more than once need it.
-with repeated as (
-
-    select
-        source_system,
-        engagement_id
-    from {{ ref('stg_contract__engagements') }}
-    where problem is null
-    group by source_system, engagement_id
-    having count(*) > 1
-
-),
-
-ranked as (
-
-    select
-        usable.*,
-        row_number() over (
-            partition by usable.source_system, usable.engagement_id
-            order by usable.load_id desc, usable.row_text desc
-        ) as version_rank
-    from {{ ref('stg_contract__engagements') }} as usable
-    inner join repeated
-        on
-            usable.source_system = repeated.source_system
-            and usable.engagement_id = repeated.engagement_id
-    where usable.problem is null
-
-),
-
-chosen as (
-
-    select
-        usable.*,
-        1 as version_rank
-    from {{ ref('stg_contract__engagements') }} as usable
-    left join repeated
-        on
-            usable.source_system = repeated.source_system
-            and usable.engagement_id = repeated.engagement_id
-    where usable.problem is null and repeated.engagement_id is null
-    union all
-    select * from ranked
-    where version_rank = 1
-
-),
+with {{ one_row_per_id(
+    ref('stg_contract__engagements'),
+    ['engagement_id'],
+    [
+        'usable.load_id desc',
+        'usable.row_text desc'
+    ]
+) }},
 
 records as (
 

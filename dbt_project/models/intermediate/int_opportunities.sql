@@ -1,49 +1,11 @@
--- Ordering whole rows is costly: only ids that stand more than once need it.
-with repeated as (
-
-    select
-        source_system,
-        opportunity_id
-    from {{ ref('stg_contract__opportunities') }}
-    where problem is null
-    group by source_system, opportunity_id
-    having count(*) > 1
-
-),
-
-ranked as (
-
-    select
-        usable.*,
-        row_number() over (
-            partition by usable.source_system, usable.opportunity_id
-            order by usable.load_id desc, usable.row_text desc
-        ) as version_rank
-    from {{ ref('stg_contract__opportunities') }} as usable
-    inner join repeated
-        on
-            usable.source_system = repeated.source_system
-            and usable.opportunity_id = repeated.opportunity_id
-    where usable.problem is null
-
-),
-
-chosen as (
-
-    select
-        usable.*,
-        1 as version_rank
-    from {{ ref('stg_contract__opportunities') }} as usable
-    left join repeated
-        on
-            usable.source_system = repeated.source_system
-            and usable.opportunity_id = repeated.opportunity_id
-    where usable.problem is null and repeated.opportunity_id is null
-    union all
-    select * from ranked
-    where version_rank = 1
-
-),
+with {{ one_row_per_id(
+    ref('stg_contract__opportunities'),
+    ['opportunity_id'],
+    [
+        'usable.load_id desc',
+        'usable.row_text desc'
+    ]
+) }},
 
 records as (
 

@@ -1,58 +1,15 @@
--- Ordering whole rows is costly: only ids that stand more than once need it.
-with repeated as (
-
-    select
-        source_system,
-        lead_id,
-        change_id
-    from {{ ref('stg_contract__stage_changes') }}
-    where problem is null
-    group by source_system, lead_id, change_id
-    having count(*) > 1
-
-),
-
-ranked as (
-
-    select
-        usable.*,
-        row_number() over (
-            partition by usable.source_system, usable.lead_id, usable.change_id
-            order by
-                usable.load_id desc,
-                usable.changed_at desc,
-                coalesce(usable.to_stage, '') desc,
-                coalesce(usable.from_stage, '') desc,
-                coalesce(usable.reason, '') desc,
-                coalesce(usable.changed_by, '') desc
-        ) as version_rank
-    from {{ ref('stg_contract__stage_changes') }} as usable
-    inner join repeated
-        on
-            usable.source_system = repeated.source_system
-            and usable.lead_id = repeated.lead_id
-            and usable.change_id = repeated.change_id
-    where usable.problem is null
-
-),
-
-chosen as (
-
-    select
-        usable.*,
-        1 as version_rank
-    from {{ ref('stg_contract__stage_changes') }} as usable
-    left join repeated
-        on
-            usable.source_system = repeated.source_system
-            and usable.lead_id = repeated.lead_id
-            and usable.change_id = repeated.change_id
-    where usable.problem is null and repeated.change_id is null
-    union all
-    select * from ranked
-    where version_rank = 1
-
-),
+with {{ one_row_per_id(
+    ref('stg_contract__stage_changes'),
+    ['lead_id', 'change_id'],
+    [
+        'usable.load_id desc',
+        'usable.changed_at desc',
+        "coalesce(usable.to_stage, '') desc",
+        "coalesce(usable.from_stage, '') desc",
+        "coalesce(usable.reason, '') desc",
+        "coalesce(usable.changed_by, '') desc"
+    ]
+) }},
 
 records as (
 

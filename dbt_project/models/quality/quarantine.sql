@@ -1,3 +1,7 @@
+{%- set tables_about_leads = [
+    'stage_changes', 'activities', 'engagements', 'opportunities', 'owner_changes'
+] -%}
+{%- set tables = ['leads'] + tables_about_leads + ['reps', 'channel_spend'] -%}
 -- Rows that can not be used, each once, with the reason and the row as it came.
 with known_leads as (
 
@@ -10,222 +14,45 @@ with known_leads as (
 
 unusable as (
 
-    select
-        source_system,
-        load_id,
-        'leads' as table_name,
-        source_file,
-        source_row,
-        problem_column as column_name,
-        problem as reason,
-        row_text,
-        extra_columns,
-        row_json
-    from {{ ref('stg_contract__leads') }}
-    where problem is not null
-    union all
-    select
-        source_system,
-        load_id,
-        'stage_changes' as table_name,
-        source_file,
-        source_row,
-        problem_column as column_name,
-        problem as reason,
-        row_text,
-        extra_columns,
-        row_json
-    from {{ ref('stg_contract__stage_changes') }}
-    where problem is not null
-    union all
-    select
-        rows_of_leads.source_system,
-        rows_of_leads.load_id,
-        'stage_changes' as table_name,
-        rows_of_leads.source_file,
-        rows_of_leads.source_row,
-        'lead_id' as column_name,
-        'unknown lead' as reason,
-        rows_of_leads.row_text,
-        rows_of_leads.extra_columns,
-        rows_of_leads.row_json
-    from {{ ref('stg_contract__stage_changes') }} as rows_of_leads
-    left join known_leads
-        on
-            rows_of_leads.source_system = known_leads.source_system
-            and rows_of_leads.lead_id = known_leads.lead_id
-    where
-        rows_of_leads.problem is null
-        and rows_of_leads.lead_id is not null
-        and known_leads.lead_id is null
-    union all
-    select
-        source_system,
-        load_id,
-        'activities' as table_name,
-        source_file,
-        source_row,
-        problem_column as column_name,
-        problem as reason,
-        row_text,
-        extra_columns,
-        row_json
-    from {{ ref('stg_contract__activities') }}
-    where problem is not null
-    union all
-    select
-        rows_of_leads.source_system,
-        rows_of_leads.load_id,
-        'activities' as table_name,
-        rows_of_leads.source_file,
-        rows_of_leads.source_row,
-        'lead_id' as column_name,
-        'unknown lead' as reason,
-        rows_of_leads.row_text,
-        rows_of_leads.extra_columns,
-        rows_of_leads.row_json
-    from {{ ref('stg_contract__activities') }} as rows_of_leads
-    left join known_leads
-        on
-            rows_of_leads.source_system = known_leads.source_system
-            and rows_of_leads.lead_id = known_leads.lead_id
-    where
-        rows_of_leads.problem is null
-        and rows_of_leads.lead_id is not null
-        and known_leads.lead_id is null
-    union all
-    select
-        source_system,
-        load_id,
-        'engagements' as table_name,
-        source_file,
-        source_row,
-        problem_column as column_name,
-        problem as reason,
-        row_text,
-        extra_columns,
-        row_json
-    from {{ ref('stg_contract__engagements') }}
-    where problem is not null
-    union all
-    select
-        rows_of_leads.source_system,
-        rows_of_leads.load_id,
-        'engagements' as table_name,
-        rows_of_leads.source_file,
-        rows_of_leads.source_row,
-        'lead_id' as column_name,
-        'unknown lead' as reason,
-        rows_of_leads.row_text,
-        rows_of_leads.extra_columns,
-        rows_of_leads.row_json
-    from {{ ref('stg_contract__engagements') }} as rows_of_leads
-    left join known_leads
-        on
-            rows_of_leads.source_system = known_leads.source_system
-            and rows_of_leads.lead_id = known_leads.lead_id
-    where
-        rows_of_leads.problem is null
-        and rows_of_leads.lead_id is not null
-        and known_leads.lead_id is null
-    union all
-    select
-        source_system,
-        load_id,
-        'opportunities' as table_name,
-        source_file,
-        source_row,
-        problem_column as column_name,
-        problem as reason,
-        row_text,
-        extra_columns,
-        row_json
-    from {{ ref('stg_contract__opportunities') }}
-    where problem is not null
-    union all
-    select
-        rows_of_leads.source_system,
-        rows_of_leads.load_id,
-        'opportunities' as table_name,
-        rows_of_leads.source_file,
-        rows_of_leads.source_row,
-        'lead_id' as column_name,
-        'unknown lead' as reason,
-        rows_of_leads.row_text,
-        rows_of_leads.extra_columns,
-        rows_of_leads.row_json
-    from {{ ref('stg_contract__opportunities') }} as rows_of_leads
-    left join known_leads
-        on
-            rows_of_leads.source_system = known_leads.source_system
-            and rows_of_leads.lead_id = known_leads.lead_id
-    where
-        rows_of_leads.problem is null
-        and rows_of_leads.lead_id is not null
-        and known_leads.lead_id is null
-    union all
-    select
-        source_system,
-        load_id,
-        'owner_changes' as table_name,
-        source_file,
-        source_row,
-        problem_column as column_name,
-        problem as reason,
-        row_text,
-        extra_columns,
-        row_json
-    from {{ ref('stg_contract__owner_changes') }}
-    where problem is not null
-    union all
-    select
-        rows_of_leads.source_system,
-        rows_of_leads.load_id,
-        'owner_changes' as table_name,
-        rows_of_leads.source_file,
-        rows_of_leads.source_row,
-        'lead_id' as column_name,
-        'unknown lead' as reason,
-        rows_of_leads.row_text,
-        rows_of_leads.extra_columns,
-        rows_of_leads.row_json
-    from {{ ref('stg_contract__owner_changes') }} as rows_of_leads
-    left join known_leads
-        on
-            rows_of_leads.source_system = known_leads.source_system
-            and rows_of_leads.lead_id = known_leads.lead_id
-    where
-        rows_of_leads.problem is null
-        and rows_of_leads.lead_id is not null
-        and known_leads.lead_id is null
-    union all
-    select
-        source_system,
-        load_id,
-        'reps' as table_name,
-        source_file,
-        source_row,
-        problem_column as column_name,
-        problem as reason,
-        row_text,
-        extra_columns,
-        row_json
-    from {{ ref('stg_contract__reps') }}
-    where problem is not null
-    union all
-    select
-        source_system,
-        load_id,
-        'channel_spend' as table_name,
-        source_file,
-        source_row,
-        problem_column as column_name,
-        problem as reason,
-        row_text,
-        extra_columns,
-        row_json
-    from {{ ref('stg_contract__channel_spend') }}
-    where problem is not null
+    {% for table in tables -%}
+        select
+            source_system,
+            load_id,
+            '{{ table }}' as table_name,
+            source_file,
+            source_row,
+            problem_column as column_name,
+            problem as reason,
+            row_text,
+            extra_columns,
+            row_json
+        from {{ ref('stg_contract__' ~ table) }}
+        where problem is not null
+        union all
+    {% endfor %}
+    {% for table in tables_about_leads -%}
+        select
+            about_leads.source_system,
+            about_leads.load_id,
+            '{{ table }}' as table_name,
+            about_leads.source_file,
+            about_leads.source_row,
+            'lead_id' as column_name,
+            'unknown lead' as reason,
+            about_leads.row_text,
+            about_leads.extra_columns,
+            about_leads.row_json
+        from {{ ref('stg_contract__' ~ table) }} as about_leads
+        left join known_leads
+            on
+                about_leads.source_system = known_leads.source_system
+                and about_leads.lead_id = known_leads.lead_id
+        where
+            about_leads.problem is null
+            and about_leads.lead_id is not null
+            and known_leads.lead_id is null
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 

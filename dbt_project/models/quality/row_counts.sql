@@ -1,3 +1,13 @@
+{%- set id_columns = {
+    'leads': ['lead_id'],
+    'stage_changes': ['lead_id', 'change_id'],
+    'activities': ['activity_id'],
+    'engagements': ['engagement_id'],
+    'opportunities': ['opportunity_id'],
+    'owner_changes': ['lead_id', 'changed_at_text'],
+    'reps': ['rep_id'],
+    'channel_spend': ['spend_date_text', 'channel']
+} -%}
 -- Rows read = rows staged + rows quarantined + exact duplicates dropped, per table.
 with rows_read as (
 
@@ -13,61 +23,15 @@ with rows_read as (
 
 delivered as (
 
-    select
-        source_system,
-        'leads' as table_name,
-        count(*) as row_count
-    from {{ ref('stg_contract__leads') }}
-    group by source_system
-    union all
-    select
-        source_system,
-        'stage_changes' as table_name,
-        count(*) as row_count
-    from {{ ref('stg_contract__stage_changes') }}
-    group by source_system
-    union all
-    select
-        source_system,
-        'activities' as table_name,
-        count(*) as row_count
-    from {{ ref('stg_contract__activities') }}
-    group by source_system
-    union all
-    select
-        source_system,
-        'engagements' as table_name,
-        count(*) as row_count
-    from {{ ref('stg_contract__engagements') }}
-    group by source_system
-    union all
-    select
-        source_system,
-        'opportunities' as table_name,
-        count(*) as row_count
-    from {{ ref('stg_contract__opportunities') }}
-    group by source_system
-    union all
-    select
-        source_system,
-        'owner_changes' as table_name,
-        count(*) as row_count
-    from {{ ref('stg_contract__owner_changes') }}
-    group by source_system
-    union all
-    select
-        source_system,
-        'reps' as table_name,
-        count(*) as row_count
-    from {{ ref('stg_contract__reps') }}
-    group by source_system
-    union all
-    select
-        source_system,
-        'channel_spend' as table_name,
-        count(*) as row_count
-    from {{ ref('stg_contract__channel_spend') }}
-    group by source_system
+    {% for table in id_columns -%}
+        select
+            source_system,
+            '{{ table }}' as table_name,
+            count(*) as row_count
+        from {{ ref('stg_contract__' ~ table) }}
+        group by source_system
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 
@@ -84,85 +48,18 @@ rejected as (
 
 copies as (
 
-    select
-        source_system,
-        'leads' as table_name,
-        exact_duplicates
-    from (
-        {{ count_exact_duplicates(
-            ref('stg_contract__leads'), ['lead_id']
-        ) | indent(8) }}
-    ) as leads_copies
-    union all
-    select
-        source_system,
-        'stage_changes' as table_name,
-        exact_duplicates
-    from (
-        {{ count_exact_duplicates(
-            ref('stg_contract__stage_changes'), ['lead_id', 'change_id']
-        ) | indent(8) }}
-    ) as stage_changes_copies
-    union all
-    select
-        source_system,
-        'activities' as table_name,
-        exact_duplicates
-    from (
-        {{ count_exact_duplicates(
-            ref('stg_contract__activities'), ['activity_id']
-        ) | indent(8) }}
-    ) as activities_copies
-    union all
-    select
-        source_system,
-        'engagements' as table_name,
-        exact_duplicates
-    from (
-        {{ count_exact_duplicates(
-            ref('stg_contract__engagements'), ['engagement_id']
-        ) | indent(8) }}
-    ) as engagements_copies
-    union all
-    select
-        source_system,
-        'opportunities' as table_name,
-        exact_duplicates
-    from (
-        {{ count_exact_duplicates(
-            ref('stg_contract__opportunities'), ['opportunity_id']
-        ) | indent(8) }}
-    ) as opportunities_copies
-    union all
-    select
-        source_system,
-        'owner_changes' as table_name,
-        exact_duplicates
-    from (
-        {{ count_exact_duplicates(
-            ref('stg_contract__owner_changes'), ['lead_id', 'changed_at_text']
-        ) | indent(8) }}
-    ) as owner_changes_copies
-    union all
-    select
-        source_system,
-        'reps' as table_name,
-        exact_duplicates
-    from (
-        {{ count_exact_duplicates(
-            ref('stg_contract__reps'), ['rep_id']
-        ) | indent(8) }}
-    ) as reps_copies
-    union all
-    select
-        source_system,
-        'channel_spend' as table_name,
-        exact_duplicates
-    from (
-        {{ count_exact_duplicates(
-            ref('stg_contract__channel_spend'), ['spend_date_text', 'channel']
-        ) | indent(8) }}
-    ) as channel_spend_copies
+    {% for table, columns in id_columns.items() -%}
+        select
+            source_system,
+            '{{ table }}' as table_name,
+            exact_duplicates
+        from (
+            {{ count_exact_duplicates(
+                ref('stg_contract__' ~ table), columns
+            ) | indent(12) }}
+        ) as {{ table }}_copies
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 

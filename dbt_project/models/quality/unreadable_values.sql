@@ -1,77 +1,21 @@
+{%- set optional_columns = [
+    ('leads', 'employee_count'), ('leads', 'crm_score'), ('leads', 'is_deleted'),
+    ('leads', 'updated_at'), ('opportunities', 'amount'), ('opportunities', 'is_won'),
+    ('opportunities', 'closed_at'), ('reps', 'weekly_capacity'), ('reps', 'is_active')
+] -%}
 -- Optional values that could not be read and became empty, counted, with samples.
 with unreadable as (
 
-    select
-        source_system,
-        'leads' as table_name,
-        'employee_count' as column_name,
-        employee_count_text as value_text
-    from {{ ref('stg_contract__leads') }}
-    where employee_count_text is not null and employee_count is null
-    union all
-    select
-        source_system,
-        'leads' as table_name,
-        'crm_score' as column_name,
-        crm_score_text as value_text
-    from {{ ref('stg_contract__leads') }}
-    where crm_score_text is not null and crm_score is null
-    union all
-    select
-        source_system,
-        'leads' as table_name,
-        'is_deleted' as column_name,
-        is_deleted_text as value_text
-    from {{ ref('stg_contract__leads') }}
-    where is_deleted_text is not null and is_deleted is null
-    union all
-    select
-        source_system,
-        'leads' as table_name,
-        'updated_at' as column_name,
-        updated_at_text as value_text
-    from {{ ref('stg_contract__leads') }}
-    where updated_at_text is not null and updated_at is null
-    union all
-    select
-        source_system,
-        'opportunities' as table_name,
-        'amount' as column_name,
-        amount_text as value_text
-    from {{ ref('stg_contract__opportunities') }}
-    where amount_text is not null and amount is null
-    union all
-    select
-        source_system,
-        'opportunities' as table_name,
-        'is_won' as column_name,
-        is_won_text as value_text
-    from {{ ref('stg_contract__opportunities') }}
-    where is_won_text is not null and is_won is null
-    union all
-    select
-        source_system,
-        'opportunities' as table_name,
-        'closed_at' as column_name,
-        closed_at_text as value_text
-    from {{ ref('stg_contract__opportunities') }}
-    where closed_at_text is not null and closed_at is null
-    union all
-    select
-        source_system,
-        'reps' as table_name,
-        'weekly_capacity' as column_name,
-        weekly_capacity_text as value_text
-    from {{ ref('stg_contract__reps') }}
-    where weekly_capacity_text is not null and weekly_capacity is null
-    union all
-    select
-        source_system,
-        'reps' as table_name,
-        'is_active' as column_name,
-        is_active_text as value_text
-    from {{ ref('stg_contract__reps') }}
-    where is_active_text is not null and is_active is null
+    {% for table, column in optional_columns -%}
+        select
+            source_system,
+            '{{ table }}' as table_name,
+            '{{ column }}' as column_name,
+            {{ column }}_text as value_text
+        from {{ ref('stg_contract__' ~ table) }}
+        where {{ column }}_text is not null and {{ column }} is null
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 
