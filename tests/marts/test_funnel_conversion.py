@@ -67,12 +67,12 @@ def test_ten_leads_by_hand(built):
     assert (row["from_label"], row["to_label"]) == ("MQL", "SQL")
 
 
-def test_empty_values_are_shown_as_unknown_or_none(built):
+def test_empty_values_are_shown_as_none(built):
     warehouse = built(ten_leads())
     by_source = whole(warehouse, dimension="lead_source")
     assert {value: row["entered"] for (_, value), row in by_source.items()} == {
         "Event": 4,
-        "unknown": 6,
+        "(none)": 6,
     }
     assert {value for _, value in whole(warehouse, dimension="owner_id")} == {"(none)"}
     assert {value for _, value in whole(warehouse, dimension="score_band")} == {"(none)"}
@@ -214,7 +214,7 @@ def test_cohorts_of_the_sample_are_those_of_plain_sql(sample):
         """
         select
             date_trunc('month', handed_off_at)::date as period_start,
-            coalesce(lead_source, 'unknown') as value,
+            coalesce(lead_source, '(none)') as value,
             count(*) filter (where handed_off_basis = 'explicit') as entered,
             count(*) filter (where handed_off_basis <> 'explicit') as entered_implied,
             count(sales_qualified_at) filter (where handed_off_basis = 'explicit') as converted,

@@ -27,7 +27,7 @@ PLAIN_SQL = f"""
         select
             leads.mql_id,
             leads.first_contact_date::date as contacted,
-            coalesce(leads.origin, 'unknown') as source,
+            coalesce(leads.origin, '(none)') as source,
             deals.won_date::timestamp as won
         from read_csv('{LEADS}', header = true, all_varchar = true) as leads
         left join read_csv('{DEALS}', header = true, all_varchar = true) as deals
