@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_project.ingestion.raw_schema import CONTRACT_TABLES, ContractTable
 from dagster_project.settings import Settings
-from dagster_project.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, warehouse_path
+from dagster_project.warehouse import (
+    BUILD_SCHEMA,
+    POLICY_SCHEMA,
+    QUALITY_SCHEMA,
+    connect,
+    warehouse_path,
+)
 from expectations.catalogue import configured_suites, known_checks
 from expectations.check import Check, Status
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 DATA_DOCS_DIRECTORY = "data_docs"
 RESULTS_TABLE = f"{QUALITY_SCHEMA}.check_results"
 COLUMNS_TABLE = f"{QUALITY_SCHEMA}.column_history"
+POLICIES_TABLE = f"{QUALITY_SCHEMA}.policy_history"
 
 # Builds whose results stay in the warehouse: more than a year of daily runs.
 KEPT_BUILDS = 400
@@ -114,6 +121,7 @@ def run_checks(
     with _writing(output, settings) as warehouse:
         _ensure_tables(warehouse)
         _record_columns(warehouse, build_id)
+        _record_policy(warehouse, build_id)
         previous = _previous_values(warehouse, build_id)
     suites = configured_suites(settings.checks)
     if only is not None:
@@ -282,6 +290,10 @@ def _ensure_tables(warehouse: "DuckDBPyConnection") -> None:
         f"create table if not exists {COLUMNS_TABLE} (build_number bigint, build_id varchar, "
         "source_system varchar, table_name varchar, column_name varchar, filled_rows bigint)"
     )
+    warehouse.execute(
+        f"create table if not exists {POLICIES_TABLE} "
+        "(signed_version bigint, policy_fingerprint varchar, build_id varchar)"
+    )
 
 
 def _previous_values(warehouse: "DuckDBPyConnection", build_id: str) -> dict[str, float | None]:
@@ -354,6 +366,23 @@ def _as_row(
         "ran_at": ran_at,
     }
     return [values[name] for name in _RESULT_COLUMNS]
+
+
+def _record_policy(warehouse: "DuckDBPyConnection", build_id: str) -> None:
+    """Note what the policy said when its newest signed version was first built."""
+    warehouse.execute(
+        f"""
+        insert into {POLICIES_TABLE}
+        select signed.version, parameters.policy_fingerprint, ?
+        from raw.run_parameters as parameters
+        cross join (
+            select coalesce(max(version), 0) as version
+            from {POLICY_SCHEMA}.definition_versions
+        ) as signed
+        where signed.version not in (select signed_version from {POLICIES_TABLE})
+        """,
+        [build_id],
+    )
 
 
 def _record_columns(warehouse: "DuckDBPyConnection", build_id: str) -> None:

@@ -15,6 +15,7 @@ SUITE_MODULES = (
     "fct_lead_cycles",
     "dim_leads",
     "lead_accounting",
+    "build_info",
     "row_counts",
     "int_source_coverage",
     "leads",

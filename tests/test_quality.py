@@ -238,3 +238,20 @@ def test_an_unknown_check_in_the_configuration_is_one_clear_line(tmp_path: Path)
     assert "checks.rejected_leads_have_reasons: unknown check" in problem
     assert "did you mean rejected_leads_have_a_reason?" in problem
     assert "visits_tile_time" in problem
+
+
+def test_a_changed_policy_warns_until_a_new_version_is_signed(output: Path) -> None:
+    name = "policy_changes_are_signed"
+
+    def status(build: str) -> str:
+        (outcome,) = run_checks(output, Settings(), "block", build, frozenset({name}))
+        assert not outcome.stops_publication
+        return outcome.status
+
+    assert status("b9") == "passed"
+    execute(output, "update raw.run_parameters set policy_fingerprint = 'another'")
+    assert [status("c1"), status("c2")] == ["warned", "warned"]
+    execute(output, "insert into policy.definition_versions values (3)")
+    assert status("c3") == "passed"
+    execute(output, "update raw.run_parameters set policy_fingerprint = 'and another'")
+    assert status("c4") == "warned"

@@ -39,7 +39,10 @@ def write_clean_warehouse(path: Path) -> None:
     """Write the warehouse file."""
     connection = duckdb.connect(str(path))
     ensure_raw_schema(connection)
-    connection.execute(f"insert into raw.run_parameters (as_of) values ('{AS_OF}')")
+    connection.execute(
+        "insert into raw.run_parameters (as_of, policy_fingerprint) "
+        f"values ('{AS_OF}', 'as signed')"
+    )
     connection.execute("create schema build; create schema quality")
     connection.execute(_LEADS + _VISITS + _CYCLES + _SOURCES)
     for rule, cases in RULES.items():
@@ -161,6 +164,13 @@ create table quality.rule_cases (
 """
 
 _SOURCES = """
+create schema policy;
+create table policy.definition_versions as select unnest([1, 2]) as version;
+create table build.build_info as select 'b2' as build_id;
+create table quality.policy_history as
+select 1 as signed_version, 'before' as policy_fingerprint, 'b0' as build_id
+union all
+select 2, 'as signed', 'b1';
 create table build.int_source_coverage as
 select
     'crm' as source_system, true as has_owners, true as has_activities, true as has_engagements;

@@ -192,6 +192,11 @@ BREAKS = [
         [{"stage": "sal"}],
     ),
     Break(
+        "policy_changes_are_signed",
+        "update raw.run_parameters set policy_fingerprint = 'not as signed'",
+        [{"signed_version": 2, "first_build": "b1"}],
+    ),
+    Break(
         "sources_hold_owners_activities_and_engagements",
         "update build.int_source_coverage set has_activities = false",
         [{"source_system": "crm", "missing": "activities"}],
