@@ -11,7 +11,12 @@ import dagster as dg
 def defs() -> dg.Definitions:
     """Everything that Dagster shows and runs."""
     from dagster_project.alerting.sensor import build_alert_sensor
-    from dagster_project.automation import build_job, build_schedule
+    from dagster_project.automation import (
+        build_file_sensor,
+        build_job,
+        build_schedule,
+        with_freshness,
+    )
     from dagster_project.dbt_runner import parsed_project
     from dagster_project.publication import build_published_asset
     from dagster_project.quality import build_checks
@@ -27,17 +32,22 @@ def defs() -> dg.Definitions:
     checks = build_checks()
     job = build_job()
     return dg.Definitions(
-        assets=[
-            *build_raw_tables(project.manifest, translator),
-            build_dbt_assets(project, translator),
-            build_published_asset(
-                project.manifest, translator, checked={key.asset_key for key in checks.check_keys}
-            ),
-        ],
+        assets=with_freshness(
+            [
+                *build_raw_tables(project.manifest, translator),
+                build_dbt_assets(project, translator),
+                build_published_asset(
+                    project.manifest,
+                    translator,
+                    checked={key.asset_key for key in checks.check_keys},
+                ),
+            ],
+            settings,
+        ),
         asset_checks=[checks],
         jobs=[job],
         schedules=[build_schedule(settings.schedule, job)],
-        sensors=[build_alert_sensor()],
+        sensors=[build_alert_sensor(), build_file_sensor(settings, job)],
         resources={"run": HandoffRun()},
         executor=dg.in_process_executor,
     )

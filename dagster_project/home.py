@@ -11,7 +11,7 @@ from pathlib import Path
 from dagster_project.warehouse import PROJECT_ROOT
 
 _INSTANCE_CONFIGURATION = """\
-# Written by handoff when missing; change it as Dagster's documentation says.
+# Written by handoff when missing; once changed it stays as you left it.
 telemetry:
   enabled: false
 nux:
@@ -24,6 +24,24 @@ concurrency:
 
 run_monitoring:
   enabled: true
+
+# A scheduled run whose process died is started again; the runs' tags say how often.
+run_retries:
+  enabled: true
+  max_retries: 0
+
+# How old sources and published marts may be.
+freshness:
+  enabled: true
+"""
+
+# Dagster keeps its runs in SQLite files, or in the PostgreSQL database that this variable names.
+POSTGRES_VARIABLE = "HANDOFF_DAGSTER_POSTGRES_URL"
+_POSTGRES_STORAGE = f"""
+storage:
+  postgres:
+    postgres_url:
+      env: {POSTGRES_VARIABLE}
 """
 
 
@@ -42,8 +60,14 @@ def prepare_dagster_home() -> Path:
     )
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
-    if not configuration.exists():
-        configuration.write_text(_INSTANCE_CONFIGURATION, encoding="utf-8")
+    wanted = _INSTANCE_CONFIGURATION
+    if os.environ.get(POSTGRES_VARIABLE):
+        wanted += _POSTGRES_STORAGE
+    ours = {_INSTANCE_CONFIGURATION, _INSTANCE_CONFIGURATION + _POSTGRES_STORAGE}
+    # Somebody's own file stays; ours follows the choice of storage.
+    found = configuration.read_text(encoding="utf-8") if configuration.exists() else None
+    if found is None or (found in ours and found != wanted):
+        configuration.write_text(wanted, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     return home

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 
+from dagster_project.errors import SourceError
 from dagster_project.home import hash_key
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.hubspot_objects import ensure_hubspot_tables
@@ -17,6 +18,10 @@ from dagster_project.ingestion.landing import IngestionResult, ingest_source
 from dagster_project.ingestion.salesforce_objects import ensure_salesforce_tables
 from dagster_project.run_resource import HandoffRun
 from dagster_project.warehouse import RAW_SCHEMA
+
+# A source that fails in a scheduled run is tried again after one minute and after two more.
+_RETRIES = 2
+_RETRY_SECONDS = 60.0
 
 _PARAMETERS_KEY = dg.AssetKey([RAW_SCHEMA, "run_parameters"])
 
@@ -72,13 +77,25 @@ def _read_all(context: dg.AssetExecutionContext, run: HandoffRun) -> list[Ingest
         _judge_unconfigured_sources(context, run, connection)
         for source in run.plan.settings.sources:
             context.log.info(f"reading source {source.name} ({source.kind})")
-            result = ingest_source(connection, source, progress=context.log.info)
+            try:
+                result = ingest_source(connection, source, progress=context.log.info)
+            except SourceError as error:
+                raise _retry(context) or error from error
             for note in result.notes:
                 context.log.warning(f"source {source.name}: {note.message}")
             results.append(result)
     finally:
         connection.close()
     return results
+
+
+def _retry(context: dg.AssetExecutionContext) -> dg.RetryRequested | None:
+    """Another try after a while, of runs that nobody waits for: a CRM may be down for minutes."""
+    started_by = set(context.run_tags) & {"dagster/schedule_name", "dagster/sensor_name"}
+    if not started_by or context.retry_number >= _RETRIES:
+        return None
+    wait = _RETRY_SECONDS * 2**context.retry_number
+    return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=wait)
 
 
 def _judge_unconfigured_sources(

@@ -147,13 +147,15 @@ class FilesSource(Section):
     """A CRM export: a directory with one file per table.
 
     ``stage_names``: the export's stage -> stage. ``mode``: ``snapshot`` (the latest load is what
-    holds) or ``append`` (every load adds); a table's own ``mode`` goes before it.
+    holds) or ``append`` (every load adds); a table's own ``mode`` goes before it. ``watch``: files
+    that arrive start a run, where Dagster's daemon runs.
     """
 
     kind: Literal["files"]
     name: str = "files"
     path: Path
     mode: Literal["snapshot", "append"] = "snapshot"
+    watch: bool = False
     tables: dict[str, TableMapping] = {}
     stage_names: dict[str, str] = {}
     stage_dates: list[StageDate] = []

@@ -1,0 +1,155 @@
+"""What starts runs, and how they are tried again."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dagster_project.automation import build_file_sensor, build_job, freshness_window
+from dagster_project.home import POSTGRES_VARIABLE, prepare_dagster_home
+from dagster_project.settings import Settings
+
+
+def _watching(directory: Path) -> Settings:
+    source = {"kind": "files", "path": directory, "watch": True}
+    return Settings.model_validate({"sources": [source]})
+
+
+def test_files_start_one_run_once_they_stopped_changing(tmp_path: Path) -> None:
+    sensor = build_file_sensor(_watching(tmp_path), build_job())
+    cursor: str | None = None
+
+    def tick() -> int:
+        nonlocal cursor
+        context = dg.build_sensor_context(cursor=cursor)
+        data = sensor.evaluate_tick(context)
+        cursor = data.cursor
+        return len(data.run_requests or [])
+
+    assert tick() == 0
+    (tmp_path / "leads.csv").write_text("lead_id\n")
+    assert [tick(), tick(), tick(), tick()] == [0, 1, 0, 0]
+    with (tmp_path / "leads.csv").open("a") as stream:
+        stream.write("L-1\n")
+    assert tick() == 0
+    with (tmp_path / "leads.csv").open("a") as stream:
+        stream.write("L-2\n")
+    assert [tick(), tick(), tick()] == [0, 1, 0]
+    (tmp_path / "leads.csv.part").write_text("half")
+    (tmp_path / ".hidden").write_text("x")
+    assert [tick(), tick()] == [0, 0]
+
+
+def test_no_source_is_watched_unless_it_says_so(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"sources": [{"kind": "files", "path": tmp_path}]})
+    sensor = build_file_sensor(settings, build_job())
+    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("configured", "hours"),
+    [
+        ({}, 36),
+        ({"schedule": {"cron": "0 * * * *"}}, 1.5),
+        ({"schedule": {"cron": "0 5 * * 1-5"}}, 108),
+        ({"alerts": {"stale_after_hours": 30}}, 30),
+    ],
+)
+def test_freshness_follows_the_schedule(configured: dict[str, Any], hours: float) -> None:
+    assert freshness_window(Settings.model_validate(configured)) == timedelta(hours=hours)
+
+
+def test_scheduled_runs_try_a_source_again_and_runs_of_the_shell_do_not() -> None:
+    from dagster_project.errors import SourceError
+    from dagster_project.raw_tables import _retry
+
+    tries = []
+
+    @dg.asset
+    def source(context: dg.AssetExecutionContext) -> None:
+        tries.append(context.retry_number)
+        error = SourceError("source crm: down")
+        retry = _retry(context)
+        # A test does not wait for minutes.
+        raise dg.RetryRequested(retry.max_retries, 0) if retry else error
+
+    def run(tags: dict[str, str]) -> bool:
+        return dg.materialize([source], tags=tags, raise_on_error=False).success
+
+    assert not run({"dagster/schedule_name": "lead_lifecycle_daily"})
+    assert tries == [0, 1, 2]
+    tries.clear()
+    assert not run({})
+    assert tries == [0]
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of its own; its URL."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        pytest.skip("PostgreSQL is not installed (make system-packages)")
+    # Not below pytest's own directory, which the server's user may not enter.
+    directory = Path("/tmp") / f"handoff-postgres-{os.getpid()}"
+    directory.mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # PostgreSQL refuses to run as root.
+    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if prefix:
+        shutil.chown(directory, "postgres")
+    bin_directory, data = programs[-1].parent, directory / "data"
+
+    def call(*arguments: object) -> None:
+        command = [*prefix, *map(str, arguments)]
+        subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL, cwd="/")
+
+    call(bin_directory / "initdb", "-D", data, "-U", "handoff", "-A", "trust", "--no-sync")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory}"
+    control = (bin_directory / "pg_ctl", "-D", data, "-w", "-s", "-l", directory / "log")
+    call(*control, "-o", options, "start")
+    try:
+        yield f"postgresql://handoff@127.0.0.1:{port}/postgres"
+    finally:
+        call(*control, "-m", "immediate", "stop")
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def test_dagster_keeps_its_runs_in_postgres_by_configuration(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    prepare_dagster_home()
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres)
+    home = prepare_dagster_home()
+
+    @dg.asset
+    def thing() -> None:
+        pass
+
+    with dg.DagsterInstance.get() as instance:
+        run_id = dg.materialize([thing], instance=instance).run_id
+    with dg.DagsterInstance.get() as instance:
+        assert "Postgres" in type(instance.run_storage).__name__
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        assert run.is_success
+    assert not list(home.rglob("runs.db"))
+
+
+def test_a_changed_dagster_configuration_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    monkeypatch.setenv(POSTGRES_VARIABLE, "postgresql://nowhere/dagster")
+    prepare_dagster_home()
+    assert (tmp_path / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
