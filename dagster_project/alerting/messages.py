@@ -22,10 +22,10 @@ SHOWN_MEMBERS = 10
 _LONGEST_TEXT = 300
 _EMAIL = re.compile(r"[^\s@<>()\[\]'\"]+@[^\s@<>()\[\]'\"]+\.\w+")
 _KINDS = {
-    "opened": "New",
-    "grown": "Grown",
-    "worse": "Worse",
-    "reminder": "Still failing",
+    "opened": "New {severity} for {owner}",
+    "grown": "Growing {severity} for {owner}",
+    "worse": "Escalated to {severity} for {owner}",
+    "reminder": "Open {severity} for {owner}, a reminder",
     "resolved": "Resolved",
 }
 
@@ -141,21 +141,21 @@ def _title(kind: str, incident: Row, finding: dict[str, Any], situation: Situati
     if kind == "resolved":
         return f"{_KINDS[kind]}: {incident['check_name'].replace('_', ' ').capitalize()}"
     subject = _subject(incident, finding, situation.new)
-    return f"{_KINDS[kind]} {incident['severity']} for {incident['owner']}: {subject}"
+    said = _KINDS[kind].format(severity=incident["severity"], owner=incident["owner"])
+    return f"{said}: {subject}"
 
 
 def _facts(
     kind: str, incident: Row, finding: dict[str, Any], now: datetime, settings: AlertsSettings
 ) -> list[list[str]]:
-    observed = "; ".join(clean(line) for line in finding["observed"])
     since = shown_time(as_time(incident["opened_at"]), settings)
     builds = f" ({incident['builds']} runs)" if incident["builds"] > 1 else ""
     facts = []
     if kind == "resolved":
         facts.append(["Failed", f"from {since} to {shown_time(now, settings)}{builds}"])
-        facts.append(["Last seen", observed])
+        facts += _observed("Last seen", finding)
     else:
-        facts.append(["Now", observed])
+        facts += _observed("Now", finding)
         if finding["before"] is not None:
             facts.append(["The build before", finding["before"]])
         facts.append(["Since", since + builds])
@@ -175,6 +175,14 @@ def _facts(
             said = f"{at} {shown_time(as_time(moment), settings)} by {clean(who)}{reason}"
             facts.append([verb.capitalize(), said])
     return facts
+
+
+def _observed(word: str, finding: dict[str, Any]) -> list[list[str]]:
+    """What was observed: a check's windows one by one, the lines of a failure together."""
+    lines = [clean(line) for line in finding["observed"]]
+    if "check" in finding["tags"]:
+        return [[name, line] for name, line in zip((word, "Of late"), lines, strict=False)]
+    return [[word, "; ".join(lines)]]
 
 
 def _items(members: list[Row], settings: AlertsSettings) -> list[dict[str, Any]]:

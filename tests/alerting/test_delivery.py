@@ -90,7 +90,7 @@ def test_a_receiver_that_is_down_for_two_runs_gets_all_in_order(company: Company
     assert (
         "503" in down[0].delivered.problems["chat"] or "error" in down[0].delivered.problems["chat"]
     )
-    assert [title.split()[0] for title in company.chat.titles] == ["New", "Grown"]
+    assert [title.split()[0] for title in company.chat.titles] == ["New", "Growing"]
     assert len(company.mails) == 2
 
 
@@ -100,7 +100,7 @@ def test_a_channel_that_fails_does_not_stop_the_other(company: Company) -> None:
     company.build(1, leads(2))
 
     assert list(told.delivered.problems) == ["chat"]
-    assert [str(mail["Subject"]).split()[0] for mail in company.mails] == ["New", "Grown"]
+    assert [str(mail["Subject"]).split()[0] for mail in company.mails] == ["New", "Growing"]
 
 
 def test_back_off_doubles_and_gives_up(company: Company) -> None:
@@ -153,10 +153,10 @@ def test_quiet_hours_hold_warnings_until_the_morning_and_let_errors_through(
     company.build(0.5, leads(2))
     assert company.chat.titles == []
     on_the_clock(company.output, company.settings, now=START + timedelta(hours=2, minutes=1))
-    assert [title.split()[0] for title in company.chat.titles] == ["New", "Grown"]
+    assert [title.split()[0] for title in company.chat.titles] == ["New", "Growing"]
     company.build(17, leads(3))
     company.build(18, leads(30))
-    assert [title.split()[0] for title in company.chat.titles[2:]] == ["Grown", "Worse"]
+    assert [title.split()[0] for title in company.chat.titles[2:]] == ["Growing", "Escalated"]
 
 
 def test_a_weekend_is_quiet_until_monday_morning(company: Company) -> None:

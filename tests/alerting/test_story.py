@@ -28,8 +28,8 @@ def test_the_story_of_an_incident(company: Company) -> None:
 
     assert company.chat.titles == [
         f"New warning for sales: {NAME}: 12 of 100 fail",
-        f"Grown warning for sales: {NAME}: 17 of 100 fail, 5 new",
-        f"Still failing warning for sales: {NAME}: 17 of 100 fail",
+        f"Growing warning for sales: {NAME}: 17 of 100 fail, 5 new",
+        f"Open warning for sales, a reminder: {NAME}: 17 of 100 fail",
         f"Resolved: {NAME}",
     ]
     assert [mail["Subject"] for mail in company.mails] == company.chat.titles
@@ -46,7 +46,7 @@ def test_what_grew_during_a_snooze_is_told_when_it_ends(company: Company) -> Non
     company.build(20, leads(4))
 
     assert company.chat.titles[1:] == [
-        f"Grown warning for sales: {NAME}: 4 of 100 fail, 1 new",
+        f"Growing warning for sales: {NAME}: 4 of 100 fail, 1 new",
     ]
 
 
@@ -59,7 +59,7 @@ def test_acknowledged_incidents_are_not_reminded_of_but_news_is_told(company: Co
     company.build(5, leads(3))
     company.build(10, leads(5))
 
-    assert [title.split()[0] for title in company.chat.titles] == ["New", "Grown"]
+    assert [title.split()[0] for title in company.chat.titles] == ["New", "Growing"]
     assert "by ann: asked the owners" in company.chat.messages[1]["message"]
 
 
@@ -75,14 +75,16 @@ def test_getting_blocked_is_told_without_new_cases_of_leads(company: Company) ->
     company.build(0, leads(20))
     company.build(1, leads(21))
 
-    assert company.chat.titles[1].startswith("Worse error for sales")
+    assert company.chat.titles[1].startswith("Escalated to error for sales")
 
 
 def test_a_check_that_could_not_run_is_no_pass(company: Company) -> None:
     company.build(0, leads(2))
     company.build(1, [], errored=True)
 
-    assert company.chat.titles[1:] == [f"Worse error for sales: {NAME}: the check could not run"]
+    assert company.chat.titles[1:] == [
+        f"Escalated to error for sales: {NAME}: the check could not run"
+    ]
 
 
 def test_a_run_is_taken_in_once(company: Company) -> None:
