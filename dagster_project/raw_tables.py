@@ -4,7 +4,7 @@ One step reads every configured source. All raw tables always exist, empty where
 them, so that the models never ask which CRM a company has.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -78,7 +78,7 @@ def _read_all(context: dg.AssetExecutionContext, run: HandoffRun) -> list[Ingest
         for source in run.plan.settings.sources:
             context.log.info(f"reading source {source.name} ({source.kind})")
             try:
-                result = ingest_source(connection, source, progress=context.log.info)
+                result = ingest_source(connection, source, progress=_teller(context))
             except SourceError as error:
                 raise _retry(context) or error from error
             for note in result.notes:
@@ -96,6 +96,17 @@ def _retry(context: dg.AssetExecutionContext) -> dg.RetryRequested | None:
         return None
     wait = _RETRY_SECONDS * 2**context.retry_number
     return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=wait)
+
+
+def _teller(context: dg.AssetExecutionContext) -> Callable[[str], None]:
+    """Progress of a source: into the run's log, and to the shell that started the run."""
+    from dagster_project.runs import tell
+
+    def say(message: str) -> None:
+        context.log.info(message)
+        tell(message)
+
+    return say
 
 
 def _judge_unconfigured_sources(

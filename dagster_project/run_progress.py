@@ -19,6 +19,9 @@ _STEPS = {
     "published__lead_lifecycle": "publishing",
 }
 
+# Seconds after which a step says what it is at, line by line.
+_LONG_STEP = 5.0
+
 
 def step_name(step: str) -> str:
     """A step in words."""
@@ -34,7 +37,7 @@ class RunProgress:
         self._status: Status | None = None
         self._step = ""
         self._done = 0
-        self._started = time.monotonic()
+        self._started = self._step_began = time.monotonic()
 
     @contextmanager
     def shown(self) -> Iterator["RunProgress"]:
@@ -50,10 +53,13 @@ class RunProgress:
         """Take note of something that happened."""
         if happening.kind == "step":
             self._step, self._done = step_name(happening.name), 0
+            self._step_began = time.monotonic()
             self._show(f"{self._step} ...")
         elif happening.kind == "step_end":
             parts = f", {self._done} parts" if self._done else ""
             self._say(f"{step_name(happening.name)}: {happening.seconds or 0:.1f} s{parts}")
+        elif happening.kind == "note":
+            self._tell_note(happening.name)
         else:
             self._done += 1
             self._tell_part(happening)
@@ -65,6 +71,13 @@ class RunProgress:
             self._say(f"  {happening.name}{took}{failed}")
         if self._status is not None:
             self._show(f"{self._step}: {happening.name}")
+
+    def _tell_note(self, note: str) -> None:
+        """Off a terminal only steps that take their time are worth a line for each note."""
+        if self._status is not None:
+            self._show(f"{self._step}: {note}")
+        elif self._verbose or time.monotonic() - self._step_began > _LONG_STEP:
+            self._say(f"  {note}")
 
     def _show(self, text: str) -> None:
         if self._status is not None:

@@ -6,6 +6,7 @@ they happen; its failure comes back as the error that the command's contract nam
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ class Happening:
     """Something that happened in a run.
 
     ``kind``: ``step`` (one began), ``step_end``, ``asset`` (one was built), ``check`` (one was
-    judged). ``seconds``: how long it took, where known. ``passed``: of a check.
+    judged), ``note`` (what a long step is at). ``seconds``: how long it took, where known.
+    ``passed``: of a check.
     """
 
     kind: str
@@ -34,6 +36,19 @@ class Happening:
 
 
 Listener = Callable[[Happening], None]
+
+_LISTENING: ContextVar[Listener | None] = ContextVar("listening", default=None)
+
+
+def tell(note: str) -> None:
+    """Say to whoever started the run from a shell what a long step is at.
+
+    Dagster hands out a step's events when they are yielded; a source that waits for its CRM has
+    none to yield.
+    """
+    listener = _LISTENING.get()
+    if listener is not None:
+        listener(Happening("note", note))
 
 
 @dataclass
@@ -78,11 +93,14 @@ def execute(options: RunOptions, listener: Listener) -> RunOutcome:
         )
         outcome = RunOutcome(run_id=run.run_id)
         recorder = _Recorder(outcome, listener)
+        listening = _LISTENING.set(listener)
         try:
             for event in execute_run_iterator(InMemoryJob(job), run, instance):
                 recorder.record(event)
         except KeyboardInterrupt:
             outcome.error = BuildError("interrupted; nothing was published")
+        finally:
+            _LISTENING.reset(listening)
         recorder.conclude(instance.get_run_by_id(run.run_id))
     return outcome
 
