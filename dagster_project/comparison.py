@@ -211,8 +211,7 @@ def compare(
     other = (policy_dir or settings.lifecycle.policy_dir).expanduser().absolute()
     if not warehouse_path(output).is_file():
         raise ConfigError(f"{output}: nothing was built here yet; handoff run comes first")
-    if tradition is not None:
-        _require_sound(other, tradition)
+    _require_sound(other, tradition)
     with tempfile.TemporaryDirectory(dir=output, prefix=".compare-") as directory:
         scratch = Path(directory)
         progress("copying the history")
@@ -231,7 +230,7 @@ def compare(
             return _beside(connection, parameters.as_of, lead_limit)
 
 
-def _require_sound(policy_dir: Path, tradition: str) -> str:
+def _require_sound(policy_dir: Path, tradition: str | None) -> str:
     """The fingerprint of a policy that can work; raises ``ConfigError`` for another."""
     problems = policy.validate(policy_dir, tradition)
     if problems:
@@ -409,10 +408,13 @@ def _acceptance(side: Definitions) -> str:
 
 
 def _milestones_table(comparison: Comparison) -> "Table":
+    from rich.markup import escape
+
     table = _table("milestone", "last build", ">cycles", "replay", ">cycles", ">")
     for milestone, last_label, label, last, replayed in comparison.milestones:
         before, after, difference = _figures(last, replayed)
-        table.add_row(milestone, last_label or "", before, label or "", after, difference)
+        labels = [escape(text or "") for text in (last_label, label)]
+        table.add_row(milestone, labels[0], before, labels[1], after, difference)
     return table
 
 
@@ -427,8 +429,11 @@ def _rates_table(comparison: Comparison) -> "Table":
 def _rate(
     label: str | None, entered: int | None, converted: int | None, in_window: int | None
 ) -> tuple[str, str]:
+    from rich.markup import escape
+
     if label is None or entered is None or converted is None or in_window is None:
         return "no such rate", ""
+    label = escape(label)
     if not entered:
         return label, "0 of 0"
     said = f"{converted:,} of {entered:,} ({converted / entered:.1%}; {in_window / entered:.1%})"
@@ -451,6 +456,8 @@ def _violations_table(comparison: Comparison) -> "Table":
 
 def _changes_title(comparison: Comparison) -> str:
     leads = sum(change[2] for change in comparison.changes)
+    if leads == 1:
+        return "1 lead changes its outcome"
     return f"{leads:,} leads change their outcome" if leads else "No lead changes its outcome"
 
 

@@ -38,7 +38,9 @@ def test_start_up_imports_nothing_heavy(heavy: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["run", "status", "rollback", "simulate", "doctor", "explain"])
+@pytest.mark.parametrize(
+    "name", ["run", "status", "rollback", "simulate", "doctor", "explain", "compare"]
+)
 def test_every_command_has_help_with_an_example(name: str) -> None:
     result = handoff(name, "--help")
     assert result.returncode == 0

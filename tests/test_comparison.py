@@ -1,0 +1,203 @@
+"""``handoff compare``: one run, then its history under another tradition and another policy."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from dagster_project import comparison
+from dagster_project.cli import app
+from dagster_project.errors import BuildError, ConfigError, OutputLocked
+from dagster_project.output_lock import hold_output
+from dagster_project.settings import Settings
+from dagster_project.warehouse import POLICY_DIR, PUBLISHED_FILE
+from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
+
+GOLDEN = GOLDEN_EXPORT.parent
+MILESTONES = {
+    "marketing_qualified": "marketing_qualified_at",
+    "handed_off": "handed_off_at",
+    "accepted": "accepted_at",
+    "sales_qualified": "sales_qualified_at",
+    "opportunity": "opportunity_at",
+    "won": "won_at",
+}
+
+
+def golden(tradition: str, name: str) -> list[dict[str, str]]:
+    with (GOLDEN / tradition / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def state_of(output: Path) -> dict[str, str]:
+    """Every file below an output but logs and locks, by what it holds."""
+    return {
+        str(path.relative_to(output)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(output.rglob("*"))
+        if path.is_file() and path.suffix not in {".log", ".lock"} and path.name != ".lock"
+    }
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the golden export in the tradition of four stages."""
+    directory = tmp_path_factory.mktemp("compared") / "out"
+    arguments = ("--input", GOLDEN_EXPORT, "--as-of", AS_OF, "--output", directory)
+    done = handoff("run", *arguments, "--audit", "warn")
+    assert done.returncode == 0, done.stderr
+    return directory
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Path:
+    """A copy of the policy to change."""
+    return Path(shutil.copytree(POLICY_DIR, tmp_path / "draft"))
+
+
+def append(policy: Path, table: str, row: str) -> None:
+    path = policy / f"{table}.csv"
+    path.write_text(path.read_text("utf-8").rstrip("\n") + f"\n{row}\n", "utf-8")
+
+
+def change(policy: Path, table: str, before: str, after: str) -> None:
+    path = policy / f"{table}.csv"
+    text = path.read_text("utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), "utf-8")
+
+
+def test_another_tradition_gives_what_a_run_in_it_gives(output: Path) -> None:
+    before = state_of(output)
+    found = comparison.compare(output, Settings(), tradition="handoff_first", lead_limit=2)
+
+    assert (found.last.tradition, found.replay.tradition) == ("four_stage", "handoff_first")
+    assert (found.last.acceptance_mode, found.replay.acceptance_mode) == ("explicit", "default")
+    assert found.last.policy_fingerprint == found.replay.policy_fingerprint
+    assert f"{found.as_of:%Y-%m-%dT%H:%M:%SZ}" == AS_OF
+
+    cycles = {name: golden(name, "fct_lead_cycles") for name in ("four_stage", "handoff_first")}
+    reached = {name: (last, replayed) for name, _, _, last, replayed in found.milestones}
+    for milestone, column in MILESTONES.items():
+        expected = tuple(sum(bool(row[column]) for row in rows) for rows in cycles.values())
+        assert reached[milestone] == expected, milestone
+    labels = {name: (last, replayed) for name, last, replayed, _, _ in found.milestones}
+    assert labels["sales_qualified"] == ("SQL", "Opportunity")
+
+    outcomes = [Counter(row["outcome"] for row in rows) for rows in cycles.values()]
+    assert found.outcomes == sorted(
+        ((name, outcomes[0][name], outcomes[1][name]) for name in outcomes[0] | outcomes[1]),
+        key=lambda row: (-max(row[1:]), row[0]),
+    )
+    rules = [
+        Counter(row["rule"] for row in golden(name, "lifecycle_violations")) for name in cycles
+    ]
+    assert {rule: (last, replayed) for rule, _, last, replayed in found.violations} == {
+        rule: (rules[0][rule], rules[1][rule]) for rule in rules[0] | rules[1]
+    }
+
+    # A rate that bears one name in both means another pair of milestones.
+    rates = {row[0]: row[1:] for row in found.rates}
+    explicit = [row for row in cycles["four_stage"] if row["handed_off_basis"] == "explicit"]
+    qualified = sum(bool(row["sales_qualified_at"]) for row in explicit)
+    assert rates["mql_to_sql"][:3] == ("MQL to SQL", len(explicit), qualified)
+    assert rates["sal_to_sql"][4:] == (None, None, None, None)
+
+    histories: dict[str, list[str]] = {}
+    for rows in cycles.values():
+        by_lead: dict[str, list[str]] = {}
+        for row in sorted(rows, key=lambda row: int(row["cycle_number"])):
+            by_lead.setdefault(row["lead_id"], []).append(row["outcome"])
+        for lead, own in by_lead.items():
+            histories.setdefault(lead, []).append(", then ".join(own))
+    changed = {lead: both for lead, both in histories.items() if both[0] != both[1]}
+    assert {(last, replayed): leads for last, replayed, leads, _ in found.changes} == Counter(
+        (last, replayed) for last, replayed in changed.values()
+    )
+    for last, replayed, leads, named in found.changes:
+        assert len(named) == min(leads, 2)
+        assert all(changed[lead] == [last, replayed] for lead in named)
+
+    assert state_of(output) == before
+
+
+def test_a_changed_policy_on_the_console(output: Path, draft: Path) -> None:
+    change(draft, "rule_parameters", "conversion_window,90,days", "conversion_window,36,hours")
+    append(draft, "exclusions", "lead_id,equals,happy_path,a test")
+    before = state_of(output)
+    arguments = ["compare", "--policy", str(draft), "--output", str(output)]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    said = [" ".join(line.split()) for line in done.stdout.splitlines()]
+
+    with duckdb.connect(str(output / "published" / PUBLISHED_FILE), read_only=True) as marts:
+        ((entered, converted, in_window),) = marts.execute(
+            """
+            select
+                count(*), count(sales_qualified_at),
+                count_if(sales_qualified_at <= handed_off_at + interval 36 hours)
+            from marts.fct_lead_cycles
+            where handed_off_basis = 'explicit' and lead_id <> 'happy_path'
+            """
+        ).fetchall()
+    assert 0 < in_window < converted < entered
+    (rate,) = [line for line in said if line.startswith("mql_to_sql ")]
+    assert rate.endswith(
+        f"{converted} of {entered} ({converted / entered:.1%}; {in_window / entered:.1%})"
+    )
+    assert "1 lead changes its outcome" in said
+    assert "won not in the marts 1 happy_path" in said
+    assert "tradition four_stage four_stage" in said
+    (policies,) = [line.split()[1:] for line in said if line.startswith("policy ")]
+    assert policies[0] != policies[1]
+    assert "\x1b" not in done.stdout
+    assert state_of(output) == before
+
+
+def test_a_policy_that_cannot_work_is_refused_with_its_lines(output: Path, draft: Path) -> None:
+    change(draft, "rule_parameters", "conversion_window,90,days", "conversion_window,90,moons")
+    done = handoff("compare", "--policy", draft, "--output", output)
+    assert done.returncode == 2
+    assert "rule_parameters.csv, row 9" in done.stderr
+    assert "Traceback" not in done.stderr
+    with pytest.raises(ConfigError, match="known: four_stage"):
+        comparison.compare(output, Settings(), tradition="ours")
+    assert not list(output.glob(".compare-*"))
+
+
+def test_what_cannot_be_compared_is_said(output: Path, tmp_path: Path) -> None:
+    nothing = handoff("compare", "--tradition", "hubspot", "--output", tmp_path)
+    assert nothing.returncode == 2
+    assert "nothing was built here yet" in nothing.stderr
+    with pytest.raises(ConfigError, match="name --policy DIR, --tradition or --acceptance"):
+        comparison.compare(output, Settings())
+    with hold_output(output), pytest.raises(OutputLocked):
+        comparison.compare(output, Settings(), tradition="hubspot")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("drop table build.build_info", "no whole build"),
+        ("delete from raw.run_parameters", "nothing was built"),
+        ("update raw.run_parameters set build_id = 'later'", "did not build what it read"),
+    ],
+)
+def test_a_warehouse_without_a_whole_build_is_refused(
+    output: Path, tmp_path: Path, damage: str, said: str
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    shutil.copyfile(output / "warehouse.duckdb", warehouse)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(damage)
+    with pytest.raises(ConfigError, match=said):
+        comparison.compare(tmp_path, Settings(), acceptance="default")
+    warehouse.write_text("no database")
+    with pytest.raises(BuildError, match="can't be opened"):
+        comparison.compare(tmp_path, Settings(), acceptance="default")
