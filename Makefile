@@ -69,6 +69,7 @@ dev: setup ## Dagster's UI, on the instance that the runs of the shell are recor
 	  $(VENV)/bin/dagster dev --host 127.0.0.1 --port $(or $(PORT),3000) --module-name dagster_project.definitions
 
 docs: setup ## dbt's documentation of the project, in var/dbt_docs
+	@test -f var/sample_crm/warehouse.duckdb || $(MAKE) --no-print-directory run
 	@mkdir -p var/dbt_docs
 	@HANDOFF_WAREHOUSE=$(CURDIR)/var/sample_crm/warehouse.duckdb $(VENV)/bin/dbt docs generate --static \
 	  --project-dir dbt_project --profiles-dir dbt_project \
