@@ -23,6 +23,8 @@ FILE_SENSOR_NAME = "new_files"
 _UNATTENDED_TAGS = {
     "dagster/max_retries": "1",
     "dagster/retry_on_asset_or_op_failure": "false",
+    # Whole: a build is read, built and audited under one id.
+    "dagster/retry_strategy": "ALL_STEPS",
 }
 # Files that somebody still writes.
 _UNFINISHED_SUFFIXES = {".tmp", ".part", ".partial", ".crdownload", ".filepart"}
