@@ -30,20 +30,20 @@ MUTANTS = (
     _model(
         "version of a change",
         "int_stage_changes",
-        "usable.changed_at desc,",
-        "usable.changed_at,",
+        "'usable.changed_at desc'",
+        "'usable.changed_at'",
     ),
     _model(
         "version of a lead",
         "int_lead_versions",
-        "usable.updated_at desc nulls last,",
-        "usable.updated_at desc nulls first,",
+        "'usable.updated_at desc nulls last'",
+        "'usable.updated_at desc nulls first'",
     ),
     _model(
         "greatest row as text",
         "int_engagements",
-        "usable.load_id desc, usable.row_text desc",
-        "usable.load_id desc, usable.row_text",
+        "'usable.row_text desc'",
+        "'usable.row_text'",
     ),
     _model(
         "merged creation date",
