@@ -93,7 +93,11 @@ _FIGURES = {
     "leads": """
         select
             source_system, lead_id,
-            string_agg(outcome, ', then ' order by cycle_number) as outcome
+            string_agg(
+                outcome || case when outcome = 'open' then coalesce(', ' || acceptance_status, '')
+                else '' end,
+                ', then ' order by cycle_number
+            ) as outcome
         from {build}.fct_lead_cycles
         group by source_system, lead_id
     """,
@@ -176,7 +180,8 @@ class Comparison:
     it. ``rates``: metric, then per side its meaning, cycles entered, converted, converted in the
     window (null where the tradition has no such rate). ``outcomes``: outcome, cycles.
     ``violations``: rule, severity, findings. ``changes``: a lead's outcomes before and after,
-    one per cycle, how many leads changed so, and the first of their ids.
+    one per cycle (of an open one also what sales answered), how many leads changed so, and the
+    first of their ids.
     """
 
     as_of: datetime

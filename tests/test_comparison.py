@@ -109,11 +109,15 @@ def test_another_tradition_gives_what_a_run_in_it_gives(output: Path) -> None:
     assert rates["mql_to_sql"][:3] == ("MQL to SQL", len(explicit), qualified)
     assert rates["sal_to_sql"][4:] == (None, None, None, None)
 
+    # Of an open cycle it also counts what sales answered.
     histories: dict[str, list[str]] = {}
     for rows in cycles.values():
         by_lead: dict[str, list[str]] = {}
         for row in sorted(rows, key=lambda row: int(row["cycle_number"])):
-            by_lead.setdefault(row["lead_id"], []).append(row["outcome"])
+            answer = f", {row['acceptance_status']}" if row["acceptance_status"] else ""
+            by_lead.setdefault(row["lead_id"], []).append(
+                row["outcome"] + (answer if row["outcome"] == "open" else "")
+            )
         for lead, own in by_lead.items():
             histories.setdefault(lead, []).append(", then ".join(own))
     changed = {lead: both for lead, both in histories.items() if both[0] != both[1]}
