@@ -90,16 +90,15 @@ _FIGURES = {
         from {build}.lifecycle_violations
         group by rule
     """,
-    "leads": """
+    "cycles": """
         select
-            source_system, lead_id,
-            string_agg(
-                outcome || case when outcome = 'open' then coalesce(', ' || acceptance_status, '')
-                else '' end,
-                ', then ' order by cycle_number
-            ) as outcome
+            source_system, lead_id, cycle_number,
+            outcome || case
+                when outcome = 'open' and acceptance_status is not null
+                    then ', ' || acceptance_status
+                else ''
+            end as outcome
         from {build}.fct_lead_cycles
-        group by source_system, lead_id
     """,
 }
 
@@ -137,28 +136,27 @@ _BESIDE = {
         order by severity, rule
     """,
     "changes": """
-        with sources as (
-            select count(distinct source_system) as source_count from last.leads
-        ),
-
-        changed as (
-            select
-                coalesce(last.outcome, 'not in the marts') as outcome_before,
-                coalesce(replay.outcome, 'not in the marts') as outcome_after,
-                case when source_count > 1 then source_system || '/' else '' end
-                || lead_id as lead
-            from last.leads as last
-            full join replay.leads as replay using (source_system, lead_id)
-            cross join sources
-            where last.outcome is distinct from replay.outcome
-        )
-
-        select outcome_before, outcome_after, count(*), min(lead, {limit})
+        select outcome_before, outcome_after, count(distinct lead), min(distinct lead, {limit})
         from changed
         group by outcome_before, outcome_after
-        order by count(*) desc, outcome_before, outcome_after
+        order by count(distinct lead) desc, outcome_before, outcome_after
     """,
 }
+_CHANGED = """
+    create temporary view changed as
+    with sources as (
+        select count(distinct source_system) as source_count from last.cycles
+    )
+
+    select
+        coalesce(last.outcome, 'no such cycle') as outcome_before,
+        coalesce(replay.outcome, 'no such cycle') as outcome_after,
+        case when source_count > 1 then source_system || '/' else '' end || lead_id as lead
+    from last.cycles as last
+    full join replay.cycles as replay using (source_system, lead_id, cycle_number)
+    cross join sources
+    where last.outcome is distinct from replay.outcome
+"""
 
 
 @dataclass(frozen=True)
@@ -179,9 +177,9 @@ class Comparison:
     ``milestones``: milestone, both labels (null where a tradition lacks it), cycles that reached
     it. ``rates``: metric, then per side its meaning, cycles entered, converted, converted in the
     window (null where the tradition has no such rate). ``outcomes``: outcome, cycles.
-    ``violations``: rule, severity, findings. ``changes``: a lead's outcomes before and after,
-    one per cycle (of an open one also what sales answered), how many leads changed so, and the
-    first of their ids.
+    ``violations``: rule, severity, findings. ``changes``: a cycle's outcome before and after (of
+    an open one also what sales answered), how many leads have such a cycle, and the first of
+    their ids; ``changed_leads`` counts each lead once.
     """
 
     as_of: datetime
@@ -192,6 +190,7 @@ class Comparison:
     outcomes: list[tuple[Any, ...]]
     violations: list[tuple[Any, ...]]
     changes: list[tuple[str, str, int, list[str]]]
+    changed_leads: int
 
 
 def compare(
@@ -340,6 +339,7 @@ def _sum_up(connection: "DuckDBPyConnection", build: str, side: str) -> None:
 
 
 def _beside(connection: "DuckDBPyConnection", as_of: datetime, lead_limit: int) -> Comparison:
+    connection.execute(_CHANGED)
     found = {
         name: connection.execute(query.format(limit=int(lead_limit))).fetchall()
         for name, query in _BESIDE.items()
@@ -348,7 +348,8 @@ def _beside(connection: "DuckDBPyConnection", as_of: datetime, lead_limit: int) 
         Definitions(*connection.execute(f"from {side}.definitions").fetchall()[0])
         for side in ("last", "replay")
     )
-    return Comparison(as_of=as_of, last=last, replay=replayed, **found)
+    ((leads,),) = connection.execute("select count(distinct lead) from changed").fetchall()
+    return Comparison(as_of, last, replayed, changed_leads=leads, **found)
 
 
 def _quoted(text: object) -> str:
@@ -460,7 +461,7 @@ def _violations_table(comparison: Comparison) -> "Table":
 
 
 def _changes_title(comparison: Comparison) -> str:
-    leads = sum(change[2] for change in comparison.changes)
+    leads = comparison.changed_leads
     if leads == 1:
         return "1 lead changes its outcome"
     return f"{leads:,} leads change their outcome" if leads else "No lead changes its outcome"
