@@ -283,6 +283,49 @@ def test_the_agenda_lists_what_happened_in_the_week(diagnosed):
     assert rows["converted", "Event"] == (1, "L050")
 
 
+def test_a_meeting_every_second_week_covers_two_weeks(new_warehouse):
+    """The weeks of 11 and 18 May 2026 belong together, that of 25 May to the next meeting."""
+    warehouse = new_warehouse()
+    warehouse.decide(AS_OF)
+    warehouse.execute(
+        "update warehouse.policy.rule_parameters set value = 14 where parameter = 'sync_period'"
+    )
+    monday = datetime(2026, 5, 11, 12)
+    cycles = [
+        cycle(f"L{at}", handed_off_at=monday + timedelta(weeks=at), lead_source="Event")
+        for at in range(3)
+    ]
+    warehouse._give(warehouse.project.models["fct_lead_cycles"], cycles)
+    warehouse.build(["calibration_sync"], given=("fct_lead_cycles",))
+    rows = warehouse.rows("select week_start, leads from calibration_sync order by week_start")
+    assert [row["leads"] for row in rows] in ([2, 1], [1, 2])
+    assert (rows[1]["week_start"] - rows[0]["week_start"]).days == 14
+
+
+def test_a_change_of_the_definitions_is_told(new_warehouse):
+    warehouse = new_warehouse()
+    warehouse.decide(AS_OF)
+    warehouse.execute(
+        "insert into warehouse.policy.definition_versions values (2, '2026-06-01', 'both', 'new')"
+    )
+    warehouse.build_from_cycles(["funnel_diagnostics"], [])
+    assert status(warehouse, "definitions") == "watch"
+    assert status(warehouse, "mql_to_sql_trend") == "too_few"
+
+
+def test_the_agenda_and_the_thresholds_of_the_sample_tie_to_the_facts(whole_sample):
+    def one(query):
+        return next(iter(whole_sample.rows(query)[0].values()))
+
+    since = "> timestamp '2026-07-01' - interval 91 day"
+    assert one("select sum(leads) from calibration_sync where section = 'passed'") == one(
+        f"select count(*) from fct_lead_cycles where handed_off_at {since}"
+    )
+    assert one("select sum(leads_at_or_above) from capacity_thresholds where threshold = 0") == one(
+        "select count(*) from fct_lead_cycles where score >= 0"
+    )
+
+
 def test_every_named_rate_is_in_the_catalog(whole_sample):
     rows = whole_sample.rows("select metric, mart from metric_catalog")
     assert {"mql_to_sal", "mql_to_sql", "auc", "psi"} <= {row["metric"] for row in rows}

@@ -135,3 +135,20 @@ def test_nobody_won_is_no_drift(new_warehouse):
 
     assert rows
     assert {(row["psi"], row["drift"]) for row in rows} == {(None, None)}
+
+
+def test_bands_and_shares_of_the_sample_tie_to_the_facts(whole_sample):
+    def one(query):
+        return next(iter(whole_sample.rows(query)[0].values()))
+
+    for column in ("cycles", "accepted", "sales_qualified", "won"):
+        counted = "*" if column == "cycles" else f"{column}_at"
+        assert one(
+            f"select sum({column}) from score_calibration where score_kind = 'handoff'"
+        ) == one(f"select count({counted}) from fct_lead_cycles where handed_off_at is not null")
+    for row in whole_sample.rows(
+        "select dimension, sum(marketing_qualified) as qualified, sum(won) as won "
+        "from icp_drift group by dimension"
+    ):
+        assert row["qualified"] == one("select count(marketing_qualified_at) from fct_lead_cycles")
+        assert row["won"] == one("select count(won_at) from fct_lead_cycles")

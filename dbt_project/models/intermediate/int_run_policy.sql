@@ -37,7 +37,11 @@ parameters as (
         max(case when parameter = 'opportunity_grace' then value end)
             as opportunity_grace_seconds,
         max(case when parameter = 'conversion_window' then value end)
-            as conversion_window_seconds
+            as conversion_window_seconds,
+        -- A policy from before there was a choice means every week.
+        coalesce(
+            max(case when parameter = 'sync_period' then value end), 604800
+        ) as sync_period_seconds
     from parameters_in_seconds
 
 ),
@@ -66,6 +70,7 @@ final as (
         parameters.recycle_grace_seconds,
         parameters.opportunity_grace_seconds,
         parameters.conversion_window_seconds,
+        parameters.sync_period_seconds,
         traditions.requires_explicit_intent,
         run_parameters.as_of
     from run_parameters

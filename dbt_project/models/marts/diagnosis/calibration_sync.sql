@@ -59,21 +59,42 @@ moments as (
 
 ),
 
-recent as (
+dated as (
 
     select
         moments.lead_id,
         moments.section,
         moments.item,
         moments.section_order,
+        greatest(1, cast(floor(run_policy.sync_period_seconds / 604800) as integer))
+            as sync_weeks,
         {{ period_start('week', local_date(
             'moments.happened_at', 'run_policy.timezone'
-        )) }} as week_start
+        )) }} as happened_week
     from moments
     cross join run_policy
     where
         moments.happened_at
         > {{ dbt.dateadd('day', -91, 'run_policy.as_of') }}
+
+),
+
+-- Meetings of several weeks are counted from the first Monday of 1970.
+recent as (
+
+    select
+        lead_id,
+        section,
+        item,
+        section_order,
+        cast({{ dbt.dateadd(
+            'day',
+            "-7 * (" ~ dbt.datediff(
+                "cast('1970-01-05' as date)", 'happened_week', 'week'
+            ) ~ " % sync_weeks)",
+            'happened_week'
+        ) }} as date) as week_start
+    from dated
 
 ),
 

@@ -36,18 +36,21 @@ pairs as (
 periods as (
 
     select
-        metric,
-        coalesce(sum(entered) filter (where period = 'previous'), 0)
+        pairs.metric,
+        coalesce(sum(counts.entered) filter (where counts.period = 'previous'), 0)
             as previous_entered,
-        coalesce(sum(converted) filter (where period = 'previous'), 0)
+        coalesce(sum(counts.converted) filter (where counts.period = 'previous'), 0)
             as previous_converted,
-        coalesce(sum(entered) filter (where period = 'current'), 0)
+        coalesce(sum(counts.entered) filter (where counts.period = 'current'), 0)
             as current_entered,
-        coalesce(sum(converted) filter (where period = 'current'), 0)
+        coalesce(sum(counts.converted) filter (where counts.period = 'current'), 0)
             as current_converted
-    from {{ ref('int_period_conversions') }}
-    where period_pair = 'rolling_90d'
-    group by metric
+    from pairs
+    left join {{ ref('int_period_conversions') }} as counts
+        on
+            pairs.metric = counts.metric
+            and counts.period_pair = 'rolling_90d'
+    group by pairs.metric
 
 ),
 
