@@ -437,7 +437,8 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "parameter_twice": (
         lambda p: p.add("rule_parameters", "recycle_grace,9,days,"),
-        "rule_parameters.csv, row {last}: parameter 'recycle_grace' stands in row 7 already (keep one)",
+        "rule_parameters.csv, row {last}: parameter 'recycle_grace' stands in row 7 already "
+        "(keep one)",
     ),
     "pair_of_an_unknown_milestone": (
         lambda p: p.set("conversion_pairs", ("hubspot",), "to_milestone", "sold"),
