@@ -42,8 +42,8 @@ class CasesOutcome(MetricProvider):
         execution_engine: SqlAlchemyExecutionEngine,
         metric_domain_kwargs: dict[str, Any],  # noqa: ARG002  # the decorator's signature
         metric_value_kwargs: dict[str, Any],
-        metrics: dict[str, Any],  # noqa: ARG002
-        runtime_configuration: dict[str, Any],  # noqa: ARG002
+        metrics: dict[str, Any],  # noqa: ARG002  # the decorator's signature
+        runtime_configuration: dict[str, Any],  # noqa: ARG002  # the decorator's signature
     ) -> dict[str, Any]:
         answer = execution_engine.execute_query(sa.text(metric_value_kwargs["query"]))
         return dict(answer.mappings().one())
@@ -76,7 +76,7 @@ class ExpectFewBrokenCases(BatchExpectation):
         self,
         metrics: dict[str, Any],
         runtime_configuration: dict[str, Any] | None = None,  # noqa: ARG002  # GX's signature
-        execution_engine: ExecutionEngine | None = None,  # noqa: ARG002
+        execution_engine: ExecutionEngine | None = None,  # noqa: ARG002  # GX's signature
     ) -> dict[str, Any]:
         outcome = read_outcome(metrics[METRIC], self.part, self.hidden_key)
         holds = (
