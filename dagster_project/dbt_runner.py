@@ -145,6 +145,7 @@ class Build:
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._result: Any = None
         self._failure: BaseException | None = None
+        self._counting: Any = None
         self._thread = threading.Thread(target=self._run, name="dbt", daemon=True)
         self._thread.start()
 
@@ -153,9 +154,25 @@ class Build:
         while (event := self._queue.get()) is not None:
             yield event
 
+    def count_rows(self, relation: str) -> int:
+        """The number of rows of a relation whose result event has come.
+
+        On a connection of its own: when dbt is done it closes all of its own, also one on which
+        somebody is just waiting for an answer.
+        """
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        if self._counting is None:
+            self._counting = DuckDBConnectionManager.env().handle()
+        found = self._counting.cursor().execute(f"select count(*) from {relation}").fetchone()
+        return int(found[0])
+
     def finish(self) -> None:
         """Wait for the end, release the warehouse file, raise ``BuildError`` when nodes failed."""
         self._thread.join()
+        if self._counting is not None:
+            self._counting.close()
+            self._counting = None  # it holds the environment, and that the file
         release_connections()
         if self._failure:
             raise BuildError(f"dbt stopped: {_one_line(str(self._failure))}") from self._failure

@@ -89,7 +89,7 @@ class HandoffRun(dg.ConfigurableResource):
             run_id = context.run_id or "manual"
             if context.instance is not None and context.run_id:
                 context.instance.add_run_tags(
-                    run_id, {OUTPUT_TAG: str(plan.output), PROCESS_TAG: process_identity()}
+                    run_id, {OUTPUT_TAG: str(plan.output), PROCESS_TAG: process_identity(run_id)}
                 )
             self._plan = plan
             self._build_id = f"{started:%Y%m%dT%H%M%S}-{run_id[:8]}"
@@ -99,15 +99,19 @@ class HandoffRun(dg.ConfigurableResource):
 _OPTIONS = tuple(RunOptions.__dataclass_fields__)
 
 
-def process_identity() -> str:
-    """This process, so that a later one can tell whether it still lives."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"
+def process_identity(run_id: str) -> str:
+    """This process as that of a run, so that a later one can tell whether it still lives."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}:{run_id}"
 
 
-def is_gone(identity: str) -> bool:
-    """True when the process is known to have ended; processes of other hosts are never judged."""
-    host, pid, started = identity.rsplit(":", 2)
-    if host != socket.gethostname() or not pid.isdigit():
+def is_gone(identity: str, run_id: str) -> bool:
+    """True when the process of a run is known to have ended.
+
+    Never of a process of another host, nor of another run: one that is tried again begins with the
+    tags of the one before it, whose process is dead.
+    """
+    host, pid, started, of_run = identity.rsplit(":", 3)
+    if host != socket.gethostname() or of_run != run_id or not pid.isdigit():
         return False
     try:
         os.kill(int(pid), 0)

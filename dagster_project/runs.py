@@ -80,16 +80,19 @@ def execute(options: RunOptions, listener: Listener) -> RunOutcome:
     prepare_dagster_home()
     from dagster._core.definitions.job_base import InMemoryJob
     from dagster._core.execution.api import execute_run_iterator
+    from dagster._core.utils import make_new_run_id
 
     from dagster_project.run_resource import PROCESS_TAG, as_run_config, process_identity
 
     with kept_open(), dagster_instance() as instance:
         close_abandoned_runs(instance)
         job = _job()
+        run_id = make_new_run_id()
         run = instance.create_run_for_job(
             job_def=job,
+            run_id=run_id,
             run_config=as_run_config(options),
-            tags={**_location_tags(), **job.run_tags, PROCESS_TAG: process_identity()},
+            tags={**_location_tags(), **job.run_tags, PROCESS_TAG: process_identity(run_id)},
         )
         outcome = RunOutcome(run_id=run.run_id)
         recorder = _Recorder(outcome, listener)
@@ -134,7 +137,7 @@ def close_abandoned_runs(instance: "DagsterInstance") -> list[str]:
     closed = []
     for run in instance.get_runs(filters=RunsFilter(statuses=unfinished)):
         identity = run.tags.get(PROCESS_TAG)
-        if identity and is_gone(identity):
+        if identity and is_gone(identity, run.run_id):
             instance.report_run_failed(run, "The process of this run ended before the run did.")
             closed.append(run.run_id)
     return closed

@@ -51,7 +51,7 @@ def build_dbt_assets(
     def build_models(context: dg.AssetExecutionContext, run: HandoffRun) -> Iterator[Any]:
         request = _request(context, run, manifest, translator)
         build = Build(project, request)
-        events = _Events(manifest, translator, context, run)
+        events = _Events(manifest, translator, context, run, build)
         try:
             for event in build.events():
                 yield from events.translate(event)
@@ -102,12 +102,14 @@ class _Events:
         translator: DagsterDbtTranslator,
         context: dg.AssetExecutionContext,
         run: HandoffRun,
+        build: Build,
     ) -> None:
         self._manifest = manifest
         self._translator = translator
         self._context = context
         self._severities = data_test_severities(manifest)
         self._run = run
+        self._build = build
 
     def translate(self, event: dict[str, Any]) -> Iterator[Any]:
         """The Dagster events for how one node ended."""
@@ -117,8 +119,16 @@ class _Events:
             self._manifest, dagster_dbt_translator=self._translator, context=self._context
         ):
             if isinstance(item, dg.Output):
-                item = item.with_metadata({**item.metadata, **_rows(event)})
+                item = item.with_metadata({**item.metadata, **self._rows(event)})
             yield item
+
+    def _rows(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Number of rows of a relation that was just built; nothing for views."""
+        node = event["data"]["node_info"]
+        if node.get("materialized") not in {"table", "seed", "incremental"}:
+            return {}
+        relation = node["node_relation"]["relation_name"]
+        return {"dagster/row_count": self._build.count_rows(relation)}
 
     def _restore_severity(self, event: dict[str, Any]) -> None:
         """A data test that dbt was told to warn about fails, unless the audit only warns."""
@@ -151,17 +161,3 @@ def _tested_model(manifest: Mapping[str, Any], unique_id: str) -> str:
     test = manifest["nodes"][unique_id]
     about = test.get("attached_node") or (test["depends_on"]["nodes"] or [unique_id])[-1]
     return str(about).rsplit(".", 1)[-1]
-
-
-def _rows(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Number of rows of a relation that was just built; nothing for views."""
-    node = event["data"]["node_info"]
-    if node.get("materialized") not in {"table", "seed", "incremental"}:
-        return {}
-    from dbt.adapters.factory import get_adapter_by_type
-
-    adapter = get_adapter_by_type("duckdb")
-    relation = node["node_relation"]["relation_name"]
-    with adapter.connection_named("row_count"):
-        _, table = adapter.execute(f"select count(*) from {relation}", fetch=True)
-    return {"dagster/row_count": int(table.rows[0][0])}

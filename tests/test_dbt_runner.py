@@ -75,6 +75,25 @@ def build(project: Path, policy: str = "policy") -> list[str]:
     return seen
 
 
+def test_rows_are_counted_also_when_dbt_has_closed_its_connections(project: Path) -> None:
+    request = BuildRequest(
+        warehouse=project / "warehouse.duckdb",
+        target_path=project / "target",
+        log_path=project / "logs",
+        policy_dir=project / "policy",
+    )
+    started = Build(parsed_project(), request)
+    events = started.events()
+    next(events)
+    assert started.count_rows("numbers") == 2
+    assert len(list(events)) == 2
+    started._thread.join()
+    assert started.count_rows("doubled") == 2
+    started.finish()
+    with duckdb.connect(str(project / "warehouse.duckdb"), read_only=True):
+        pass
+
+
 def test_builds_and_gives_the_file_back(project: Path) -> None:
     assert build(project) == ["numbers success", "doubled success", "unique_doubled_number pass"]
     with duckdb.connect(str(project / "warehouse.duckdb"), read_only=True) as connection:

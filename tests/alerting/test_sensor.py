@@ -103,6 +103,8 @@ def test_a_run_whose_process_was_killed_is_marked_and_told(
 ) -> None:
     import socket
 
+    from dagster._core.utils import make_new_run_id
+
     @dg.op
     def nothing() -> None:
         pass
@@ -111,14 +113,20 @@ def test_a_run_whose_process_was_killed_is_marked_and_told(
     def lead_lifecycle() -> None:
         nothing()
 
-    run = instance.create_run_for_job(
-        lead_lifecycle,
-        # A process that is no more: numbers go up to four million.
-        tags={OUTPUT_TAG: str(company.output), PROCESS_TAG: f"{socket.gethostname()}:99999999:1"},
-    )
-    instance.report_engine_event("started", run)
+    killed, again = make_new_run_id(), make_new_run_id()
+    # A process that is no more: numbers go up to four million.
+    tags = {
+        OUTPUT_TAG: str(company.output),
+        PROCESS_TAG: f"{socket.gethostname()}:99999999:1:{killed}",
+    }
+    instance.create_run_for_job(lead_lifecycle, run_id=killed, tags=tags)
+    # Tried again, it begins with the tags of the one before, and with a process of its own later.
+    instance.create_run_for_job(lead_lifecycle, run_id=again, tags=tags)
     _look(instance, company, datetime.now(UTC) - timedelta(hours=1))
     assert company.chat.titles == ["New error for data: Build failed"]
+    states = {run.run_id: run.status for run in instance.get_runs()}
+    assert states[killed] == dg.DagsterRunStatus.FAILURE
+    assert states[again] != dg.DagsterRunStatus.FAILURE
 
 
 def test_stale_data_is_an_incident_until_it_is_fresh(company: Company) -> None:
