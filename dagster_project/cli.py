@@ -6,6 +6,9 @@ the user can mend is one line per problem on stderr, with the exit code of the c
 
 import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -143,7 +146,12 @@ def run(
         full_refresh=full_refresh,
         audit=audit.value,
     )
-    plan = plan_run(options)
+    try:
+        plan = plan_run(options)
+    except HandoffError as error:
+        if options.is_as_configured():
+            _alert_refusal(options, error)
+        raise
     with hold_output(plan.output):
         pass  # refused here within a second; the job takes the lock itself
     options = replace(options, as_of=_iso(plan.as_of), output=str(plan.output))
@@ -174,18 +182,50 @@ def _run(options: "RunOptions", plan: "RunPlan", *, verbose: bool) -> None:
 
 def _alert(console: "Console", plan: "RunPlan", outcome: "RunOutcome") -> None:
     """Tell whom it concerns. Alerts never fail a run: what goes wrong with them is a warning."""
-    try:
+    with _never_failing_a_run():
         from dagster_project.alerting.service import after_run
 
-        told = after_run(plan.output, plan.settings, outcome.run_id, outcome.error)
+        told = after_run(
+            plan.output,
+            plan.settings,
+            outcome.run_id,
+            outcome.error,
+            data_tests=outcome.data_tests,
+        )
+        for line in told.lines():
+            _say(console, line)
+
+
+def _alert_refusal(options: "RunOptions", error: HandoffError) -> None:
+    """Tell of a run that took everything from the configuration and could not start.
+
+    A slip on the command line is for whoever typed it; this is what cron runs at night.
+    """
+    with _never_failing_a_run():
+        from dagster_project.alerting.service import after_refusal
+        from dagster_project.run_plan import config_path, output_directory
+        from dagster_project.settings import load_settings
+
+        try:
+            settings = load_settings(config_path(options.config))
+        except HandoffError:
+            return  # without a configuration nobody knows whom to tell
+        output = output_directory(settings, options.output)
+        if output.is_dir():
+            for line in after_refusal(output, settings, error).lines():
+                print(line, file=sys.stderr)
+
+
+@contextmanager
+def _never_failing_a_run() -> Iterator[None]:
+    """Alerts are beside a run: what goes wrong with them is a warning on the console."""
+    try:
+        yield
     except Exception as error:
         if _debug():
-            raise
+            traceback.print_exc()
         said = " ".join(str(error).split())
         print(f"handoff: alerts: {type(error).__name__}: {said}", file=sys.stderr)
-        return
-    for line in told.lines():
-        _say(console, line)
 
 
 def _print_summary(console: "Console", plan: "RunPlan") -> None:
@@ -264,14 +304,20 @@ def status(
 
 def _open_alerts(output: Path) -> list[str]:
     """What is open, in a line; nothing where no alerts were ever kept."""
-    from dagster_project.alerting.store import counts
+    import sqlite3
 
-    found = counts(output)
+    from dagster_project.alerting.store import ALERTS_FILE, counts
+
+    try:
+        found = counts(output)
+    except sqlite3.Error as error:
+        return [f"alerts     {output / ALERTS_FILE} can't be read: {error}"]
     if not found:
         return []
     said = f"{found.get('error', 0)} errors, {found.get('warning', 0)} warnings open"
     waiting = f", {found['waiting']} messages wait" if found["waiting"] else ""
-    return [f"alerts     {said}{waiting} (handoff alerts list)"]
+    failed = f", {found['failed']} were given up" if found["failed"] else ""
+    return [f"alerts     {said}{waiting}{failed} (handoff alerts list)"]
 
 
 @app.command()

@@ -44,6 +44,10 @@ class RunOptions:
             if getattr(self, item.name) != item.default
         }
 
+    def is_as_configured(self) -> bool:
+        """True when nothing but the configuration decides what is read and built."""
+        return self.chosen().keys() <= {"config", "output", "full_refresh", "audit"}
+
 
 @dataclass(frozen=True)
 class RunPlan:

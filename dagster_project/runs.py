@@ -35,6 +35,9 @@ class Happening:
     is_error: bool = False
 
 
+# The step that runs dbt: its checks are dbt's data tests.
+BUILD_STEP = "build_models"
+
 Listener = Callable[[Happening], None]
 
 _LISTENING: ContextVar[Listener | None] = ContextVar("listening", default=None)
@@ -51,11 +54,26 @@ def tell(note: str) -> None:
         listener(Happening("note", note))
 
 
+@dataclass(frozen=True)
+class DataTest:
+    """How one of dbt's data tests ended; ``failing``: rows that fail, where they were counted.
+
+    ``is_error``: it stops the publication.
+    """
+
+    name: str
+    table: str
+    passed: bool
+    is_error: bool
+    failing: int | None = None
+
+
 @dataclass
 class RunOutcome:
     """How a run ended. ``error``: None when it published.
 
-    ``seconds``: by step, in the order they ran; ``build_seconds``: by asset that dbt built.
+    ``seconds``: by step, in the order they ran; ``build_seconds``: by asset that dbt built;
+    ``data_tests``: in the order they ended.
     """
 
     run_id: str
@@ -63,6 +81,7 @@ class RunOutcome:
     traceback: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     build_seconds: dict[str, float] = field(default_factory=dict)
+    data_tests: list[DataTest] = field(default_factory=list)
 
 
 @contextmanager
@@ -203,6 +222,8 @@ class _Recorder:
     def _record_check(self, event: "DagsterEvent") -> None:
         evaluation = event.asset_check_evaluation_data
         is_error = evaluation.severity.value == "ERROR"
+        if event.step_key == BUILD_STEP:
+            self._outcome.data_tests.append(_data_test(evaluation, is_error))
         if is_error and not evaluation.passed and evaluation.blocking is not False:
             self._failed_checks.append(_describe_check(evaluation))
         self._listener(
@@ -229,11 +250,26 @@ class _Recorder:
             self._outcome.error = BuildError(f"step {step or 'start'} failed: {_innermost(error)}")
 
 
+def _data_test(evaluation: Any, is_error: bool) -> DataTest:
+    return DataTest(
+        name=evaluation.check_name,
+        table=evaluation.asset_key.path[-1],
+        passed=evaluation.passed,
+        is_error=is_error,
+        failing=_failed_rows(evaluation),
+    )
+
+
+def _failed_rows(evaluation: Any) -> int | None:
+    rows = evaluation.metadata.get("dagster_dbt/failed_row_count")
+    return None if rows is None else int(rows.value)
+
+
 def _describe_check(evaluation: Any) -> str:
     place = evaluation.asset_key.to_user_string()
     said = evaluation.description or ""
-    rows = evaluation.metadata.get("dagster_dbt/failed_row_count")
-    detail = said or (f"{rows.value} rows" if rows is not None else "")
+    rows = _failed_rows(evaluation)
+    detail = said or (f"{rows} rows" if rows is not None else "")
     return f"check {evaluation.check_name} of {place} failed" + (f": {detail}" if detail else "")
 
 

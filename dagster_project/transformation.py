@@ -16,6 +16,7 @@ from dagster_dbt.dbt_project import DbtProject
 
 from dagster_project.dbt_runner import Build, BuildRequest, ParsedProject, data_test_severities
 from dagster_project.run_resource import HandoffRun
+from dagster_project.runs import BUILD_STEP
 from dagster_project.warehouse import warehouse_path
 
 # Unit tests belong to development, not to a production run.
@@ -46,7 +47,7 @@ def build_dbt_assets(
         manifest=manifest,
         dagster_dbt_translator=translator,
         exclude=_NOT_IN_A_RUN,
-        name="build_models",
+        name=BUILD_STEP,
     )
     def build_models(context: dg.AssetExecutionContext, run: HandoffRun) -> Iterator[Any]:
         request = _request(context, run, manifest, translator)

@@ -5,6 +5,7 @@ from expectations.check import Check
 CHECKS: tuple[Check, ...] = (
     Check(
         name="policy_changes_are_signed",
+        headline="the policy changed without a signed version",
         table="build.build_info",
         description="The policy says what it said when its newest signed version was first built.",
         severity="warning",

@@ -36,6 +36,10 @@ class Check:
     only. ``newest_by``: the column that sorts failing keys, latest first. ``moment``: the column
     that dates the cases, of a check that exists over both windows.
 
+    ``headline``: what is wrong when it fails, in a few words: ``{failing}`` stands for the number
+    of failing cases, ``{s}`` for the plural of the word before it, ``{observed}`` for the measure.
+    ``told_with``: columns of the cases that help people beside the keys, such as the owner.
+
     ``warn`` and ``block`` are in ``unit``; ``block`` is null where nothing blocks. Below
     ``minimum_cases`` the check is not judged and passes; below ``blocks_from`` cases it warns at
     most: a share of three leads is no reason to hold the marts back.
@@ -43,6 +47,7 @@ class Check:
 
     name: str
     table: str
+    headline: str
     description: str
     severity: Severity
     owner: Owner
@@ -58,6 +63,7 @@ class Check:
     moment: str | None = None
     minimum_cases: int = 1
     blocks_from: int = 1
+    told_with: tuple[str, ...] = ()
 
     def with_thresholds(
         self, warn: float | None, block: float | None, severity: Severity | None
@@ -136,6 +142,15 @@ class Check:
             and cases >= self.blocks_from
         )
         return "blocked" if blocks else "warned"
+
+    def headline_of(self, observed: float | None, failing: int, cases: int) -> str:
+        """What is wrong, with its figures: ``17 rejections without a reason (6.1% of 280)``."""
+        said = self.headline.format(
+            failing=f"{failing:,}", s="" if failing == 1 else "s", observed=self.shown(observed)
+        )
+        if "{failing}" in self.headline and self.unit == "share":
+            said += f" ({self.shown(observed)} of {cases:,})"
+        return said + (" in the last 30 days" if self.window == TRAILING else "")
 
     def shown(self, value: float | None) -> str:
         """A value of this check for people: ``4.8%``, ``3.5 days``; a dash for none."""

@@ -22,6 +22,7 @@ RULES = (
     *rule_checks(
         "handoff_without_owner",
         name="handed_off_leads_have_an_owner",
+        headline="{failing} handoff{s} without an owner",
         table=TABLE,
         description="A lead that is handed off belongs to somebody at that moment.",
         owner="sales",
@@ -31,6 +32,7 @@ RULES = (
     *rule_checks(
         "untouched_past_sla",
         name="handed_off_leads_are_touched_in_time",
+        headline="{failing} handoff{s} untouched past the SLA",
         table=TABLE,
         description="A lead that is handed off is called or written to before its service level "
         "runs out.",
@@ -43,6 +45,7 @@ RULES = (
     *rule_checks(
         "sales_qualified_without_opportunity",
         name="sales_qualified_leads_have_an_opportunity",
+        headline="{failing} sales-qualified lead{s} without an opportunity",
         table=TABLE,
         description="A lead that is sales qualified has an opportunity, or has left, within 30 "
         "days.",
@@ -54,6 +57,7 @@ RULES = (
     *rule_checks(
         "handoff_without_explicit_intent",
         name="handed_off_leads_show_explicit_intent",
+        headline="{failing} handoff{s} without explicit intent",
         table=TABLE,
         description="Where the tradition asks for it, a lead showed explicit intent in the 30 "
         "days up to its handoff.",
@@ -66,6 +70,7 @@ RULES = (
     *rule_checks(
         "not_recycled",
         name="rejected_leads_are_recycled",
+        headline="{failing} rejected lead{s} not back in nurture",
         table=TABLE,
         description="A rejected or disqualified lead that is worth another look is back in "
         "nurture within 7 days.",
@@ -85,6 +90,7 @@ _OUT_OF_ORDER = " or ".join(
 TRUTH = (
     Check(
         name="milestones_are_in_order",
+        headline="{failing} cycle{s} with milestones out of order",
         table=TABLE,
         description="Reaching a milestone implies all before it, none of them later.",
         severity="error",
@@ -100,6 +106,7 @@ TRUTH = (
     ),
     Check(
         name="cycles_are_numbered_without_gaps",
+        headline="{failing} cycle{s} numbered with gaps",
         table=TABLE,
         description="A lead's cycles are numbered from 1 without gaps, and each ends where the "
         "next starts.",

@@ -10,6 +10,7 @@ REASONS = (
     *rule_checks(
         "rejection_reason_missing",
         name="rejected_leads_have_a_reason",
+        headline="{failing} rejection{s} without a reason",
         table=TABLE,
         description="A lead that sales rejected says why, so that marketing can aim better.",
         owner="sales",
@@ -19,6 +20,7 @@ REASONS = (
     *rule_checks(
         "disqualification_reason_missing",
         name="disqualified_leads_have_a_reason",
+        headline="{failing} disqualification{s} without a reason",
         table=TABLE,
         description="A lead that was disqualified says why.",
         owner="sales",
@@ -28,6 +30,7 @@ REASONS = (
     *rule_checks(
         "loss_reason_missing",
         name="lost_leads_have_a_reason",
+        headline="{failing} lost deal{s} without a reason",
         table=TABLE,
         description="An opportunity that was lost says why.",
         owner="sales",
@@ -37,6 +40,7 @@ REASONS = (
     *rule_checks(
         "recycle_reason_missing",
         name="recycled_leads_have_a_reason",
+        headline="{failing} lead{s} sent back to nurture without a reason",
         table=TABLE,
         description="A lead that goes straight from the path back to nurture says why.",
         owner="sales",
@@ -46,6 +50,7 @@ REASONS = (
     *rule_checks(
         "unknown_reason",
         name="reasons_are_known",
+        headline="{failing} reason{s} that the policy does not know",
         table=TABLE,
         description="A reason is one of the policy's codes, or an alias of one.",
         severity="warning",
@@ -59,6 +64,7 @@ MOVES = (
     *rule_checks(
         "backward_transition",
         name="stages_do_not_move_backward",
+        headline="{failing} backward move{s}",
         table=TABLE,
         description="A lead does not move to an earlier stage of the path within a cycle.",
         owner="sales",
@@ -68,6 +74,7 @@ MOVES = (
     *rule_checks(
         "invalid_transition",
         name="stage_transitions_are_valid",
+        headline="{failing} invalid move{s}",
         table=TABLE,
         description="A lead leaves and re-enters the path only by moves that the policy allows.",
         owner="sales",
@@ -77,6 +84,7 @@ MOVES = (
     *rule_checks(
         "skipped_stage",
         name="stages_are_not_skipped",
+        headline="{failing} skipped stage{s}",
         table=TABLE,
         description="A lead passes every stage of the path that is not optional.",
         severity="warning",
@@ -87,6 +95,7 @@ MOVES = (
     *rule_checks(
         "stage_before_creation",
         name="stages_begin_after_creation",
+        headline="{failing} stage{s} entered before the lead was created",
         table=TABLE,
         description="A lead enters no stage before it was created.",
         severity="warning",
@@ -99,6 +108,7 @@ MOVES = (
 TRUTH = (
     Check(
         name="visits_tile_time",
+        headline="{failing} stage visit{s} with a gap or an overlap",
         table=TABLE,
         description="A lead's visits are numbered without gaps, and each ends where the next "
         "begins, never before it began.",
@@ -122,6 +132,7 @@ TRUTH = (
     ),
     Check(
         name="leads_have_one_current_visit",
+        headline="{failing} lead{s} without exactly one current stage",
         table=TABLE,
         description="A lead with visits is in exactly one stage now.",
         severity="error",
@@ -144,6 +155,7 @@ REASONS_IN_USE = (
     *in_both_windows(
         Check(
             name="reasons_are_seldom_other",
+            headline="{failing} time{s} the reason 'other'",
             table=TABLE,
             description="At most every fifth reason is 'other': else the list of reasons does "
             "not fit what happens.",
@@ -166,6 +178,7 @@ REASONS_IN_USE = (
     ),
     Check(
         name="at_most_seven_reasons_are_in_use",
+        headline="{observed} in use for one kind of exit",
         table=TABLE,
         description="People choose among at most seven reasons per kind of exit; a reason counts "
         "as used when it makes up 1 % of the kind's, and a kind from 50 reasons on.",
@@ -192,6 +205,7 @@ REASONS_IN_USE = (
     ),
     Check(
         name="reasons_are_given_one_by_one",
+        headline="{failing} reason{s} written in bulk",
         table=TABLE,
         description="Reasons are not written in bulk: the same person, the same second, ten "
         "leads or more. Moments at midnight are dates without a time and do not count.",
@@ -217,6 +231,7 @@ REASONS_IN_USE = (
     ),
     Check(
         name="stages_in_use_are_still_entered",
+        headline="{failing} stage{s} that nobody enters any more",
         table=TABLE,
         description="A stage that was entered 30 times or more in the half year before the last "
         "30 days is still entered in them, if other stages are.",

@@ -7,6 +7,7 @@ TABLE = "build.lead_accounting"
 CHECKS: tuple[Check, ...] = (
     Check(
         name="surviving_leads_are_in_the_marts",
+        headline="{failing} lead{s} lost or doubled on the way to the marts",
         table=TABLE,
         description="The leads in dim_leads are those that the accounting puts in the marts, "
         "each once, and no others.",
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         name="facts_know_only_leads_in_the_marts",
+        headline="{failing} lead{s} in the facts that should not be there",
         table=TABLE,
         description="Every lead of the facts is one that the accounting puts in the marts.",
         severity="error",

@@ -9,6 +9,7 @@ _CONTRACT_TABLES = ", ".join(f"'{name}'" for name in CONTRACT_TABLES)
 CHECKS: tuple[Check, ...] = (
     Check(
         name="rows_read_are_accounted_for",
+        headline="{failing} table{s} whose rows do not add up",
         table=TABLE,
         description="Every row that was read is staged, in quarantine, or an exact duplicate "
         "of another; per source and table.",
@@ -39,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         name="loads_are_counted",
+        headline="{failing} table{s} that were not loaded whole",
         table=TABLE,
         description="The rows that a load says it read are the rows that were counted; per "
         "source and table. A CRM's own tables are counted once staging has given them shape.",

@@ -13,6 +13,7 @@ def rule_checks(
     rule: str,
     *,
     name: str,
+    headline: str,
     table: str,
     description: str,
     owner: Owner,
@@ -28,16 +29,18 @@ def rule_checks(
     return in_both_windows(
         Check(
             name=name,
+            headline=headline,
             table=table,
             description=description,
             severity=severity,
             owner=owner,
             runbook=runbook,
             cases=(
-                f"select {', '.join(keys)}, occurred_at, is_broken "
+                f"select {', '.join(keys)}, owner_id, occurred_at, is_broken "
                 f"from quality.rule_cases where rule = '{rule}'"
             ),
             keys=keys,
+            told_with=("owner_id",),
             warn=0.0,
             block=block if severity == "error" else None,
         )

@@ -92,7 +92,7 @@ def show(
         row = store.incident(incident)
         if row is None:
             raise ConfigError(f"incident {incident}: no such incident (handoff alerts list)")
-        kind = "resolved" if row["state"] == "resolved" else "reminder"
+        kind = "resolved" if row["state"] == "resolved" else "shown"
         situation = Situation(members=store.members(incident))
         document = incident_document(
             kind, row, situation, datetime.now(UTC), settings.alerts, directory

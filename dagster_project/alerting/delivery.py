@@ -3,9 +3,10 @@
 A message is ``sending`` from before it goes out until its receiver took it. Who dies in between
 leaves one such message, which the next delivery sends again: none is lost, one at most comes
 twice. A channel that fails holds up its own messages only, in their order, and is tried again
-after a while that doubles.
+after a while that doubles. A message that is refused again and again lets those behind it pass.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -13,8 +14,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, unquote_plus
 
 from dagster_project.alerting.messages import Document, as_html, as_markdown, as_plain_text
 from dagster_project.alerting.store import Row, Store, as_text, as_time
@@ -23,6 +26,8 @@ from dagster_project.settings import AlertsSettings
 LOCK_FILE = ".alerts.lock"
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
+# From so many refusals on it may be the message and not the receiver: the next one is tried too.
+REFUSALS_IN_ORDER = 5
 
 # Sends a document; returns what went wrong, None when the receiver took it.
 Sender = Callable[[str, Document], str | None]
@@ -84,7 +89,11 @@ def _deliver_channel(
     send: Sender,
     result: Delivered,
 ) -> None:
-    """Send a channel's messages in order, up to the first that fails or may not go out yet."""
+    """Send a channel's messages in order, up to the first that fails or may not go out yet.
+
+    Behind one that was refused often, the next is tried as well.
+    """
+    may_fail = True
     for message in store.rows(
         "select * from messages where channel = ? and state = 'waiting' order by id", [channel]
     ):
@@ -105,7 +114,9 @@ def _deliver_channel(
             continue
         _put_back(store, message, problem, settings, now)
         result.problems[channel] = problem
-        return
+        if message["attempts"] < REFUSALS_IN_ORDER or not may_fail:
+            return
+        may_fail = False
 
 
 def _put_back(
@@ -156,13 +167,20 @@ class AppriseSender:
 
 def _notify(receiver: Any, document: Document) -> bool:
     import apprise
+    from apprise.plugins.email import NotifyEmail
 
     accepted = receiver.notify_format
     preferred = accepted[0] if isinstance(accepted, tuple) else accepted
-    renderers = {
-        apprise.NotifyFormat.HTML: as_html,
+    # The subject of a mail is soon out of sight; elsewhere the title stands above the body.
+    is_mail = isinstance(receiver, NotifyEmail)
+    renderers: dict[Any, Callable[[Document], str]] = {
+        apprise.NotifyFormat.HTML: partial(as_html, with_title=is_mail),
         apprise.NotifyFormat.MARKDOWN: as_markdown,
     }
+    if hasattr(receiver, "dedup") and not receiver.dedup and "key" in document:
+        # On-call services (PagerDuty) page once per incident and close it when it is resolved.
+        receiver.dedup = hashlib.sha256(document["key"].encode()).hexdigest()
+        receiver.action = "map"
     kind = apprise.NotifyType.SUCCESS
     if document["kind"] != "resolved":
         is_error = document["severity"] == "error"
@@ -200,8 +218,13 @@ class _Listening(logging.Handler):
 
 
 def _without_secrets(text: str, url: str) -> str:
-    """A text without the parts of a URL that may be tokens or passwords."""
-    for part in re.split(r"[/:@?&=#+]+", url.partition("://")[2]):
-        if len(part) >= 6 and not re.fullmatch(r"[\d.]+|localhost", part):
-            text = text.replace(part, "***")
+    """A text without the parts of a URL that may be tokens or passwords, in any spelling."""
+    schema, _, rest = url.partition("://")
+    credentials, at, _ = rest.partition("/")[0].rpartition("@")
+    short = {credentials, *credentials.split(":")} if at else set()
+    long = {part for part in re.split(r"[/:@?&=#]+", rest) if len(part) >= 6}
+    parts = {part for part in short | long if not re.fullmatch(r"[\d.]*|localhost", part)}
+    spellings = {spelled for part in parts for spelled in (part, unquote(part), unquote_plus(part))}
+    for spelled in sorted(spellings - {schema}, key=len, reverse=True):
+        text = text.replace(spelled, "***")
     return " ".join(text.split())[:300]

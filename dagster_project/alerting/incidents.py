@@ -1,18 +1,23 @@
 """The life of incidents: opened, still failing, resolved; acknowledged, snoozed.
 
 One message when an incident opens, when it grows or gets worse, when it is resolved, and as a
-reminder if those are configured. None while nothing changes.
+reminder if those are configured. None while nothing changes. Many that open at once for the same
+owner (a first run) are one message.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dagster_project.alerting.findings import Finding, Member, Report
-from dagster_project.alerting.messages import Situation, digest_document, incident_document
+from dagster_project.alerting.findings import Finding, Report
+from dagster_project.alerting.messages import (
+    Situation,
+    digest_document,
+    incident_document,
+    overview_document,
+)
 from dagster_project.alerting.routes import channels_of, digest_due, not_before, tags_of
 from dagster_project.alerting.store import Row, Store, as_text, as_time
 from dagster_project.errors import ConfigError
@@ -21,6 +26,8 @@ from dagster_project.settings import AlertsSettings
 _RANKS = {"warning": 0, "error": 1}
 # Incidents that are over are kept this long.
 KEPT_DAYS = 400
+# More new incidents of one owner and severity than this are told in one message.
+TOLD_ONE_BY_ONE = 3
 
 
 @dataclass
@@ -40,6 +47,8 @@ class Incidents:
         self._store = store
         self._settings = settings
         self._output = output
+        # What opened, by channel, until it is known how much of it there is.
+        self._openings: dict[str, list[int]] = {}
 
     def record(self, report: Report, now: datetime) -> Changes:
         """Take in what a run found, once per run, and put what is to be told in the outbox."""
@@ -49,6 +58,7 @@ class Incidents:
                 return changes
             for finding in report.findings:
                 self._record_finding(finding, report, now, changes)
+            self._tell_openings(now)
             failing = {(finding.check, finding.place) for finding in report.findings}
             for incident in self._store.open_incidents():
                 place = (incident["check_name"], incident["place"])
@@ -77,7 +87,7 @@ class Incidents:
         )
         if incident is None:
             incident_id = self._open(finding, report, now)
-            self._record_members(incident_id, finding.members, now)
+            self._record_members(incident_id, finding, now)
             self._tell(incident_id, "opened", now)
             changes.opened.append(incident_id)
             return
@@ -90,14 +100,20 @@ class Incidents:
                 "builds": incident["builds"] + (report.run_id is not None),
             },
         )
-        self._record_members(incident_id, finding.members, now)
-        if _is_snoozed(incident, now):
-            return
+        self._record_members(incident_id, finding, now)
+        # What was put off or taken on was a warning; that it is an error now is news.
         worse = _RANKS[finding.severity] > _RANKS[incident["told_severity"] or "warning"]
+        if _is_snoozed(incident, now) and not worse:
+            return
         told = incident["told_failing"] or 0
         if worse or self._new_cases(incident_id, told) > self._settings.growth * told:
+            if worse:
+                self._store.update("incidents", incident_id, _NOT_ACKNOWLEDGED)
             self._tell(incident_id, "worse" if worse else "grown", now)
             changes.grown.append(incident_id)
+        elif finding.failing is not None and finding.failing < told:
+            # From the lower number on, growth is growth again.
+            self._store.update("incidents", incident_id, {"told_failing": finding.failing})
 
     def _open(self, finding: Finding, report: Report, now: datetime) -> int:
         return self._store.insert(
@@ -111,11 +127,13 @@ class Incidents:
             },
         )
 
-    def _record_members(
-        self, incident_id: int, members: Mapping[str, Member] | None, now: datetime
-    ) -> None:
+    def _record_members(self, incident_id: int, finding: Finding, now: datetime) -> None:
         """Follow each failing case: those that are gone are resolved, new ones begin."""
+        members = finding.members
         if members is None:
+            if finding.status != "errored":
+                # Too many to follow: from here on their number is compared.
+                self._resolve_members(incident_id, now)
             return
         known = {
             row["member"]: row
@@ -154,6 +172,18 @@ class Incidents:
                 if key not in known
             ),
         )
+        if all(row["resolved_at"] is not None for row in known.values()):
+            self._take_as_told(incident_id)
+
+    def _take_as_told(self, incident_id: int) -> None:
+        """Where only a number was followed before: so many cases, the oldest, are no news."""
+        incident = self._store.incident(incident_id) or {}
+        self._store.execute(
+            "update members set told = 1 where incident_id = ? and member in ("
+            "select member from members where incident_id = ? and resolved_at is null "
+            "order by rank desc limit ?)",
+            [incident_id, incident_id, incident.get("told_failing") or 0],
+        )
 
     def _new_cases(self, incident_id: int, told: int) -> int:
         """Failing cases that nobody was told of; by number where they are not followed."""
@@ -179,9 +209,12 @@ class Incidents:
             },
         )
         self._tell(incident["id"], "resolved", now)
+        self._resolve_members(incident["id"], now)
+
+    def _resolve_members(self, incident_id: int, now: datetime) -> None:
         self._store.execute(
             "update members set resolved_at = ? where incident_id = ? and resolved_at is null",
-            [as_text(now), incident["id"]],
+            [as_text(now), incident_id],
         )
 
     # --- told later -----------------------------------------------------------------------------
@@ -224,7 +257,7 @@ class Incidents:
             ]
             if incidents:
                 document = digest_document(incidents, since, self._settings, self._output)
-                quiet_until = not_before(channel, "warning", now, self._settings.timezone)
+                quiet_until = self._not_before(name, "warning", now)
                 self._store.enqueue(name, "digest", document, now, quiet_until, None)
             self._store.execute(
                 "update digests set told_until = ? where channel = ?", [as_text(now), name]
@@ -240,10 +273,16 @@ class Incidents:
 
     def _channels(self, incident: Row) -> list[str]:
         tags = tags_of(json.loads(incident["finding"]))
-        # An incident that got better is told to those who heard of the worst of it.
-        severity = incident["told_severity"] or incident["severity"]
-        severity = max(severity, incident["severity"], key=_RANKS.__getitem__)
-        return channels_of(self._settings, severity, incident["owner"], tags)
+        routed = channels_of(self._settings, incident["severity"], incident["owner"], tags)
+        if incident["state"] == "open":
+            return routed
+        told = {
+            row["channel"]
+            for row in self._store.rows(
+                "select channel from told where incident_id = ?", [incident["id"]]
+            )
+        }
+        return [name for name in self._settings.channels if name in told.union(routed)]
 
     def _tell(self, incident_id: int, kind: str, now: datetime) -> None:
         """Put one message per channel in the outbox, and note what was told."""
@@ -251,22 +290,16 @@ class Incidents:
         if incident is None:
             return
         new = self._new_cases(incident_id, incident["told_failing"] or 0)
-        members = self._store.members(incident_id)
-        document = incident_document(
-            kind,
-            incident,
-            Situation(new=new if kind != "opened" else 0, members=members),
-            now,
-            self._settings,
-            self._output,
+        situation = Situation(
+            new=new if kind != "opened" else 0, members=self._store.members(incident_id)
         )
         for name in self._channels(incident):
-            channel = self._settings.channels[name]
-            if channel.digest is None:
-                start = not_before(channel, incident["severity"], now, self._settings.timezone)
-                if start <= now:
-                    self._release(incident_id, name, now)
-                self._store.enqueue(name, kind, document, now, start, incident_id)
+            if self._settings.channels[name].digest is not None:
+                continue
+            if kind == "opened":
+                self._openings.setdefault(name, []).append(incident_id)
+            else:
+                self._enqueue(name, kind, incident, situation, now)
         self._store.update(
             "incidents",
             incident_id,
@@ -280,6 +313,55 @@ class Incidents:
             "update members set told = 1 where incident_id = ? and resolved_at is null",
             [incident_id],
         )
+
+    def _enqueue(
+        self, channel: str, kind: str, incident: Row, situation: Situation, now: datetime
+    ) -> None:
+        document = incident_document(kind, incident, situation, now, self._settings, self._output)
+        start = self._not_before(channel, incident["severity"], now)
+        if start <= now:
+            self._release(incident["id"], channel, now)
+        if kind == "reminder":
+            # One that did not get through yet says less than this one.
+            self._store.execute(
+                "delete from messages where incident_id = ? and channel = ? "
+                "and kind = 'reminder' and state = 'waiting'",
+                [incident["id"], channel],
+            )
+        self._store.enqueue(channel, kind, document, now, start, incident["id"])
+        self._note_told(incident["id"], channel)
+
+    def _tell_openings(self, now: datetime) -> None:
+        """Put what opened in the outbox: one by one, or together where it is much."""
+        for channel, ids in self._openings.items():
+            together: dict[tuple[str, str], list[Row]] = {}
+            for incident in (self._store.incident(incident_id) for incident_id in ids):
+                if incident is not None:
+                    is_pipeline = "pipeline" in tags_of(json.loads(incident["finding"]))
+                    whose = "pipeline" if is_pipeline else incident["owner"]
+                    together.setdefault((whose, incident["severity"]), []).append(incident)
+            for (_, severity), incidents in together.items():
+                if len(incidents) > TOLD_ONE_BY_ONE:
+                    document = overview_document(incidents, self._settings, self._output)
+                    start = self._not_before(channel, severity, now)
+                    self._store.enqueue(channel, "opened", document, now, start, None)
+                    for incident in incidents:
+                        self._note_told(incident["id"], channel)
+                    continue
+                for incident in incidents:
+                    situation = Situation(members=self._store.members(incident["id"]))
+                    self._enqueue(channel, "opened", incident, situation, now)
+        self._openings.clear()
+
+    def _note_told(self, incident_id: int, channel: str) -> None:
+        self._store.execute(
+            "insert or ignore into told (incident_id, channel) values (?, ?)",
+            [incident_id, channel],
+        )
+
+    def _not_before(self, channel: str, severity: str, now: datetime) -> datetime:
+        timezone = self._settings.timezone
+        return not_before(self._settings.channels[channel], severity, now, timezone)
 
     def _release(self, incident_id: int, channel: str, now: datetime) -> None:
         """Let go what the quiet hours held of an incident that is told now: first things first."""
@@ -320,6 +402,11 @@ class Incidents:
         if incident["state"] != "open":
             raise ConfigError(f"incident {incident_id} was resolved at {incident['resolved_at']}")
         return incident
+
+
+_NOT_ACKNOWLEDGED = dict.fromkeys(
+    ("acknowledged_at", "acknowledged_by", "acknowledged_reason"), None
+)
 
 
 def _is_snoozed(incident: Row, now: datetime) -> bool:

@@ -2,13 +2,13 @@
 
 A message is a **document** (plain data, kept in the outbox); each channel gets it in the format
 that it shows best. It carries lead ids and no personal data: what looks like an e-mail address is
-left out, wherever it came from.
+left out, wherever it came from, and nothing that came from data is markup.
 """
 
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,18 @@ from dagster_project.settings import AlertsSettings
 
 SHOWN_MEMBERS = 10
 _LONGEST_TEXT = 300
-_EMAIL = re.compile(r"[^\s@<>()\[\]'\"]+@[^\s@<>()\[\]'\"]+\.\w+")
+_EMAIL = re.compile(r"[^\s@<>()\[\]'\"]+@[^\s@<>()\[\]'\"]+")
 _KINDS = {
     "opened": "New {severity} for {owner}",
     "grown": "Growing {severity} for {owner}",
-    "worse": "Escalated to {severity} for {owner}",
-    "reminder": "Open {severity} for {owner}, a reminder",
-    "resolved": "Resolved",
+    "worse": "Now an {severity} for {owner}",
+    "reminder": "Still open after {age}, {severity} for {owner}",
+    "resolved": "Resolved after {age}",
+    "shown": "{severity} for {owner}",
 }
 
-_EFFECT = "stops the publication (unless --audit warn); the last good build stays served"
-# Signs that a chat would read as markup, and what looks like them.
-_NO_MARKUP = str.maketrans("<>[]*`", "‹›()∗'")
+# Signs that a chat would read as markup or as a call to everybody, and what looks like them.
+_NO_MARKUP = str.maketrans("<>[]*`@", "‹›()∗'＠")
 
 Document = dict[str, Any]
 
@@ -58,14 +58,38 @@ def incident_document(
     return {
         "kind": kind,
         "severity": incident["severity"],
-        "title": _title(kind, incident, finding, situation),
+        "key": f"handoff {output} {incident['id']}",
+        "title": _title(kind, incident, finding, situation, now),
         "lead": clean(finding["description"]),
-        "facts": _facts(kind, incident, finding, now, settings),
+        "facts": _facts(kind, incident, finding, now, settings, output),
         "items": [] if resolved else _items(situation.members, settings),
         "more": 0 if resolved else max(len(situation.members) - SHOWN_MEMBERS, 0),
         "todo": "" if resolved else clean(finding["runbook"]),
         "links": _links(incident, settings, output),
-        "reference": f"incident {incident['id']}: handoff alerts show {incident['id']}",
+        "reference": f"incident {incident['id']}: handoff alerts show {incident['id']} "
+        f"--output {output}",
+    }
+
+
+def overview_document(incidents: list[Row], settings: AlertsSettings, output: Path) -> Document:
+    """One message for many incidents of one owner and severity that opened at once."""
+    severity, owner = incidents[0]["severity"], incidents[0]["owner"]
+    effects = dict.fromkeys(json.loads(incident["finding"])["effect"] for incident in incidents)
+    return {
+        "kind": "opened",
+        "severity": severity,
+        "title": f"{len(incidents)} new {severity}s for {owner}",
+        "lead": "",
+        "facts": [["Effect", effect] for effect in effects if effect],
+        "items": [
+            {"text": f"{subject(incident)} (incident {incident['id']})", "url": None}
+            for incident in incidents
+        ],
+        "more": 0,
+        "todo": "Begin with the first: handoff alerts show "
+        f"{incidents[0]['id']} --output {output} says who and what to do; so for each.",
+        "links": _links(incidents[0], settings, output),
+        "reference": f"handoff alerts list --output {output}",
     }
 
 
@@ -82,13 +106,7 @@ def digest_document(
         word = "resolved" if incident["state"] == "resolved" else incident["severity"]
         if incident in opened:
             word = f"new {word}"
-        items.append(
-            {
-                "text": f"{word}, {incident['owner']}: {_subject(incident, finding)}",
-                "url": None,
-                "is_new": False,
-            }
-        )
+        items.append({"text": f"{word}, {incident['owner']}: {finding['headline']}", "url": None})
     return {
         "kind": "digest",
         "severity": "error" if any(i["severity"] == "error" for i in still_open) else "warning",
@@ -99,7 +117,7 @@ def digest_document(
         "more": 0,
         "todo": "",
         "links": _links(incidents[0], settings, output)[:1],
-        "reference": "handoff alerts list",
+        "reference": f"handoff alerts list --output {output}",
     }
 
 
@@ -107,9 +125,9 @@ def digest_document(
 
 
 def clean(text: str) -> str:
-    """A text that came from data, on one line, short, without control characters and addresses."""
+    """A text on one line, short, without control characters, addresses and markup."""
     printable = "".join(char if char.isprintable() else " " for char in text)
-    hidden = _EMAIL.sub("(e-mail address)", " ".join(printable.split()))
+    hidden = _EMAIL.sub("(e-mail address)", " ".join(printable.split())).translate(_NO_MARKUP)
     return hidden if len(hidden) <= _LONGEST_TEXT else hidden[: _LONGEST_TEXT - 1] + "…"
 
 
@@ -120,53 +138,64 @@ def shown_time(moment: datetime, settings: AlertsSettings) -> str:
 
 
 def subject(incident: Row) -> str:
-    """What fails, in a few words and figures."""
-    return _subject(incident, json.loads(incident["finding"]))
+    """What is wrong, in a few words and figures."""
+    return clean(json.loads(incident["finding"])["headline"])
 
 
-def _subject(incident: Row, finding: dict[str, Any], new: int = 0) -> str:
-    name = incident["check_name"].replace("_", " ").capitalize()
-    if "pipeline" in finding["tags"]:
-        return name if incident["place"] == "pipeline" else f"{name} ({clean(incident['place'])})"
-    if finding["status"] == "errored":
-        return f"{name}: the check could not run"
-    failing, cases = incident["failing"], finding["cases"]
-    if cases is None or failing is None:
-        said = (finding["observed"] or [""])[0].partition(" over the ")[0]
-        return f"{name}: {clean(said)}"
-    return f"{name}: {failing:,} of {cases:,} fail" + (f", {new:,} new" if new else "")
+def _title(
+    kind: str, incident: Row, finding: dict[str, Any], situation: Situation, now: datetime
+) -> str:
+    said = _KINDS[kind].format(
+        severity=incident["severity"],
+        owner=incident["owner"],
+        age=_age(_end(incident, now) - as_time(incident["opened_at"])),
+    )
+    new = f", {situation.new:,} new" if situation.new and kind in {"grown", "worse"} else ""
+    return f"{said}: {clean(finding['headline'])}{new}"
 
 
-def _title(kind: str, incident: Row, finding: dict[str, Any], situation: Situation) -> str:
-    if kind == "resolved":
-        return f"{_KINDS[kind]}: {incident['check_name'].replace('_', ' ').capitalize()}"
-    subject = _subject(incident, finding, situation.new)
-    said = _KINDS[kind].format(severity=incident["severity"], owner=incident["owner"])
-    return f"{said}: {subject}"
+def _end(incident: Row, now: datetime) -> datetime:
+    return as_time(incident["resolved_at"]) if incident["resolved_at"] else now
+
+
+def _age(elapsed: timedelta) -> str:
+    """How long, in the unit that people would use: ``40 minutes``, ``5 hours``, ``3 days``."""
+    minutes = int(elapsed.total_seconds() // 60)
+    for size, unit in ((24 * 60, "day"), (60, "hour"), (1, "minute")):
+        count = minutes // size
+        if count >= 2 or (count and size == 1):
+            return f"{count} {unit}" + ("" if count == 1 else "s")
+    return "a moment"
 
 
 def _facts(
-    kind: str, incident: Row, finding: dict[str, Any], now: datetime, settings: AlertsSettings
+    kind: str,
+    incident: Row,
+    finding: dict[str, Any],
+    now: datetime,
+    settings: AlertsSettings,
+    output: Path,
 ) -> list[list[str]]:
-    since = shown_time(as_time(incident["opened_at"]), settings)
-    builds = f" ({incident['builds']} runs)" if incident["builds"] > 1 else ""
+    opened = as_time(incident["opened_at"])
+    since = shown_time(opened, settings)
+    builds = f", in {incident['builds']} runs" if incident["builds"] > 1 else ""
     facts = []
     if kind == "resolved":
-        facts.append(["Failed", f"from {since} to {shown_time(now, settings)}{builds}"])
+        until = shown_time(_end(incident, now), settings)
+        facts.append(["Failed", f"from {since} to {until}{builds}"])
         facts += _observed("Last seen", finding)
     else:
         facts += _observed("Now", finding)
         if finding["before"] is not None:
             facts.append(["The build before", finding["before"]])
-        facts.append(["Since", since + builds])
-        if finding["status"] in {"blocked", "errored"}:
-            facts.append(
-                [
-                    "Effect",
-                    "stops the publication (unless --audit warn); the last good build stays served",
-                ]
-            )
-    facts.append(["Where", clean(incident["place"])])
+        age = f" ({_age(now - opened)}{builds})" if kind != "opened" else ""
+        facts.append(["Since", since + age])
+        if finding["effect"]:
+            facts.append(["Effect", finding["effect"]])
+        if "pipeline" in finding["tags"]:
+            facts.append(["Served meanwhile", _served(output, settings)])
+    if "check" in finding["tags"]:
+        facts.append(["Check", f"{incident['check_name']} of {incident['place']}"])
     facts.append(["Owner", incident["owner"]])
     for verb, at in (("acknowledged", "at"), ("snoozed", "until")):
         moment, who = incident[f"{verb}_{at}"], incident[f"{verb}_by"]
@@ -175,6 +204,20 @@ def _facts(
             said = f"{at} {shown_time(as_time(moment), settings)} by {clean(who)}{reason}"
             facts.append([verb.capitalize(), said])
     return facts
+
+
+def _served(output: Path, settings: AlertsSettings) -> str:
+    """Which build BI reads now."""
+    from dagster_project.publishing import published_manifest
+
+    manifest = published_manifest(output)
+    if manifest is None:
+        return "nothing: no build was published yet"
+    published, as_of = (
+        shown_time(as_time(manifest[name]), settings) if manifest.get(name) else "an unknown time"
+        for name in ("published_at", "as_of")
+    )
+    return f"the build published {published}, as of {as_of}"
 
 
 def _observed(word: str, finding: dict[str, Any]) -> list[list[str]]:
@@ -228,7 +271,7 @@ def as_plain_text(document: Document) -> str:
     if document["items"]:
         lines.append("")
     for item in document["items"]:
-        mark = "new: " if item["is_new"] and document["kind"] == "grown" else ""
+        mark = "new: " if _is_news(item, document) else ""
         lines.append(f"- {mark}{item['text']}" + (f" {item['url']}" if item["url"] else ""))
     if document["more"]:
         lines.append(f"- and {document['more']:,} more")
@@ -239,15 +282,15 @@ def as_plain_text(document: Document) -> str:
 
 def as_markdown(document: Document) -> str:
     """The body for chats: Slack, Teams, Mattermost."""
-    lines = [f"_{_plain(document['lead'])}_", ""] if document["lead"] else []
-    lines += [f"**{name}**: {_plain(value)}  " for name, value in document["facts"]]
+    lines = [f"_{document['lead']}_", ""] if document["lead"] else []
+    lines += [f"**{name}**: {value}  " for name, value in document["facts"]]
     if document["todo"]:
-        lines += ["", f"**What to do**: {_plain(document['todo'])}"]
+        lines += ["", f"**What to do**: {document['todo']}"]
     if document["items"]:
         lines.append("")
     for item in document["items"]:
-        mark = "*new* " if item["is_new"] and document["kind"] == "grown" else ""
-        lines.append(f"- {mark}{_markdown_link(_plain(item['text']), item['url'])}")
+        mark = "*new* " if _is_news(item, document) else ""
+        lines.append(f"- {mark}{_markdown_link(item['text'], item['url'])}")
     if document["more"]:
         lines.append(f"- and {document['more']:,} more")
     links = [_markdown_link(name, target) for name, target in document["links"]]
@@ -255,7 +298,7 @@ def as_markdown(document: Document) -> str:
     return "\n".join(lines).strip()
 
 
-def as_html(document: Document) -> str:
+def as_html(document: Document, *, with_title: bool = True) -> str:
     """The body of an e-mail; styles stand in the elements, since mail readers drop others."""
     colour = {"resolved": "#2e7d32"}.get(
         document["kind"], "#b3261e" if document["severity"] == "error" else "#b26a00"
@@ -268,7 +311,7 @@ def as_html(document: Document) -> str:
     )
     items = "".join(
         "<li>"
-        + ("<b>new</b> " if item["is_new"] and document["kind"] == "grown" else "")
+        + ("<b>new</b> " if _is_news(item, document) else "")
         + _html_link(item["text"], item["url"])
         + "</li>"
         for item in document["items"]
@@ -278,25 +321,27 @@ def as_html(document: Document) -> str:
     links = " · ".join(_html_link(name, target) for name, target in document["links"])
     todo = f"<p><b>What to do</b>: {escape(document['todo'])}</p>" if document["todo"] else ""
     lead = f"<p>{escape(document['lead'])}</p>" if document["lead"] else ""
+    title = (
+        f'<h2 style="font-size:17px;margin:0 0 8px;color:{colour}">{escape(document["title"])}</h2>'
+    )
     return (
         '<div style="font-family:sans-serif;font-size:14px;line-height:1.45;color:#222">'
-        f'<h2 style="font-size:17px;margin:0 0 8px;color:{colour}">'
-        f"{escape(document['title'])}</h2>{lead}"
+        f"{title if with_title else ''}{lead}"
         f'<table style="border-collapse:collapse;font-size:14px">{facts}</table>{todo}'
         + (f"<ul>{items}</ul>" if items else "")
         + f'<p style="color:#555">{links} · {escape(document["reference"])}</p></div>'
     )
 
 
-def _plain(text: str) -> str:
-    """A text in which nothing is markup, whoever wrote it."""
-    return text.translate(_NO_MARKUP)
+def _is_news(item: dict[str, Any], document: Document) -> bool:
+    """True for a case nobody was told of, in a message in which others are old."""
+    return bool(item.get("is_new")) and document["kind"] in {"grown", "worse"}
 
 
 def _markdown_link(text: str, target: str | None) -> str:
     if target is None:
         return text
-    return f"[{text}]({target})" if _is_web(target) else f"{text} {_plain(target)}"
+    return f"[{text}]({target})" if _is_web(target) else f"{text} {target}"
 
 
 def _html_link(text: str, target: str | None) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SENSOR_NAME = "alerts"
 # How far back the first look goes.
 FIRST_LOOK = timedelta(days=1)
+# How long a run is taken in later because its warehouse is in use.
+LONGEST_DEFERRAL = timedelta(days=1)
 
 
 def build_alert_sensor() -> dg.SensorDefinition:
@@ -52,12 +54,14 @@ def look(
     """Take in the runs that ended since then, then what time alone brings.
 
     Returns what happened, in lines, and up to when runs were taken in: not past one whose
-    warehouse is held by the next run.
+    warehouse is held by the next run. What goes wrong with one run is said and keeps no other
+    from being told.
     """
     import duckdb
 
     from dagster_project.alerting.service import after_run, on_the_clock
     from dagster_project.automation import JOB_NAME
+    from dagster_project.errors import OutputLocked
     from dagster_project.run_resource import OUTPUT_TAG
     from dagster_project.runs import close_abandoned_runs, outcome_of
 
@@ -76,20 +80,36 @@ def look(
         output = Path(run.tags.get(OUTPUT_TAG, configured))
         if not output.is_dir():
             continue
-        error = outcome_of(instance, run.run_id).error
         try:
-            told = after_run(output, _settings_of(run, settings), run.run_id, error, now=now)
+            outcome = outcome_of(instance, run.run_id)
+            told = after_run(
+                output,
+                _settings_of(run, settings),
+                run.run_id,
+                outcome.error,
+                data_tests=outcome.data_tests,
+                now=now,
+            )
             said += told.lines()
-        except duckdb.IOException:
-            # A second before, since times of updates are cut to the microsecond or less.
-            through = min(through, record.update_timestamp.replace(tzinfo=UTC))
-            through -= timedelta(seconds=1)
+        except (OutputLocked, duckdb.IOException):
             said.append(f"run {run.run_id}: the warehouse is in use; taken in later")
-            break
+            if now - record.update_timestamp.replace(tzinfo=UTC) < LONGEST_DEFERRAL:
+                # A second before, since times of updates are cut to the microsecond or less.
+                moment = record.update_timestamp.replace(tzinfo=UTC) - timedelta(seconds=1)
+                through = min(through, moment)
+        except Exception as error:
+            said.append(f"run {run.run_id}: {_said(error)}")
     if configured.is_dir():
-        missed = schedule_report(instance, settings, now)
-        said += on_the_clock(configured, settings, missed, now=now).lines()
+        try:
+            missed = schedule_report(instance, settings, now)
+            said += on_the_clock(configured, settings, missed, now=now).lines()
+        except Exception as error:
+            said.append(_said(error))
     return said, through
+
+
+def _said(error: Exception) -> str:
+    return f"alerts failed: {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _settings_of(run: dg.DagsterRun, settings: "Settings") -> "Settings":
@@ -121,21 +141,26 @@ def schedule_report(instance: dg.DagsterInstance, settings: "Settings", now: dat
         for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
         if state.instigator_name == name and state.status == InstigatorStatus.RUNNING
     ]
+    judged = frozenset({(SCHEDULE_MISSED, "*")})
     if not states:
-        return Report()
+        return Report(judged)
     started = getattr(states[0].instigator_data, "start_timestamp", None)
     grace = timedelta(minutes=settings.alerts.missed_after_minutes)
     times = reverse_cron_string_iterator(
         (now - grace).timestamp(), settings.schedule.cron, settings.schedule.timezone
     )
     expected = next(times).astimezone(UTC)
-    judged = frozenset({(SCHEDULE_MISSED, "*")})
     if started is None or expected.timestamp() < started:
         return Report(judged)
     runs = instance.get_run_records(
-        dg.RunsFilter(job_name=JOB_NAME, created_after=expected - timedelta(seconds=1)), limit=1
+        dg.RunsFilter(
+            job_name=JOB_NAME,
+            created_after=expected - timedelta(seconds=1),
+            tags={"dagster/schedule_name": name},
+        ),
+        limit=1,
     )
     if runs:
         return Report(judged)
-    line = f"no run began since {expected:%Y-%m-%d %H:%M} UTC, when the schedule {name} was due"
+    line = f"{name} was due at {expected:%Y-%m-%d %H:%M} UTC and has asked for no run since"
     return Report(judged, (pipeline_finding(SCHEDULE_MISSED, f"schedule {name}", [line]),))

@@ -4,6 +4,7 @@
 is said and never fails a run.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,12 +14,15 @@ from dagster_project.alerting.findings import (
     DATA_STALE,
     Report,
     check_report,
+    data_test_report,
     pipeline_finding,
     pipeline_report,
 )
 from dagster_project.alerting.incidents import Changes, Incidents
 from dagster_project.alerting.store import ALERTS_FILE, Store
-from dagster_project.errors import HandoffError, OutputLocked
+from dagster_project.errors import AuditBlocked, HandoffError, OutputLocked
+from dagster_project.output_lock import visit_output
+from dagster_project.runs import DataTest
 from dagster_project.settings import Settings
 from dagster_project.warehouse import QUALITY_SCHEMA, connect, warehouse_path
 
@@ -59,18 +63,39 @@ def after_run(
     run_id: str,
     error: HandoffError | None,
     *,
+    data_tests: Iterable[DataTest] = (),
     now: datetime | None = None,
     send: Sender | None = None,
 ) -> Told:
     """Turn how a run ended into incidents, tell of them, and copy them into the warehouse.
 
-    A run that was taken in already changes nothing. Raises ``duckdb.IOException`` while another
-    run holds the warehouse: then nothing was taken in yet.
+    A run that was taken in already changes nothing, and neither do the figures of one that
+    replayed the past. Raises ``OutputLocked`` or ``duckdb.IOException`` while another run holds
+    the warehouse: then nothing was taken in yet.
     """
+    import duckdb
+
     now = now or datetime.now(UTC)
-    report = check_report(output, settings, run_id).merged(pipeline_report(error, run_id))
+    was_audited = error is None or isinstance(error, AuditBlocked)
+    try:
+        audit = check_report(output, settings, run_id, was_stopped=error is not None)
+    except (OutputLocked, duckdb.IOException):
+        # A run that failed otherwise has more to say than an audit, and says it at once.
+        if was_audited:
+            raise
+        audit = Report(run_id=run_id)
+    report = Report(run_id=run_id)
+    if not audit.is_replay:
+        report = audit.merged(data_test_report(data_tests, run_id))
+        report = report.merged(pipeline_report(output, error, run_id))
     report = report.merged(stale_report(output, settings, now))
     return _tell(output, settings, report, now, send)
+
+
+def after_refusal(output: Path, settings: Settings, error: HandoffError) -> Told:
+    """Tell of a run that could not even start; Dagster knows nothing of it."""
+    report = pipeline_report(output, error, None)
+    return _tell(output, settings, report, datetime.now(UTC), None)
 
 
 def on_the_clock(
@@ -93,9 +118,9 @@ def stale_report(output: Path, settings: Settings, now: datetime) -> Report:
 
     hours = settings.alerts.stale_after_hours
     manifest = published_manifest(output)
-    if hours is None or manifest is None:
-        return Report()
     judged = frozenset({(DATA_STALE, "*")})
+    if hours is None or manifest is None:
+        return Report(judged)
     published = datetime.fromisoformat(manifest["published_at"].replace("Z", "+00:00"))
     if now - published <= timedelta(hours=hours):
         return Report(judged)
@@ -122,8 +147,6 @@ def copy_into_warehouse(output: Path) -> bool:
     import duckdb
     import pyarrow as pa
 
-    from dagster_project.output_lock import hold_output
-
     if not (output / ALERTS_FILE).is_file() or not warehouse_path(output).is_file():
         return False
     with Store(output) as store:
@@ -143,7 +166,7 @@ def copy_into_warehouse(output: Path) -> bool:
         if name.endswith("_at") or name.endswith("_until")
     )
     try:
-        with hold_output(output), connect(warehouse_path(output)) as warehouse:
+        with visit_output(output), connect(warehouse_path(output)) as warehouse:
             warehouse.register("incidents", table)
             warehouse.execute(f"create schema if not exists {QUALITY_SCHEMA}")
             warehouse.execute(

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,13 @@ create table if not exists messages (
 );
 create index if not exists messages_to_send on messages (channel, id)
 where state in ('waiting', 'sending');
+
+-- Who was told of an incident: they are told of its end as well.
+create table if not exists told (
+    incident_id integer not null references incidents (id) on delete cascade,
+    channel text not null,
+    primary key (incident_id, channel)
+) without rowid;
 
 create table if not exists handled_runs (run_id text primary key, handled_at text not null);
 create table if not exists digests (channel text primary key, told_until text not null);
@@ -197,7 +204,10 @@ class Store:
 
 
 def counts(output: Path) -> dict[str, int]:
-    """Open incidents by severity and messages that wait; nothing is created."""
+    """Open incidents by severity, and messages that wait or were given up in the last week.
+
+    Nothing is created.
+    """
     if not (output / ALERTS_FILE).is_file():
         return {}
     with Store(output) as store:
@@ -208,7 +218,9 @@ def counts(output: Path) -> dict[str, int]:
                 "where state = 'open' group by severity"
             )
         }
-        waiting = store.row(
-            "select count(*) as number from messages where state in ('waiting', 'sending')"
+        messages = store.row(
+            "select coalesce(sum(state in ('waiting', 'sending')), 0) as waiting, "
+            "coalesce(sum(state = 'failed' and created_at > ?), 0) as failed from messages",
+            [as_text(datetime.now(UTC) - timedelta(days=7))],
         )
-    return {**found, "waiting": waiting["number"] if waiting else 0}
+    return {**found, **(messages or {})}

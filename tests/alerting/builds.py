@@ -1,5 +1,6 @@
 """Builds as alerts see them: the warehouse with the results of an audit and the cases behind."""
 
+import json
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,19 +8,26 @@ from pathlib import Path
 import duckdb
 
 from dagster_project import quality
+from dagster_project.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
 from dagster_project.warehouse import connect, warehouse_path
 from expectations.catalogue import known_checks
-from expectations.check import Check
+from expectations.check import TRAILING_SUFFIX, Check
 
 CHECK = "rejected_leads_have_a_reason"
 CASES = 100
 
 
 def write_build(
-    output: Path, run_id: str, ran_at: datetime, failing: list[str], *, errored: bool = False
+    output: Path,
+    run_id: str,
+    ran_at: datetime,
+    failing: list[str],
+    *,
+    errored: bool = False,
+    parts: set[str] | None = None,
 ) -> None:
-    """Leave what a run with this id leaves of one check: 100 rejections, those of ``failing``
-    without a reason."""
+    """Leave what a run with this id leaves of one check: 100 rejections of the day before, those
+    of ``failing`` without a reason."""
     check = known_checks()[CHECK]
     build_id = f"{ran_at:%Y%m%dT%H%M%S}-{run_id[:8]}"
     with connect(warehouse_path(output)) as warehouse:
@@ -36,19 +44,39 @@ def write_build(
         _write_cases(warehouse, check, ran_at, failing)
         quality._ensure_tables(warehouse)
         share = len(failing) / CASES
-        outcome = quality.CheckOutcome(
-            check=check,
-            suite="fct_lead_stages",
-            status="errored" if errored else check.judge(share, CASES),
-            observed=None if errored else share,
-            previous=None,
-            cases=CASES,
-            failing=len(failing),
-            keys=(),
-            problem="the table is gone" if errored else None,
-            stops_publication=False,
+        outcomes = [
+            quality.CheckOutcome(
+                check=window,
+                suite="fct_lead_stages",
+                status="errored" if errored else window.judge(share, CASES),
+                observed=None if errored else share,
+                previous=None,
+                cases=CASES,
+                failing=len(failing),
+                keys=(),
+                problem="the table is gone" if errored else None,
+                stops_publication=False,
+            )
+            for window in (check, known_checks()[CHECK + TRAILING_SUFFIX])
+            if parts is None or window.name in parts
+        ]
+        quality._append_results(warehouse, build_id, outcomes)
+
+
+def publish(output: Path, run_id: str, at: datetime) -> None:
+    """Leave what a run with this id leaves when it publishes."""
+    manifest = output / PUBLISHED_DIRECTORY / MANIFEST_FILE
+    manifest.parent.mkdir(exist_ok=True)
+    moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    manifest.write_text(
+        json.dumps(
+            {
+                "build_id": f"{at:%Y%m%dT%H%M%S}-{run_id[:8]}",
+                "published_at": moment,
+                "as_of": moment,
+            }
         )
-        quality._append_results(warehouse, build_id, [outcome])
+    )
 
 
 def _write_cases(
@@ -62,11 +90,11 @@ def _write_cases(
     passing = [f"P-{number}" for number in range(CASES - len(failing))]
     warehouse.execute(
         "create or replace table quality.rule_cases (rule varchar, source_system varchar, "
-        "lead_id varchar, cycle_number bigint, visit_number bigint, occurred_at timestamp, "
-        "is_broken boolean)"
+        "lead_id varchar, cycle_number bigint, visit_number bigint, owner_id varchar, "
+        "occurred_at timestamp, is_broken boolean)"
     )
     moment = (ran_at - timedelta(days=1)).replace(tzinfo=None)
     warehouse.executemany(
-        "insert into quality.rule_cases values (?, 'crm', ?, 1, 3, ?, ?)",
+        "insert into quality.rule_cases values (?, 'crm', ?, 1, 3, 'rep-7', ?, ?)",
         [(found[1], lead, moment, lead in failing) for lead in [*failing, *passing]],
     )

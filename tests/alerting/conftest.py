@@ -13,7 +13,7 @@ from dagster_project.alerting.service import Told, after_run
 from dagster_project.alerting.store import Store
 from dagster_project.errors import HandoffError
 from dagster_project.settings import Settings
-from tests.alerting.builds import write_build
+from tests.alerting.builds import publish, write_build
 from tests.alerting.receivers import HttpReceiver, smtp_receiver
 
 START = datetime(2026, 7, 1, 5, 0, tzinfo=UTC)
@@ -58,6 +58,8 @@ class Company:
         run_id = f"{self.number:08d}-run"
         now = START + timedelta(hours=hours)
         write_build(self.output, run_id, now, failing, errored=errored)
+        if error is None:
+            publish(self.output, run_id, now)
         return after_run(self.output, self.settings, run_id, error, now=now)
 
     def store(self) -> Store:

@@ -7,7 +7,7 @@ import yaml
 
 from dagster_project.warehouse import PROJECT_ROOT
 from tests.alerting.conftest import Company, leads
-from tests.conftest import handoff
+from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
 
 
 @pytest.fixture
@@ -43,13 +43,51 @@ def test_a_blocked_run_is_told_and_a_broken_channel_fails_no_run(
     )
     assert ran.returncode == 1, ran.stderr
     assert sorted(company.chat.titles) == [
-        "New error for data: Publication is blocked",
-        "New error for sales: Rejected leads have a reason: 21 of 280 fail",
+        "New error for data: the marts were not updated, since a check blocks",
+        "New error for sales: 21 rejections without a reason (7.5% of 280)",
     ]
     assert "2 messages sent" in ran.stdout
     listed = handoff("alerts", "list", "--config", config, "--output", company.output)
-    assert "Publication is blocked" in listed.stdout
-    assert "Rejected leads have a reason: 21 of 280 fail" in listed.stdout
+    assert "the marts were not updated, since a check blocks" in listed.stdout
+    assert "21 rejections without a reason (7.5% of 280)" in listed.stdout
+
+
+def test_a_run_that_could_not_start_is_told_and_a_slip_at_the_shell_is_not(
+    company: Company, config: Path, tmp_path: Path
+) -> None:
+    content = yaml.safe_load(config.read_text())
+    content["warehouse"] = {"output": str(company.output)}
+    content["lifecycle"] = {"policy_dir": str(tmp_path / "no_policy")}
+    config.write_text(yaml.safe_dump(content))
+    slip = handoff("run", "--config", config, "--tradition", "four_stags")
+    assert slip.returncode == 2
+    assert company.chat.titles == []
+    nightly = handoff("run", "--config", config)
+    assert nightly.returncode == 2
+    assert company.chat.titles == ["New error for data: the configuration is wrong, so nothing ran"]
+    assert "no_policy" in company.chat.messages[0]["message"]
+
+
+def test_incidents_that_cannot_be_kept_fail_no_command(company: Company, config: Path) -> None:
+    (company.output / "alerts.sqlite").write_text("no database, but a text of some length")
+    ran = handoff(
+        "run",
+        "--config",
+        config,
+        "--input",
+        GOLDEN_EXPORT,
+        "--as-of",
+        AS_OF,
+        "--audit",
+        "warn",
+        "--output",
+        company.output,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "handoff: alerts: DatabaseError" in ran.stderr
+    status = handoff("status", "--output", company.output)
+    assert status.returncode == 0
+    assert "alerts.sqlite can't be read" in status.stdout
 
 
 def test_incidents_are_listed_shown_taken_on_and_put_off(company: Company, config: Path) -> None:

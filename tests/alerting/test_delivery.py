@@ -6,12 +6,14 @@ import subprocess
 import sys
 from datetime import timedelta
 
+import apprise
 import pytest
 
-from dagster_project.alerting.delivery import deliver
-from dagster_project.alerting.service import on_the_clock
+from dagster_project.alerting.delivery import _notify, _without_secrets, deliver
+from dagster_project.alerting.service import after_run, on_the_clock
 from dagster_project.alerting.store import Store
 from dagster_project.warehouse import PROJECT_ROOT
+from tests.alerting.builds import write_build
 from tests.alerting.conftest import START, Company, leads
 from tests.alerting.receivers import HttpReceiver
 
@@ -136,6 +138,96 @@ def test_secrets_of_a_url_are_in_no_message_of_ours(
     assert "tok3n-tok3n" not in str(told)
 
 
+def test_secrets_are_hidden_in_every_spelling() -> None:
+    url = "mailto://user:p%40ss%2Fword@mail.example.com/tok%2Ben123?key=abc+defgh"
+    said = _without_secrets("refused p@ss/word and p%40ss%2Fword, tok+en123 of abc defgh", url)
+    assert said == "refused *** and ***, *** of ***"
+
+
+def test_a_message_that_is_refused_again_and_again_lets_others_pass(company: Company) -> None:
+    company.alerts = {"channels": {"chat": {"url_env": "TEST_CHAT_URL"}}}
+    company.chat.down = True
+    for hour in range(3):
+        company.build(hour, leads(hour + 1))
+    taken = []
+
+    def refuse_the_first(_channel: str, document: dict[str, object]) -> str | None:
+        if str(document["title"]).startswith("New"):
+            return "400 too long"
+        taken.append(document["title"])
+        return None
+
+    with company.store() as store:
+        for hour in range(4, 16):
+            now = START + timedelta(hours=hour)
+            deliver(store, company.settings.alerts, company.output, now, refuse_the_first)
+    assert [str(title).split()[0] for title in taken] == ["Growing", "Growing"]
+
+
+def test_reminders_that_do_not_get_through_do_not_pile_up(company: Company) -> None:
+    company.alerts = {"reminder_hours": 4}
+    company.build(0, leads(2))
+    company.chat.down = True
+    for hour in range(1, 40):
+        now = START + timedelta(hours=hour)
+        on_the_clock(company.output, company.settings, now=now)
+    company.chat.down = False
+    on_the_clock(company.output, company.settings, now=START + timedelta(hours=42))
+    assert [title.split()[0] for title in company.chat.titles] == ["New", "Still"]
+
+
+def test_the_end_is_told_to_all_who_heard_of_it(company: Company) -> None:
+    company.alerts = {
+        "routes": [
+            {"severities": ["error"], "channels": ["chat"]},
+            {"severities": ["warning"], "channels": ["mail"]},
+        ]
+    }
+    company.build(0, leads(30))
+    company.build(1, leads(5))
+    company.build(2, [])
+    assert [title.split()[0] for title in company.chat.titles] == ["New", "Resolved"]
+    assert [str(mail["Subject"]).split()[0] for mail in company.mails] == ["Resolved"]
+
+
+def test_a_service_on_call_pages_once_and_closes_the_page(company: Company) -> None:
+    sent = []
+
+    class OnCall:
+        """What apprise's PagerDuty plugin looks like from outside."""
+
+        notify_format = apprise.NotifyFormat.TEXT
+        dedup: str | None = None
+        action = "trigger"
+
+        def notify(self, **message: object) -> bool:
+            sent.append((self.dedup, self.action, message["notify_type"]))
+            return True
+
+    def send(channel: str, document: dict[str, object]) -> str | None:
+        if channel == "chat":
+            _notify(OnCall(), document)
+        return None
+
+    for hour, failing in enumerate((leads(30), [])):
+        run_id = f"{hour:08d}-run"
+        now = START + timedelta(hours=hour)
+        write_build(company.output, run_id, now, failing)
+        after_run(company.output, company.settings, run_id, None, now=now, send=send)
+    (opened, closed) = sent
+    assert opened[:2] == closed[:2]
+    assert opened[1] == "map"
+    assert (opened[2], closed[2]) == (apprise.NotifyType.FAILURE, apprise.NotifyType.SUCCESS)
+
+
+def test_nothing_that_came_from_data_is_markup(company: Company) -> None:
+    company.build(0, ["@everyone", "[click](http://evil.example)", "jane@localhost"])
+    message = company.chat.messages[0]["message"]
+    assert "@everyone" not in message
+    assert "[click](" not in message
+    assert "jane" not in message
+
+
 def test_quiet_hours_hold_warnings_until_the_morning_and_let_errors_through(
     company: Company,
 ) -> None:
@@ -156,7 +248,7 @@ def test_quiet_hours_hold_warnings_until_the_morning_and_let_errors_through(
     assert [title.split()[0] for title in company.chat.titles] == ["New", "Growing"]
     company.build(17, leads(3))
     company.build(18, leads(30))
-    assert [title.split()[0] for title in company.chat.titles[2:]] == ["Growing", "Escalated"]
+    assert [title.split()[0] for title in company.chat.titles[2:]] == ["Growing", "Now"]
 
 
 def test_a_weekend_is_quiet_until_monday_morning(company: Company) -> None:
@@ -204,7 +296,7 @@ def test_a_daily_digest_replaces_single_messages(company: Company) -> None:
     on_the_clock(company.output, company.settings, now=START + timedelta(hours=3, minutes=1))
     on_the_clock(company.output, company.settings, now=START + timedelta(hours=4))
     assert company.chat.titles == ["Digest: 1 open (1 new), 0 resolved"]
-    assert "Rejected leads have a reason: 4 of 100 fail" in company.chat.messages[0]["message"]
+    assert "4 rejections without a reason (4% of 100)" in company.chat.messages[0]["message"]
 
 
 def test_two_deliveries_at_once_send_once(company: Company) -> None:

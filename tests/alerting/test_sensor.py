@@ -8,11 +8,12 @@ import dagster as dg
 import pytest
 
 from dagster_project.alerting.sensor import build_alert_sensor, look, schedule_report
+from dagster_project.alerting.store import ALERTS_FILE
 from dagster_project.automation import JOB_NAME
 from dagster_project.errors import SourceError
 from dagster_project.run_resource import OUTPUT_TAG, PROCESS_TAG
 from dagster_project.warehouse import connect, warehouse_path
-from tests.alerting.builds import write_build
+from tests.alerting.builds import publish, write_build
 from tests.alerting.conftest import Company, leads
 
 
@@ -23,7 +24,9 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield found
 
 
-def _execute(instance: dg.DagsterInstance, company: Company, error: Exception | None) -> str:
+def _execute(
+    instance: dg.DagsterInstance, company: Company, error: Exception | None, **tags: str
+) -> str:
     """A run of a job of the same name that ends as a real one would."""
 
     @dg.op
@@ -36,7 +39,7 @@ def _execute(instance: dg.DagsterInstance, company: Company, error: Exception | 
         read()
 
     result = lead_lifecycle.execute_in_process(
-        instance=instance, tags={OUTPUT_TAG: str(company.output)}, raise_on_error=False
+        instance=instance, tags={OUTPUT_TAG: str(company.output), **tags}, raise_on_error=False
     )
     return result.run_id
 
@@ -53,15 +56,16 @@ def test_runs_of_the_daemon_become_incidents_once(
     _execute(instance, company, SourceError("source crm: 503 after 5 tries"))
     _look(instance, company, since)
     _look(instance, company, since)
-    assert company.chat.titles == ["New error for data: Source cannot be read (source crm)"]
+    assert company.chat.titles == ["New error for data: source crm could not be read"]
     assert "source crm: 503 after 5 tries" in company.chat.messages[0]["message"]
 
     run_id = _execute(instance, company, None)
     write_build(company.output, run_id, datetime.now(UTC), leads(2))
+    publish(company.output, run_id, datetime.now(UTC))
     _look(instance, company, since)
     assert company.chat.titles[1:] == [
-        "New warning for sales: Rejected leads have a reason: 2 of 100 fail",
-        "Resolved: Source cannot be read",
+        "New warning for sales: 2 rejections without a reason (2% of 100)",
+        "Resolved after a moment: source crm could not be read",
     ]
 
 
@@ -98,6 +102,20 @@ def test_a_run_is_taken_in_later_while_the_warehouse_is_held(
         assert warehouse.execute("select count(*) from quality.alerts").fetchone() == (1,)
 
 
+def test_an_output_that_is_broken_keeps_no_other_from_being_told(
+    instance: dg.DagsterInstance, company: Company, tmp_path: Path
+) -> None:
+    since = datetime.now(UTC) - timedelta(hours=1)
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / ALERTS_FILE).write_text("no database, but a text of some length, to be sure")
+    _execute(instance, company, None, **{OUTPUT_TAG: str(broken)})
+    _execute(instance, company, SourceError("source crm: 503 after 5 tries"))
+    said, _ = look(instance, company.settings, since, datetime.now(UTC))
+    assert company.chat.titles == ["New error for data: source crm could not be read"]
+    assert any("DatabaseError" in line for line in said)
+
+
 def test_a_run_whose_process_was_killed_is_marked_and_told(
     instance: dg.DagsterInstance, company: Company
 ) -> None:
@@ -123,7 +141,7 @@ def test_a_run_whose_process_was_killed_is_marked_and_told(
     # Tried again, it begins with the tags of the one before, and with a process of its own later.
     instance.create_run_for_job(lead_lifecycle, run_id=again, tags=tags)
     _look(instance, company, datetime.now(UTC) - timedelta(hours=1))
-    assert company.chat.titles == ["New error for data: Build failed"]
+    assert company.chat.titles == ["New error for data: the run failed before it could publish"]
     states = {run.run_id: run.status for run in instance.get_runs()}
     assert states[killed] == dg.DagsterRunStatus.FAILURE
     assert states[again] != dg.DagsterRunStatus.FAILURE
@@ -146,8 +164,8 @@ def test_stale_data_is_an_incident_until_it_is_fresh(company: Company) -> None:
     look_at("2026-07-01T05:00:00Z")
     look_at("2026-07-02T05:00:00Z")
     assert company.chat.titles == [
-        "New error for data: Published data is stale (published)",
-        "Resolved: Published data is stale",
+        "New error for data: the published marts are old",
+        "Resolved after a moment: the published marts are old",
     ]
 
 
@@ -169,7 +187,10 @@ def test_a_schedule_that_is_on_is_missed_when_nothing_ran(
 
     assert missed(datetime(2026, 7, 1, 5, 30, tzinfo=UTC)) == 0
     assert missed(datetime(2026, 7, 1, 6, 30, tzinfo=UTC)) == 1
+    # Somebody's own run is not the schedule's.
     _execute(instance, company, None)
+    assert missed(datetime(2026, 7, 1, 6, 30, tzinfo=UTC)) == 1
+    _execute(instance, company, None, **{"dagster/schedule_name": f"{JOB_NAME}_daily"})
     assert missed(datetime(2026, 7, 1, 6, 30, tzinfo=UTC)) == 0
 
 

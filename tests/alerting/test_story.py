@@ -1,13 +1,23 @@
 """Six runs over a changing export give the promised messages, in order, and no others."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from dagster_project.alerting.delivery import deliver
+from dagster_project.alerting.findings import Finding, Report
 from dagster_project.alerting.incidents import Incidents
+from dagster_project.alerting.service import after_run
+from dagster_project.errors import BuildError, SourceError
+from dagster_project.output_lock import hold_output
+from dagster_project.runs import DataTest
 from dagster_project.warehouse import connect, warehouse_path
+from tests.alerting.builds import write_build
 from tests.alerting.conftest import START, Company, leads
 from tests.alerting.receivers import part
 
-NAME = "Rejected leads have a reason"
+NAME = "rejections without a reason"
 
 
 def test_the_story_of_an_incident(company: Company) -> None:
@@ -27,10 +37,10 @@ def test_the_story_of_an_incident(company: Company) -> None:
     company.build(90, [])  # resolved
 
     assert company.chat.titles == [
-        f"New warning for sales: {NAME}: 12 of 100 fail",
-        f"Growing warning for sales: {NAME}: 17 of 100 fail, 5 new",
-        f"Open warning for sales, a reminder: {NAME}: 17 of 100 fail",
-        f"Resolved: {NAME}",
+        f"New warning for sales: 12 {NAME} (12% of 100)",
+        f"Growing warning for sales: 17 {NAME} (17% of 100), 5 new",
+        f"Still open after 37 hours, warning for sales: 17 {NAME} (17% of 100)",
+        f"Resolved after 3 days: 19 {NAME} (19% of 100)",
     ]
     assert [mail["Subject"] for mail in company.mails] == company.chat.titles
 
@@ -46,7 +56,7 @@ def test_what_grew_during_a_snooze_is_told_when_it_ends(company: Company) -> Non
     company.build(20, leads(4))
 
     assert company.chat.titles[1:] == [
-        f"Growing warning for sales: {NAME}: 4 of 100 fail, 1 new",
+        f"Growing warning for sales: 4 {NAME} (4% of 100), 1 new",
     ]
 
 
@@ -67,7 +77,7 @@ def test_one_fixed_and_one_broken_is_news_although_the_number_stays(company: Com
     company.build(0, ["L-1", "L-2"])
     company.build(1, ["L-2", "L-3"])
 
-    assert company.chat.titles[1].endswith("2 of 100 fail, 1 new")
+    assert company.chat.titles[1].endswith(f"2 {NAME} (2% of 100), 1 new")
     assert "- new: L-3" in company.chat.messages[1]["message"]
 
 
@@ -75,7 +85,7 @@ def test_getting_blocked_is_told_without_new_cases_of_leads(company: Company) ->
     company.build(0, leads(20))
     company.build(1, leads(21))
 
-    assert company.chat.titles[1].startswith("Escalated to error for sales")
+    assert company.chat.titles[1].startswith("Now an error for sales")
 
 
 def test_a_check_that_could_not_run_is_no_pass(company: Company) -> None:
@@ -83,13 +93,11 @@ def test_a_check_that_could_not_run_is_no_pass(company: Company) -> None:
     company.build(1, [], errored=True)
 
     assert company.chat.titles[1:] == [
-        f"Escalated to error for sales: {NAME}: the check could not run"
+        "Now an error for sales: the check rejected_leads_have_a_reason could not run"
     ]
 
 
 def test_a_run_is_taken_in_once(company: Company) -> None:
-    from dagster_project.alerting.service import after_run
-
     company.build(0, leads(2))
     again = after_run(company.output, company.settings, "00000001-run", None)
 
@@ -105,23 +113,24 @@ def test_a_message_says_all_that_ops_need(company: Company) -> None:
     assert text.splitlines() == [
         "A lead that sales rejected says why, so that marketing can aim better.",
         "Now: 17% (17 of 100) over the whole history; warns above 0%, blocks above 20%",
+        "Of late: 17% (17 of 100) over the trailing 30 days; warns above 0%, blocks above 20%",
         "The build before: 2%",
-        "Since: 2026-07-01 05:00 UTC (2 runs)",
-        "Where: build.fct_lead_stages",
+        "Since: 2026-07-01 05:00 UTC (24 hours, in 2 runs)",
+        "Check: rejected_leads_have_a_reason of build.fct_lead_stages",
         "Owner: sales",
         "",
         "What to do: Ask the owners of the listed leads for the reason; make the field required "
         "on the rejected stage in the CRM.",
         "",
         *[
-            f"- new: L-{number:04d} (cycle 1, visit 3) https://crm.example.com/lead/L-{number:04d}"
+            f"- new: L-{number:04d} (cycle 1, visit 3, owner rep-7) https://crm.example.com/lead/L-{number:04d}"
             for number in range(3, 13)
         ],
         "- and 7 more",
         "",
         "Checks: https://docs.example.com/index.html",
         "Run: https://dagster.example.com/runs/00000002-run",
-        "incident 1: handoff alerts show 1",
+        f"incident 1: handoff alerts show 1 --output {company.output}",
     ]
 
 
@@ -133,7 +142,7 @@ def test_a_mail_is_readable_and_carries_no_personal_data(company: Company) -> No
     assert mail["To"] == "ops@example.com"
     assert "jane.doe" not in html
     assert "<b>L-1" not in html
-    assert "&lt;b&gt;L-1" in html
+    assert "‹b›L-1" in html
     assert "What to do" in html
 
 
@@ -146,3 +155,131 @@ def test_incidents_stand_in_the_warehouse(company: Company) -> None:
         ).fetchall()
 
     assert rows == [("rejected_leads_have_a_reason", "resolved", "sales", 2, 6)]
+
+
+def test_many_that_open_at_once_are_one_message_per_owner(company: Company) -> None:
+    report = Report(
+        findings=tuple(
+            Finding(
+                check=f"check_{number}",
+                place="build.leads",
+                severity="error" if number == 9 else "warning",
+                owner="marketing" if number == 8 else "sales",
+                status="warned",
+                headline=f"{number} things wrong",
+                description="",
+                runbook="Mend them.",
+                failing=number,
+                tags=frozenset({"check"}),
+            )
+            for number in range(1, 10)
+        ),
+        judged=frozenset((f"check_{number}", "*") for number in range(1, 10)),
+    )
+    with company.store() as store:
+        incidents = Incidents(store, company.settings.alerts, company.output)
+        incidents.record(report, START)
+        deliver(store, company.settings.alerts, company.output, START)
+        assert company.chat.titles == [
+            "7 new warnings for sales",
+            "New warning for marketing: 8 things wrong",
+            "New error for sales: 9 things wrong",
+        ]
+        assert "- 3 things wrong (incident 3)" in company.chat.messages[0]["message"]
+        # Each is over for itself, and whoever heard of it hears that.
+        judged = frozenset({("check_3", "*")})
+        incidents.record(Report(judged=judged), START + timedelta(hours=3))
+        deliver(store, company.settings.alerts, company.output, START + timedelta(hours=3))
+    assert company.chat.titles[3:] == ["Resolved after 3 hours: 3 things wrong"]
+
+
+def test_a_part_of_the_windows_resolves_nothing(company: Company) -> None:
+    company.build(0, leads(2))
+    write_build(
+        company.output,
+        "00000002-run",
+        START + timedelta(hours=1),
+        [],
+        parts={"rejected_leads_have_a_reason_last_30_days"},
+    )
+    after_run(company.output, company.settings, "00000002-run", None)
+    assert len(company.chat.titles) == 1
+
+
+def test_a_replay_of_the_past_says_nothing_of_now(company: Company) -> None:
+    company.build(0, leads(2))
+    told = company.build(-24 * 30, leads(9))
+    company.build(1, leads(2))
+    assert told.lines() == []
+    assert len(company.chat.titles) == 1
+
+
+def test_a_check_that_is_gone_is_over(company: Company) -> None:
+    company.build(0, leads(2))
+    known = frozenset({"another_check"})
+    with company.store() as store:
+        incidents = Incidents(store, company.settings.alerts, company.output)
+        incidents.record(Report(known=known), START)
+        assert store.open_incidents() == []
+
+
+def test_what_becomes_an_error_is_told_in_spite_of_a_snooze(company: Company) -> None:
+    company.build(0, leads(2))
+    with company.store() as store:
+        incidents = Incidents(store, company.settings.alerts, company.output)
+        incidents.acknowledge(1, "ann", "asked", START)
+        incidents.snooze(1, START + timedelta(days=14), "ann", "known")
+    company.build(1, leads(3))
+    company.build(2, leads(30))
+    assert [title.split()[0] for title in company.chat.titles] == ["New", "Now"]
+    with company.store() as store:
+        assert store.open_incidents()[0]["acknowledged_by"] is None
+
+
+def test_growth_is_seen_where_only_a_number_is_followed(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.build(0, leads(4))
+    monkeypatch.setattr("dagster_project.alerting.findings.MEMBER_LIMIT", 5)
+    for hour, number in enumerate((9, 9, 6, 8, 3, 4), start=1):
+        company.build(hour, leads(number))
+    assert [title.partition(": ")[2] for title in company.chat.titles[1:]] == [
+        f"9 {NAME} (9% of 100), 5 new",
+        f"8 {NAME} (8% of 100), 2 new",
+        f"4 {NAME} (4% of 100), 1 new",
+    ]
+
+
+def test_one_source_down_does_not_resolve_another(company: Company) -> None:
+    company.build(0, [], SourceError("source hubspot: 503"))
+    company.build(1, [], SourceError("source files: no such file"))
+    company.build(2, [])
+    assert company.chat.titles == [
+        "New error for data: source hubspot could not be read",
+        "New error for data: source files could not be read",
+        "Resolved after 2 hours: source hubspot could not be read",
+        "Resolved after 60 minutes: source files could not be read",
+    ]
+
+
+def test_a_run_that_failed_is_told_although_the_warehouse_is_in_use(company: Company) -> None:
+    company.build(0, [])
+    with hold_output(company.output):
+        company.build(1, [], BuildError("the disk is full"))
+    assert company.chat.titles == [
+        "New error for data: the run failed before it could publish",
+    ]
+    message = company.chat.messages[0]["message"]
+    assert "Now: the disk is full" in message
+    assert "Served meanwhile: the build published 2026-07-01 05:00 UTC" in message
+
+
+def test_data_tests_of_the_models_are_told(company: Company) -> None:
+    test = DataTest("unique_fct_lead_cycles_lead_cycle_id", "fct_lead_cycles", False, True, 3)
+    for run_id, tests in (("1", [test]), ("2", []), ("3", [replace(test, passed=True)])):
+        after_run(company.output, company.settings, run_id, None, data_tests=tests)
+    said = "fct_lead_cycles fails its data test unique_fct_lead_cycles_lead_cycle_id (3 rows)"
+    assert company.chat.titles == [
+        f"New error for data: {said}",
+        f"Resolved after a moment: {said}",
+    ]
