@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
 
 JOB_NAME = "lead_lifecycle"
+SCHEDULE_NAME = f"{JOB_NAME}_daily"
 FILE_SENSOR_NAME = "new_files"
 
 # A run whose process died is started again by the daemon; one that failed for a reason is not.
@@ -46,12 +47,15 @@ def build_job() -> "UnresolvedAssetJobDefinition":
 def build_schedule(
     settings: ScheduleSettings, job: "UnresolvedAssetJobDefinition"
 ) -> dg.ScheduleDefinition:
-    """The daily run, at the time and in the zone that ``handoff.yml`` names."""
+    """The run that comes by itself, at the time and in the zone that ``handoff.yml`` names."""
     return dg.ScheduleDefinition(
-        name=f"{JOB_NAME}_daily",
+        name=SCHEDULE_NAME,
         job=job,
         cron_schedule=settings.cron,
         execution_timezone=settings.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING
+        if settings.enabled
+        else dg.DefaultScheduleStatus.STOPPED,
         tags=_UNATTENDED_TAGS,
         description="Runs the job with what handoff.yml says.",
     )
@@ -73,7 +77,7 @@ def build_file_sensor(
     @dg.sensor(
         name=FILE_SENSOR_NAME,
         job=job,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=settings.schedule.look_every_seconds,
         default_status=status,
         description="Starts a run when files of a watched source changed (watch: true).",
     )

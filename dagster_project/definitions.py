@@ -47,7 +47,7 @@ def defs() -> dg.Definitions:
         asset_checks=[checks],
         jobs=[job],
         schedules=[build_schedule(settings.schedule, job)],
-        sensors=[build_alert_sensor(), build_file_sensor(settings, job)],
+        sensors=[build_alert_sensor(settings.schedule), build_file_sensor(settings, job)],
         resources={"run": HandoffRun()},
         executor=dg.in_process_executor,
     )

@@ -404,10 +404,36 @@ class CheckThresholds(Section):
 
 
 class ScheduleSettings(Section):
-    """When the daily job runs."""
+    """When the job runs, where Dagster's daemon does.
+
+    ``cron``: minute, hour, day, month, weekday, in ``timezone``. ``enabled``: on from the start;
+    whoever turns it on or off in the UI has the last word. ``look_every_seconds``: how often the
+    sensors look for files that arrived and runs that ended.
+    """
 
     cron: str = "0 5 * * *"
     timezone: str = "UTC"
+    enabled: bool = False
+    look_every_seconds: int = Field(default=30, ge=5)
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        from croniter import CroniterError, croniter
+
+        try:
+            fields, _ = croniter.expand(value)
+            croniter(value).get_next()
+        except CroniterError as error:
+            raise ValueError(f"{error}; write such as 0 5 * * *, or @daily") from None
+        if len(fields) != 5:
+            raise ValueError("five fields: minute, hour, day, month, weekday, such as 0 5 * * *")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return _known_zone(value)
 
 
 ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]

@@ -11,10 +11,17 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
-from dagster_project.automation import build_file_sensor, build_job, freshness_window
+from dagster_project.automation import (
+    build_file_sensor,
+    build_job,
+    build_schedule,
+    freshness_window,
+)
+from dagster_project.errors import ConfigError
 from dagster_project.home import POSTGRES_VARIABLE, prepare_dagster_home
-from dagster_project.settings import Settings
+from dagster_project.settings import ScheduleSettings, Settings, load_settings
 
 
 def _watching(directory: Path) -> Settings:
@@ -153,3 +160,30 @@ def test_a_changed_dagster_configuration_is_left_alone(
     monkeypatch.setenv(POSTGRES_VARIABLE, "postgresql://nowhere/dagster")
     prepare_dagster_home()
     assert (tmp_path / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ({"cron": "61 * * * *"}, "schedule.cron"),
+        ({"cron": "every day"}, "schedule.cron"),
+        ({"cron": "0 5 * * * *"}, "five fields"),
+        ({"cron": "0 5 31 2 *"}, "schedule.cron"),
+        ({"timezone": "Mars/Olympus"}, "no time zone name"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(
+    schedule: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "handoff.yml"
+    path.write_text(yaml.safe_dump({"schedule": schedule}))
+    with pytest.raises(ConfigError, match=said):
+        load_settings(path)
+
+
+def test_a_schedule_is_on_when_the_configuration_says_so() -> None:
+    def status(**settings: bool) -> dg.DefaultScheduleStatus:
+        return build_schedule(ScheduleSettings(**settings), build_job()).default_status
+
+    assert status() == dg.DefaultScheduleStatus.STOPPED
+    assert status(enabled=True) == dg.DefaultScheduleStatus.RUNNING

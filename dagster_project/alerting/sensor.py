@@ -14,7 +14,7 @@ import dagster as dg
 from dagster_project.alerting.findings import SCHEDULE_MISSED, Report, pipeline_finding
 
 if TYPE_CHECKING:
-    from dagster_project.settings import Settings
+    from dagster_project.settings import ScheduleSettings, Settings
 
 SENSOR_NAME = "alerts"
 # How far back the first look goes.
@@ -23,12 +23,12 @@ FIRST_LOOK = timedelta(days=1)
 LONGEST_DEFERRAL = timedelta(days=1)
 
 
-def build_alert_sensor() -> dg.SensorDefinition:
+def build_alert_sensor(settings: "ScheduleSettings") -> dg.SensorDefinition:
     """The sensor; it runs as soon as the daemon does."""
 
     @dg.sensor(
         name=SENSOR_NAME,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=settings.look_every_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Turns checks and failures of finished runs into incidents and messages.",
     )
@@ -133,13 +133,16 @@ def schedule_report(instance: dg.DagsterInstance, settings: "Settings", now: dat
     from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType
     from dagster._utils.schedules import reverse_cron_string_iterator
 
-    from dagster_project.automation import JOB_NAME
+    from dagster_project.automation import JOB_NAME, SCHEDULE_NAME
 
-    name = f"{JOB_NAME}_daily"
+    name = SCHEDULE_NAME
+    on = {InstigatorStatus.RUNNING}
+    if settings.schedule.enabled:
+        on.add(InstigatorStatus.DECLARED_IN_CODE)
     states = [
         state
         for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
-        if state.instigator_name == name and state.status == InstigatorStatus.RUNNING
+        if state.instigator_name == name and state.status in on
     ]
     judged = frozenset({(SCHEDULE_MISSED, "*")})
     if not states:

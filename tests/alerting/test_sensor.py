@@ -12,6 +12,7 @@ from dagster_project.alerting.store import ALERTS_FILE
 from dagster_project.automation import JOB_NAME
 from dagster_project.errors import SourceError
 from dagster_project.run_resource import OUTPUT_TAG, PROCESS_TAG
+from dagster_project.settings import ScheduleSettings
 from dagster_project.warehouse import connect, warehouse_path
 from tests.alerting.builds import publish, write_build
 from tests.alerting.conftest import Company, leads
@@ -219,5 +220,5 @@ def _turn_schedule_on(instance: dg.DagsterInstance, since: datetime) -> None:
 
 
 def test_the_sensor_is_on_by_default() -> None:
-    sensor = build_alert_sensor()
+    sensor = build_alert_sensor(ScheduleSettings())
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
