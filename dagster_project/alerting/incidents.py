@@ -1,8 +1,8 @@
 """The life of incidents: opened, still failing, resolved; acknowledged, snoozed.
 
 One message when an incident opens, when it grows or gets worse, when it is resolved, and as a
-reminder if those are configured. None while nothing changes. Many that open at once for the same
-owner (a first run) are one message.
+reminder if those are configured. None while nothing changes. Many that open or grow at once for
+the same owner (a first run, a bad day) are one message.
 """
 
 import json
@@ -26,8 +26,9 @@ from dagster_project.settings import AlertsSettings
 _RANKS = {"warning": 0, "error": 1}
 # Incidents that are over are kept this long.
 KEPT_DAYS = 400
-# More new incidents of one owner and severity than this are told in one message.
+# More incidents of one owner and severity that open or grow at once are told in one message.
 TOLD_ONE_BY_ONE = 3
+_TOLD_TOGETHER = {"opened", "grown"}
 
 
 @dataclass
@@ -47,8 +48,8 @@ class Incidents:
         self._store = store
         self._settings = settings
         self._output = output
-        # What opened, by channel, until it is known how much of it there is.
-        self._openings: dict[str, list[int]] = {}
+        # What opened or grew, by channel and kind, until it is known how much of it there is.
+        self._held: dict[tuple[str, str], list[tuple[Row, Situation]]] = {}
 
     def record(self, report: Report, now: datetime) -> Changes:
         """Take in what a run found, once per run, and put what is to be told in the outbox."""
@@ -58,7 +59,7 @@ class Incidents:
                 return changes
             for finding in report.findings:
                 self._record_finding(finding, report, now, changes)
-            self._tell_openings(now)
+            self._tell_held(now)
             failing = {(finding.check, finding.place) for finding in report.findings}
             for incident in self._store.open_incidents():
                 place = (incident["check_name"], incident["place"])
@@ -289,15 +290,16 @@ class Incidents:
         incident = self._store.incident(incident_id)
         if incident is None:
             return
-        new = self._new_cases(incident_id, incident["told_failing"] or 0)
+        told = incident["told_failing"] or 0
         situation = Situation(
-            new=new if kind != "opened" else 0, members=self._store.members(incident_id)
+            new=self._new_cases(incident_id, told) if kind in {"grown", "worse"} else 0,
+            members=self._store.members(incident_id),
         )
         for name in self._channels(incident):
             if self._settings.channels[name].digest is not None:
                 continue
-            if kind == "opened":
-                self._openings.setdefault(name, []).append(incident_id)
+            if kind in _TOLD_TOGETHER:
+                self._held.setdefault((name, kind), []).append((incident, situation))
             else:
                 self._enqueue(name, kind, incident, situation, now)
         self._store.update(
@@ -331,27 +333,26 @@ class Incidents:
         self._store.enqueue(channel, kind, document, now, start, incident["id"])
         self._note_told(incident["id"], channel)
 
-    def _tell_openings(self, now: datetime) -> None:
-        """Put what opened in the outbox: one by one, or together where it is much."""
-        for channel, ids in self._openings.items():
-            together: dict[tuple[str, str], list[Row]] = {}
-            for incident in (self._store.incident(incident_id) for incident_id in ids):
-                if incident is not None:
-                    is_pipeline = "pipeline" in tags_of(json.loads(incident["finding"]))
-                    whose = "pipeline" if is_pipeline else incident["owner"]
-                    together.setdefault((whose, incident["severity"]), []).append(incident)
-            for (_, severity), incidents in together.items():
-                if len(incidents) > TOLD_ONE_BY_ONE:
-                    document = overview_document(incidents, self._settings, self._output)
-                    start = self._not_before(channel, severity, now)
-                    self._store.enqueue(channel, "opened", document, now, start, None)
-                    for incident in incidents:
-                        self._note_told(incident["id"], channel)
+    def _tell_held(self, now: datetime) -> None:
+        """Put what opened or grew in the outbox: one by one, or together where it is much."""
+        for (channel, kind), held in self._held.items():
+            together: dict[tuple[str, str], list[tuple[Row, Situation]]] = {}
+            for incident, situation in held:
+                is_pipeline = "pipeline" in tags_of(json.loads(incident["finding"]))
+                whose = "pipeline" if is_pipeline else incident["owner"]
+                key = (whose, incident["severity"])
+                together.setdefault(key, []).append((incident, situation))
+            for (_, severity), group in together.items():
+                if len(group) <= TOLD_ONE_BY_ONE:
+                    for incident, situation in group:
+                        self._enqueue(channel, kind, incident, situation, now)
                     continue
-                for incident in incidents:
-                    situation = Situation(members=self._store.members(incident["id"]))
-                    self._enqueue(channel, "opened", incident, situation, now)
-        self._openings.clear()
+                document = overview_document(kind, group, self._settings, self._output)
+                start = self._not_before(channel, severity, now)
+                self._store.enqueue(channel, kind, document, now, start, None)
+                for incident, _situation in group:
+                    self._note_told(incident["id"], channel)
+        self._held.clear()
 
     def _note_told(self, incident_id: int, channel: str) -> None:
         self._store.execute(

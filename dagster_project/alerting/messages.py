@@ -19,6 +19,8 @@ from dagster_project.alerting.store import Row, as_time
 from dagster_project.settings import AlertsSettings
 
 SHOWN_MEMBERS = 10
+# The same of each incident, where a message is about many.
+SHOWN_MEMBERS_OF_MANY = 3
 _LONGEST_TEXT = 300
 _EMAIL = re.compile(r"[^\s@<>()\[\]'\"]+@[^\s@<>()\[\]'\"]+")
 _KINDS = {
@@ -59,8 +61,8 @@ def incident_document(
         "kind": kind,
         "severity": incident["severity"],
         "key": f"handoff {output} {incident['id']}",
-        "title": _title(kind, incident, finding, situation, now),
-        "lead": clean(finding["description"]),
+        "title": _title(kind, incident, situation, now),
+        "lead": f"Expected: {clean(finding['description'])}" if finding["description"] else "",
         "facts": _facts(kind, incident, finding, now, settings, output),
         "items": [] if resolved else _items(situation.members, settings),
         "more": 0 if resolved else max(len(situation.members) - SHOWN_MEMBERS, 0),
@@ -71,25 +73,33 @@ def incident_document(
     }
 
 
-def overview_document(incidents: list[Row], settings: AlertsSettings, output: Path) -> Document:
-    """One message for many incidents of one owner and severity that opened at once."""
-    severity, owner = incidents[0]["severity"], incidents[0]["owner"]
+def overview_document(
+    kind: str, group: list[tuple[Row, Situation]], settings: AlertsSettings, output: Path
+) -> Document:
+    """One message for many incidents of one owner and severity that opened or grew at once."""
+    incidents = [incident for incident, _ in group]
+    severity, owner, first = (incidents[0][name] for name in ("severity", "owner", "id"))
+    word = {"opened": "new", "grown": "growing"}[kind]
     effects = dict.fromkeys(json.loads(incident["finding"])["effect"] for incident in incidents)
     return {
-        "kind": "opened",
+        "kind": kind,
         "severity": severity,
-        "title": f"{len(incidents)} new {severity}s for {owner}",
+        "title": f"{len(incidents)} {word} {severity}s for {owner}",
         "lead": "",
         "facts": [["Effect", effect] for effect in effects if effect],
         "items": [
-            {"text": f"{subject(incident)} (incident {incident['id']})", "url": None}
-            for incident in incidents
+            {
+                "text": f"{_grown(incident, situation)} (incident {incident['id']})",
+                "url": None,
+                "newest": _items(situation.members[:SHOWN_MEMBERS_OF_MANY], settings),
+                "todo": clean(json.loads(incident["finding"])["runbook"]),
+            }
+            for incident, situation in group
         ],
         "more": 0,
-        "todo": "Begin with the first: handoff alerts show "
-        f"{incidents[0]['id']} --output {output} says who and what to do; so for each.",
+        "todo": "",
         "links": _links(incidents[0], settings, output),
-        "reference": f"handoff alerts list --output {output}",
+        "reference": f"all of an incident: handoff alerts show {first} --output {output}",
     }
 
 
@@ -142,16 +152,18 @@ def subject(incident: Row) -> str:
     return clean(json.loads(incident["finding"])["headline"])
 
 
-def _title(
-    kind: str, incident: Row, finding: dict[str, Any], situation: Situation, now: datetime
-) -> str:
+def _title(kind: str, incident: Row, situation: Situation, now: datetime) -> str:
     said = _KINDS[kind].format(
         severity=incident["severity"],
         owner=incident["owner"],
         age=_age(_end(incident, now) - as_time(incident["opened_at"])),
     )
-    new = f", {situation.new:,} new" if situation.new and kind in {"grown", "worse"} else ""
-    return f"{said}: {clean(finding['headline'])}{new}"
+    return f"{said}: {_grown(incident, situation)}"
+
+
+def _grown(incident: Row, situation: Situation) -> str:
+    """What is wrong, and how much of it is news."""
+    return subject(incident) + (f", {situation.new:,} new" if situation.new else "")
 
 
 def _end(incident: Row, now: datetime) -> datetime:
@@ -273,6 +285,10 @@ def as_plain_text(document: Document) -> str:
     for item in document["items"]:
         mark = "new: " if _is_news(item, document) else ""
         lines.append(f"- {mark}{item['text']}" + (f" {item['url']}" if item["url"] else ""))
+        if item.get("newest"):
+            lines.append("  newest: " + "; ".join(lead["text"] for lead in item["newest"]))
+        if item.get("todo"):
+            lines.append(f"  to do: {item['todo']}")
     if document["more"]:
         lines.append(f"- and {document['more']:,} more")
     lines += ["", *(f"{name}: {target}" for name, target in document["links"])]
@@ -290,7 +306,14 @@ def as_markdown(document: Document) -> str:
         lines.append("")
     for item in document["items"]:
         mark = "*new* " if _is_news(item, document) else ""
-        lines.append(f"- {mark}{_markdown_link(item['text'], item['url'])}")
+        text = _markdown_link(item["text"], item["url"])
+        # A list of many problems needs air, a list of leads does not.
+        lines += ["", f"**{text}**"] if "todo" in item else [f"- {mark}{text}"]
+        if item.get("newest"):
+            leads = (_markdown_link(lead["text"], lead["url"]) for lead in item["newest"])
+            lines.append("newest: " + "; ".join(leads))
+        if item.get("todo"):
+            lines.append(f"to do: {item['todo']}")
     if document["more"]:
         lines.append(f"- and {document['more']:,} more")
     links = [_markdown_link(name, target) for name, target in document["links"]]
@@ -312,7 +335,12 @@ def as_html(document: Document, *, with_title: bool = True) -> str:
     items = "".join(
         "<li>"
         + ("<b>new</b> " if _is_news(item, document) else "")
-        + _html_link(item["text"], item["url"])
+        + (
+            f"<b>{escape(item['text'])}</b>"
+            if "todo" in item
+            else _html_link(item["text"], item["url"])
+        )
+        + _html_details(item)
         + "</li>"
         for item in document["items"]
     )
@@ -331,6 +359,17 @@ def as_html(document: Document, *, with_title: bool = True) -> str:
         + (f"<ul>{items}</ul>" if items else "")
         + f'<p style="color:#555">{links} · {escape(document["reference"])}</p></div>'
     )
+
+
+def _html_details(item: dict[str, Any]) -> str:
+    """The newest leads of an incident, and what to do, in a message about many."""
+    details = ""
+    if item.get("newest"):
+        leads = (_html_link(lead["text"], lead["url"]) for lead in item["newest"])
+        details += f"<br>newest: {'; '.join(leads)}"
+    if item.get("todo"):
+        details += f'<br><span style="color:#555">to do: {escape(item["todo"])}</span>'
+    return details
 
 
 def _is_news(item: dict[str, Any], document: Document) -> bool:

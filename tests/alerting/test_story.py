@@ -111,7 +111,7 @@ def test_a_message_says_all_that_ops_need(company: Company) -> None:
     text = company.chat.messages[1]["message"]
 
     assert text.splitlines() == [
-        "A lead that sales rejected says why, so that marketing can aim better.",
+        "Expected: A lead that sales rejected says why, so that marketing can aim better.",
         "Now: 17% (17 of 100) over the whole history; warns above 0%, blocks above 20%",
         "Of late: 17% (17 of 100) over the trailing 30 days; warns above 0%, blocks above 20%",
         "The build before: 2%",
@@ -186,11 +186,20 @@ def test_many_that_open_at_once_are_one_message_per_owner(company: Company) -> N
             "New error for sales: 9 things wrong",
         ]
         assert "- 3 things wrong (incident 3)" in company.chat.messages[0]["message"]
+        grown = tuple(replace(finding, failing=finding.failing + 1) for finding in report.findings)
+        incidents.record(replace(report, findings=grown), START + timedelta(hours=1))
+        deliver(store, company.settings.alerts, company.output, START + timedelta(hours=1))
+        assert company.chat.titles[3:] == [
+            "7 growing warnings for sales",
+            "Growing warning for marketing: 8 things wrong, 1 new",
+            "Growing error for sales: 9 things wrong, 1 new",
+        ]
+        assert "- 3 things wrong, 1 new (incident 3)" in company.chat.messages[3]["message"]
         # Each is over for itself, and whoever heard of it hears that.
         judged = frozenset({("check_3", "*")})
         incidents.record(Report(judged=judged), START + timedelta(hours=3))
         deliver(store, company.settings.alerts, company.output, START + timedelta(hours=3))
-    assert company.chat.titles[3:] == ["Resolved after 3 hours: 3 things wrong"]
+    assert company.chat.titles[6:] == ["Resolved after 3 hours: 3 things wrong"]
 
 
 def test_a_part_of_the_windows_resolves_nothing(company: Company) -> None:

@@ -49,7 +49,8 @@ def write_clean_warehouse(path: Path) -> None:
         connection.execute(
             f"""
             insert into quality.rule_cases
-            select '{rule}', source_system, lead_id, cycle_number, visit_number, occurred_at, false
+            select '{rule}', source_system, lead_id, cycle_number, visit_number, 'R1', occurred_at,
+                false
             from quality.{cases}
             """
         )
@@ -159,7 +160,7 @@ from build.fct_lead_cycles;
 
 create table quality.rule_cases (
     rule varchar, source_system varchar, lead_id varchar, cycle_number integer,
-    visit_number integer, occurred_at timestamp, is_broken boolean
+    visit_number integer, owner_id varchar, occurred_at timestamp, is_broken boolean
 );
 """
 

@@ -6,11 +6,12 @@ import pytest
 
 from dagster_project.settings import DEFAULT_CONFIG, load_settings
 from expectations.catalogue import SUITE_MODULES, known_checks, suites, threshold_problems
-from expectations.check import Check, Severity
+from expectations.check import TRAILING, Check, Severity
 
 CHECK = Check(
     name="things_are_so",
     table="build.things",
+    headline="{failing} thing{s} not so",
     description="Things are so.",
     severity="error",
     owner="data",
@@ -140,3 +141,19 @@ def test_the_configuration_file_shows_the_defaults() -> None:
     for name, own in configured.items():
         check = known_checks()[name]
         assert check.with_thresholds(own.warn, own.block, own.severity) == check
+
+
+def test_the_headline_says_what_is_wrong_with_its_figures() -> None:
+    assert CHECK.headline_of(0.0625, 2, 32) == "2 things not so (6.2% of 32)"
+    assert CHECK.headline_of(0.5, 1, 2) == "1 thing not so (50% of 2)"
+    late = replace(CHECK, window=TRAILING)
+    assert late.headline_of(0.5, 1, 2) == "1 thing not so (50% of 2) in the last 30 days"
+    old = replace(CHECK, unit="days", headline="the newest row is {observed} old")
+    assert old.headline_of(3.0, 1, 1) == "the newest row is 3 days old"
+
+
+def test_every_headline_can_be_filled_in() -> None:
+    for check in known_checks().values():
+        said = check.headline_of(0.5, 2, 4)
+        assert "{" not in said, check.name
+        assert said[0].isdigit() or said.startswith("the "), said
