@@ -10,7 +10,7 @@ from dagster_dbt import DagsterDbtTranslator
 
 from dagster_project import publishing
 from dagster_project.errors import BuildError
-from dagster_project.run_resource import HandoffRun
+from dagster_project.run_resource import DATA_TEAM, HandoffRun
 from dagster_project.warehouse import BUILD_SCHEMA, PUBLISHED_FILE, connect, warehouse_path
 
 PUBLISHED_KEY = dg.AssetKey(["published", "lead_lifecycle"])
@@ -34,6 +34,7 @@ def build_published_asset(
         deps=sorted({*public, *checked}),
         group_name="published",
         kinds={"duckdb", "parquet"},
+        owners=[DATA_TEAM],
         description=(
             "The audited marts that BI opens: one DuckDB file, replaced by one rename, and the "
             "same tables as Parquet. A failed blocking check keeps the last good build in place."

@@ -16,7 +16,7 @@ from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.hubspot_objects import ensure_hubspot_tables
 from dagster_project.ingestion.landing import IngestionResult, ingest_source
 from dagster_project.ingestion.salesforce_objects import ensure_salesforce_tables
-from dagster_project.run_resource import HandoffRun
+from dagster_project.run_resource import DATA_TEAM, HandoffRun
 from dagster_project.warehouse import RAW_SCHEMA
 
 # A source that fails in a scheduled run is tried again after one minute and after two more.
@@ -37,6 +37,7 @@ def build_raw_tables(
             description=source["description"],
             group_name=_group(source),
             kinds={"duckdb"},
+            owners=[DATA_TEAM],
         )
         for key, source in sources.items()
         if key != _PARAMETERS_KEY
@@ -165,6 +166,7 @@ def _run_parameters(source: Mapping[str, Any]) -> dg.AssetsDefinition:
         description=source.get("description"),
         group_name=RAW_SCHEMA,
         kinds={"duckdb"},
+        owners=[DATA_TEAM],
     )
     def run_parameters(run: HandoffRun) -> dg.MaterializeResult[Any]:
         """Write the one row of choices that the models read."""

@@ -24,6 +24,9 @@ from dagster_project.warehouse import connect, warehouse_path
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+# Who looks after the assets that move data; the marts' owners stand in dbt's groups.
+DATA_TEAM = "team:data"
+
 # Tags of a run: the output it holds, and the process that executes it.
 OUTPUT_TAG = "handoff/output"
 PROCESS_TAG = "handoff/process"

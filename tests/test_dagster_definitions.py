@@ -38,11 +38,12 @@ def test_importing_the_definitions_does_nothing() -> None:
     assert done.returncode == 0
 
 
-def test_every_asset_has_a_group_and_a_description(graph: Any) -> None:
+def test_every_asset_has_a_group_a_description_and_an_owner(graph: Any) -> None:
     nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
     assert len(nodes) > 60
     assert [node.key.to_user_string() for node in nodes if node.group_name == "default"] == []
     assert [node.key.to_user_string() for node in nodes if not node.description] == []
+    assert [node.key.to_user_string() for node in nodes if not node.owners] == []
 
 
 def test_groups_read_like_the_rooms_of_the_house(graph: Any) -> None:

@@ -68,7 +68,7 @@ def look(
     close_abandoned_runs(instance)
     ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     records = instance.get_run_records(
-        dg.RunsFilter(job_name=JOB_NAME, statuses=ended, updated_after=since),
+        dg.RunsFilter(statuses=ended, updated_after=since),
         order_by="update_timestamp",
         ascending=True,
     )
@@ -77,6 +77,9 @@ def look(
     configured = settings.warehouse.output.absolute()
     for record in records:
         run = record.dagster_run
+        # A part of the assets, materialized from the UI, runs under another job's name.
+        if run.job_name != JOB_NAME and OUTPUT_TAG not in run.tags:
+            continue
         output = Path(run.tags.get(OUTPUT_TAG, configured))
         if not output.is_dir():
             continue
