@@ -1,0 +1,99 @@
+"""Six real runs over an export that changes tell exactly what changed, by HTTP and by mail."""
+
+import csv
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.alerting.conftest import Company
+from tests.conftest import handoff
+
+# Six runs of the whole job.
+pytestmark = pytest.mark.timeout(600)
+
+# Fewer leads than checks of the source ask for: the only thing that changes is the reasons.
+LEADS = 40
+
+
+def _write_export(directory: Path, without_reason: int) -> None:
+    """Leads that sales rejected yesterday, so many of them without a reason."""
+    directory.mkdir(exist_ok=True)
+    yesterday = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    yesterday -= timedelta(days=1)
+    moments = [(yesterday - timedelta(days=days)).isoformat() for days in (20, 10, 0)]
+    created, qualified, rejected = moments
+    with (directory / "leads.csv").open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["lead_id", "created_at", "current_stage", "updated_at"])
+        rows.writerows([f"L-{n:02d}", created, "rejected", rejected] for n in range(LEADS))
+    with (directory / "stage_changes.csv").open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["change_id", "lead_id", "changed_at", "from_stage", "to_stage", "reason"])
+        for n in range(LEADS):
+            reason = "" if n < without_reason else "no_budget"
+            rows.writerow([f"C-{n}-1", f"L-{n:02d}", qualified, "lead", "mql", ""])
+            rows.writerow([f"C-{n}-2", f"L-{n:02d}", rejected, "mql", "rejected", reason])
+
+
+def test_six_runs_over_a_changing_export(company: Company, tmp_path: Path) -> None:
+    config, export = tmp_path / "handoff.yml", tmp_path / "export"
+
+    def run(without_reason: int, **alerts: object) -> None:
+        channels = {"chat": {"url_env": "TEST_CHAT_URL"}, "mail": {"url_env": "TEST_MAIL_URL"}}
+        config.write_text(
+            yaml.safe_dump(
+                {
+                    "warehouse": {"output": str(company.output)},
+                    "sources": [{"kind": "files", "name": "crm", "path": str(export)}],
+                    "checks": {
+                        name: {"block": 0.9}
+                        for name in (
+                            "rejected_leads_have_a_reason",
+                            "rejected_leads_have_a_reason_last_30_days",
+                        )
+                    },
+                    "alerts": {"channels": channels, **alerts},
+                }
+            )
+        )
+        _write_export(export, without_reason)
+        done = handoff("run", "--config", config)
+        assert done.returncode == 0, done.stderr
+
+    told: list[list[str]] = []
+
+    def note() -> None:
+        told.append(company.chat.titles[sum(map(len, told)) :])
+
+    run(12)
+    note()
+    run(12)
+    note()
+    run(17)
+    note()
+    run(17, reminder_hours=0.0001)
+    note()
+    snoozed = handoff(
+        *("alerts", "snooze", "1", "--until", "2h", "--reason", "the pick list comes today"),
+        *("--config", config),
+    )
+    assert snoozed.returncode == 0, snoozed.stderr
+    run(19, reminder_hours=0.0001)
+    note()
+    run(0)
+    note()
+
+    opened, silence, grown, reminder, asleep, resolved = told
+    wrong = "rejections without a reason"
+    assert opened == [f"New warning for sales: 12 {wrong} (30% of 40)"]
+    assert silence == []
+    assert grown == [f"Growing warning for sales: 17 {wrong} (42.5% of 40), 5 new"]
+    assert len(reminder) == 1
+    assert reminder[0].startswith("Still open after ")
+    assert reminder[0].endswith(f"warning for sales: 17 {wrong} (42.5% of 40)")
+    assert asleep == []
+    assert len(resolved) == 1
+    assert resolved[0].startswith("Resolved after ")
+    assert [mail["Subject"] for mail in company.mails] == company.chat.titles
