@@ -22,6 +22,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from dagster_project.warehouse import PROJECT_ROOT
 from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff, start_handoff, wait_for
 from tests.lifecycle import golden
 
@@ -115,7 +116,27 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     told.counts["after rollback"] = read_elsewhere(told.published, TRADITION)
     told.note("further back", handoff("rollback", "--output", told.output))
     told.note("no further", handoff("rollback", "--output", told.output))
+    told.note("one mart", materialize('key:"handoff_sla"', told.output, place / "handoff.yml"))
     return told
+
+
+def materialize(selection: str, output: Path, config: Path) -> Result:
+    """Build a part of the assets, as somebody who changes a model does."""
+    config.write_text(
+        f"warehouse: {{output: {output}}}\nsources: [{{kind: files, path: {GOLDEN_EXPORT}}}]\n"
+    )
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "dagster", "asset", "materialize", "--select", selection),
+            *("--module-name", "dagster_project.definitions"),
+        ],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "HANDOFF_CONFIG": str(config)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 def test_exit_codes(story: Story) -> None:
@@ -131,6 +152,7 @@ def test_exit_codes(story: Story) -> None:
         "back": 0,
         "further back": 0,
         "no further": 2,
+        "one mart": 0,
     }, {step: result.stderr for step, result in story.results.items()}
     assert not any("Traceback" in result.stderr for result in story.results.values())
 
@@ -196,6 +218,15 @@ def test_who_holds_the_old_file_open_keeps_it_and_new_readers_see_the_new(story:
 
 def test_a_killed_run_leaves_what_is_published(story: Story) -> None:
     assert story.manifests["killed"] == story.manifests["second"]
+
+
+def test_one_mart_is_built_alone(story: Story) -> None:
+    done = story.results["one mart"]
+    assert done.returncode == 0, done.stderr
+    built = [line for line in done.stderr.splitlines() if "ASSET_MATERIALIZATION" in line]
+    assert len(built) == 1
+    assert "handoff_sla" in built[0]
+    assert story.manifests["one mart"] == story.manifests["no further"]
 
 
 def test_audit_warn_publishes_and_says_so(story: Story) -> None:
