@@ -147,18 +147,26 @@ class FilesSource(Section):
     """A CRM export: a directory with one file per table.
 
     ``stage_names``: the export's stage -> stage. ``mode``: ``snapshot`` (the latest load is what
-    holds) or ``append`` (every load adds); a table's own ``mode`` goes before it. ``watch``: files
-    that arrive start a run, where Dagster's daemon runs.
+    holds) or ``append`` (every load adds); a table's own ``mode`` goes before it. ``timezone``: of
+    times that are written without an offset, as CRMs export them in their user's local time; a
+    date alone stays that date. ``watch``: files that arrive start a run, where Dagster's daemon
+    runs.
     """
 
     kind: Literal["files"]
     name: str = "files"
     path: Path
     mode: Literal["snapshot", "append"] = "snapshot"
+    timezone: str = "UTC"
     watch: bool = False
     tables: dict[str, TableMapping] = {}
     stage_names: dict[str, str] = {}
     stage_dates: list[StageDate] = []
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return _known_zone(value)
 
     @field_validator("tables")
     @classmethod

@@ -38,6 +38,7 @@ def _source(proposal: Proposal) -> Iterator[str]:
     yield "  - kind: files"
     yield f"    name: {name}"
     yield f"    path: {_text(path)}"
+    yield "    # timezone: Europe/Amsterdam  # of times without an offset; UTC unless you say so"
     yield "    tables:" + ("" if proposal.tables else " {}")
     for plan in proposal.tables.values():
         yield from _table(plan)

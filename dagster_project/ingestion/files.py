@@ -6,6 +6,7 @@ transaction: if any file cannot be read, raw stays as it was.
 """
 
 import hashlib
+import re
 import tempfile
 import textwrap
 from collections.abc import Sequence
@@ -445,7 +446,9 @@ def _resolve(
         key = f"tables.{table.name}.only_when.{column}"
         beside = mapping.only_when.get(column, {})
         counts = _condition(load, path, reader, beside, key)
-        columns[column] = _column(column, mapping, headers, header, counts)
+        # By the contract's names: a moment, not a date.
+        zone = load.source.timezone if column.endswith("_at") else "UTC"
+        columns[column] = _column(column, mapping, headers, header, counts, zone)
     missing = [
         column
         for column in table.columns
@@ -504,7 +507,12 @@ def _condition(
 
 
 def _column(
-    column: str, mapping: TableMapping, headers: Sequence[str], header: str | None, counts: str
+    column: str,
+    mapping: TableMapping,
+    headers: Sequence[str],
+    header: str | None,
+    counts: str,
+    zone: str,
 ) -> _Column:
     """A constant, or a header's cell after value map, format and condition, or nothing."""
     if column in mapping.constants:
@@ -515,7 +523,9 @@ def _column(
     if column in mapping.values:
         sql = _mapped_values(sql, mapping.values[column])
     if column in mapping.time_formats:
-        sql = _as_time(sql, mapping.time_formats[column])
+        sql = _as_time(sql, mapping.time_formats[column], zone)
+    if zone != "UTC":
+        sql = _local_time(sql, zone)
     if column in mapping.decimal_marks:
         sql = _as_number(sql, mapping.decimal_marks[column])
     if column in mapping.only_when:
@@ -546,14 +556,37 @@ def _as_number(sql: str, decimal_mark: str) -> str:
     return f"if(try_cast({kept} as double) is null, {sql}, {kept})"
 
 
-def _as_time(sql: str, formats: TimeFormats) -> str:
-    """ISO text (UTC) of a time in one of the formats; one that fits none stays as it was."""
-    readings = [
-        f"try_cast({_parsed(sql, item)} as timestamp)"
-        for item in ([formats] if isinstance(formats, str) else formats)
-    ]
+def _as_time(sql: str, formats: TimeFormats, zone: str) -> str:
+    """ISO text (UTC) of a time in one of the formats; one that fits none stays as it was.
+
+    ``zone``: of formats with a clock time and no offset.
+    """
+    readings = []
+    for item in [formats] if isinstance(formats, str) else formats:
+        moment = f"try_cast({_parsed(sql, item)} as timestamp)"
+        is_local = re.search("%[HI]", item) and "%z" not in item
+        readings.append(_in_utc(moment, zone) if is_local else moment)
     moment = readings[0] if len(readings) == 1 else f"coalesce({', '.join(readings)})"
     return f"coalesce({time_text(moment)}, {sql})"
+
+
+def _local_time(sql: str, zone: str) -> str:
+    """ISO text (UTC) of an ISO time without an offset; anything else stays as it was."""
+    written = f"trim({sql})"
+    to_the_minute = r"^\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{2}$"
+    whole = f"regexp_replace({written}, '({to_the_minute[1:-1]})$', '\\1:00')"
+    moment = _in_utc(f"try_cast({whole} as timestamp)", zone)
+    pattern = to_the_minute[:-1] + r"(:\d{2}([.]\d+)?)?$"
+    return (
+        f"if(regexp_matches({written}, '{pattern}'), coalesce({time_text(moment)}, {sql}), {sql})"
+    )
+
+
+def _in_utc(moment: str, zone: str) -> str:
+    """A local timestamp in UTC; of an hour that comes twice in autumn, the second."""
+    if zone == "UTC":
+        return moment
+    return f"(({moment}) at time zone {literal(zone)} at time zone 'UTC')"
 
 
 def _parsed(sql: str, time_format: str) -> str:
@@ -655,7 +688,11 @@ def _read_dates(
     for at, item in items:
         header = _header(load, path, reader.headers, item.column, f"stage_dates[{at}].column")
         value = _cell(reader.headers, header)
-        moment = _as_time(value, item.time_format) if item.time_format else value
+        moment = value
+        if item.time_format:
+            moment = _as_time(moment, item.time_format, load.source.timezone)
+        if load.source.timezone != "UTC":
+            moment = _local_time(moment, load.source.timezone)
         dates.append((header, _lead_header(load, path, item, at, reader), item.stage, moment))
     columns = ", ".join(f"lead_{at} varchar, date_{at} varchar" for at in range(len(dates)))
     load.connection.execute(

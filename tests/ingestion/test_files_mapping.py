@@ -55,6 +55,60 @@ def test_names_constants_times_and_values_are_mapped(ingest, export, rows):
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("2026-07-01 09:30", "2026-07-01T07:30:00Z"),
+        ("2026-07-01T09:30:15", "2026-07-01T07:30:15Z"),
+        (" 2026-01-01 00:30:00.250 ", "2025-12-31T23:30:00.250000Z"),
+        ("2026-07-01T09:30:00Z", "2026-07-01T09:30:00Z"),
+        ("2026-07-01T09:30:00+05:00", "2026-07-01T09:30:00+05:00"),
+        ("2026-07-01", "2026-07-01"),
+        ("2026-13-01 09:30", "2026-13-01 09:30"),
+        ("soon", "soon"),
+        # The hour that does not exist, and the one that comes twice.
+        ("2026-03-29 02:30:00", "2026-03-29T01:30:00Z"),
+        ("2026-10-25 02:30:00", "2026-10-25T01:30:00Z"),
+    ],
+)
+def test_times_without_an_offset_are_in_the_exports_time_zone(
+    ingest, export, rows, given, expected
+):
+    (export / "leads.csv").write_text(f'lead_id,created_at\nL1,"{given}"\n')
+    ingest(timezone="Europe/Amsterdam")
+    assert rows("select created_at from raw.leads") == [(expected,)]
+
+
+def test_formats_and_stage_dates_are_in_the_exports_time_zone(ingest, export, rows):
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,won,signed\nL1,1/7/2026 9:30,1/8/2026 0:30,2026-08-02 00:30\n"
+    )
+    (export / "channel_spend.csv").write_text(
+        "spend_date,channel,amount\n2026-07-01 00:30,events,5\n"
+    )
+    ingest(
+        timezone="America/New_York",
+        tables={"leads": {"time_formats": {"created_at": ["%d/%m/%Y", "%d/%m/%Y %H:%M"]}}},
+        stage_dates=[
+            {"stage": "customer", "column": "won", "time_format": "%d/%m/%Y %H:%M"},
+            {"stage": "live", "column": "signed"},
+        ],
+    )
+    assert rows("select created_at from raw.leads") == [("2026-07-01T13:30:00Z",)]
+    assert rows("select to_stage, changed_at from raw.stage_changes order by 1") == [
+        ("customer", "2026-08-01T04:30:00Z"),
+        ("live", "2026-08-02T04:30:00Z"),
+    ]
+    assert rows("select spend_date from raw.channel_spend") == [("2026-07-01 00:30",)]
+
+
+def test_an_unknown_time_zone_is_refused(tmp_path):
+    path = tmp_path / "handoff.yml"
+    path.write_text("sources: [{kind: files, path: x, timezone: CET+1}]\n")
+    with pytest.raises(ConfigError, match=r"sources.0.timezone: 'CET\+1' is no time zone name"):
+        load_settings(path)
+
+
+@pytest.mark.parametrize(
     ("time_format", "given", "expected"),
     [
         ("%d/%m/%Y %I:%M %p", "03/02/2026 1:05 PM", "2026-02-03T13:05:00Z"),
