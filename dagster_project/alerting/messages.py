@@ -80,7 +80,7 @@ def overview_document(
     incidents = [incident for incident, _ in group]
     severity, owner, first = (incidents[0][name] for name in ("severity", "owner", "id"))
     word = {"opened": "new", "grown": "growing"}[kind]
-    effects = dict.fromkeys(json.loads(incident["finding"])["effect"] for incident in incidents)
+    effects = dict.fromkeys(json.loads(incident["finding"]).get("effect") for incident in incidents)
     return {
         "kind": kind,
         "severity": severity,
@@ -112,11 +112,10 @@ def digest_document(
     done = len(incidents) - len(still_open)
     items = []
     for incident in incidents:
-        finding = json.loads(incident["finding"])
         word = "resolved" if incident["state"] == "resolved" else incident["severity"]
         if incident in opened:
             word = f"new {word}"
-        items.append({"text": f"{word}, {incident['owner']}: {finding['headline']}", "url": None})
+        items.append({"text": f"{word}, {incident['owner']}: {subject(incident)}", "url": None})
     return {
         "kind": "digest",
         "severity": "error" if any(i["severity"] == "error" for i in still_open) else "warning",
@@ -149,7 +148,8 @@ def shown_time(moment: datetime, settings: AlertsSettings) -> str:
 
 def subject(incident: Row) -> str:
     """What is wrong, in a few words and figures."""
-    return clean(json.loads(incident["finding"])["headline"])
+    finding = json.loads(incident["finding"])
+    return clean(finding.get("headline") or incident["check_name"].replace("_", " "))
 
 
 def _title(kind: str, incident: Row, situation: Situation, now: datetime) -> str:
@@ -202,8 +202,8 @@ def _facts(
             facts.append(["The build before", finding["before"]])
         age = f" ({_age(now - opened)}{builds})" if kind != "opened" else ""
         facts.append(["Since", since + age])
-        if finding["effect"]:
-            facts.append(["Effect", finding["effect"]])
+        if finding.get("effect"):
+            facts.append(["Effect", finding.get("effect")])
         if "pipeline" in finding["tags"]:
             facts.append(["Served meanwhile", _served(output, settings)])
     if "check" in finding["tags"]:
