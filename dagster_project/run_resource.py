@@ -90,13 +90,21 @@ class HandoffRun(dg.ConfigurableResource):
         plan = plan_run(RunOptions(**{name: getattr(self, name) for name in _OPTIONS}), now=started)
         with hold_output(plan.output):
             run_id = context.run_id or "manual"
-            if context.instance is not None and context.run_id:
-                context.instance.add_run_tags(
-                    run_id, {OUTPUT_TAG: str(plan.output), PROCESS_TAG: process_identity(run_id)}
-                )
             self._plan = plan
             self._build_id = f"{started:%Y%m%dT%H%M%S}-{run_id[:8]}"
+            if context.instance is not None and context.run_id:
+                context.instance.add_run_tags(run_id, self._tags(run_id))
             yield self
+
+    def _tags(self, run_id: str) -> dict[str, str]:
+        """What the UI lists and filters runs by."""
+        return {
+            OUTPUT_TAG: str(self.plan.output),
+            PROCESS_TAG: process_identity(run_id),
+            "handoff/build": self.build_id,
+            "handoff/as_of": f"{self.plan.as_of:%Y-%m-%dT%H:%M:%SZ}",
+            "handoff/tradition": self.plan.settings.lifecycle.tradition,
+        }
 
 
 _OPTIONS = tuple(RunOptions.__dataclass_fields__)

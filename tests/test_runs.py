@@ -318,6 +318,9 @@ def test_the_runs_show_in_dagsters_instance(story: Story) -> None:
         ]
         choices = mine[2].run_config["resources"]["run"]["config"]
         assert choices["tradition"] == "handoff_first"
+        assert mine[2].tags["handoff/tradition"] == "handoff_first"
+        assert mine[2].tags["handoff/as_of"] == AS_OF
+        assert mine[2].tags["handoff/build"] == story.manifests["second"]["build_id"]
         fact = instance.get_latest_materialization_event(AssetKey(["fct_lead_stages"]))
         assert fact is not None
         assert fact.asset_materialization is not None
