@@ -80,7 +80,9 @@ def overview_document(
     incidents = [incident for incident, _ in group]
     severity, owner, first = (incidents[0][name] for name in ("severity", "owner", "id"))
     word = {"opened": "new", "grown": "growing"}[kind]
-    effects = dict.fromkeys(json.loads(incident["finding"]).get("effect") for incident in incidents)
+    effects = dict.fromkeys(
+        json.loads(incident["finding"]).get("effect", "") for incident in incidents
+    )
     return {
         "kind": kind,
         "severity": severity,
@@ -202,8 +204,8 @@ def _facts(
             facts.append(["The build before", finding["before"]])
         age = f" ({_age(now - opened)}{builds})" if kind != "opened" else ""
         facts.append(["Since", since + age])
-        if finding.get("effect"):
-            facts.append(["Effect", finding.get("effect")])
+        if finding.get("effect", ""):
+            facts.append(["Effect", finding.get("effect", "")])
         if "pipeline" in finding["tags"]:
             facts.append(["Served meanwhile", _served(output, settings)])
     if "check" in finding["tags"]:
