@@ -12,6 +12,34 @@ with known_leads as (
 
 ),
 
+named_leads as (
+
+    {% for table in tables_about_leads -%}
+        select
+            source_system,
+            lead_id
+        from {{ ref('stg_contract__' ~ table) }}
+        where lead_id is not null
+        {% if not loop.last %}union{% endif %}
+    {% endfor %}
+
+),
+
+-- Few or none: looking for them first spares writing every row as JSON.
+unknown_leads as (
+
+    select
+        named_leads.source_system,
+        named_leads.lead_id
+    from named_leads
+    left join known_leads
+        on
+            named_leads.source_system = known_leads.source_system
+            and named_leads.lead_id = known_leads.lead_id
+    where known_leads.lead_id is null
+
+),
+
 unusable as (
 
     {% for table in tables -%}
@@ -43,14 +71,11 @@ unusable as (
             about_leads.extra_columns,
             about_leads.row_json
         from {{ ref('stg_contract__' ~ table) }} as about_leads
-        left join known_leads
+        inner join unknown_leads
             on
-                about_leads.source_system = known_leads.source_system
-                and about_leads.lead_id = known_leads.lead_id
-        where
-            about_leads.problem is null
-            and about_leads.lead_id is not null
-            and known_leads.lead_id is null
+                about_leads.source_system = unknown_leads.source_system
+                and about_leads.lead_id = unknown_leads.lead_id
+        where about_leads.problem is null
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
