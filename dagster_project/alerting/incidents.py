@@ -1,8 +1,8 @@
 """The life of incidents: opened, still failing, resolved; acknowledged, snoozed.
 
 One message when an incident opens, when it grows or gets worse, when it is resolved, and as a
-reminder if those are configured. None while nothing changes. Many that open or grow at once for
-the same owner (a first run, a bad day) are one message.
+reminder if those are configured. None while nothing changes. Many warnings that open or grow at
+once for the same owner (a first run, a bad day) are one message.
 """
 
 import json
@@ -26,7 +26,7 @@ from dagster_project.settings import AlertsSettings
 _RANKS = {"warning": 0, "error": 1}
 # Incidents that are over are kept this long.
 KEPT_DAYS = 400
-# More incidents of one owner and severity that open or grow at once are told in one message.
+# More warnings of one owner that open or grow at once are told in one message.
 TOLD_ONE_BY_ONE = 3
 _TOLD_TOGETHER = {"opened", "grown"}
 
@@ -334,24 +334,31 @@ class Incidents:
         self._note_told(incident["id"], channel)
 
     def _tell_held(self, now: datetime) -> None:
-        """Put what opened or grew in the outbox: one by one, or together where it is much."""
+        """Put what opened or grew in the outbox: one by one, or together where it is much.
+
+        Errors are always told one by one: who is on call gets a page for each, and its end.
+        """
         for (channel, kind), held in self._held.items():
-            together: dict[tuple[str, str], list[tuple[Row, Situation]]] = {}
+            warnings: dict[str, list[tuple[Row, Situation]]] = {}
             for incident, situation in held:
-                is_pipeline = "pipeline" in tags_of(json.loads(incident["finding"]))
-                whose = "pipeline" if is_pipeline else incident["owner"]
-                key = (whose, incident["severity"])
-                together.setdefault(key, []).append((incident, situation))
-            for (_, severity), group in together.items():
-                if len(group) <= TOLD_ONE_BY_ONE:
-                    for incident, situation in group:
-                        self._enqueue(channel, kind, incident, situation, now)
+                if incident["severity"] == "warning":
+                    warnings.setdefault(incident["owner"], []).append((incident, situation))
+            together = {
+                incident["id"]: group
+                for group in warnings.values()
+                if len(group) > TOLD_ONE_BY_ONE
+                for incident, _ in group
+            }
+            for incident, situation in held:
+                group = together.get(incident["id"], [])
+                if not group:
+                    self._enqueue(channel, kind, incident, situation, now)
                     continue
-                document = overview_document(kind, group, self._settings, self._output)
-                start = self._not_before(channel, severity, now)
-                self._store.enqueue(channel, kind, document, now, start, None)
-                for incident, _situation in group:
-                    self._note_told(incident["id"], channel)
+                if incident is group[0][0]:
+                    document = overview_document(kind, group, self._settings, self._output)
+                    start = self._not_before(channel, "warning", now)
+                    self._store.enqueue(channel, kind, document, now, start, None)
+                self._note_told(incident["id"], channel)
         self._held.clear()
 
     def _note_told(self, incident_id: int, channel: str) -> None:

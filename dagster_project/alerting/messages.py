@@ -76,19 +76,15 @@ def incident_document(
 def overview_document(
     kind: str, group: list[tuple[Row, Situation]], settings: AlertsSettings, output: Path
 ) -> Document:
-    """One message for many incidents of one owner and severity that opened or grew at once."""
-    incidents = [incident for incident, _ in group]
-    severity, owner, first = (incidents[0][name] for name in ("severity", "owner", "id"))
+    """One message for many warnings of one owner that opened or grew at once."""
+    first = group[0][0]
     word = {"opened": "new", "grown": "growing"}[kind]
-    effects = dict.fromkeys(
-        json.loads(incident["finding"]).get("effect", "") for incident in incidents
-    )
     return {
         "kind": kind,
-        "severity": severity,
-        "title": f"{len(incidents)} {word} {severity}s for {owner}",
+        "severity": first["severity"],
+        "title": f"{len(group)} {word} {first['severity']}s for {first['owner']}",
         "lead": "",
-        "facts": [["Effect", effect] for effect in effects if effect],
+        "facts": [],
         "items": [
             {
                 "text": f"{_grown(incident, situation)} (incident {incident['id']})",
@@ -100,8 +96,8 @@ def overview_document(
         ],
         "more": 0,
         "todo": "",
-        "links": _links(incidents[0], settings, output),
-        "reference": f"all of an incident: handoff alerts show {first} --output {output}",
+        "links": _links(first, settings, output),
+        "reference": f"all of an incident: handoff alerts show {first['id']} --output {output}",
     }
 
 
