@@ -112,9 +112,11 @@ class Incidents:
                 self._store.update("incidents", incident_id, _NOT_ACKNOWLEDGED)
             self._tell(incident_id, "worse" if worse else "grown", now)
             changes.grown.append(incident_id)
-        elif finding.failing is not None and finding.failing < told:
-            # From the lower number on, growth is growth again.
-            self._store.update("incidents", incident_id, {"told_failing": finding.failing})
+            return
+        # What got better is not told; but from there on, getting worse is news again.
+        failing = told if finding.failing is None else min(told, finding.failing)
+        better = {"told_failing": failing, "told_severity": finding.severity}
+        self._store.update("incidents", incident_id, better)
 
     def _open(self, finding: Finding, report: Report, now: datetime) -> int:
         return self._store.insert(

@@ -245,6 +245,15 @@ def test_what_becomes_an_error_is_told_in_spite_of_a_snooze(company: Company) ->
         assert store.open_incidents()[0]["acknowledged_by"] is None
 
 
+def test_an_error_that_comes_back_is_told_again(company: Company) -> None:
+    for hour, number in enumerate((30, 5, 30)):
+        company.build(hour, leads(number))
+    assert [title.split(" for ")[0] for title in company.chat.titles] == [
+        "New error",
+        "Now an error",
+    ]
+
+
 def test_growth_is_seen_where_only_a_number_is_followed(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
