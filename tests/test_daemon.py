@@ -227,7 +227,8 @@ def story(deployment: Deployment) -> Deployment:
         "the run of the shell",
         lambda run: not any(tag.startswith("dagster/s") for tag in run.tags) and _is_working(run),
     )
-    # This one has to wait behind it.
+    # It hangs, so the next one has to wait behind it.
+    shell.send_signal(signal.SIGSTOP)
     with (export / "reps.csv").open("a") as stream:
         stream.write("\n")
     deployment.wait_for_run(
