@@ -55,8 +55,11 @@ class Incidents:
         """Take in what a run found, once per run, and put what is to be told in the outbox."""
         changes = Changes()
         with self._store.transaction():
-            if report.run_id and not self._is_new(report.run_id, now):
-                return changes
+            if report.run_id:
+                if self._store.has_handled(report.run_id):
+                    return changes
+                handled = {"run_id": report.run_id, "handled_at": as_text(now)}
+                self._store.insert("handled_runs", handled)
             for finding in report.findings:
                 self._record_finding(finding, report, now, changes)
             self._tell_held(now)
@@ -70,12 +73,6 @@ class Incidents:
             self._digest(now)
             self._forget(now)
         return changes
-
-    def _is_new(self, run_id: str, now: datetime) -> bool:
-        if self._store.row("select 1 from handled_runs where run_id = ?", [run_id]):
-            return False
-        self._store.insert("handled_runs", {"run_id": run_id, "handled_at": as_text(now)})
-        return True
 
     # --- opened, still failing, resolved --------------------------------------------------------
 

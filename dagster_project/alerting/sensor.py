@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SENSOR_NAME = "alerts"
 # How far back the first look goes.
 FIRST_LOOK = timedelta(days=1)
+# How far each look reaches back before the last one.
+OVERLAP = timedelta(minutes=1)
 # How long a run is taken in later because its warehouse is in use.
 LONGEST_DEFERRAL = timedelta(days=1)
 
@@ -73,7 +75,8 @@ def look(
         ascending=True,
     )
     said: list[str] = []
-    through = now
+    # What ended just before may be written just after; a run is taken in once all the same.
+    through = now - OVERLAP
     configured = settings.warehouse.output.absolute()
     for record in records:
         run = record.dagster_run

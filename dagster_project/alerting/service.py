@@ -76,6 +76,9 @@ def after_run(
     import duckdb
 
     now = now or datetime.now(UTC)
+    with Store(output) as store:
+        if store.has_handled(run_id):
+            return Told()
     was_audited = error is None or isinstance(error, AuditBlocked)
     try:
         audit = check_report(output, settings, run_id, was_stopped=error is not None)

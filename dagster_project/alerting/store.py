@@ -161,6 +161,10 @@ class Store:
         changes = ", ".join(f"{name} = ?" for name in values)
         self.execute(f"update {table} set {changes} where id = ?", [*values.values(), row_id])
 
+    def has_handled(self, run_id: str) -> bool:
+        """True for a run that was taken in already."""
+        return self.row("select 1 from handled_runs where run_id = ?", [run_id]) is not None
+
     def open_incidents(self) -> list[Row]:
         """Open incidents, errors first, the oldest first."""
         return self.rows(
