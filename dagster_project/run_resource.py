@@ -121,7 +121,8 @@ def is_gone(identity: str, run_id: str) -> bool:
     Never of a process of another host, nor of another run: one that is tried again begins with the
     tags of the one before it, whose process is dead.
     """
-    host, pid, started, of_run = identity.rsplit(":", 3)
+    # A tag that another version wrote says nothing that could be relied on.
+    host, pid, started, of_run = ([""] * 4 + identity.rsplit(":", 3))[-4:]
     if host != socket.gethostname() or of_run != run_id or not pid.isdigit():
         return False
     try:

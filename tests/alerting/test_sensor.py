@@ -1,5 +1,6 @@
 """Runs that the daemon started are told of too, once, and so is what only time brings."""
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from dagster_project.alerting.sensor import build_alert_sensor, look, schedule_r
 from dagster_project.alerting.store import ALERTS_FILE
 from dagster_project.automation import JOB_NAME
 from dagster_project.errors import SourceError
-from dagster_project.run_resource import OUTPUT_TAG, PROCESS_TAG
+from dagster_project.run_resource import OUTPUT_TAG, PROCESS_TAG, is_gone
 from dagster_project.settings import ScheduleSettings
 from dagster_project.warehouse import connect, warehouse_path
 from tests.alerting.builds import publish, write_build
@@ -120,8 +121,6 @@ def test_an_output_that_is_broken_keeps_no_other_from_being_told(
 def test_a_run_whose_process_was_killed_is_marked_and_told(
     instance: dg.DagsterInstance, company: Company
 ) -> None:
-    import socket
-
     from dagster._core.utils import make_new_run_id
 
     @dg.op
@@ -146,6 +145,11 @@ def test_a_run_whose_process_was_killed_is_marked_and_told(
     states = {run.run_id: run.status for run in instance.get_runs()}
     assert states[killed] == dg.DagsterRunStatus.FAILURE
     assert states[again] != dg.DagsterRunStatus.FAILURE
+
+
+def test_tags_of_other_versions_are_no_reason_to_fail() -> None:
+    for identity in ("", "host", f"{socket.gethostname()}:99999999:1", "a:b:c:d:e"):
+        assert not is_gone(identity, "1")
 
 
 def test_stale_data_is_an_incident_until_it_is_fresh(company: Company) -> None:
