@@ -107,8 +107,9 @@ class Report:
 
     A place of ``*`` judges all places of a check. ``run_id``: the Dagster run, None for a look at
     the clock. ``build_id``: the build that was audited, if one was. ``known``: after an audit by
-    every check, their names; a check that is none of them is over. ``is_replay``: the run looked
-    at an earlier moment than one before it, so it says nothing about now.
+    every check, their names; a check that is none of them is over. ``has_built``: the models in the
+    warehouse are this run's. ``is_past``: the run looked at an earlier moment than one before it,
+    or another came after it, so it says nothing about now.
     """
 
     judged: frozenset[tuple[str, str]] = frozenset()
@@ -116,7 +117,8 @@ class Report:
     run_id: str | None = None
     build_id: str | None = None
     known: frozenset[str] = frozenset()
-    is_replay: bool = False
+    has_built: bool = False
+    is_past: bool = False
 
     def judges(self, check: str, place: str) -> bool:
         """True when this occasion can say whether the check passes there."""
@@ -132,14 +134,17 @@ class Report:
             self.run_id or other.run_id,
             self.build_id or other.build_id,
             self.known | other.known,
-            self.is_replay or other.is_replay,
+            self.has_built or other.has_built,
+            self.is_past or other.is_past,
         )
 
 
 # --- the pipeline itself ------------------------------------------------------------------------
 
 
-def pipeline_report(output: Path, error: HandoffError | None, run_id: str | None) -> Report:
+def pipeline_report(
+    output: Path, error: HandoffError | None, run_id: str | None, *, has_built: bool = False
+) -> Report:
     """How a run ended, as a report. A failure judges only what the run got to.
 
     A run that ended well judges everything if it published; a part of the job may have left out
@@ -153,7 +158,9 @@ def pipeline_report(output: Path, error: HandoffError | None, run_id: str | None
         )
     passed: tuple[str, ...]
     if isinstance(error, AuditBlocked):
-        passed, failed = (SOURCE_DOWN, CONFIGURATION_WRONG, BUILD_FAILED), PUBLICATION_BLOCKED
+        # A part of the job may have audited what another run read and built.
+        read_and_built = (SOURCE_DOWN, BUILD_FAILED) if has_built else ()
+        passed, failed = (CONFIGURATION_WRONG, *read_and_built), PUBLICATION_BLOCKED
     elif isinstance(error, SourceError):
         passed, failed = (CONFIGURATION_WRONG,), SOURCE_DOWN
     elif isinstance(error, ConfigError):
@@ -224,8 +231,10 @@ def check_report(
         if not rows:
             return Report(run_id=run_id)
         build_id = rows[0]["build_id"]
-        if rows[0]["as_of_before"] and rows[0]["as_of"] < rows[0]["as_of_before"]:
-            return Report(run_id=run_id, build_id=build_id, is_replay=True)
+        first = rows[0]
+        is_replay = first["as_of_before"] and first["as_of"] < first["as_of_before"]
+        if is_replay or first["ran_at"] < first["last_ran_at"]:
+            return Report(run_id=run_id, build_id=build_id, is_past=True)
         checks = {
             check.name: check
             for suite in configured_suites(settings.checks)
@@ -252,6 +261,7 @@ def check_report(
         run_id=run_id,
         build_id=build_id,
         known=frozenset(checks) if checks.keys() <= names else frozenset(),
+        has_built=still_there,
     )
 
 
@@ -305,7 +315,8 @@ def _results(warehouse: "DuckDBPyConnection", run_id: str) -> list[dict[str, Any
                     max(as_of) filter (where as_of <= ran_at) over (
                         order by ran_at, build_id
                         rows between unbounded preceding and 1 preceding
-                    ) as as_of_before
+                    ) as as_of_before,
+                    max(ran_at) over () as last_ran_at
                 from {QUALITY_SCHEMA}.check_results
             )
 
@@ -374,8 +385,10 @@ def _finding(
 
 
 def _headline(name: str, row: dict[str, Any], check: Check | None) -> str:
-    if check is None or row["status"] == "errored":
+    if row["status"] == "errored":
         return f"the check {name} could not run"
+    if check is None:
+        return f"{name.replace('_', ' ')}: {row['message']}"
     return check.headline_of(row["observed"], row["failing_rows"], row["cases"])
 
 

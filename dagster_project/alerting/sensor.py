@@ -21,7 +21,7 @@ SENSOR_NAME = "alerts"
 FIRST_LOOK = timedelta(days=1)
 # How far each look reaches back before the last one.
 OVERLAP = timedelta(minutes=1)
-# How long a run is taken in later because its warehouse is in use.
+# How long a run that could not be taken in is tried again.
 LONGEST_DEFERRAL = timedelta(days=1)
 
 
@@ -61,16 +61,16 @@ def look(
     """
     import duckdb
 
-    from dagster_project.alerting.service import after_run, on_the_clock
+    from dagster_project.alerting.service import after_run, has_taken_in, on_the_clock
     from dagster_project.automation import JOB_NAME
     from dagster_project.errors import OutputLocked
     from dagster_project.run_resource import OUTPUT_TAG
     from dagster_project.runs import close_abandoned_runs, outcome_of
 
     close_abandoned_runs(instance)
-    ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+    over = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     records = instance.get_run_records(
-        dg.RunsFilter(statuses=ended, updated_after=since),
+        dg.RunsFilter(statuses=over, updated_after=since),
         order_by="update_timestamp",
         ascending=True,
     )
@@ -86,7 +86,10 @@ def look(
         output = Path(run.tags.get(OUTPUT_TAG, configured))
         if not output.is_dir():
             continue
+        ended = record.update_timestamp.replace(tzinfo=UTC)
         try:
+            if has_taken_in(output, run.run_id):
+                continue
             outcome = outcome_of(instance, run.run_id)
             told = after_run(
                 output,
@@ -94,17 +97,17 @@ def look(
                 run.run_id,
                 outcome.error,
                 data_tests=outcome.data_tests,
+                ended_at=ended,
                 now=now,
             )
             said += told.lines()
-        except (OutputLocked, duckdb.IOException):
-            said.append(f"run {run.run_id}: the warehouse is in use; taken in later")
-            if now - record.update_timestamp.replace(tzinfo=UTC) < LONGEST_DEFERRAL:
-                # A second before, since times of updates are cut to the microsecond or less.
-                moment = record.update_timestamp.replace(tzinfo=UTC) - timedelta(seconds=1)
-                through = min(through, moment)
         except Exception as error:
-            said.append(f"run {run.run_id}: {_said(error)}")
+            in_use = isinstance(error, OutputLocked | duckdb.IOException)
+            reason = "the warehouse is in use" if in_use else _said(error)
+            said.append(f"run {run.run_id}: {reason}; taken in later")
+            if now - ended < LONGEST_DEFERRAL:
+                # A second before, since times of updates are cut to the microsecond or less.
+                through = min(through, ended - timedelta(seconds=1))
     if configured.is_dir():
         try:
             missed = schedule_report(instance, settings, now)

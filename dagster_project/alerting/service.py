@@ -5,7 +5,7 @@ is said and never fails a run.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from dagster_project.alerting.findings import (
     pipeline_report,
 )
 from dagster_project.alerting.incidents import Changes, Incidents
-from dagster_project.alerting.store import ALERTS_FILE, Store
+from dagster_project.alerting.store import ALERTS_FILE, Store, as_time
 from dagster_project.errors import AuditBlocked, HandoffError, OutputLocked
 from dagster_project.output_lock import visit_output
 from dagster_project.runs import DataTest
@@ -64,21 +64,22 @@ def after_run(
     error: HandoffError | None,
     *,
     data_tests: Iterable[DataTest] = (),
+    ended_at: datetime | None = None,
     now: datetime | None = None,
     send: Sender | None = None,
 ) -> Told:
     """Turn how a run ended into incidents, tell of them, and copy them into the warehouse.
 
-    A run that was taken in already changes nothing, and neither do the figures of one that
-    replayed the past. Raises ``OutputLocked`` or ``duckdb.IOException`` while another run holds
-    the warehouse: then nothing was taken in yet.
+    A run that was taken in already changes nothing, and neither does one that replayed the past
+    or that a later one has overtaken. ``ended_at``: when it ended; now by default. Raises
+    ``OutputLocked`` or ``duckdb.IOException`` while another run holds the warehouse: then nothing
+    was taken in yet.
     """
     import duckdb
 
     now = now or datetime.now(UTC)
-    with Store(output) as store:
-        if store.has_handled(run_id):
-            return Told()
+    if has_taken_in(output, run_id):
+        return Told()
     was_audited = error is None or isinstance(error, AuditBlocked)
     try:
         audit = check_report(output, settings, run_id, was_stopped=error is not None)
@@ -88,11 +89,28 @@ def after_run(
             raise
         audit = Report(run_id=run_id)
     report = Report(run_id=run_id)
-    if not audit.is_replay:
-        report = audit.merged(data_test_report(data_tests, run_id))
-        report = report.merged(pipeline_report(output, error, run_id))
+    if not audit.is_past and not (error and ended_at and _published_since(output, ended_at)):
+        tests = list(data_tests)
+        # What a run did not ask is not gone.
+        known = audit.known | {test.name for test in tests} if tests else frozenset()
+        report = replace(audit, known=known).merged(data_test_report(tests, run_id))
+        report = report.merged(pipeline_report(output, error, run_id, has_built=audit.has_built))
     report = report.merged(stale_report(output, settings, now))
     return _tell(output, settings, report, now, send)
+
+
+def has_taken_in(output: Path, run_id: str) -> bool:
+    """True for a run that became incidents already."""
+    with Store(output) as store:
+        return store.has_handled(run_id)
+
+
+def _published_since(output: Path, moment: datetime) -> bool:
+    """True when something was published after a moment, to the second."""
+    from dagster_project.publishing import published_manifest
+
+    manifest = published_manifest(output)
+    return manifest is not None and as_time(manifest["published_at"]) > moment
 
 
 def after_refusal(output: Path, settings: Settings, error: HandoffError) -> Told:

@@ -564,7 +564,7 @@ def _as_time(sql: str, formats: TimeFormats, zone: str) -> str:
     readings = []
     for item in [formats] if isinstance(formats, str) else formats:
         moment = f"try_cast({_parsed(sql, item)} as timestamp)"
-        is_local = re.search("%[HI]", item) and "%z" not in item
+        is_local = re.search("%-?[HI]|%[cXT]", item) and not re.search("%[zZ]", item)
         readings.append(_in_utc(moment, zone) if is_local else moment)
     moment = readings[0] if len(readings) == 1 else f"coalesce({', '.join(readings)})"
     return f"coalesce({time_text(moment)}, {sql})"

@@ -1,6 +1,7 @@
 """Runs that the daemon started are told of too, once, and so is what only time brings."""
 
 import socket
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -116,6 +117,24 @@ def test_an_output_that_is_broken_keeps_no_other_from_being_told(
     said, _ = look(instance, company.settings, since, datetime.now(UTC))
     assert company.chat.titles == ["New error for data: source crm could not be read"]
     assert any("DatabaseError" in line for line in said)
+
+
+def test_a_run_that_could_not_be_taken_in_is_looked_at_again(
+    instance: dg.DagsterInstance, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = datetime.now(UTC) - timedelta(hours=1)
+    _execute(instance, company, SourceError("source crm: 503 after 5 tries"))
+    later = datetime.now(UTC) + timedelta(hours=2)
+
+    def locked(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("dagster_project.alerting.service._tell", locked)
+        _, through = look(instance, company.settings, since, later)
+    assert company.chat.titles == []
+    look(instance, company.settings, through, later)
+    assert company.chat.titles == ["New error for data: source crm could not be read"]
 
 
 def test_a_run_whose_process_was_killed_is_marked_and_told(

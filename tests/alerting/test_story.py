@@ -9,10 +9,11 @@ from dagster_project.alerting.delivery import deliver
 from dagster_project.alerting.findings import Finding, Report
 from dagster_project.alerting.incidents import Incidents
 from dagster_project.alerting.service import after_run
-from dagster_project.errors import BuildError, SourceError
+from dagster_project.errors import AuditBlocked, BuildError, SourceError
 from dagster_project.output_lock import hold_output
 from dagster_project.runs import DataTest
 from dagster_project.warehouse import connect, warehouse_path
+from expectations.catalogue import configured_suites
 from tests.alerting.builds import write_build
 from tests.alerting.conftest import START, Company, leads
 from tests.alerting.receivers import part
@@ -301,3 +302,34 @@ def test_data_tests_of_the_models_are_told(company: Company) -> None:
         f"New error for data: {said}",
         f"Resolved after a moment: {said}",
     ]
+
+
+def test_a_run_that_a_later_one_has_overtaken_tells_nothing(company: Company) -> None:
+    write_build(company.output, "a0000000-run", START, leads(30))
+    company.build(1, [])
+    # A daemon's runs are taken in when it looks, which may be after a later run of the shell.
+    error = AuditBlocked("check rejected_leads_have_a_reason failed")
+    after_run(company.output, company.settings, "a0000000-run", error, ended_at=START)
+    failed = BuildError("the disk is full")
+    after_run(company.output, company.settings, "b0000000-run", failed, ended_at=START)
+    assert company.chat.titles == []
+
+
+def test_a_publication_alone_that_is_refused_resolves_no_source(company: Company) -> None:
+    company.build(0, [], SourceError("source crm: 503"))
+    company.number = 50
+    refused = AuditBlocked("build x was not audited; run the checks first")
+    after_run(company.output, company.settings, "c0000000-run", refused)
+    assert [title.split()[0] for title in company.chat.titles] == ["New", "New"]
+
+
+def test_checks_alone_end_no_incident_of_a_data_test(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"rejected_leads_have_a_reason", "rejected_leads_have_a_reason_last_30_days"}
+    suites = tuple(suite.restricted_to(frozenset(names)) for suite in configured_suites({}))
+    monkeypatch.setattr("dagster_project.alerting.findings.configured_suites", lambda _: suites)
+    test = DataTest("unique_fct_lead_cycles", "fct_lead_cycles", False, True, 3)
+    after_run(company.output, company.settings, "d0000000-run", None, data_tests=[test])
+    company.build(1, [])
+    assert [title.split()[0] for title in company.chat.titles] == ["New"]

@@ -78,6 +78,25 @@ def test_times_without_an_offset_are_in_the_exports_time_zone(
     assert rows("select created_at from raw.leads") == [(expected,)]
 
 
+@pytest.mark.parametrize(
+    ("time_format", "given", "expected"),
+    [
+        ("%d/%m/%Y %-H:%M", "1/7/2026 9:30", "2026-07-01T07:30:00Z"),
+        ("%d/%m/%Y %-I:%M %p", "1/7/2026 9:30 AM", "2026-07-01T07:30:00Z"),
+        ("%d/%m/%Y %H:%M %Z", "1/7/2026 09:30 UTC", "2026-07-01T09:30:00Z"),
+        ("%d/%m/%Y %H:%M%z", "1/7/2026 09:30+00:00", "2026-07-01T09:30:00Z"),
+        ("%d/%m/%Y", "1/7/2026", "2026-07-01T00:00:00Z"),
+    ],
+)
+def test_only_a_format_without_a_zone_is_in_the_exports_time_zone(
+    ingest, export, rows, time_format, given, expected
+):
+    (export / "leads.csv").write_text(f"lead_id,created_at\nL1,{given}\n")
+    formats = {"leads": {"time_formats": {"created_at": time_format}}}
+    ingest(timezone="Europe/Amsterdam", tables=formats)
+    assert rows("select created_at from raw.leads") == [(expected,)]
+
+
 def test_formats_and_stage_dates_are_in_the_exports_time_zone(ingest, export, rows):
     (export / "leads.csv").write_text(
         "lead_id,created_at,won,signed\nL1,1/7/2026 9:30,1/8/2026 0:30,2026-08-02 00:30\n"
