@@ -129,7 +129,12 @@ class _Events:
         if node.get("materialized") not in {"table", "seed", "incremental"}:
             return {}
         relation = node["node_relation"]["relation_name"]
-        return {"dagster/row_count": self._build.count_rows(relation)}
+        try:
+            return {"dagster/row_count": self._build.count_rows(relation)}
+        except Exception as error:
+            # A number for the UI is no reason to fail a build.
+            self._context.log.warning(f"the rows of {relation} could not be counted: {error}")
+            return {}
 
     def _restore_severity(self, event: dict[str, Any]) -> None:
         """A data test that dbt was told to warn about fails, unless the audit only warns."""

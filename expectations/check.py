@@ -159,7 +159,8 @@ class Check:
         if self.unit in ("share", "ratio"):
             digits = 0 if value * 100 % 1 == 0 else 2 if value < 0.01 else 1
             return f"{value:.{digits}%}"
-        return f"{value:,.1f} {self.unit}".replace(".0 ", " ")
+        unit = self.unit.removesuffix("s") if value == 1 else self.unit
+        return f"{value:,.1f} {unit}".replace(".0 ", " ")
 
 
 @dataclass(frozen=True)

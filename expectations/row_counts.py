@@ -40,7 +40,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         name="loads_are_counted",
-        headline="{failing} table{s} that were not loaded whole",
+        headline="{failing} table{s} loaded in part only",
         table=TABLE,
         description="The rows that a load says it read are the rows that were counted; per "
         "source and table. A CRM's own tables are counted once staging has given them shape.",

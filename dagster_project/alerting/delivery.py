@@ -99,7 +99,7 @@ def _deliver_channel(
     ):
         if as_time(message["not_before"]) > now:
             # An error that breaks the quiet goes before the warnings that wait for its end.
-            if message["attempts"]:
+            if 0 < message["attempts"] < REFUSALS_IN_ORDER:
                 return
             continue
         store.update(
@@ -221,9 +221,10 @@ def _without_secrets(text: str, url: str) -> str:
     """A text without the parts of a URL that may be tokens or passwords, in any spelling."""
     schema, _, rest = url.partition("://")
     credentials, at, _ = rest.partition("/")[0].rpartition("@")
-    short = {credentials, *credentials.split(":")} if at else set()
+    short = {part for part in (credentials, *credentials.split(":")) if part} if at else set()
     long = {part for part in re.split(r"[/:@?&=#]+", rest) if len(part) >= 6}
-    parts = {part for part in short | long if not re.fullmatch(r"[\d.]*|localhost", part)}
+    # A number that is no password is a port or an address.
+    parts = short | {part for part in long if not re.fullmatch(r"[\d.]*|localhost", part)}
     spellings = {spelled for part in parts for spelled in (part, unquote(part), unquote_plus(part))}
     for spelled in sorted(spellings - {schema}, key=len, reverse=True):
         text = text.replace(spelled, "***")

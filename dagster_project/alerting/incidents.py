@@ -111,8 +111,9 @@ class Incidents:
             changes.grown.append(incident_id)
             return
         # What got better is not told; but from there on, getting worse is news again.
-        failing = told if finding.failing is None else min(told, finding.failing)
-        better = {"told_failing": failing, "told_severity": finding.severity}
+        failing = _failing(finding)
+        lower = told if failing is None else min(told, failing)
+        better = {"told_failing": lower, "told_severity": finding.severity}
         self._store.update("incidents", incident_id, better)
 
     def _open(self, finding: Finding, report: Report, now: datetime) -> int:
@@ -306,7 +307,10 @@ class Incidents:
             incident_id,
             {
                 "told_at": as_text(now),
-                "told_failing": incident["failing"],
+                # A check that could not run counted nothing.
+                "told_failing": incident["told_failing"]
+                if incident["status"] == "errored"
+                else incident["failing"],
                 "told_severity": incident["severity"],
             },
         )
@@ -421,6 +425,15 @@ def _is_snoozed(incident: Row, now: datetime) -> bool:
     return until is not None and now < as_time(until)
 
 
+def _failing(finding: Finding) -> int | None:
+    """How many cases fail; None where that is not known."""
+    if finding.status == "errored":
+        return None
+    if finding.failing is None and finding.members is not None:
+        return len(finding.members)
+    return finding.failing
+
+
 def _columns(finding: Finding, report: Report, now: datetime) -> dict[str, Any]:
     stored = {
         name: sorted(value) if isinstance(value, frozenset) else value
@@ -434,8 +447,6 @@ def _columns(finding: Finding, report: Report, now: datetime) -> dict[str, Any]:
         "seen_at": as_text(now),
         "run_id": report.run_id,
         "build_id": report.build_id,
-        "failing": len(finding.members)
-        if finding.failing is None and finding.members is not None
-        else finding.failing,
+        "failing": _failing(finding),
         "finding": json.dumps(stored),
     }

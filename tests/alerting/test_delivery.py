@@ -142,6 +142,9 @@ def test_secrets_are_hidden_in_every_spelling() -> None:
     url = "mailto://user:p%40ss%2Fword@mail.example.com/tok%2Ben123?key=abc+defgh"
     said = _without_secrets("refused p@ss/word and p%40ss%2Fword, tok+en123 of abc defgh", url)
     assert said == "refused *** and ***, *** of ***"
+    assert _without_secrets("no 4815 at 127.0.0.1", "mailto://u:4815@127.0.0.1") == (
+        "no *** at 127.0.0.1"
+    )
 
 
 def test_a_message_that_is_refused_again_and_again_lets_others_pass(company: Company) -> None:

@@ -333,3 +333,13 @@ def test_checks_alone_end_no_incident_of_a_data_test(
     after_run(company.output, company.settings, "d0000000-run", None, data_tests=[test])
     company.build(1, [])
     assert [title.split()[0] for title in company.chat.titles] == ["New"]
+
+
+def test_a_check_that_could_not_run_in_between_makes_no_news_of_old_cases(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster_project.alerting.findings.MEMBER_LIMIT", 5)
+    company.build(0, leads(9))
+    company.build(1, leads(9), errored=True)
+    company.build(2, leads(9))
+    assert [title.split()[0] for title in company.chat.titles] == ["New", "Now"]

@@ -150,6 +150,7 @@ def test_the_headline_says_what_is_wrong_with_its_figures() -> None:
     assert late.headline_of(0.5, 1, 2) == "1 thing not so (50% of 2) in the last 30 days"
     old = replace(CHECK, unit="days", headline="the newest row is {observed} old")
     assert old.headline_of(3.0, 1, 1) == "the newest row is 3 days old"
+    assert old.headline_of(1.0, 1, 1) == "the newest row is 1 day old"
 
 
 def test_every_headline_can_be_filled_in() -> None:
