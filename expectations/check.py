@@ -79,13 +79,14 @@ class Check:
     def outcome_query(self) -> str:
         """One row that holds the outcome, read by one scan of the cases.
 
-        ``cases``, ``broken``, ``observed`` (null without cases) and ``failing_keys``: up to 20
-        failing cases, the greatest measure and the latest first. Of a check in both windows also
+        ``cases``, ``broken``, ``unjudged`` (cases without a verdict), ``observed`` (null without
+        cases) and ``failing_keys``: up to 20 failing cases, the greatest measure and the latest
+        first. Of a check in both windows also
         the same of the trailing one, under ``recent_...``: it is one query for both checks.
         """
         if self.counts is not None:
             return (
-                "select cases, broken, broken / nullif(cases, 0) as observed, "
+                "select cases, broken, 0 as unjudged, broken / nullif(cases, 0) as observed, "
                 f"(select {self._failing_keys('is_broken')} from ({self.cases}) as failing) "
                 f"as failing_keys from ({self.counts}) as counted"
             )
@@ -115,9 +116,16 @@ class Check:
         observed = f"{broken} / nullif({cases}, 0)"
         if self.unit != "share":
             observed = f"max(measure) filter (where {among})"
+        verdict = "is_broken" if self.unit == "share" else "measure"
+        # Without the run's clock no window holds any case, and nothing at all is known.
+        unjudged = (
+            f"count(*) filter (where ({among} and {verdict} is null) or {AS_OF} is null)"
+            f" + cast({AS_OF} is null as bigint)"
+        )
         values = {
             "cases": cases,
             "broken": broken,
+            "unjudged": unjudged,
             "observed": observed,
             "failing_keys": self._failing_keys(f"{among} and {fails}"),
         }
@@ -174,7 +182,12 @@ class Outcome:
 
 
 def read_outcome(row: Mapping[str, Any], part: str, hidden_key: str | None) -> Outcome:
-    """A check's part of the row that its ``outcome_query`` gives."""
+    """A check's part of the row that its ``outcome_query`` gives.
+
+    Raises ``ValueError`` when cases have no verdict: what is not known is no pass.
+    """
+    if unjudged := int(row[f"{part}unjudged"]):
+        raise ValueError(f"{unjudged:,} cases have no verdict (null), or as_of is not known")
     observed = row[f"{part}observed"]
     return Outcome(
         cases=int(row[f"{part}cases"]),

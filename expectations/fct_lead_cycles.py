@@ -117,7 +117,7 @@ TRUTH = (
         cases="""
             select
                 source_system, lead_id, cycle_number,
-                cycle_number <> row_number() over lead_cycles
+                cycle_number is distinct from row_number() over lead_cycles
                 or cycle_ended_at is distinct from lead(cycle_started_at) over lead_cycles
                     as is_broken
             from build.fct_lead_cycles

@@ -119,7 +119,7 @@ TRUTH = (
         cases="""
             select
                 source_system, lead_id, visit_number,
-                visit_number <> row_number() over lead_visits
+                visit_number is distinct from row_number() over lead_visits
                 or exited_at is distinct from lead(entered_at) over lead_visits
                 or coalesce(exited_at < entered_at, false) as is_broken
             from build.fct_lead_stages
@@ -134,14 +134,15 @@ TRUTH = (
         name="leads_have_one_current_visit",
         headline="{failing} lead{s} without exactly one current stage",
         table=TABLE,
-        description="A lead with visits is in exactly one stage now.",
+        description="A lead with visits is in exactly one stage now, the one it has not left.",
         severity="error",
         owner="data",
         runbook="A defect of the models, not of the CRM: look at is_current of the listed leads.",
         cases="""
             select
                 source_system, lead_id,
-                count(*) filter (where is_current) <> 1 as is_broken
+                count(*) filter (where is_current) <> 1
+                or bool_or(is_current is distinct from (exited_at is null)) as is_broken
             from build.fct_lead_stages
             group by source_system, lead_id
         """,

@@ -36,12 +36,13 @@ def rule_checks(
             owner=owner,
             runbook=runbook,
             cases=(
-                f"select {', '.join(keys)}, owner_id, occurred_at, is_broken "
+                f"select {', '.join(keys)}, owner_id, judged_at, is_broken "
                 f"from quality.rule_cases where rule = '{rule}'"
             ),
             keys=keys,
             told_with=("owner_id",),
             warn=0.0,
             block=block if severity == "error" else None,
-        )
+        ),
+        moment="judged_at",
     )

@@ -91,7 +91,7 @@ def _write_cases(
     warehouse.execute(
         "create or replace table quality.rule_cases (rule varchar, source_system varchar, "
         "lead_id varchar, cycle_number bigint, visit_number bigint, owner_id varchar, "
-        "occurred_at timestamp, is_broken boolean)"
+        "judged_at timestamp, is_broken boolean)"
     )
     moment = (ran_at - timedelta(days=1)).replace(tzinfo=None)
     warehouse.executemany(

@@ -50,7 +50,7 @@ def write_clean_warehouse(path: Path) -> None:
             f"""
             insert into quality.rule_cases
             select '{rule}', source_system, lead_id, cycle_number, visit_number, 'R1', occurred_at,
-                false
+                false, occurred_at
             from quality.{cases}
             """
         )
@@ -160,7 +160,8 @@ from build.fct_lead_cycles;
 
 create table quality.rule_cases (
     rule varchar, source_system varchar, lead_id varchar, cycle_number integer,
-    visit_number integer, owner_id varchar, occurred_at timestamp, is_broken boolean
+    visit_number integer, owner_id varchar, occurred_at timestamp, is_broken boolean,
+    judged_at timestamp
 );
 """
 

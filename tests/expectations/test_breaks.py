@@ -93,6 +93,11 @@ BREAKS = [
     ),
     Break(
         "leads_have_one_current_visit",
+        "update build.fct_lead_stages set is_current = (visit_number = 1) where lead_id = 'L0003'",
+        [_lead("L0003")],
+    ),
+    Break(
+        "leads_have_one_current_visit",
         "update build.fct_lead_stages set is_current = false where lead_id = 'L0003'",
         [_lead("L0003")],
     ),
@@ -390,3 +395,22 @@ def test_no_cases_pass_with_nothing_observed(clean_warehouse: Path) -> None:
     )
     (item,) = validate((empty,), clean_warehouse)
     assert (item.status, item.observed, item.cases) == ("passed", None, 0)
+
+
+def test_a_case_without_a_verdict_is_no_pass(failing: Failing) -> None:
+    found = failing(
+        "update quality.rule_cases set is_broken = null "
+        "where rule = 'rejection_reason_missing' and lead_id = ("
+        "select max(lead_id) from quality.rule_cases where rule = 'rejection_reason_missing')"
+    )
+    name = "rejected_leads_have_a_reason"
+    assert {item.check.name: item.status for item in found.values()} == {
+        name: "errored",
+        name + TRAILING_SUFFIX: "errored",
+    }
+
+
+def test_without_the_clock_of_the_run_nothing_passes(failing: Failing) -> None:
+    found = failing("update raw.run_parameters set as_of = null")
+    assert found["rejected_leads_have_a_reason"].status == "errored"
+    assert found["leads_are_fresh"].status == "errored"

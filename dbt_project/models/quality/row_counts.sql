@@ -74,42 +74,61 @@ quarantined as (
 
 ),
 
+-- A table of which no row could be read is one that was delivered too.
+present as (
+
+    select
+        source_system,
+        table_name
+    from delivered
+    union
+    select
+        source_system,
+        table_name
+    from rejected
+
+),
+
 final as (
 
     select
-        delivered.source_system,
-        delivered.table_name,
+        present.source_system,
+        present.table_name,
         cast(
             coalesce(
                 rows_read.rows_read,
-                delivered.row_count + coalesce(rejected.row_count, 0)
+                coalesce(delivered.row_count, 0) + coalesce(rejected.row_count, 0)
             ) as bigint
         ) as rows_read,
         cast(
-            delivered.row_count
+            coalesce(delivered.row_count, 0)
             + coalesce(rejected.row_count, 0)
             - coalesce(copies.exact_duplicates, 0)
             - coalesce(quarantined.row_count, 0) as bigint
         ) as rows_staged,
         cast(coalesce(quarantined.row_count, 0) as bigint) as rows_quarantined,
         cast(coalesce(copies.exact_duplicates, 0) as bigint) as exact_duplicates
-    from delivered
+    from present
+    left join delivered
+        on
+            present.source_system = delivered.source_system
+            and present.table_name = delivered.table_name
     left join rows_read
         on
-            delivered.source_system = rows_read.source_system
-            and delivered.table_name = rows_read.table_name
+            present.source_system = rows_read.source_system
+            and present.table_name = rows_read.table_name
     left join rejected
         on
-            delivered.source_system = rejected.source_system
-            and delivered.table_name = rejected.table_name
+            present.source_system = rejected.source_system
+            and present.table_name = rejected.table_name
     left join copies
         on
-            delivered.source_system = copies.source_system
-            and delivered.table_name = copies.table_name
+            present.source_system = copies.source_system
+            and present.table_name = copies.table_name
     left join quarantined
         on
-            delivered.source_system = quarantined.source_system
-            and delivered.table_name = quarantined.table_name
+            present.source_system = quarantined.source_system
+            and present.table_name = quarantined.table_name
 
 )
 
