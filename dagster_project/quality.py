@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 DATA_DOCS_DIRECTORY = "data_docs"
 RESULTS_TABLE = f"{QUALITY_SCHEMA}.check_results"
 COLUMNS_TABLE = f"{QUALITY_SCHEMA}.column_history"
+ROWS_TABLE = f"{QUALITY_SCHEMA}.row_history"
 POLICIES_TABLE = f"{QUALITY_SCHEMA}.policy_history"
 
 # Builds whose results stay in the warehouse: more than a year of daily runs.
@@ -142,6 +143,8 @@ def run_checks(
     outcomes = [_outcome(item, previous, audit) for item in observations]
     with _writing(output, settings) as warehouse:
         _append_results(warehouse, build_id, outcomes)
+        if only is None and not any(outcome.stops_publication for outcome in outcomes):
+            _record_rows(warehouse, build_id)
     return outcomes
 
 
@@ -295,6 +298,10 @@ def _ensure_tables(warehouse: "DuckDBPyConnection") -> None:
         "source_system varchar, table_name varchar, column_name varchar, filled_rows bigint)"
     )
     warehouse.execute(
+        f"create table if not exists {ROWS_TABLE} (build_id varchar, ran_at timestamp, "
+        "source_system varchar, table_name varchar, rows_read bigint)"
+    )
+    warehouse.execute(
         f"create table if not exists {POLICIES_TABLE} "
         "(signed_version bigint, policy_fingerprint varchar, build_id varchar)"
     )
@@ -370,6 +377,26 @@ def _as_row(
         "ran_at": ran_at,
     }
     return [values[name] for name in _RESULT_COLUMNS]
+
+
+def _record_rows(warehouse: "DuckDBPyConnection", build_id: str) -> None:
+    """Note how many rows each source delivered for a build that was not held back."""
+    warehouse.execute(f"delete from {ROWS_TABLE} where build_id = ?", [build_id])
+    warehouse.execute(
+        f"""
+        insert into {ROWS_TABLE}
+        select ?, ?, source_system, table_name, rows_read from {QUALITY_SCHEMA}.row_counts
+        """,
+        [build_id, datetime.now(UTC).replace(tzinfo=None)],
+    )
+    warehouse.execute(
+        f"""
+        delete from {ROWS_TABLE} where build_id not in (
+            select build_id from {ROWS_TABLE}
+            group by build_id order by max(ran_at) desc limit {KEPT_BUILDS}
+        )
+        """
+    )
 
 
 def _record_policy(warehouse: "DuckDBPyConnection", build_id: str) -> None:

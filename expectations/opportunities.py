@@ -1,10 +1,11 @@
 """Suite of the opportunities, which revenue needs."""
 
 from expectations.check import Check
-from expectations.source_checks import fresh, steady_columns, usable_rows
+from expectations.source_checks import fresh, lasting_rows, steady_columns, usable_rows
 
 CHECKS: tuple[Check, ...] = (
     usable_rows("opportunities"),
+    lasting_rows("opportunities"),
     steady_columns("opportunities"),
     fresh("opportunities", "build.int_opportunities", "created_at", days=14.0),
 )

@@ -149,6 +149,47 @@ def usual_volume(table_name: str, model: str, moment: str) -> Check:
     )
 
 
+def lasting_rows(table_name: str) -> Check:
+    """A table has not lost most of its rows since the last build that was not held back."""
+    return Check(
+        name=f"{table_name}_do_not_vanish",
+        table=f"build.stg_contract__{table_name}",
+        headline=f"{{observed}} of the rows of {table_name} are gone",
+        description=f"The sources deliver about as many rows of {table_name} as for the last build "
+        "that was not held back; per source, judged where that had 50 rows or more.",
+        severity="error",
+        owner="data",
+        runbook="Look for an export that was cut off or empty, or a filter or permission that "
+        "changed. If the rows are rightly gone, publish once with --audit warn.",
+        cases=f"""
+            with before as (
+                select source_system, arg_max(rows_read, ran_at) as rows_read
+                from quality.row_history
+                where
+                    table_name = '{table_name}'
+                    and build_id is distinct from (select build_id from raw.run_parameters)
+                group by source_system
+            )
+
+            select
+                before.source_system,
+                1 - coalesce(counts.rows_read, 0) / before.rows_read as measure
+            from before
+            inner join raw.sources as sources
+                on before.source_system = sources.source_system
+            left join quality.row_counts as counts
+                on
+                    before.source_system = counts.source_system
+                    and counts.table_name = '{table_name}'
+            where before.rows_read >= {_FILLED_ROWS}
+        """,
+        keys=("source_system",),
+        unit="ratio",
+        warn=0.5,
+        block=0.9,
+    )
+
+
 def steady_columns(table_name: str) -> Check:
     """A table has the columns that it had in the previous build of the warehouse."""
     return Check(

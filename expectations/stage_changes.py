@@ -2,7 +2,13 @@
 
 from expectations.check import Check
 from expectations.rules import rule_checks
-from expectations.source_checks import fresh, steady_columns, usable_rows, usual_volume
+from expectations.source_checks import (
+    fresh,
+    lasting_rows,
+    steady_columns,
+    usable_rows,
+    usual_volume,
+)
 
 CHECKS: tuple[Check, ...] = (
     *rule_checks(
@@ -18,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
         keys=("source_system", "lead_id"),
     ),
     usable_rows("stage_changes"),
+    lasting_rows("stage_changes"),
     steady_columns("stage_changes"),
     fresh("stage_changes", "build.int_stage_changes", "changed_at", days=4.0),
     usual_volume("stage_changes", "build.int_stage_changes", "changed_at"),

@@ -60,6 +60,8 @@ def write_clean_warehouse(path: Path) -> None:
         connection.execute(
             f"""
             insert into quality.row_counts values ('crm', '{name}', 1000, 990, 0, 10);
+            insert into quality.row_history
+            values ('b1', timestamp '{AS_OF}' - interval 1 day, 'crm', '{name}', 1100);
             insert into raw.loads (source_system, table_name, rows_read, is_current)
             values ('crm', '{name}', 400, true), ('crm', '{name}', 600, true),
                 ('crm', '{name}', 77, false);
@@ -166,6 +168,11 @@ create table quality.rule_cases (
 """
 
 _SOURCES = """
+insert into raw.sources values ('crm', 1);
+create table quality.row_history (
+    build_id varchar, ran_at timestamp, source_system varchar, table_name varchar,
+    rows_read bigint
+);
 create schema policy;
 create table policy.definition_versions as select unnest([1, 2]) as version;
 create table build.build_info as select 'b2' as build_id;

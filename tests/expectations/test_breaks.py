@@ -219,6 +219,15 @@ BREAKS = [
     ),
     *(
         Break(
+            f"{table}_do_not_vanish",
+            "insert into quality.row_history "
+            f"values ('b2', timestamp '{AS_OF}', 'crm', '{table}', 2001)",
+            [{"source_system": "crm"}],
+        )
+        for table in CONTRACT_TABLES
+    ),
+    *(
+        Break(
             f"{table}_keep_their_columns",
             f"delete from quality.column_history where table_name = '{table}' "
             f"and column_name = '{contract.columns[-1]}' and build_number = 2; "
@@ -414,3 +423,25 @@ def test_without_the_clock_of_the_run_nothing_passes(failing: Failing) -> None:
     found = failing("update raw.run_parameters set as_of = null")
     assert found["rejected_leads_have_a_reason"].status == "errored"
     assert found["leads_are_fresh"].status == "errored"
+
+
+def test_an_emptied_table_holds_the_publication_back(failing: Failing) -> None:
+    found = failing("delete from quality.row_counts where table_name = 'activities'")
+    assert found["activities_do_not_vanish"].status == "blocked"
+
+
+@pytest.mark.parametrize("rows", [2000, 1100, 10])
+def test_a_table_may_shrink_by_half_and_grow(failing: Failing, rows: int) -> None:
+    found = failing(
+        "insert into quality.row_history "
+        f"values ('b2', timestamp '{AS_OF}', 'crm', 'leads', {rows})"
+    )
+    assert found == {}
+
+
+def test_a_source_that_is_configured_no_more_has_not_vanished(failing: Failing) -> None:
+    found = failing(
+        "insert into quality.row_history "
+        f"values ('b2', timestamp '{AS_OF}', 'old_crm', 'leads', 5000)"
+    )
+    assert found == {}
