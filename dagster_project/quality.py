@@ -97,11 +97,10 @@ class CheckOutcome:
         check = self.check
         if self.observed is None:
             return f"no cases over the {check.window}"
-        found = f"{check.shown(self.observed)} ({self.failing:,} of {self.cases:,})"
+        counted = f"{self.failing:,} of {self.cases:,}"
         if check.unit != "share":
-            found = (
-                f"{check.shown(self.observed)} at most ({self.failing:,} of {self.cases:,} above)"
-            )
+            counted += " too high"
+        found = f"{check.shown(self.observed)} ({counted})"
         said = f"{found} over the {check.window}; warns above {check.shown(check.warn)}"
         if check.severity == "error" and check.block is not None:
             said += f", blocks above {check.shown(check.block)}"
