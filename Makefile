@@ -65,7 +65,7 @@ system-packages:
 	else echo 'chromium or postgresql is missing: the tests that need them are skipped' >&2; fi
 
 dev: setup ## Dagster's UI, on the instance that the runs of the shell are recorded in
-	@DAGSTER_HOME=$$($(PY) -c 'from dagster_project.home import prepare_dagster_home as home; print(home())') \
+	@DAGSTER_HOME=$$($(PY) -c 'from dagster_project.running.home import prepare_dagster_home as home; print(home())') \
 	  $(VENV)/bin/dagster dev --host 127.0.0.1 --port $(or $(PORT),3000) --module-name dagster_project.definitions
 
 docs: setup ## dbt's documentation of the project, in var/dbt_docs

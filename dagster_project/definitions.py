@@ -10,21 +10,21 @@ import dagster as dg
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything that Dagster shows and runs."""
-    from dagster_project.alerting.sensor import build_alert_sensor
-    from dagster_project.automation import (
+    from dagster_project.assets.dbt_models import HandoffTranslator, build_dbt_assets
+    from dagster_project.assets.published import build_published_asset
+    from dagster_project.assets.raw_tables import build_raw_tables
+    from dagster_project.assets.run_resource import HandoffRun
+    from dagster_project.automation.alert_sensor import build_alert_sensor
+    from dagster_project.automation.job import (
         build_file_sensor,
         build_job,
         build_schedule,
         with_freshness,
     )
-    from dagster_project.dbt_runner import parsed_project
-    from dagster_project.publication import build_published_asset
-    from dagster_project.quality import build_checks
-    from dagster_project.raw_tables import build_raw_tables
-    from dagster_project.run_plan import config_path
-    from dagster_project.run_resource import HandoffRun
-    from dagster_project.settings import load_settings
-    from dagster_project.transformation import HandoffTranslator, build_dbt_assets
+    from dagster_project.config.settings import load_settings
+    from dagster_project.running.audit import build_checks
+    from dagster_project.running.dbt import parsed_project
+    from dagster_project.running.plan import config_path
 
     settings = load_settings(config_path(None))
     project = parsed_project()

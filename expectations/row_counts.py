@@ -1,6 +1,6 @@
 """Suite of ``row_counts``: rows read = rows staged + quarantined + exact duplicates."""
 
-from dagster_project.ingestion.raw_schema import CONTRACT_TABLES
+from dagster_project.config.contract import CONTRACT_TABLES
 from expectations.check import Check
 
 TABLE = "quality.row_counts"

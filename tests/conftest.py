@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.warehouse import PROJECT_ROOT
+from dagster_project.config.warehouse import PROJECT_ROOT
 
 GOLDEN_EXPORT = Path(__file__).parent / "golden" / "crm_export"
 AS_OF = "2026-06-30T00:00:00Z"
@@ -33,7 +33,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def command(*arguments: str | Path) -> list[str]:
     """The command line of ``handoff`` with these arguments."""
-    return [sys.executable, "-m", "dagster_project.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "dagster_project", *map(str, arguments)]
 
 
 def handoff(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -13,15 +13,15 @@ import dagster as dg
 import pytest
 import yaml
 
-from dagster_project.automation import (
+from dagster_project.automation.job import (
     build_file_sensor,
     build_job,
     build_schedule,
     freshness_window,
 )
-from dagster_project.errors import ConfigError
-from dagster_project.home import POSTGRES_VARIABLE, prepare_dagster_home
-from dagster_project.settings import ScheduleSettings, Settings, load_settings
+from dagster_project.config.errors import ConfigError
+from dagster_project.config.settings import ScheduleSettings, Settings, load_settings
+from dagster_project.running.home import POSTGRES_VARIABLE, prepare_dagster_home
 
 
 def _watching(directory: Path) -> Settings:
@@ -74,8 +74,8 @@ def test_freshness_follows_the_schedule(configured: dict[str, Any], hours: float
 
 
 def test_scheduled_runs_try_a_source_again_and_runs_of_the_shell_do_not() -> None:
-    from dagster_project.errors import SourceError
-    from dagster_project.raw_tables import _retry
+    from dagster_project.assets.raw_tables import _retry
+    from dagster_project.config.errors import SourceError
 
     tries = []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.warehouse import PROJECT_ROOT
+from dagster_project.config.warehouse import PROJECT_ROOT
 from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
 
 
@@ -32,7 +32,7 @@ def test_help_is_quick_and_has_examples() -> None:
 
 @pytest.mark.parametrize("heavy", ["dagster", "dbt", "duckdb", "great_expectations", "pandas"])
 def test_start_up_imports_nothing_heavy(heavy: str) -> None:
-    code = f"import sys, dagster_project.cli; sys.exit({heavy!r} in sys.modules)"
+    code = f"import sys, dagster_project.commands.app; sys.exit({heavy!r} in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=False).returncode == 0
     )
@@ -147,7 +147,7 @@ def test_simulate_writes_an_export_that_says_how_to_read_it(tmp_path: Path) -> N
 def test_a_policy_that_cannot_work_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     import shutil
 
-    from dagster_project.warehouse import POLICY_DIR
+    from dagster_project.config.warehouse import POLICY_DIR
 
     policy = tmp_path / "policy"
     shutil.copytree(POLICY_DIR, policy)

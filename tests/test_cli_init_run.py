@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.warehouse import PUBLISHED_FILE
+from dagster_project.config.warehouse import PUBLISHED_FILE
 from tests.conftest import handoff
 from tests.ingestion.test_discovery import HUBSPOT
 

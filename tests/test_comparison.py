@@ -12,12 +12,12 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from dagster_project import comparison
-from dagster_project.cli import app
-from dagster_project.errors import BuildError, ConfigError, OutputLocked
-from dagster_project.output_lock import hold_output
-from dagster_project.settings import Settings
-from dagster_project.warehouse import POLICY_DIR, PUBLISHED_FILE
+from dagster_project.commands.app import app
+from dagster_project.config.errors import BuildError, ConfigError, OutputLocked
+from dagster_project.config.settings import Settings
+from dagster_project.config.warehouse import POLICY_DIR, PUBLISHED_FILE
+from dagster_project.reporting import comparison
+from dagster_project.running.output_lock import hold_output
 from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
 
 GOLDEN = GOLDEN_EXPORT.parent

@@ -24,10 +24,10 @@ from typing import Any
 
 import pytest
 
-from dagster_project.automation import SCHEDULE_NAME
-from dagster_project.home import prepare_dagster_home
-from dagster_project.run_resource import PROCESS_TAG
-from dagster_project.warehouse import PROJECT_ROOT
+from dagster_project.assets.run_resource import PROCESS_TAG
+from dagster_project.automation.job import SCHEDULE_NAME
+from dagster_project.config.warehouse import PROJECT_ROOT
+from dagster_project.running.home import prepare_dagster_home
 from tests.alerting.receivers import HttpReceiver
 from tests.conftest import handoff, start_handoff
 

@@ -9,11 +9,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_project.automation import JOB_NAME
-from dagster_project.publication import PUBLISHED_KEY
-from dagster_project.run_plan import RunOptions
-from dagster_project.run_resource import as_run_config
-from dagster_project.warehouse import PROJECT_ROOT
+from dagster_project.assets.published import PUBLISHED_KEY
+from dagster_project.assets.run_resource import as_run_config
+from dagster_project.automation.job import JOB_NAME
+from dagster_project.config.warehouse import PROJECT_ROOT
+from dagster_project.running.plan import RunOptions
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_descriptions_are_words_not_sql(graph: Any) -> None:
 def test_publishing_waits_for_every_check_that_blocks(graph: Any) -> None:
     parents = graph.get(PUBLISHED_KEY).parent_keys
     checked = {key.asset_key for key in graph.asset_check_keys if graph.get(key).blocking}
-    from dagster_project.quality import check_specs
+    from dagster_project.running.audit import check_specs
 
     assert {spec.asset_key for spec in check_specs()} <= parents
     assert dg.AssetKey(["fct_lead_stages"]) in checked & parents

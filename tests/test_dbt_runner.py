@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_project import dbt_runner
-from dagster_project.dbt_runner import Build, BuildRequest, parsed_project
-from dagster_project.errors import BuildError
+from dagster_project.config.errors import BuildError
+from dagster_project.running import dbt as dbt_runner
+from dagster_project.running.dbt import Build, BuildRequest, parsed_project
 
 PROJECT = """
 name: tiny

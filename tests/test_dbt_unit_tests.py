@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.ingestion.hubspot_objects import ensure_hubspot_tables
-from dagster_project.ingestion.raw_schema import ensure_raw_schema
-from dagster_project.ingestion.salesforce_objects import ensure_salesforce_tables
-from dagster_project.warehouse import DBT_PROJECT_DIR, PROJECT_ROOT, connect
+from dagster_project.config.warehouse import DBT_PROJECT_DIR, PROJECT_ROOT, connect
+from dagster_project.ingestion.hubspot.resources import ensure_hubspot_tables
+from dagster_project.ingestion.landing import ensure_raw_tables
+from dagster_project.ingestion.salesforce.resources import ensure_salesforce_tables
 
 RULES_OF_THE_PAGE = 60
 
@@ -23,7 +23,7 @@ def test_every_sentence_of_the_dbt_project_holds(tmp_path: Path) -> None:
     """dbt builds the models without rows, so that their columns have types, and runs the tests."""
     warehouse = tmp_path / "warehouse.duckdb"
     connection = connect(warehouse)
-    ensure_raw_schema(connection)
+    ensure_raw_tables(connection)
     ensure_hubspot_tables(connection)
     ensure_salesforce_tables(connection)
     connection.close()

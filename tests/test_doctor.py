@@ -10,12 +10,12 @@ from shutil import copytree
 import pytest
 import yaml
 
-from dagster_project import doctor
-from dagster_project.errors import ConfigError
-from dagster_project.findings import Finding
-from dagster_project.output_lock import LOCK_FILE
-from dagster_project.settings import Settings, load_settings
-from dagster_project.warehouse import POLICY_DIR, connect, warehouse_path
+from dagster_project.commands import doctor
+from dagster_project.config.errors import ConfigError
+from dagster_project.config.settings import Settings, load_settings
+from dagster_project.config.warehouse import POLICY_DIR, connect, warehouse_path
+from dagster_project.ingestion.finding import Finding
+from dagster_project.running.output_lock import LOCK_FILE
 
 
 @pytest.fixture(autouse=True)

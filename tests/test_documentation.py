@@ -7,9 +7,9 @@ import pytest
 from pydantic import BaseModel
 from typer.main import get_command
 
-from dagster_project.cli import app
-from dagster_project.policy_tables import TABLES
-from dagster_project.settings import Settings
+from dagster_project.commands.app import app
+from dagster_project.config.policy_tables import TABLES
+from dagster_project.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project import dbt_runner, policy
-from dagster_project.errors import ConfigError
-from dagster_project.explanation import explain, read_story
-from dagster_project.ingestion import files, raw_schema
-from dagster_project.settings import FilesSource
-from dagster_project.warehouse import POLICY_DIR, connect
+from dagster_project.config import policy
+from dagster_project.config.errors import ConfigError
+from dagster_project.config.settings import FilesSource
+from dagster_project.config.warehouse import POLICY_DIR, connect
+from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.files.load import load as files
+from dagster_project.ingestion.landing import ensure_raw_tables
+from dagster_project.reporting.lead_story import explain, read_story
+from dagster_project.running import dbt as dbt_runner
 
 GOLDEN = Path(__file__).parent / "golden" / "crm_export"
 
@@ -105,7 +108,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         place = root / tradition / "warehouse.duckdb"
         place.parent.mkdir()
         with connect(place) as warehouse:
-            raw_schema.ensure_raw_schema(warehouse)
+            ensure_raw_tables(warehouse)
             files.ingest(warehouse, FilesSource(kind="files", path=export), 1)
             files.ingest(warehouse, FilesSource(kind="files", name="second", path=second), 2)
             raw_schema.write_sources(warehouse, ["files", "second"])

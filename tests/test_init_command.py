@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dagster_project.cli import app
-from dagster_project.errors import ConfigError
-from dagster_project.settings import load_settings
+from dagster_project.commands.app import app
+from dagster_project.config.errors import ConfigError
+from dagster_project.config.settings import load_settings
 
 
 @pytest.fixture

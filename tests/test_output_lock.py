@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.errors import OutputLocked
-from dagster_project.output_lock import hold_output, visit_output
-from dagster_project.warehouse import PROJECT_ROOT
+from dagster_project.config.errors import OutputLocked
+from dagster_project.config.warehouse import PROJECT_ROOT
+from dagster_project.running.output_lock import hold_output, visit_output
 
 
 def _start(kind: str, output: Path, seconds: float) -> "subprocess.Popen[str]":
     """Another process that holds or visits the output for a while."""
     code = (
         "import sys, time\nfrom pathlib import Path\n"
-        f"from dagster_project.output_lock import {kind}_output\n"
+        f"from dagster_project.running.output_lock import {kind}_output\n"
         f"with {kind}_output(Path(sys.argv[1])):\n"
         "    print('there', flush=True)\n    time.sleep(float(sys.argv[2]))\n"
     )

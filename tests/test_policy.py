@@ -9,10 +9,10 @@ from shutil import copytree
 
 import pytest
 
-from dagster_project import policy
-from dagster_project.errors import ConfigError
-from dagster_project.policy_tables import OPTIONAL_TABLES, TABLES
-from dagster_project.warehouse import POLICY_DIR
+from dagster_project.config import policy
+from dagster_project.config.errors import ConfigError
+from dagster_project.config.policy_tables import OPTIONAL_TABLES, TABLES
+from dagster_project.config.warehouse import POLICY_DIR
 
 
 class EditablePolicy:

@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_project import publishing
-from dagster_project.errors import AuditBlocked, BuildError, ConfigError
-from dagster_project.publishing import BuildFacts, Mart
+from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
+from dagster_project.running import publishing
+from dagster_project.running.publishing import BuildFacts, Mart
 
 MARTS = [
     Mart(

@@ -7,9 +7,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_project.errors import ConfigError
-from dagster_project.ingestion.raw_schema import CONTRACT_TABLES
-from dagster_project.quality import (
+from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.config.errors import ConfigError
+from dagster_project.config.settings import CheckThresholds, Settings, load_settings
+from dagster_project.running.audit import (
     KEPT_BUILDS,
     CheckOutcome,
     as_check_result,
@@ -18,7 +19,6 @@ from dagster_project.quality import (
     check_specs,
     run_checks,
 )
-from dagster_project.settings import CheckThresholds, Settings, load_settings
 from expectations.catalogue import known_checks
 from tests.expectations.clean_warehouse import write_clean_warehouse
 

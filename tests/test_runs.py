@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.warehouse import PROJECT_ROOT
+from dagster_project.config.warehouse import PROJECT_ROOT
 from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff, start_handoff, wait_for
 from tests.lifecycle import golden
 
@@ -364,7 +364,7 @@ def test_an_export_without_leads_exits_3_and_names_the_file(tmp_path: Path) -> N
 
 
 def test_output_goes_below_the_configured_one_by_the_inputs_name(tmp_path: Path) -> None:
-    from dagster_project.run_plan import RunOptions, plan_run
+    from dagster_project.running.plan import RunOptions, plan_run
 
     config = tmp_path / "handoff.yml"
     config.write_text("warehouse:\n  output: results\n")

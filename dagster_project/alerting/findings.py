@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from dagster_project.errors import (
+from dagster_project.config.errors import (
     AuditBlocked,
     BuildError,
     ConfigError,
     HandoffError,
     SourceError,
 )
-from dagster_project.output_lock import visit_output
-from dagster_project.settings import Settings
-from dagster_project.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, warehouse_path
+from dagster_project.config.settings import Settings
+from dagster_project.config.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, warehouse_path
+from dagster_project.running.output_lock import visit_output
 from expectations.catalogue import configured_suites
 from expectations.check import AS_OF, TRAILING, TRAILING_SUFFIX, Check
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from dagster_project.runs import DataTest
+    from dagster_project.running.execute import DataTest
 
 Severity = Literal["error", "warning"]
 
@@ -177,7 +177,7 @@ def pipeline_report(
 
 
 def _has_published(output: Path, run_id: str | None) -> bool:
-    from dagster_project.publishing import published_manifest
+    from dagster_project.running.publishing import published_manifest
 
     build_id = (published_manifest(output) or {}).get("build_id", "")
     return run_id is not None and build_id.endswith(f"-{run_id[:8]}")

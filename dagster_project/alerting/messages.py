@@ -16,7 +16,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from dagster_project.alerting.store import Row, as_time
-from dagster_project.settings import AlertsSettings
+from dagster_project.config.settings import AlertsSettings
 
 SHOWN_MEMBERS = 10
 # The same of each incident, where a message is about many.
@@ -218,7 +218,7 @@ def _facts(
 
 def _served(output: Path, settings: AlertsSettings) -> str:
     """Which build BI reads now."""
-    from dagster_project.publishing import published_manifest
+    from dagster_project.running.publishing import published_manifest
 
     manifest = published_manifest(output)
     if manifest is None:

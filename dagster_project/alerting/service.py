@@ -20,11 +20,11 @@ from dagster_project.alerting.findings import (
 )
 from dagster_project.alerting.incidents import Changes, Incidents
 from dagster_project.alerting.store import ALERTS_FILE, Store, as_time
-from dagster_project.errors import AuditBlocked, HandoffError, OutputLocked
-from dagster_project.output_lock import visit_output
-from dagster_project.runs import DataTest
-from dagster_project.settings import Settings
-from dagster_project.warehouse import QUALITY_SCHEMA, connect, warehouse_path
+from dagster_project.config.errors import AuditBlocked, HandoffError, OutputLocked
+from dagster_project.config.settings import Settings
+from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, warehouse_path
+from dagster_project.running.execute import DataTest
+from dagster_project.running.output_lock import visit_output
 
 
 @dataclass
@@ -107,7 +107,7 @@ def has_taken_in(output: Path, run_id: str) -> bool:
 
 def _published_since(output: Path, moment: datetime) -> bool:
     """True when something was published after a moment, to the second."""
-    from dagster_project.publishing import published_manifest
+    from dagster_project.running.publishing import published_manifest
 
     manifest = published_manifest(output)
     return manifest is not None and as_time(manifest["published_at"]) > moment
@@ -135,7 +135,7 @@ def on_the_clock(
 
 def stale_report(output: Path, settings: Settings, now: datetime) -> Report:
     """Whether what is published is older than it may be."""
-    from dagster_project.publishing import published_manifest
+    from dagster_project.running.publishing import published_manifest
 
     hours = settings.alerts.stale_after_hours
     manifest = published_manifest(output)

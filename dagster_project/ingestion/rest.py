@@ -17,14 +17,14 @@ from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginat
 from requests import HTTPError, RequestException, Response
 from requests.auth import AuthBase
 
-from dagster_project.errors import SourceError
+from dagster_project.config.errors import SourceError
+from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion import raw_schema
-from dagster_project.warehouse import RAW_SCHEMA
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from dagster_project.ingestion.landing import Progress
+    from dagster_project.ingestion.result import Progress
 
 STATE_TABLE = "source_state"
 STATE_COLUMNS = ("source_system", "stream", "cursor")

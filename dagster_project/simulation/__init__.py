@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from dagster_project.errors import ConfigError
+from dagster_project.config.errors import ConfigError
 
 FileFormat = Literal["csv", "parquet"]
 Progress = Callable[[int, int], None]

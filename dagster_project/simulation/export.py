@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
-from dagster_project.errors import ConfigError
+from dagster_project.config.errors import ConfigError
 from dagster_project.simulation import FileFormat, Progress, SimulationResult
 from dagster_project.simulation.journal import Journal
 from dagster_project.simulation.journey import Journey

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project import quality
-from dagster_project.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
-from dagster_project.warehouse import connect, warehouse_path
+from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.running import audit as quality
+from dagster_project.running.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
 from expectations.catalogue import known_checks
 from expectations.check import TRAILING_SUFFIX, Check
 

@@ -11,8 +11,8 @@ import pytest
 
 from dagster_project.alerting.service import Told, after_run
 from dagster_project.alerting.store import Store
-from dagster_project.errors import HandoffError
-from dagster_project.settings import Settings
+from dagster_project.config.errors import HandoffError
+from dagster_project.config.settings import Settings
 from tests.alerting.builds import publish, write_build
 from tests.alerting.receivers import HttpReceiver, smtp_receiver
 

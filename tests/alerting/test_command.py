@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dagster_project.warehouse import PROJECT_ROOT
+from dagster_project.config.warehouse import PROJECT_ROOT
 from tests.alerting.conftest import Company, leads
 from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
 

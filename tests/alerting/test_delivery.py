@@ -12,7 +12,7 @@ import pytest
 from dagster_project.alerting.delivery import _notify, _without_secrets, deliver
 from dagster_project.alerting.service import after_run, on_the_clock
 from dagster_project.alerting.store import Store
-from dagster_project.warehouse import PROJECT_ROOT
+from dagster_project.config.warehouse import PROJECT_ROOT
 from tests.alerting.builds import write_build
 from tests.alerting.conftest import START, Company, leads
 from tests.alerting.receivers import HttpReceiver
@@ -25,7 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from dagster_project.alerting import delivery
 from dagster_project.alerting.store import Store
-from dagster_project.settings import Settings
+from dagster_project.config.settings import Settings
 
 output, settings, now, kill_at = sys.argv[1:]
 settings = Settings.model_validate_json(settings).alerts

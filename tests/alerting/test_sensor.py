@@ -9,13 +9,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from dagster_project.alerting.sensor import build_alert_sensor, look, schedule_report
 from dagster_project.alerting.store import ALERTS_FILE
-from dagster_project.automation import JOB_NAME
-from dagster_project.errors import SourceError
-from dagster_project.run_resource import OUTPUT_TAG, PROCESS_TAG, is_gone
-from dagster_project.settings import ScheduleSettings
-from dagster_project.warehouse import connect, warehouse_path
+from dagster_project.assets.run_resource import OUTPUT_TAG, PROCESS_TAG, is_gone
+from dagster_project.automation.alert_sensor import build_alert_sensor, look, schedule_report
+from dagster_project.automation.job import JOB_NAME
+from dagster_project.config.errors import SourceError
+from dagster_project.config.settings import ScheduleSettings
+from dagster_project.config.warehouse import connect, warehouse_path
 from tests.alerting.builds import publish, write_build
 from tests.alerting.conftest import Company, leads
 
@@ -175,7 +175,7 @@ def test_stale_data_is_an_incident_until_it_is_fresh(company: Company) -> None:
     import json
 
     from dagster_project.alerting.service import on_the_clock
-    from dagster_project.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
+    from dagster_project.running.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
 
     company.alerts = {"stale_after_hours": 26}
     manifest = company.output / PUBLISHED_DIRECTORY / MANIFEST_FILE

@@ -9,10 +9,10 @@ from dagster_project.alerting.delivery import deliver
 from dagster_project.alerting.findings import Finding, Report
 from dagster_project.alerting.incidents import Incidents
 from dagster_project.alerting.service import after_run
-from dagster_project.errors import AuditBlocked, BuildError, SourceError
-from dagster_project.output_lock import hold_output
-from dagster_project.runs import DataTest
-from dagster_project.warehouse import connect, warehouse_path
+from dagster_project.config.errors import AuditBlocked, BuildError, SourceError
+from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.running.execute import DataTest
+from dagster_project.running.output_lock import hold_output
 from expectations.catalogue import configured_suites
 from tests.alerting.builds import write_build
 from tests.alerting.conftest import START, Company, leads

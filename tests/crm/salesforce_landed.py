@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from dagster_project.ingestion.salesforce_objects import OBJECTS, snake_case
+from dagster_project.ingestion.salesforce.resources import OBJECTS, snake_case
 from tests.crm.salesforce_world import World
 
 TOOLS = ("fivetran", "airbyte", "dlt")

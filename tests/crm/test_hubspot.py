@@ -11,10 +11,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.errors import SourceError
-from dagster_project.ingestion import hubspot, raw_schema
-from dagster_project.ingestion.hubspot_objects import TABLES
-from dagster_project.ingestion.landing import IngestionResult
+from dagster_project.config.errors import SourceError
+from dagster_project.config.settings import HubSpotSource, load_settings
+from dagster_project.config.warehouse import PROJECT_ROOT
+from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.hubspot.load import load as hubspot
+from dagster_project.ingestion.hubspot.resources import TABLES
+from dagster_project.ingestion.landing import ensure_raw_tables
 from dagster_project.ingestion.rest import (
     CallRefused,
     LimitReached,
@@ -22,8 +25,7 @@ from dagster_project.ingestion.rest import (
     RepeatedPage,
     read_state,
 )
-from dagster_project.settings import HubSpotSource, load_settings
-from dagster_project.warehouse import PROJECT_ROOT
+from dagster_project.ingestion.result import IngestionResult
 from tests.crm.hubspot_server import (
     TOKEN,
     Fault,
@@ -59,7 +61,7 @@ def server(world: World) -> Iterator[HubSpotServer]:
 @pytest.fixture
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
-        raw_schema.ensure_raw_schema(connection)
+        ensure_raw_tables(connection)
         yield connection
 
 
@@ -136,7 +138,7 @@ def undisturbed() -> dict[str, list[tuple[Any, ...]]]:
         duckdb.connect() as connection,
     ):
         patch.setenv("HUBSPOT_TOKEN", TOKEN)
-        raw_schema.ensure_raw_schema(connection)
+        ensure_raw_tables(connection)
         return two_loads(connection, server, world)
 
 

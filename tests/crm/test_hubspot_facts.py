@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from dagster_project.ingestion import hubspot, landed
-from dagster_project.settings import HubSpotSource, LandedSource
+from dagster_project.config.settings import HubSpotSource, LandedSource
+from dagster_project.ingestion.hubspot.load import load as hubspot
+from dagster_project.ingestion.landed.load import load as landed
 from tests.crm import hubspot_tables
 from tests.crm.crm_models import facts
 from tests.crm.hubspot_server import TOKEN, HubSpotServer

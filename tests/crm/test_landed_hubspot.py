@@ -8,10 +8,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.errors import SourceError
-from dagster_project.ingestion import landed, raw_schema
-from dagster_project.ingestion.landing import IngestionResult, ingest_source
-from dagster_project.settings import LandedSource
+from dagster_project.config.errors import SourceError
+from dagster_project.config.settings import LandedSource
+from dagster_project.ingestion.landed.load import load as landed
+from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
+from dagster_project.ingestion.result import IngestionResult
 from tests.crm import hubspot_tables
 from tests.crm.hubspot_world import PROPERTIES, World
 from tests.crm.test_hubspot import rows
@@ -21,7 +22,7 @@ from tests.crm.test_hubspot import rows
 def warehouse() -> Any:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        raw_schema.ensure_raw_schema(connection)
+        ensure_raw_tables(connection)
         yield connection
 
 
@@ -131,7 +132,7 @@ def test_upper_case_and_other_table_names_are_found(
             )
     other = source(tool, tables, schema=f"other_{schema}", tables={contacts: "people"})
     with duckdb.connect() as fresh:
-        raw_schema.ensure_raw_schema(fresh)
+        ensure_raw_tables(fresh)
         ingest_source(fresh, other)
         assert rows(fresh) == expected
 

@@ -7,9 +7,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.errors import SourceError
-from dagster_project.ingestion import landed, raw_schema
-from dagster_project.settings import LandedSource
+from dagster_project.config.errors import SourceError
+from dagster_project.config.settings import LandedSource
+from dagster_project.ingestion.landed.load import load as landed
+from dagster_project.ingestion.landing import ensure_raw_tables
 
 LEAD_COLUMNS = "id, is_deleted, status, company, system_modstamp, created_date, why_c"
 
@@ -18,7 +19,7 @@ LEAD_COLUMNS = "id, is_deleted, status, company, system_modstamp, created_date, 
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        raw_schema.ensure_raw_schema(connection)
+        ensure_raw_tables(connection)
         connection.execute("create schema crm")
         yield connection
 

@@ -8,11 +8,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.errors import SourceError
-from dagster_project.ingestion import raw_schema, salesforce
+from dagster_project.config.errors import SourceError
+from dagster_project.config.settings import SalesforceSource
+from dagster_project.ingestion.landing import ensure_raw_tables
 from dagster_project.ingestion.rest import LimitReached, Patience
-from dagster_project.ingestion.salesforce_objects import OBJECTS
-from dagster_project.settings import SalesforceSource
+from dagster_project.ingestion.salesforce.load import load as salesforce
+from dagster_project.ingestion.salesforce.resources import OBJECTS
 from tests.crm.salesforce_server import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -110,7 +111,7 @@ def server() -> Iterator[SalesforceServer]:
 @pytest.fixture
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
-        raw_schema.ensure_raw_schema(connection)
+        ensure_raw_tables(connection)
         yield connection
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from dagster_project.ingestion import landed_salesforce, salesforce
+from dagster_project.config.settings import LandedSource, SalesforceSource
+from dagster_project.ingestion.landed.load import salesforce as landed_salesforce
 from dagster_project.ingestion.rest import Patience
-from dagster_project.settings import LandedSource, SalesforceSource
+from dagster_project.ingestion.salesforce.load import load as salesforce
 from tests.crm import salesforce_models as models
 from tests.crm.salesforce_landed import TOOLS, land
 from tests.crm.salesforce_server import CLIENT_ID, CLIENT_SECRET, SalesforceServer

@@ -6,13 +6,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from dagster_project.ingestion.salesforce_objects import (
+from dagster_project.config.settings import SalesforceFields
+from dagster_project.ingestion.salesforce.resources import (
     OBJECTS,
     custom_fields,
     insert_rows,
     write_field_roles,
 )
-from dagster_project.settings import SalesforceFields
 from tests.crm import salesforce_models as models
 from tests.crm.salesforce_server import salesforce_id
 from tests.lifecycle.model_runner import Warehouse

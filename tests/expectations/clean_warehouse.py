@@ -8,7 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from dagster_project.ingestion.raw_schema import CONTRACT_TABLES, ensure_raw_schema
+from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.ingestion.landing import ensure_raw_tables
 
 AS_OF = "2026-06-30 00:00:00"
 DAYS, LEADS_A_DAY = 75, 60
@@ -38,7 +39,7 @@ RULES = {
 def write_clean_warehouse(path: Path) -> None:
     """Write the warehouse file."""
     connection = duckdb.connect(str(path))
-    ensure_raw_schema(connection)
+    ensure_raw_tables(connection)
     connection.execute(
         "insert into raw.run_parameters (as_of, policy_fingerprint) "
         f"values ('{AS_OF}', 'as signed')"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dagster_project.ingestion.raw_schema import CONTRACT_TABLES
+from dagster_project.config.contract import CONTRACT_TABLES
 from expectations.catalogue import known_checks, suites
 from expectations.check import TRAILING_SUFFIX, WHOLE_HISTORY
 from expectations.observation import Observation

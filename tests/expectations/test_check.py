@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from dagster_project.settings import DEFAULT_CONFIG, load_settings
+from dagster_project.config.settings import DEFAULT_CONFIG, load_settings
 from expectations.catalogue import SUITE_MODULES, known_checks, suites, threshold_problems
 from expectations.check import TRAILING, Check, Severity
 

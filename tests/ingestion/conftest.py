@@ -7,8 +7,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from dagster_project.ingestion.landing import IngestionResult, ingest_source
-from dagster_project.settings import FilesSource
+from dagster_project.config.settings import FilesSource
+from dagster_project.ingestion.landing import ingest_source
+from dagster_project.ingestion.result import IngestionResult
 
 Rows = list[tuple[Any, ...]]
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_project.errors import ConfigError, SourceError
-from dagster_project.ingestion.discovery import Proposal, propose
-from dagster_project.ingestion.landing import IngestionResult, ingest_source
-from dagster_project.settings import FilesSource, load_settings
+from dagster_project.config.errors import ConfigError, SourceError
+from dagster_project.config.settings import FilesSource, load_settings
+from dagster_project.ingestion.discovery.proposal import Proposal, propose
+from dagster_project.ingestion.landing import ingest_source
+from dagster_project.ingestion.result import IngestionResult
 
 HUBSPOT = {
     "hubspot-crm-exports-all-contacts-2026-11-20.csv": (

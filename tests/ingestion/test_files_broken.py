@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dagster_project.errors import SourceError
+from dagster_project.config.errors import SourceError
 
 HEADER = "lead_id,created_at,company\n"
 SOUND = "L{0},2026-01-0{0},c{0}\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.errors import ConfigError, SourceError
+from dagster_project.config.errors import ConfigError, SourceError
+from dagster_project.config.settings import load_settings
 from dagster_project.ingestion.landing import ingest_source
-from dagster_project.settings import load_settings
 
 OLIST = Path(__file__).parents[2] / "examples" / "olist" / "handoff.yml"
 PUBLIC_DATA = Path(

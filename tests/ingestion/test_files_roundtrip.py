@@ -9,8 +9,8 @@ import duckdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dagster_project.config.settings import FilesSource
 from dagster_project.ingestion.landing import ingest_source
-from dagster_project.settings import FilesSource
 
 NASTY = st.text(
     st.one_of(

@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from dagster_project.errors import ConfigError
+from dagster_project.config import contract
+from dagster_project.config.errors import ConfigError
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.landing import ingest_source
+from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
 
 LOADS = """
     select load_id, table_name, mode, rows_read, is_current from raw.loads order by 1, 2
@@ -20,7 +21,7 @@ def write_leads(export, *ids):
 
 def test_all_raw_tables_exist_with_the_contract_columns(ingest, rows):
     ingest()
-    for table in raw_schema.CONTRACT_TABLES.values():
+    for table in contract.CONTRACT_TABLES.values():
         columns = rows(
             "select column_name, data_type from information_schema.columns "
             f"where table_schema = 'raw' and table_name = '{table.name}' order by ordinal_position"
@@ -120,7 +121,7 @@ def test_files_that_nothing_reads_are_noted(ingest, export):
 
 
 def test_progress_is_told(warehouse, export):
-    from dagster_project.settings import FilesSource
+    from dagster_project.config.settings import FilesSource
 
     said: list[str] = []
     ingest_source(warehouse, FilesSource(kind="files", path=export), progress=said.append)
@@ -128,7 +129,7 @@ def test_progress_is_told(warehouse, export):
 
 
 def test_two_sources_of_one_name_are_refused(warehouse, rows):
-    raw_schema.ensure_raw_schema(warehouse)
+    ensure_raw_tables(warehouse)
     raw_schema.write_sources(warehouse, ["b", "a"])
     assert rows("from raw.sources order by 2") == [("b", 1), ("a", 2)]
     with pytest.raises(ConfigError, match="two sources are called 'crm'"):
@@ -145,7 +146,7 @@ def test_unknown_kind_is_a_configuration_error(warehouse):
 
 
 def test_run_parameters_are_one_row_in_utc(warehouse, rows):
-    raw_schema.ensure_raw_schema(warehouse)
+    ensure_raw_tables(warehouse)
     local = datetime(2026, 6, 30, 2, tzinfo=timezone(timedelta(hours=2)))
     for moment in (datetime(2020, 1, 1, tzinfo=UTC), local):
         raw_schema.write_run_parameters(

@@ -23,7 +23,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from dagster_project.ingestion import raw_schema
+from dagster_project.config import contract
+from dagster_project.ingestion.landing import ensure_raw_tables
 from tests.lifecycle.company_policy import Policy
 from tests.lifecycle.reference import Fact, Row, Run
 from tests.lifecycle.texts import given
@@ -72,7 +73,7 @@ def _empty_crm(folder: Path) -> None:
     """Let the models that read one CRM's own tables give no row."""
     shutil.rmtree(folder)
     folder.mkdir()
-    for table in raw_schema.CONTRACT_TABLES:
+    for table in contract.CONTRACT_TABLES:
         query = f"select * from {{{{ ref('stg_files__{table}') }}}} where false"
         (folder / f"stg_{folder.name}__{table}.sql").write_text(query, encoding="utf-8")
 
@@ -153,7 +154,7 @@ class Warehouse:
         self._execute("set preserve_insertion_order = false")
         for schema in ("raw", "policy", "build", "quality"):
             self._execute(f"create schema {schema}")
-        raw_schema.ensure_raw_schema(self.connection)
+        ensure_raw_tables(self.connection)
         for table, types in project.policy_types.items():
             columns = ", ".join(f"{name} {kind}" for name, kind in types.items())
             self._execute(f"create table policy.{table} ({columns})")
@@ -168,7 +169,7 @@ class Warehouse:
         stage_map: Mapping[str, str] | None = None,
     ) -> None:
         """Fill raw and policy, and build what does not depend on a run's choices."""
-        for table in raw_schema.CONTRACT_TABLES.values():
+        for table in contract.CONTRACT_TABLES.values():
             self._fill_raw(table, tables.get(table.name, ()))
         for name, types in self.project.policy_types.items():
             self._fill_policy(name, types, policy.rows(name))
@@ -179,7 +180,7 @@ class Warehouse:
             )
         self._build(model for model in self.project.models if not model.is_of_the_run)
 
-    def _fill_raw(self, table: raw_schema.ContractTable, rows: Sequence[Row]) -> None:
+    def _fill_raw(self, table: contract.ContractTable, rows: Sequence[Row]) -> None:
         self._execute(f"delete from raw.{table.name}")
         columns: dict[str, Any] = {
             "source_system": pa.array(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from dagster_project import policy
-from dagster_project.warehouse import POLICY_DIR
+from dagster_project.config import policy
+from dagster_project.config.warehouse import POLICY_DIR
 from tests.lifecycle import reference
 from tests.lifecycle.comparison import all_differences
 from tests.lifecycle.model_runner import PROJECT_ROOT, Warehouse

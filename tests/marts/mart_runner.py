@@ -22,9 +22,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from dagster_project.config.settings import FilesSource
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.files import ingest
-from dagster_project.settings import FilesSource
+from dagster_project.ingestion.files.load import ingest
+from dagster_project.ingestion.landing import ensure_raw_tables
 
 PROJECT_ROOT = Path(os.environ.get("HANDOFF_TESTED_PROJECT", Path(__file__).parents[2]))
 DATABASE = "warehouse"
@@ -149,7 +150,7 @@ class Warehouse:
         self.execute("set timezone = 'UTC'")
         for schema in SCHEMAS:
             self.execute(f"create schema {schema}")
-        raw_schema.ensure_raw_schema(self.connection)
+        ensure_raw_tables(self.connection)
         for name, types in project.policy_types.items():
             self._load_policy(name, types)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.settings import load_settings
+from dagster_project.config.settings import load_settings
 from tests.marts.mart_runner import Warehouse
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "olist" / "handoff.yml"

@@ -15,11 +15,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from dagster_project.errors import ConfigError
-from dagster_project.ingestion.raw_schema import CONTRACT_TABLES
+from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.config.errors import ConfigError
+from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
 from dagster_project.simulation import DEFAULT_YEAR_END, codes, export, simulate
 from dagster_project.simulation import assumptions as given
-from dagster_project.warehouse import POLICY_DIR, PROJECT_ROOT
 from tests.lifecycle import reference
 
 SAMPLE = PROJECT_ROOT / "seeds" / "sample_crm"

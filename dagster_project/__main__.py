@@ -1,0 +1,5 @@
+"""``python -m dagster_project``: the command ``handoff``."""
+
+from dagster_project.commands.app import main
+
+main()

@@ -1,0 +1,118 @@
+"""The published marts as an asset: the last step of a run, behind every check."""
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator
+
+from dagster_project.assets.run_resource import DATA_TEAM, HandoffRun
+from dagster_project.config.errors import BuildError
+from dagster_project.config.warehouse import BUILD_SCHEMA, PUBLISHED_FILE, connect, warehouse_path
+from dagster_project.running import publishing
+
+PUBLISHED_KEY = dg.AssetKey(["published", "lead_lifecycle"])
+
+
+def build_published_asset(
+    manifest: Mapping[str, Any],
+    translator: DagsterDbtTranslator,
+    checked: Iterable[dg.AssetKey] = (),
+) -> dg.AssetsDefinition:
+    """The asset that BI reads. ``checked``: assets whose checks it waits for beside the marts'."""
+    marts = publishing.public_marts(manifest)
+    public = [
+        translator.get_asset_key(node)
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node.get("access") == "public"
+    ]
+
+    @dg.asset(
+        key=PUBLISHED_KEY,
+        deps=sorted({*public, *checked}),
+        group_name="published",
+        kinds={"duckdb", "parquet"},
+        owners=[DATA_TEAM],
+        description=(
+            "The audited marts that BI opens: one DuckDB file, replaced by one rename, and the "
+            "same tables as Parquet. A failed blocking check keeps the last good build in place."
+        ),
+    )
+    def lead_lifecycle(
+        context: dg.AssetExecutionContext, run: HandoffRun
+    ) -> dg.MaterializeResult[Any]:
+        started = time.monotonic()
+        output = run.plan.output
+        settings = run.plan.settings.publishing
+        facts = _facts(run)
+        if run.plan.audit != "warn":
+            publishing.require_audit(output, facts.build_id)
+        publishing.write_build(
+            output,
+            marts,
+            facts,
+            parquet=settings.parquet,
+            threads=run.plan.settings.warehouse.threads,
+            memory_limit=run.plan.settings.warehouse.memory_limit,
+            progress=context.log.debug,
+        )
+        published = publishing.publish_build(output, facts.build_id)
+        publishing.forget_old_builds(output, settings.keep_builds)
+        return dg.MaterializeResult(metadata=_metadata(run, published, time.monotonic() - started))
+
+    return lead_lifecycle
+
+
+def _facts(run: HandoffRun) -> publishing.BuildFacts:
+    """What the warehouse says of the build in it.
+
+    Not the run's own choices: a run of this asset alone publishes what an earlier run built.
+    """
+    connection = connect(warehouse_path(run.plan.output), read_only=True)
+    try:
+        found = connection.execute(
+            "select build_id, as_of, tradition, acceptance_mode, acceptance_window_hours, "
+            f"timezone, policy_fingerprint from {BUILD_SCHEMA}.build_info"
+        ).fetchall()
+    finally:
+        connection.close()
+    if not found:
+        raise BuildError("publishing: build_info is empty, so there is no build to publish")
+    build_id, as_of, tradition, mode, window, timezone, fingerprint = found[0]
+    return publishing.BuildFacts(
+        build_id=build_id,
+        as_of=as_of.replace(tzinfo=UTC),
+        tradition=tradition,
+        acceptance_mode=mode,
+        acceptance_window_hours=window,
+        timezone=timezone,
+        policy_fingerprint=fingerprint,
+        audit_mode=run.plan.audit,
+        sources=[_described(source) for source in run.plan.settings.sources],
+        data_tests=run.data_tests,
+    )
+
+
+def _described(source: Any) -> dict[str, str]:
+    """A source as the manifest names it."""
+    path = getattr(source, "path", None)
+    return {"name": source.name, "kind": source.kind, **({"path": str(path)} if path else {})}
+
+
+def _metadata(run: HandoffRun, manifest: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    directory = run.plan.output / publishing.PUBLISHED_DIRECTORY
+    counts = manifest["row_counts"]
+    table = "\n".join(f"| {name} | {rows:,} |" for name, rows in counts.items())
+    return {
+        "build": manifest["build_id"],
+        "as of": manifest["as_of"],
+        "tradition": manifest["tradition"],
+        "audit": manifest["audit_mode"],
+        "published file": dg.MetadataValue.path(directory / PUBLISHED_FILE),
+        "manifest": dg.MetadataValue.path(directory / publishing.MANIFEST_FILE),
+        "rows": dg.MetadataValue.md(f"| mart | rows |\n| --- | --: |\n{table}"),
+        "dagster/row_count": sum(counts.values()),
+        "seconds": round(seconds, 2),
+    }

@@ -1,0 +1,1 @@
+"""What starts runs and looks after them: the job, schedule, sensors and freshness."""

@@ -1,0 +1,1 @@
+"""``handoff.yml``, the policy tables and the contract, read and validated once."""

@@ -1,0 +1,52 @@
+"""The warehouse file: where it lies, how it is opened, what its schemas are called.
+
+One DuckDB file per output directory holds ``raw`` (what the sources gave), ``policy`` (the seeds),
+``build`` (staging, intermediate and mart models of the build under audit) and ``quality``.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+POLICY_DIR = PROJECT_ROOT / "seeds" / "policy"
+
+WAREHOUSE_FILE = "warehouse.duckdb"
+PUBLISHED_FILE = "lead_lifecycle.duckdb"
+
+RAW_SCHEMA = "raw"
+POLICY_SCHEMA = "policy"
+BUILD_SCHEMA = "build"
+QUALITY_SCHEMA = "quality"
+MARTS_SCHEMA = "marts"
+
+
+def warehouse_path(output: Path) -> Path:
+    """Path of the warehouse file of an output directory."""
+    return output / WAREHOUSE_FILE
+
+
+def connect(
+    path: Path,
+    *,
+    read_only: bool = False,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+) -> "duckdb.DuckDBPyConnection":
+    """Open a DuckDB file with the session settings that every part of Handoff relies on.
+
+    The session time zone is UTC, so a time without a zone is read as UTC.
+    """
+    import duckdb
+
+    config: dict[str, str | bool | int | float | list[str]] = {}
+    if threads:
+        config["threads"] = threads
+    if memory_limit:
+        config["memory_limit"] = memory_limit
+    connection = duckdb.connect(str(path), read_only=read_only, config=config)
+    connection.execute("set timezone = 'UTC'")
+    return connection

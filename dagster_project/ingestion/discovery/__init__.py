@@ -1,0 +1,1 @@
+"""A look at unknown exports, and the configuration that reads them."""

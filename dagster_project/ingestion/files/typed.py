@@ -1,0 +1,199 @@
+"""Parquet and JSONL files as text: typed values written the one way that raw expects.
+
+Times become ISO text in UTC, truth values ``true`` or ``false``, numbers plain digits (no
+exponent, no trailing zeros of a fraction), not-a-number nothing, nested values JSON. Rows are
+numbered from 1 in file order.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagster_project.config.errors import SourceError
+from dagster_project.ingestion.files.csv import Inserted, literal
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_FLOATS = {"FLOAT", "DOUBLE"}
+_NESTED = re.compile(r"^(STRUCT|MAP|UNION|JSON)|\[\d*\]$")
+
+
+@dataclass(frozen=True)
+class TypedTable:
+    """A file with columns and types: a relation of ``source_row``, ``c0``, ``c1`` .."""
+
+    headers: tuple[str, ...]
+    relation: str
+
+    def insert(
+        self,
+        connection: "DuckDBPyConnection",
+        target: str,
+        select: Sequence[str],
+        mine: str,  # noqa: ARG002 - part of the readers' common shape; nothing is read twice here
+        condition: str = "true",
+    ) -> Inserted:
+        """Insert every row: ``select`` is over ``c0``, ``c1`` .. and ``source_row``."""
+        row = connection.execute(
+            f"insert into {target} select {', '.join(select)} from ({self.relation}) "
+            f"where {condition}"
+        ).fetchone()
+        return Inserted(row[0] if row else 0)
+
+
+def open_parquet(label: str, path: Path) -> TypedTable:
+    """Describe a Parquet file. Raises ``SourceError`` when it is empty or damaged."""
+    import duckdb
+
+    _refuse_empty(label, path)
+    source = f"read_parquet({literal(str(path))}, file_row_number = true)"
+    try:
+        with duckdb.connect() as trial:
+            described = trial.execute(f"describe select * from {source}").fetchall()
+    except duckdb.Error as error:
+        raise SourceError(
+            f"{label}: the Parquet file cannot be read ({first_line(error, path)}); export it again"
+        ) from error
+    columns = [(name, kind) for name, kind, *_ in described if name != "file_row_number"]
+    cells = [
+        f"{_typed_text(identifier(name), kind)} as c{at}" for at, (name, kind) in enumerate(columns)
+    ]
+    return TypedTable(
+        tuple(name for name, _ in columns),
+        f"select {', '.join(['file_row_number + 1 as source_row', *cells])} from {source}",
+    )
+
+
+def open_jsonl(label: str, path: Path) -> TypedTable:
+    """Find the keys of a JSONL file: one object a line, any keys.
+
+    Raises ``SourceError`` when it is empty or a line is no JSON object.
+    """
+    import duckdb
+
+    _refuse_empty(label, path)
+    source = f"read_ndjson_objects({literal(str(path))}, maximum_object_size = 67108864)"
+    try:
+        with duckdb.connect() as trial:
+            odd = trial.execute(
+                f"""
+                select source_row
+                from (select row_number() over () as source_row, json from {source})
+                where coalesce(json_type(json), 'NULL') <> 'OBJECT'
+                order by source_row
+                limit 1
+                """
+            ).fetchone()
+            keys = trial.execute(
+                f"""
+                select name, min(source_row * 10000 + place) as first_seen
+                from (
+                    select
+                        source_row,
+                        unnest(json_keys(json)) as name,
+                        generate_subscripts(json_keys(json), 1) as place
+                    from (select row_number() over () as source_row, json from {source})
+                    where json_type(json) = 'OBJECT'
+                )
+                group by name
+                order by first_seen
+                """
+            ).fetchall()
+    except duckdb.Error as error:
+        raise _broken_line(label, path, error) from error
+    if odd:
+        raise SourceError(f"{label}: row {odd[0]} is no JSON object; each line needs to be one")
+    names = tuple(name for name, _ in keys)
+    cells = [f"{_json_text(name)} as c{at}" for at, name in enumerate(names)]
+    return TypedTable(
+        names,
+        f"""
+        select {", ".join(["source_row", *cells])}
+        from (select row_number() over () as source_row, json from {source})
+        """,
+    )
+
+
+def _broken_line(label: str, path: Path, error: Exception) -> SourceError:
+    """Name the first line that is no JSON; the reader's own count can be one off."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                json.loads(line.strip() or b"null")
+            except ValueError as wrong:
+                what = "it is not UTF-8" if isinstance(wrong, UnicodeDecodeError) else str(wrong)
+                return SourceError(f"{label}: line {number} is no JSON object: {what}")
+    return SourceError(f"{label}: the JSONL file cannot be read ({first_line(error, path)})")
+
+
+def identifier(name: str) -> str:
+    """A column name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def time_text(timestamp: str) -> str:
+    """SQL that writes a timestamp (UTC) as ISO text, with a fraction only where there is one."""
+    return (
+        f"case when microsecond({timestamp}) % 1000000 = 0 "
+        f"then strftime({timestamp}, '%Y-%m-%dT%H:%M:%SZ') "
+        f"else strftime({timestamp}, '%Y-%m-%dT%H:%M:%S.%fZ') end"
+    )
+
+
+def first_line(error: Exception, path: Path) -> str:
+    """What the reader said, on one line and without the path that the message names already."""
+    said = str(error).split("\n", 1)[0].split(": ", 1)[-1]
+    return said.replace(str(path), path.name).strip().rstrip(".")
+
+
+def _refuse_empty(label: str, path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise SourceError(f"{label}: the file is empty")
+
+
+def _number_text(number: str) -> str:
+    """SQL that writes a double as plain digits."""
+    whole = f"{number} = trunc({number}) and abs({number}) < 1e18"
+    plain = f"rtrim(rtrim(format('{{:.18f}}', {number}), '0'), '.')"
+    shortest = f"cast({number} as varchar)"
+    return (
+        f"case when {number} is null or isnan({number}) then null "
+        f"when {whole} then cast(cast({number} as bigint) as varchar) "
+        f"when contains({shortest}, 'e') then {plain} "
+        f"else {shortest} end"
+    )
+
+
+def _typed_text(column: str, kind: str) -> str:
+    """SQL that writes a Parquet column of a type as text."""
+    if kind in _FLOATS:
+        return _number_text(f"cast({column} as double)" if kind == "DOUBLE" else _shortest(column))
+    if kind.startswith("DECIMAL"):
+        text = f"cast({column} as varchar)"
+        return (
+            f"case when contains({text}, '.') then rtrim(rtrim({text}, '0'), '.') else {text} end"
+        )
+    if kind.startswith("TIMESTAMP"):
+        return time_text(f"cast({column} as timestamp)")
+    if kind == "BLOB":
+        return f"decode({column})"
+    if _NESTED.search(kind):
+        return f"cast(to_json({column}) as varchar)"
+    return f"cast({column} as varchar)"
+
+
+def _shortest(column: str) -> str:
+    """A single-precision number as the double that reads the same (0.1, not 0.10000000149)."""
+    return f"cast(cast({column} as varchar) as double)"
+
+
+def _json_text(name: str) -> str:
+    """SQL that writes the value under a key as text; a JSON null is nothing."""
+    pointer = literal("/" + name.replace("~", "~0").replace("/", "~1"))
+    text = f"json_extract_string(json, {pointer})"
+    number = _number_text(f"try_cast({text} as double)")
+    return f"case json_type(json, {pointer}) when 'DOUBLE' then {number} else {text} end"

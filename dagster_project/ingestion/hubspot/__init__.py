@@ -1,0 +1,1 @@
+"""HubSpot by its API."""

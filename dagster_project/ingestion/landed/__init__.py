@@ -1,0 +1,1 @@
+"""Tables that Fivetran, Airbyte or dlt have landed."""

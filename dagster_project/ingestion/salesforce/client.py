@@ -1,0 +1,349 @@
+"""How Salesforce is spoken to: login, queries page by page, Bulk 2.0 jobs, and its errors.
+
+What every API shares (retries, messages) is in ``rest``; this module says what is Salesforce's
+own. An expired session is renewed once per call.
+"""
+
+import io
+import os
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+import pyarrow as pa
+import pyarrow.csv
+from dlt.common.pendulum import pendulum
+from dlt.sources.helpers.requests import Client
+from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
+from dlt.sources.helpers.rest_client.paginators import HeaderCursorPaginator, JSONLinkPaginator
+from requests import PreparedRequest, RequestException, Response
+
+from dagster_project.config.errors import SourceError
+from dagster_project.ingestion.rest import (
+    CallRefused,
+    Dialect,
+    LimitReached,
+    Patience,
+    RestApi,
+    json_of,
+)
+
+if TYPE_CHECKING:
+    from dagster_project.config.settings import SalesforceSource
+    from dagster_project.ingestion.result import Progress
+
+# 406 and 420 are what Salesforce's front end answers when it is overloaded.
+RETRY_STATUS = frozenset({406, 420, 429, *range(500, 600)})
+RETRY_CODES = frozenset({"QUERY_TIMEOUT", "SERVER_UNAVAILABLE", "UNABLE_TO_LOCK_ROW"})
+LIMIT_CODE = "REQUEST_LIMIT_EXCEEDED"
+# Rows of one page of Bulk results: what is held in memory at a time.
+BULK_PAGE_ROWS = 20_000
+# Seconds between two looks at a Bulk job: at first, and at most.
+FIRST_LOOK, LONGEST_LOOK = 0.2, 10.0
+
+_LOGIN = "POST /services/oauth2/token"
+_LOGIN_MENDS = {
+    "invalid_client": "check {secret}",
+    "invalid_client_id": "check {id}",
+    "invalid_grant": "give the connected app a run-as user for client credentials",
+    "unsupported_grant_type": "switch on the client credentials flow in the connected app",
+    "no_client_credentials_user": "give the connected app a run-as user",
+    "inactive_user": "the run-as user of the connected app is not active",
+}
+
+
+class QueryLost(CallRefused):
+    """The server forgot where a query stood: start again from the last record seen."""
+
+
+class Session(OAuth2ClientCredentials):
+    """Client credentials at the org's My Domain; a session that expired is renewed."""
+
+    def __init__(self, source: "SalesforceSource", patience: Patience) -> None:
+        self._source = source
+        self.instance_url = ""
+        super().__init__(
+            access_token_url=f"{base_url(source)}/services/oauth2/token",
+            client_id=_secret(source, source.client_id_env),
+            client_secret=_secret(source, source.client_secret_env),
+            session=Client(
+                request_timeout=patience.timeout,
+                raise_for_status=False,
+                request_max_attempts=patience.attempts,
+                request_backoff_factor=patience.backoff,
+                request_max_retry_delay=patience.longest,
+            ).session,
+        )
+
+    def build_access_token_request(self) -> dict[str, Any]:
+        """Salesforce takes the client's id and secret as basic authentication."""
+        pair = f"{self.client_id}:{self.client_secret}".encode()
+        return {
+            "headers": {"Authorization": f"Basic {b64encode(pair).decode()}"},
+            "data": {"grant_type": "client_credentials"},
+            "allow_redirects": False,
+        }
+
+    def obtain_token(self) -> None:
+        """Log in. Raises ``SourceError`` when Salesforce refuses, without saying the secret."""
+        try:
+            response = self.session.post(self.access_token_url, **self.build_access_token_request())
+        except RequestException as error:
+            raise SourceError(
+                f"source {self._source.name}: {_LOGIN}: no answer from {base_url(self._source)}"
+                f" ({type(error).__name__}); check the domain and the network"
+            ) from None
+        content = json_of(response)
+        if response.status_code != 200 or not isinstance(content, dict):
+            raise self._refusal(response, content if isinstance(content, dict) else {})
+        self.access_token = str(content.get("access_token"))
+        self.instance_url = str(content.get("instance_url") or base_url(self._source)).rstrip("/")
+        expires_in = self.parse_expiration_in_seconds(content)
+        self.token_expiry = pendulum.now().add(seconds=expires_in)
+
+    def _refusal(self, response: Response, content: dict[str, Any]) -> CallRefused:
+        """Why a login failed and how to mend it."""
+        code = str(content.get("error", ""))
+        why = content.get("error_description") or code or f"HTTP {response.status_code}"
+        mend = _LOGIN_MENDS.get(code, "check the domain and the connected app").format(
+            id=self._source.client_id_env, secret=self._source.client_secret_env
+        )
+        return CallRefused(
+            f"source {self._source.name}: {_LOGIN}: login refused: {why} ({mend})",
+            response.status_code,
+            code,
+        )
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Sign a request, and renew the session once if it turns out to have expired."""
+        signed: PreparedRequest = super().__call__(request)
+        signed.register_hook("response", self._renewed)
+        return signed
+
+    def _renewed(self, response: Response, **kwargs: Any) -> Response:
+        """Send a request again with a new session, if the old one was refused."""
+        if response.status_code != 401:
+            return response
+        used = response.request.headers.get("Authorization")
+        if used == f"Bearer {self.access_token}":
+            self.obtain_token()
+        response.close()
+        request = response.request.copy()
+        request.headers["Authorization"] = f"Bearer {self.access_token}"
+        again: Response = response.connection.send(request, **kwargs)
+        again.history.append(response)
+        again.request = request
+        return again
+
+
+class SalesforceDialect(Dialect):
+    """Errors are a list of objects with ``errorCode`` and ``message``."""
+
+    def transient_reason(self, response: Response) -> str | None:
+        """Overload, time-outs and locks may pass by themselves."""
+        code, message = error_of(response)
+        if code == LIMIT_CODE:
+            return None
+        if response.status_code in RETRY_STATUS or code in RETRY_CODES:
+            return f"HTTP {response.status_code} {message}".strip()
+        return None
+
+    def message(self, response: Response) -> str:
+        """What Salesforce says of a call that went wrong."""
+        return error_of(response)[1]
+
+    def refusal(self, call: str, response: Response) -> CallRefused:
+        """Limits, lost queries and missing rights, each with what to do."""
+        code, message = error_of(response)
+        status = response.status_code
+        text = f"{call}: {message or 'refused'} ({code or f'HTTP {status}'})"
+        if code == LIMIT_CODE:
+            usage = response.headers.get("Sforce-Limit-Info", "")
+            return LimitReached(
+                f"{text}; what came is kept: run again when calls of the last 24 hours have"
+                f" expired{f' ({usage})' if usage else ''}",
+                status,
+                code,
+            )
+        if code == "INVALID_QUERY_LOCATOR":
+            return QueryLost(text, status, code)
+        if status == 401 or code == "INVALID_SESSION_ID":
+            text += "; the connected app needs the scope 'api' and its user 'API Enabled'"
+        elif status == 403:
+            text += "; the run-as user lacks a permission for this call"
+        return CallRefused(text, status, code)
+
+
+class _Locator(HeaderCursorPaginator):
+    """Bulk 2.0 pages: the next page's locator is a header, the text ``null`` at the end."""
+
+    def __init__(self) -> None:
+        super().__init__(cursor_key="Sforce-Locator", cursor_param="locator")
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
+        super().update_state(response, data)
+        if self._next_reference in {"", "null"}:
+            self._next_reference = None
+
+
+class _BulkPages(RESTClient):
+    """A REST client whose pages are CSV: one Arrow table of text columns each."""
+
+    def extract_response(self, response: Response, data_selector: Any) -> list[Any]:
+        del data_selector  # a CSV page is all data
+        return [_csv_table(response.content)]
+
+
+class SalesforceClient(RestApi):
+    """Calls to one org; all answers hold the fields as text or JSON values."""
+
+    def __init__(
+        self,
+        source: "SalesforceSource",
+        progress: "Progress | None" = None,
+        patience: Patience | None = None,
+    ) -> None:
+        patience = patience or Patience()
+        session = Session(source, patience)
+        session.obtain_token()
+        address = f"{session.instance_url}/services/data/v{source.api_version}"
+        super().__init__(source.name, address, session, SalesforceDialect(), progress, patience)
+        self.source = source
+
+    @property
+    def usage(self) -> str:
+        """What the org last said of its calls of the last 24 hours: ``api-usage=18/5000``."""
+        return self.headers.get("Sforce-Limit-Info", "")
+
+    def query_pages(self, soql: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """The pages of a query over all records, deleted and archived ones too.
+
+        Yields the total number of rows beside each page's records. Raises ``QueryLost`` when the
+        server no longer knows the query, or when it repeats a page.
+        """
+        seen: set[str] = set()
+        name = soql[soql.index("FROM ") :]
+        with self._named("GET", f"queryAll {name}"):
+            for page in self._client.paginate(
+                "queryAll",
+                params={"q": soql},
+                paginator=JSONLinkPaginator("nextRecordsUrl"),
+                data_selector="records",
+                hooks=dict(self._hooks),
+            ):
+                content = page.response.json()
+                following = content.get("nextRecordsUrl")
+                if following is not None and following in seen:
+                    raise QueryLost(
+                        f"source {self.source.name}: GET queryAll {name}: the same page came twice",
+                        200,
+                        "REPEATED_PAGE",
+                    )
+                seen.add(following)
+                yield int(content.get("totalSize", 0)), content.get("records", [])
+
+    def bulk_pages(self, soql: str) -> Iterator[pa.Table]:
+        """The pages of a query, by a Bulk 2.0 job; all columns are text, empty is null."""
+        job = self.post(
+            "jobs/query",
+            {"operation": "queryAll", "query": soql, "contentType": "CSV", "lineEnding": "LF"},
+        )
+        self._wait_for(job["id"])
+        path = f"jobs/query/{job['id']}/results"
+        client = _BulkPages(self._base_url, auth=self._client.auth, session=self._client.session)
+        with self._named("GET", path):
+            for page in client.paginate(
+                path,
+                params={"maxRecords": BULK_PAGE_ROWS},
+                paginator=_Locator(),
+                data_selector="$",
+                headers={"Accept": "text/csv"},
+                hooks=dict(self._hooks),
+            ):
+                yield page[0]
+
+    def _wait_for(self, job_id: str) -> None:
+        """Wait until a Bulk job is complete. Raises ``CallRefused`` when it failed."""
+        pause, path = FIRST_LOOK, f"jobs/query/{job_id}"
+        while True:
+            job = self.get(path)
+            if job["state"] == "JobComplete":
+                return
+            if job["state"] in {"Failed", "Aborted"}:
+                why = str(job.get("errorMessage") or job["state"].lower())
+                raise CallRefused(
+                    f"source {self.source.name}: GET {path}: the Bulk job for"
+                    f" {job.get('object', 'a query')} {job['state'].lower()}: {why}",
+                    200,
+                    why.split(":")[0].strip(),
+                )
+            self._progress(f"{self.source.name}: Bulk job {job_id}: {job['state']}")
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_LOOK)
+
+    def _transient_reason(
+        self, response: Response | None, error: BaseException | None
+    ) -> str | None:
+        if response is not None and response.status_code < 400 and _is_csv(response):
+            return None if _is_whole(response) else "the answer was cut off"
+        return super()._transient_reason(response, error)
+
+
+def base_url(source: "SalesforceSource") -> str:
+    """The org's address: https, except for a server on this machine."""
+    domain = source.domain
+    return domain if urlparse(domain).scheme in {"http", "https"} else f"https://{domain}"
+
+
+def error_of(response: Response) -> tuple[str, str]:
+    """The error code and the message of a refused call."""
+    content = json_of(response)
+    first = content[0] if isinstance(content, list) and content else content
+    if not isinstance(first, dict):
+        return "", ""
+    code = first.get("errorCode") or first.get("error") or ""
+    return str(code), str(first.get("message") or first.get("error_description") or "")
+
+
+def _is_csv(response: Response) -> bool:
+    return "csv" in response.headers.get("Content-Type", "")
+
+
+def _is_whole(response: Response) -> bool:
+    """Whether a CSV page holds as many rows as its header announces."""
+    try:
+        rows = _csv_table(response.content).num_rows
+    except pa.ArrowInvalid:
+        return False
+    return str(rows) == response.headers.get("Sforce-NumberOfRecords", str(rows))
+
+
+def _csv_table(content: bytes) -> pa.Table:
+    """A page of Bulk results. NUL bytes are dropped; an empty field is null."""
+    text = content.replace(b"\x00", b"")
+    header = text.split(b"\n", 1)[0]
+    if not header.strip():
+        return pa.table({})
+    names = pyarrow.csv.read_csv(io.BytesIO(header + b"\n")).column_names
+    return pyarrow.csv.read_csv(
+        io.BytesIO(text),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        read_options=pyarrow.csv.ReadOptions(block_size=len(text) + 1),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+
+
+def _secret(source: "SalesforceSource", variable: str) -> str:
+    """A secret from the environment. Raises ``SourceError`` that names the variable."""
+    value = os.environ.get(variable, "")
+    if not value:
+        raise SourceError(f"source {source.name}: the environment variable {variable} is not set")
+    return value

@@ -1,0 +1,365 @@
+"""Source kind ``salesforce``: an org's leads and what happened to them, by its APIs.
+
+Each object is a stream, read in the order of its changes: everything at first, later what changed
+since. Small answers come by REST, large ones by a Bulk 2.0 job. A stream's rows and how far it has
+been read are written in one transaction, so a run that breaks off goes on where it stopped. Deleted
+and merged records are read too (queryAll).
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dagster_project.config.errors import SourceError
+from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.finding import Finding
+from dagster_project.ingestion.rest import CallRefused, Patience, read_state, write_state
+from dagster_project.ingestion.result import IngestionResult, Note, Progress, TableResult
+from dagster_project.ingestion.salesforce.client import QueryLost, SalesforceClient
+from dagster_project.ingestion.salesforce.resources import (
+    OBJECTS,
+    WITHOUT,
+    SalesforceObject,
+    custom_fields,
+    ensure_salesforce_tables,
+    fields_fingerprint,
+    insert_rows,
+    write_field_roles,
+)
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from dagster_project.config.settings import SalesforceSource
+
+# How often a query may start again at the same record before the run gives up.
+MAX_RESTARTS = 3
+_STAGED = "staged_salesforce"
+
+
+@dataclass
+class _Stream:
+    """One object of one source while it is read."""
+
+    item: SalesforceObject
+    fields: list[str]
+    since: str | None
+    newest: str | None = None
+    rows: int = 0
+    restarts: dict[str | None, int] = field(default_factory=dict)
+
+    @property
+    def soql(self) -> str:
+        """The query for what changed since, in the order of the changes."""
+        where = f" WHERE {self.item.cursor} >= {self.since}" if self.since else ""
+        return (
+            f"SELECT {', '.join(self.fields)} FROM {self.item.name}{where}"
+            f" ORDER BY {self.item.cursor}, Id"
+        )
+
+    def has_progress(self) -> bool:
+        """Count a restart; false when the query keeps breaking off at the same record."""
+        self.restarts[self.since] = self.restarts.get(self.since, 0) + 1
+        return self.restarts[self.since] <= MAX_RESTARTS
+
+
+def ingest(
+    connection: "DuckDBPyConnection",
+    source: "SalesforceSource",
+    load_id: int,
+    progress: Progress | None = None,
+    *,
+    patience: Patience | None = None,
+) -> IngestionResult:
+    """Read what changed in an org since the last load into the raw Salesforce tables.
+
+    Raises ``SourceError`` when the org cannot be read; what came before then is kept, and the next
+    load goes on from there.
+    """
+    report = progress or (lambda _: None)
+    client = SalesforceClient(source, report, patience)
+    result = IngestionResult(source_system=source.name, load_id=load_id)
+    ensure_salesforce_tables(connection)
+    with raw_schema.transaction(connection):
+        write_field_roles(connection, source.name, source)
+    for item in OBJECTS.values():
+        available = _available_fields(client, item)
+        if available is None:
+            _note(connection, result, item, f"{item.name} can't be read: {WITHOUT[item.name]}")
+            continue
+        fields = _chosen_fields(source, item, available)
+        missing = [name for name in item.fields if name not in fields and name != "CurrencyIsoCode"]
+        if missing:
+            _note(connection, result, item, f"{item.name} has no field {', '.join(missing)}")
+        stream = _Stream(item, fields, _since(connection, source, item))
+        try:
+            _read_stream(connection, client, stream, report)
+        except SourceError:
+            if stream.rows:
+                _land(connection, client, stream, result)
+            raise
+        _land(connection, client, stream, result)
+    result.api_calls = client.calls
+    return result
+
+
+def check(source: "SalesforceSource") -> list[Finding]:
+    """What keeps an org from being read, or makes it say less; a few cheap calls."""
+    try:
+        client = SalesforceClient(source, patience=Patience(attempts=2, timeout=20))
+        findings = _limit_findings(client.get("limits"))
+        for item in OBJECTS.values():
+            findings += _object_findings(client, item)
+        if all(finding.status != "error" for finding in findings):
+            findings += _untracked(client, source)
+    except SourceError as error:
+        return [Finding("error", problem) for problem in error.problems]
+    return findings
+
+
+def _limit_findings(limits: dict[str, Any]) -> list[Finding]:
+    daily = limits.get("DailyApiRequests", {})
+    if daily.get("Remaining", 1) > 0:
+        return []
+    used = f"all {daily.get('Max')} API calls of the last 24 hours are used"
+    return [Finding("warning", used, "run again later")]
+
+
+def _object_findings(client: SalesforceClient, item: SalesforceObject) -> list[Finding]:
+    """Whether an object and the fields that are read of it are visible."""
+    try:
+        available = _available_fields(client, item)
+        if available is not None:
+            _chosen_fields(client.source, item, available)
+            return []
+    except CallRefused:
+        raise
+    except SourceError as error:
+        return [Finding("error", problem) for problem in error.problems]
+    message = f"{item.name} can't be read: {WITHOUT[item.name]}"
+    return [Finding("warning", message, "give the run-as user read access to it")]
+
+
+def _untracked(client: SalesforceClient, source: "SalesforceSource") -> list[Finding]:
+    """Fields that should have a history and have none: history tracking is probably off."""
+    findings = []
+    for name in (*(stage.field for stage in source.stages), *source.reasons):
+        tracked = "leadConverted" if name.lower() == "isconverted" else name
+        soql = f"SELECT Id FROM LeadHistory WHERE Field = '{_escaped(tracked)}' LIMIT 1"
+        try:
+            has_rows = any(records for _, records in client.query_pages(soql))
+        except CallRefused:
+            # Without LeadHistory there is a finding already; Field knows trackable fields only.
+            has_rows = False
+        if not has_rows:
+            findings.append(
+                Finding(
+                    "warning",
+                    f"LeadHistory holds no change of {name}",
+                    "switch on Field History Tracking for it on the Lead object",
+                )
+            )
+    return findings
+
+
+def _escaped(text: str) -> str:
+    """A text as SOQL writes it between quotes."""
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _available_fields(client: SalesforceClient, item: SalesforceObject) -> set[str] | None:
+    """The fields of an object that the user may see; none if the object is hidden or not there.
+
+    Raises ``SourceError`` when a required object is hidden.
+    """
+    try:
+        described = client.get(f"sobjects/{item.name}/describe")
+    except CallRefused as error:
+        if error.code not in {"NOT_FOUND", "INVALID_TYPE", "INSUFFICIENT_ACCESS"}:
+            raise
+        if item.is_required:
+            raise SourceError(
+                f"source {client.source.name}: {item.name} can't be read ({error.code}):"
+                " give the run-as user read access to it"
+            ) from error
+        return None
+    return {str(entry["name"]) for entry in described.get("fields", [])}
+
+
+def _chosen_fields(
+    source: "SalesforceSource", item: SalesforceObject, available: set[str]
+) -> list[str]:
+    """The fields to read: the standard ones that are there and all configured ones.
+
+    Raises ``SourceError`` for a configured field that is not there.
+    """
+    by_name = {name.lower(): name for name in available}
+    wanted = custom_fields(item.name, source)
+    problems = [
+        f"source {source.name}: {item.name} has no field {name} that the run-as user may see"
+        f" (setting {place}; check its API name and field-level security)"
+        for name, place in wanted.items()
+        if name.lower() not in by_name
+    ]
+    standard = [by_name[name.lower()] for name in item.fields if name.lower() in by_name]
+    problems += [
+        f"source {source.name}: {item.name} has no field {name} that the run-as user may see"
+        for name in ("Id", item.cursor)
+        if name not in standard
+    ]
+    if problems:
+        raise SourceError(problems)
+    return [*standard, *wanted]
+
+
+def _since(
+    connection: "DuckDBPyConnection", source: "SalesforceSource", item: SalesforceObject
+) -> str | None:
+    """From when on to read: a little before the newest record, or everything.
+
+    Everything is read again when other fields are configured than last time.
+    """
+    state = read_state(connection, source.name, item.name)
+    if state.get("fields") != fields_fingerprint(item.name, source):
+        return None
+    newest = state.get("newest")
+    if newest is None:
+        return None
+    moment = datetime.fromisoformat(newest) - timedelta(minutes=source.overlap_minutes)
+    return _iso(moment)
+
+
+def _read_stream(
+    connection: "DuckDBPyConnection",
+    client: SalesforceClient,
+    stream: _Stream,
+    report: Progress,
+) -> None:
+    """Stage all pages of a stream; a query that the server forgot starts again where it was."""
+    columns = ", ".join(f'"{name}" varchar' for name in stream.fields)
+    connection.execute(f"create or replace temp table {_STAGED} ({columns}, _row bigint)")
+    while True:
+        try:
+            for page, total in _pages(client, stream):
+                _stage(connection, stream, page)
+                report(
+                    f"{client.source.name}: {stream.item.name}: {stream.rows:,} of {total:,} rows"
+                )
+        except QueryLost:
+            stream.since = stream.newest or stream.since
+            if not stream.has_progress():
+                raise
+            report(f"{client.source.name}: {stream.item.name}: the query is started again")
+        except CallRefused as error:
+            raise _explained(client, stream, error) from error
+        else:
+            return
+
+
+def _pages(client: SalesforceClient, stream: _Stream) -> "Any":
+    """Pages as Arrow tables, with the total: by REST, or by Bulk above the row threshold."""
+    for total, records in client.query_pages(stream.soql):
+        if total > client.source.bulk_above_rows:
+            break
+        yield _text_table(records, stream.fields), total
+    else:
+        return
+    for page in client.bulk_pages(stream.soql):
+        yield page, total
+
+
+def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) -> CallRefused:
+    """An error on a configured field names the setting that asks for it."""
+    if error.code != "INVALID_FIELD":
+        return error
+    settings = [
+        f"{name} (setting {place})"
+        for name, place in custom_fields(stream.item.name, client.source).items()
+        if name in str(error)
+    ]
+    hint = f"; check {', '.join(settings)}" if settings else ""
+    return CallRefused(f"{error}{hint}", error.status, error.code)
+
+
+def _text_table(records: list[dict[str, Any]], fields: list[str]) -> pa.Table:
+    """A page of JSON records as text columns."""
+    return pa.table(
+        {
+            name: pa.array([_text(record.get(name)) for record in records], pa.string())
+            for name in fields
+        }
+    )
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
+
+
+def _stage(connection: "DuckDBPyConnection", stream: _Stream, page: pa.Table) -> None:
+    """Put a page into the staging table and remember its newest record."""
+    if page.num_rows == 0:
+        return
+    names = {name.lower(): name for name in page.column_names}
+    columns = ", ".join(f'"{names[name.lower()]}"' for name in stream.fields)
+    connection.register("salesforce_page", page)
+    connection.execute(
+        f"insert into {_STAGED} select {columns}, {stream.rows} + row_number() over ()"
+        " from salesforce_page"
+    )
+    connection.unregister("salesforce_page")
+    stream.rows += page.num_rows
+    last = page.column(names[stream.item.cursor.lower()])[page.num_rows - 1].as_py()
+    moment = _iso(datetime.fromisoformat(last))
+    stream.newest = max(moment, stream.newest or moment)
+
+
+def _iso(moment: datetime) -> str:
+    """A time as SOQL wants it: UTC with milliseconds."""
+    utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03}Z"
+
+
+def _land(
+    connection: "DuckDBPyConnection",
+    client: SalesforceClient,
+    stream: _Stream,
+    result: IngestionResult,
+) -> None:
+    """Move what was staged into raw, with how far the stream has been read, as one transaction."""
+    name, item = client.source.name, stream.item
+    with raw_schema.transaction(connection):
+        insert_rows(connection, item, _STAGED, stream.fields, name, result.load_id)
+        newest = stream.newest or read_state(connection, name, item.name).get("newest")
+        if newest:
+            state = {"newest": newest, "fields": fields_fingerprint(item.name, client.source)}
+            write_state(connection, name, item.name, state)
+        raw_schema.record_load(
+            connection,
+            raw_schema.Load(
+                load_id=result.load_id,
+                source_system=name,
+                table_name=item.table,
+                source_file=item.name,
+                mode="append",
+                rows_read=stream.rows,
+            ),
+        )
+    connection.execute(f"drop table if exists {_STAGED}")
+    result.tables[item.table] = TableResult(
+        table_name=item.table, rows_read=stream.rows, newest=newest, files=(item.name,)
+    )
+
+
+def _note(
+    connection: "DuckDBPyConnection",
+    result: IngestionResult,
+    item: SalesforceObject,
+    message: str,
+) -> None:
+    """Keep what is missing, for the log and for ``handoff doctor``."""
+    raw_schema.record_note(connection, result.source_system, result.load_id, item.table, message)
+    result.notes.append(Note(message, item.table))

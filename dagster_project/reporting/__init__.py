@@ -1,0 +1,1 @@
+"""What people read of a build: the run summary, one lead's story, a comparison."""

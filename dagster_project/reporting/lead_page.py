@@ -1,0 +1,525 @@
+"""How one lead's story is shown on the console: in order, in words, every number with its why."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from dagster_project.reporting.lead_story import Row, Story
+
+# What became of a stage change, in words; a kept one says which stage it is.
+_FATES = {
+    "clear": "dropped: a clear, no stage",
+    "ignored": "dropped: the source's map says it is no stage",
+    "unmapped": "not an event: no map knows this stage",
+    "late": "dropped: later than as_of",
+    "superseded": "dropped: another version of this change holds",
+    "repeated": "dropped: repeats a row",
+    "left_out": "not read: the lead is in no mart",
+}
+
+_QUALITIES = {"inferred": "inferred", "opportunity": "proven by an opportunity"}
+
+_OUTCOMES = {
+    "won": "won",
+    "open": "still open",
+    "lost": "lost (it reached the opportunity)",
+    "disqualified": "disqualified (sales had accepted it)",
+    "rejected": "rejected (handed off, never accepted)",
+    "screened_out": "screened out (never handed off)",
+}
+
+_SLA = {
+    "met": "met: the first touch came in time",
+    "breached": "breached",
+    "open": "open: not due yet",
+    "not_applicable": "not applicable: it left or was won before it was due",
+    "unknown": "unknown: no activities in the source, or the handoff is not explicit",
+}
+
+_EXIT_MEANS = {
+    "enter": "first visit",
+    "merge": "other merged record",
+}
+
+# A lead with thousands of page views still has a page.
+_LONGEST_TIMELINE = 200
+
+
+def page(story: "Story") -> RenderableType:
+    """The whole story of a lead."""
+    parts: list[RenderableType] = [_headline(story)]
+    if story.lead is not None:
+        parts.append(_attributes(story))
+    parts += _section("What came, in order", _timeline(story))
+    parts += _section("Rows in quarantine", _quarantine(story))
+    if story.lead is not None:
+        parts += _section("Stage visits", _visits(story))
+        for cycle in story.cycles:
+            parts += _section(_cycle_title(cycle), _cycle(story, cycle))
+        parts += _section("Broken rules", _violations(story))
+    return Group(*parts)
+
+
+def _section(title: str, body: RenderableType | None) -> list[RenderableType]:
+    if body is None:
+        return []
+    return [Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2))]
+
+
+# Words
+
+
+def _moment(value: datetime | None) -> str:
+    if value is None:
+        return ""
+    if value.microsecond:
+        return f"{value:%Y-%m-%d %H:%M:%S.%f}"
+    return f"{value:%Y-%m-%d %H:%M:%S}" if value.second else f"{value:%Y-%m-%d %H:%M}"
+
+
+def _number(value: float | Decimal | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value >= 0 else '-'}{_number(abs(value))}"
+
+
+def _grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table | None:
+    """A table without lines; none when it has no rows. Empty columns are left out."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not cells:
+        return None
+    filled = [at for at in range(len(columns)) if any(row[at] for row in cells)]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for at in filled:
+        table.add_column(columns[at], overflow="fold", no_wrap=columns[at] == "when")
+    for row in cells:
+        table.add_row(*(escape(row[at]) for at in filled))
+    return table
+
+
+def _facts(lines: Iterable[tuple[str, str]]) -> Table:
+    """Names and what they say, one a line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in lines:
+        if text:
+            table.add_row(name, escape(text))
+    return table
+
+
+# Who it is
+
+
+def _headline(story: "Story") -> RenderableType:
+    build = story.build
+    lines = [f"[bold]Lead {escape(story.lead_id)}[/] of {escape(story.source_system)}"]
+    if story.asked_for != story.lead_id:
+        lines.append(
+            f"{escape(story.asked_for)} was merged into it: all its rows belong to this lead"
+        )
+    if story.why_left_out:
+        lines.append(f"[yellow]In no mart: {escape(story.why_left_out)}[/]")
+    lines.append(
+        f"[dim]as of {_moment(story.as_of)} UTC · tradition {build['tradition']} · acceptance "
+        f"{build['acceptance_mode']}, window {_number(build['acceptance_window_hours'])} h · "
+        f"build {build['build_id']} · all times UTC[/]"
+    )
+    return Text.from_markup("\n".join(lines))
+
+
+def _attributes(story: "Story") -> RenderableType:
+    lead = story.lead or {}
+    merged = [_record_name(story, row) for row in story.records if not _is_own(story, row)]
+    return _facts(
+        [
+            ("created", _created(story)),
+            ("source", lead["lead_source"] or "unknown"),
+            ("company", f"{_number(lead['employee_count']) or '?'} employees: {lead['segment']}"),
+            ("country", lead["country"] or ""),
+            ("owner", lead["owner_id"] or "nobody"),
+            ("current stage", lead["known_current_stage_raw"] or ""),
+            ("merged into it", ", ".join(merged)),
+        ]
+    )
+
+
+def _is_own(story: "Story", record: "Row") -> bool:
+    """True for the record that the lead is named after, false for one merged into it."""
+    return bool(
+        record["lead_id"] == story.lead_id and record["source_system"] == story.source_system
+    )
+
+
+def _record_name(story: "Story", record: "Row") -> str:
+    """A record's id, with its source where that is another one."""
+    other = record["source_system"] != story.source_system
+    return f"{record['lead_id']}{' of ' + record['source_system'] if other else ''}"
+
+
+def _created(story: "Story") -> str:
+    lead = story.lead or {}
+    own = next((row["created_at"] for row in story.records if _is_own(story, row)), None)
+    text = _moment(lead["created_at"])
+    if own and own != lead["created_at"]:
+        text += f", when the first of its records was (its own record: {_moment(own)})"
+    return text
+
+
+# What came
+
+
+def _timeline(story: "Story") -> RenderableType | None:
+    """Everything that came, in order of time; same moments in the order they are read in."""
+    entries = [
+        *_stage_entries(story),
+        *_opportunity_entries(story),
+        *_engagement_entries(story),
+        *_activity_entries(story),
+    ]
+    entries.sort(key=lambda entry: entry[0])
+    shown = entries[:_LONGEST_TIMELINE]
+    table = _grid(
+        ["when", "what", "by", "what became of it"],
+        [(_moment(when), what, by, fate) for when, what, by, fate in shown],
+    )
+    if table and len(entries) > len(shown):
+        table.add_row("", f"... and {len(entries) - len(shown)} more", *[""] * 2)
+    return table
+
+
+_Entry = tuple[datetime, str, str, str]
+
+
+def _stage_entries(story: "Story") -> Iterator[_Entry]:
+    for event in story.stage_events:
+        if event["fate"] == "opportunity":
+            continue
+        record = {
+            "lead_id": event["record_lead_id"],
+            "source_system": event["record_source_system"],
+        }
+        on = "" if _is_own(story, record) else f" (record {_record_name(story, record)})"
+        if event["fate"] == "inferred":
+            known_by = (
+                "only its current stage is known"
+                if event["change_id"] == "~current"
+                else "the first change says it was in this stage before"
+            )
+            yield event["occurred_at"], f"no change{on}", "", f"{event['stage']}: {known_by}"
+            continue
+        reason = f", reason {event['reason']!r}" if event["reason"] else ""
+        move = f"{event['from_stage_raw'] or ''} > {event['to_stage_raw'] or '(empty)'}".strip()
+        fate = _FATES.get(event["fate"], event["stage"] or "")
+        yield event["occurred_at"], f"stage {move}{reason}{on}", event["changed_by"] or "", fate
+
+
+def _opportunity_entries(story: "Story") -> Iterator[_Entry]:
+    for row in story.opportunities:
+        name, owner, proofs = row["opportunity_id"], row["owner_id"] or "", row["proofs"] or ""
+        amount = f", {_number(row['amount'])}" if row["amount"] is not None else ""
+        proof = _proof(story, f"~opp:{name}", proofs)
+        yield row["created_at"], f"opportunity {name} created{amount}", owner, proof
+        if row["status"] != "open" and row["closed_at"]:
+            reason = f", reason {row['loss_reason']!r}" if row["status"] == "lost" else ""
+            proof = _proof(story, f"~{row['status']}:{name}", proofs)
+            yield row["closed_at"], f"opportunity {name} {row['status']}{reason}", owner, proof
+
+
+def _proof(story: "Story", change_id: str, proofs: str) -> str:
+    """What an opportunity's moment proves: the stage of the event that was made from it."""
+    if change_id not in proofs.split(" "):
+        if change_id.startswith("~lost:"):
+            return "proves nothing: another opportunity lived on or was won meanwhile"
+        return "proves nothing: no stage of the tradition stands for it"
+    stage = next(row["stage"] for row in story.stage_events if row["change_id"] == change_id)
+    return f"{stage}: proven by the opportunity"
+
+
+def _engagement_entries(story: "Story") -> Iterator[_Entry]:
+    for row in story.engagements:
+        channel = f" ({row['channel']})" if row["channel"] else ""
+        parts = [
+            f"tier {row['intent_tier']}" if row["intent_tier"] else "",
+            f"{_signed(row['interest_points'])} points" if row["interest_points"] else "",
+            "explicit intent" if row["is_explicit_intent"] else "",
+        ]
+        meaning = ", ".join(part for part in parts if part) or "means nothing to the policy"
+        yield row["occurred_at"], f"engagement {row['kind']}{channel}", "", meaning
+
+
+def _activity_entries(story: "Story") -> Iterator[_Entry]:
+    for row in story.activities:
+        direction = f" ({row['direction']})" if row["direction"] else ""
+        kind = row["kind"] or "of no kind"
+        touch = "a touch" if row["is_touch"] else "no touch"
+        yield row["occurred_at"], f"activity {kind}{direction}", row["rep_id"] or "", touch
+
+
+def _quarantine(story: "Story") -> RenderableType | None:
+    return _grid(
+        ["table", "file", "row", "column", "why"],
+        [
+            (
+                row["table_name"],
+                row["source_file"] or "",
+                row["source_row"] or "",
+                row["column_name"] or "",
+                row["reason"],
+            )
+            for row in story.quarantined
+        ],
+    )
+
+
+# Visits and cycles
+
+
+def _visits(story: "Story") -> RenderableType | None:
+    return _grid(
+        ["#", "cycle", "stage", "entered", "left", "hours", "move", "reason", "owner", "note"],
+        [
+            (
+                row["visit_number"],
+                row["cycle_number"],
+                row["stage"],
+                _moment(row["entered_at"]),
+                _moment(row["exited_at"]) or "still there",
+                _number(row["duration_hours"]),
+                _move(row),
+                _reason(row),
+                row["owner_id"] or "",
+                _QUALITIES.get(row["history_quality"], ""),
+            )
+            for row in story.visits
+        ],
+    )
+
+
+def _move(visit: "Row") -> str:
+    kind = _EXIT_MEANS.get(visit["transition_kind"], visit["transition_kind"] or "")
+    return kind if visit["is_valid_transition"] else f"{kind}, not valid"
+
+
+def _reason(visit: "Row") -> str:
+    if visit["reason_raw"] is None:
+        return "missing" if visit["reason_required"] else ""
+    if visit["reason_raw"] == visit["reason_code"]:
+        return str(visit["reason_raw"])
+    return f"{visit['reason_raw']!r}: {visit['reason_code']}"
+
+
+def _cycle_title(cycle: "Row") -> str:
+    end = f" to {_moment(cycle['cycle_ended_at'])}" if cycle["cycle_ended_at"] else ""
+    return (
+        f"Cycle {cycle['cycle_number']} ({cycle['start_kind']}), from "
+        f"{_moment(cycle['cycle_started_at'])}{end}: {_OUTCOMES[cycle['outcome']]}"
+    )
+
+
+def _cycle(story: "Story", cycle: "Row") -> RenderableType:
+    parts: list[RenderableType | None] = [_milestones(story, cycle)]
+    parts.append(_facts(_cycle_facts(story, cycle)))
+    return Group(*(part for part in parts if part is not None))
+
+
+def _milestones(story: "Story", cycle: "Row") -> RenderableType | None:
+    rows = []
+    for milestone in story.milestones:
+        name = milestone["milestone"]
+        at = cycle.get(f"{name}_at")
+        if at is None:
+            continue
+        why = (
+            _why_accepted(story, cycle)
+            if name == "accepted"
+            else _why_reached(story, cycle, name, cycle[f"{name}_basis"])
+        )
+        rows.append((name, milestone["milestone_label"] or "", _moment(at), why))
+    return _grid(["milestone", "called", "when", "why"], rows)
+
+
+def _why_reached(story: "Story", cycle: "Row", milestone: str, basis: str) -> str:
+    visit = _visit_at(story, cycle, cycle[f"{milestone}_at"], milestone, basis)
+    if visit is None:
+        return basis
+    where = f"visit {visit['visit_number']}, {visit['stage']}"
+    if basis == "implied":
+        return f"implied: {where}, means {visit['milestone']}"
+    return f"{basis}: {where}"
+
+
+def _visit_at(
+    story: "Story", cycle: "Row", at: datetime, milestone: str, basis: str
+) -> "Row | None":
+    """The visit that a milestone was reached with: it began at that moment."""
+    for visit in story.visits:
+        begins = visit["cycle_number"] == cycle["cycle_number"] and visit["entered_at"] == at
+        means_it = visit["milestone"] == milestone
+        if begins and visit["milestone"] and means_it == (basis != "implied"):
+            return visit
+    return None
+
+
+def _why_accepted(story: "Story", cycle: "Row") -> str:
+    kind = cycle["acceptance_kind"]
+    if kind == "default":
+        hours = _number(story.build["acceptance_window_hours"])
+        return f"default: {hours} h after the handoff and sales had not rejected it"
+    if kind == "implied":
+        return "implied: whoever is sales qualified was accepted"
+    return _why_reached(story, {**cycle, "accepted_basis": kind}, "accepted", kind)
+
+
+def _cycle_facts(story: "Story", cycle: "Row") -> Iterator[tuple[str, str]]:
+    yield "acceptance", _acceptance(cycle)
+    yield "owner", cycle["owner_id"] or ""
+    if cycle["handed_off_at"]:
+        yield "intent", _intent(story, cycle)
+        yield "first touch", _first_touch(story, cycle)
+        yield "service level", _service_level(cycle)
+    yield from _score(story, cycle)
+    if cycle["exited_at"]:
+        yield "exit", _exit(cycle)
+    yield "recycled", _moment(cycle["recycled_at"])
+    yield "requalified", _moment(cycle["requalified_at"])
+    if cycle["opportunity_amount"]:
+        yield "opportunities", _number(cycle["opportunity_amount"])
+        yield "won amount", _number(cycle["won_amount"] or 0)
+
+
+def _acceptance(cycle: "Row") -> str:
+    status = cycle["acceptance_status"] or ""
+    if status == "pending" and cycle["acceptance_due_at"]:
+        return f"pending, by default at {_moment(cycle['acceptance_due_at'])}"
+    if status == "rejected":
+        return f"rejected: it left at {_moment(cycle['exited_at'])} without acceptance"
+    return status
+
+
+def _intent(story: "Story", cycle: "Row") -> str:
+    text = f"{cycle['intent_tier']}: "
+    trigger = next(
+        (
+            row
+            for row in story.counted_engagements
+            if row["cycle_number"] == cycle["cycle_number"]
+            and row["counts_for_intent"]
+            and row["intent_tier"] == cycle["intent_tier"]
+            and row["occurred_at"] == cycle["triggered_at"]
+        ),
+        None,
+    )
+    if trigger:
+        text += f"triggered by {trigger['kind']} at {_moment(trigger['occurred_at'])}"
+    else:
+        text += "no engagement sets it, the handoff is the trigger"
+    if story.build["requires_explicit_intent"]:
+        text += "; explicit intent: " + ("yes" if cycle["has_explicit_intent"] else "none")
+    return text
+
+
+def _first_touch(story: "Story", cycle: "Row") -> str:
+    at = cycle["first_touch_at"]
+    if at is None:
+        return "none"
+    activity = next(
+        (row for row in story.activities if row["is_touch"] and row["occurred_at"] == at), None
+    )
+    what = f"{activity['kind']} by {activity['rep_id'] or 'nobody'}, " if activity else ""
+    if cycle["touched_before_handoff"]:
+        return f"{what}{_moment(at)}, before the handoff (0 minutes)"
+    return f"{what}{_moment(at)}, {_number(cycle['speed_to_lead_minutes'])} minutes after it"
+
+
+def _service_level(cycle: "Row") -> str:
+    due = f", due {_moment(cycle['sla_due_at'])}" if cycle["sla_due_at"] else ""
+    return f"{_SLA.get(cycle['sla_status'], cycle['sla_status'] or '')}{due}"
+
+
+def _score(story: "Story", cycle: "Row") -> Iterator[tuple[str, str]]:
+    """The score with its parts: each fit rule that applied, each engagement, the decay."""
+    if cycle["scored_at"] is None:
+        yield "score", "none: neither handed off nor marketing qualified"
+        return
+    yield (
+        "score",
+        f"{_number(cycle['score'])}, band {cycle['score_band']}, frozen at "
+        f"{_moment(cycle['scored_at'])}",
+    )
+    yield "  fit", f"{_number(cycle['fit_score'])}{_parts(map(_fit_rule, story.fit_rules))}"
+    counted = [
+        f"{row['kind']} {_moment(row['occurred_at'])} {_signed(row['interest_points'])}"
+        for row in story.counted_engagements
+        if row["cycle_number"] == cycle["cycle_number"]
+        and row["counts_for_score"]
+        and row["interest_points"]
+    ]
+    if counted and cycle["last_interest_at"] is None:
+        counted.append("nothing of it with positive points, so 0")
+    elif cycle["decay_points"]:
+        counted.append(
+            f"decay {_signed(-cycle['decay_points'])}, idle since "
+            f"{_moment(cycle['last_interest_at'])}"
+        )
+    yield "  interest", f"{_number(cycle['interest_score'])}{_parts(counted)}"
+
+
+def _parts(parts: Iterable[str]) -> str:
+    text = "; ".join(parts)
+    return f" = {text}" if text else " (nothing counts)"
+
+
+def _fit_rule(rule: "Row") -> str:
+    points = _signed(rule["fit_points"])
+    if rule["match_kind"] == "range":
+        low, high = _number(rule["low"]), _number(rule["high"])
+        bounds = f"{low} to {high}" if low and high else f"from {low}" if low else f"up to {high}"
+        value = _number(float(rule["attribute_value"]))
+        return f"{rule['attribute']} {value} is {bounds} {points}"
+    verb = "contains" if rule["match_kind"] == "contains" else "is"
+    return f"{rule['attribute']} {verb} {rule['match_value']!r} {points}"
+
+
+def _exit(cycle: "Row") -> str:
+    reason = cycle["reason_code"] or "no reason"
+    late = ", a late rejection" if cycle["is_late_rejection"] else ""
+    return f"{cycle['exit_stage']} at {_moment(cycle['exited_at'])}: {reason}{late}"
+
+
+def _violations(story: "Story") -> RenderableType | None:
+    if not story.violations:
+        return Text("none")
+    return _grid(
+        ["severity", "rule", "where", "when", "detail"],
+        [
+            (
+                row["severity"],
+                row["rule"],
+                _where(row),
+                _moment(row["occurred_at"]),
+                row["detail"] or "",
+            )
+            for row in story.violations
+        ],
+    )
+
+
+def _where(row: "Row") -> str:
+    if row["visit_number"] is not None:
+        return f"visit {row['visit_number']}"
+    if row["cycle_number"] is not None:
+        return f"cycle {row['cycle_number']}"
+    return "lead"

@@ -1,0 +1,1 @@
+"""A run: planned, executed, audited, published and recorded. Knows no assets."""

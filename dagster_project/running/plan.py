@@ -1,0 +1,166 @@
+"""What a run was asked to do, and what that means: options in, a checked plan out.
+
+``RunOptions`` are the choices as given (command line, Dagster's launchpad); ``plan_run`` reads the
+configuration, refuses what cannot work before anything is touched, and returns a ``RunPlan``.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from dagster_project.config import policy
+from dagster_project.config.errors import ConfigError, SourceError
+from dagster_project.config.settings import DEFAULT_CONFIG, FilesSource, Settings, load_settings
+
+ACCEPTANCE_MODES = ("explicit", "default")
+AUDIT_MODES = ("block", "warn")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The choices of one run as given; None: as ``handoff.yml`` says.
+
+    ``as_of``: a time as ``parse_time`` reads it. ``acceptance``: explicit or default.
+    ``audit``: block, or warn (publish although a blocking check failed).
+    """
+
+    config: str | None = None
+    input: str | None = None
+    as_of: str | None = None
+    tradition: str | None = None
+    acceptance: str | None = None
+    output: str | None = None
+    full_refresh: bool = False
+    audit: str = "block"
+
+    def chosen(self) -> dict[str, Any]:
+        """The choices that differ from the defaults."""
+        return {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if getattr(self, item.name) != item.default
+        }
+
+    def is_as_configured(self) -> bool:
+        """True when nothing but the configuration decides what is read and built."""
+        return self.chosen().keys() <= {"config", "output", "full_refresh", "audit"}
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that can start: everything is resolved and checked.
+
+    ``as_of`` is aware, in UTC. ``settings.lifecycle`` holds the tradition and acceptance mode
+    of this run, ``settings.sources`` the sources that it reads.
+    """
+
+    settings: Settings
+    output: Path
+    as_of: datetime
+    policy_fingerprint: str
+    full_refresh: bool
+    audit: str
+
+
+def parse_time(text: str) -> datetime:
+    """Read an ISO 8601 time or a date (its first moment); without a zone it is UTC.
+
+    Raises ``ConfigError`` when the text is neither.
+    """
+    cleaned = text.strip()
+    try:
+        if len(cleaned) == len("YYYY-MM-DD"):
+            moment = datetime.combine(date.fromisoformat(cleaned), datetime.min.time())
+        else:
+            moment = datetime.fromisoformat(cleaned)
+        # A time near the calendar's ends may have no UTC counterpart.
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"--as-of {text!r}: not a time; write 2026-06-30 or 2026-06-30T00:00:00Z"
+        ) from error
+
+
+def config_path(given: str | Path | None) -> Path:
+    """The configuration file: as given, else ``HANDOFF_CONFIG``, else the repository's."""
+    return Path(given or os.environ.get("HANDOFF_CONFIG") or DEFAULT_CONFIG)
+
+
+def output_directory(settings: Settings, given: str | None, source: str | None = None) -> Path:
+    """Where a run writes: as given, else below the configured output by the input's name."""
+    if given:
+        return Path(given).expanduser().absolute()
+    configured = settings.warehouse.output.absolute()
+    return configured / Path(source).absolute().name if source else configured
+
+
+def plan_run(options: RunOptions, *, now: datetime | None = None) -> RunPlan:
+    """Resolve and check the choices of a run.
+
+    ``now``: the moment the run starts, which is the default ``as_of``. Raises ``ConfigError`` or
+    ``SourceError``; creates the output directory.
+    """
+    settings = load_settings(config_path(options.config))
+    as_of = parse_time(options.as_of) if options.as_of else (now or datetime.now(UTC))
+    _one_of("--acceptance", options.acceptance, ACCEPTANCE_MODES)
+    _one_of("--audit", options.audit, AUDIT_MODES)
+    lifecycle = settings.lifecycle.model_copy(
+        update={
+            "tradition": options.tradition or settings.lifecycle.tradition,
+            "acceptance": options.acceptance or settings.lifecycle.acceptance,
+        }
+    )
+    problems = policy.validate(lifecycle.policy_dir, lifecycle.tradition)
+    if problems:
+        raise ConfigError(problems)
+    settings = settings.model_copy(
+        update={"lifecycle": lifecycle, "sources": _sources(settings, options)}
+    )
+    output = output_directory(settings, options.output, options.input)
+    _ensure_writable(output)
+    return RunPlan(
+        settings=settings,
+        output=output,
+        as_of=as_of.replace(microsecond=0) if not options.as_of else as_of,
+        policy_fingerprint=policy.fingerprint(lifecycle.policy_dir),
+        full_refresh=options.full_refresh,
+        audit=options.audit,
+    )
+
+
+def _one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        raise ConfigError(f"{option} {value!r}: expected {' or '.join(allowed)}")
+
+
+def _sources(settings: Settings, options: RunOptions) -> list[Any]:
+    """The sources of the run: the export named by ``--input``, else the configured ones."""
+    if options.input:
+        directory = Path(options.input).expanduser().absolute()
+        if not directory.is_dir():
+            raise SourceError(
+                f"source files: {directory}: no such directory; --input names a directory with "
+                "one file per table (leads.csv, stage_changes.csv ...)"
+            )
+        return [FilesSource(kind="files", path=directory)]
+    if not settings.sources:
+        raise ConfigError(
+            "no source: add one below `sources:` in handoff.yml, or read an export with --input DIR"
+        )
+    return list(settings.sources)
+
+
+def _ensure_writable(output: Path) -> None:
+    """Create the output directory and prove that a file can be written there."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"output directory {output} can't be written ({error.strerror}); "
+            "choose another with --output DIR or warehouse.output in handoff.yml"
+        ) from error

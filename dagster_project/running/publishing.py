@@ -1,0 +1,403 @@
+"""Write, audit, publish, roll back: the one door out.
+
+A build that passed its audit is written to a directory of its own and only then shown: the
+published DuckDB file is replaced by one rename, so that readers see whole builds only, and who
+holds the old file open keeps the old build. Nothing here knows Dagster.
+
+What leaves the warehouse are the public models of the dbt project, and nothing else: raw rows,
+quarantine, samples of failing rows and the key of the e-mail hashes stay inside.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
+from dagster_project.config.warehouse import (
+    MARTS_SCHEMA,
+    PUBLISHED_FILE,
+    QUALITY_SCHEMA,
+    connect,
+    warehouse_path,
+)
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+BUILDS_DIRECTORY = "builds"
+PUBLISHED_DIRECTORY = "published"
+PARQUET_DIRECTORY = "parquet"
+MANIFEST_FILE = "manifest.json"
+
+# What has no history in a CRM: a replay of an earlier moment sees these as last loaded.
+NOT_REPLAYED = (
+    "attributes of leads (company, title, size, industry, country, source, scores)",
+    "merges of leads",
+    "deletions of leads",
+    "names and teams of reps",
+)
+
+# What the manifest says of a check: everything but the samples of failing rows.
+_CHECK_COLUMNS = {
+    "check_name",
+    "table_name",
+    "severity",
+    "owner",
+    "status",
+    "observed",
+    "unit",
+    "cases",
+    "failing_rows",
+    "warn_threshold",
+    "block_threshold",
+    "window",
+    "message",
+}
+
+
+@dataclass(frozen=True)
+class Mart:
+    """A public model. ``key``: the columns that identify a row, in the order to sort by."""
+
+    name: str
+    relation: str
+    description: str
+    columns: dict[str, str] = field(default_factory=dict)
+    key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BuildFacts:
+    """What the manifest says of a build beside what is counted when it is written.
+
+    ``data_tests``: outcomes of dbt's data tests, in the shape of the checks.
+    """
+
+    build_id: str
+    as_of: datetime
+    tradition: str
+    acceptance_mode: str | None
+    acceptance_window_hours: float | None
+    timezone: str
+    policy_fingerprint: str
+    audit_mode: str
+    sources: list[dict[str, str]]
+    data_tests: list[dict[str, Any]] = field(default_factory=list)
+
+
+def public_marts(manifest: Mapping[str, Any]) -> list[Mart]:
+    """The public models of a dbt manifest, by name."""
+    marts = [
+        Mart(
+            name=node["alias"],
+            relation=f'"{node["schema"]}"."{node["alias"]}"',
+            description=" ".join(node["description"].split()),
+            columns={
+                name: " ".join((column["description"] or "").split())
+                for name, column in node["columns"].items()
+            },
+            key=tuple(node.get("primary_key") or ()),
+        )
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node.get("access") == "public"
+    ]
+    return sorted(marts, key=lambda mart: mart.name)
+
+
+def write_build(
+    output: Path,
+    marts: list[Mart],
+    facts: BuildFacts,
+    *,
+    parquet: bool = True,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Write a build of the warehouse to ``builds/<build id>`` and return its manifest.
+
+    The manifest is written last: a directory without one is no build. Raises ``BuildError`` when
+    the disk is full or a mart is missing.
+    """
+    import duckdb
+
+    directory = output / BUILDS_DIRECTORY / facts.build_id
+    try:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        connection = connect(directory / PUBLISHED_FILE, threads=threads, memory_limit=memory_limit)
+        try:
+            connection.execute(f"attach '{_quoted(warehouse_path(output))}' as inside (read_only)")
+            counts = _copy_marts(connection, marts, progress or (lambda _: None))
+            checks = _checks(connection, facts.build_id)
+            connection.execute("detach inside")
+            if parquet:
+                _write_parquet(connection, marts, directory / PARQUET_DIRECTORY)
+        finally:
+            connection.close()
+        manifest = _manifest(facts, counts, checks)
+        _write_json(directory / MANIFEST_FILE, manifest)
+    except (duckdb.Error, OSError) as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise BuildError(f"writing build {facts.build_id} failed: {_first_line(error)}") from error
+    return manifest
+
+
+def require_audit(output: Path, build_id: str) -> None:
+    """Refuse a build that was not audited, or that its audit stopped.
+
+    In a whole run the blocking checks come first anyway; this holds when somebody runs the
+    publication alone. Raises ``AuditBlocked``.
+    """
+    with connect(Path(":memory:")) as connection:
+        connection.execute(f"attach '{_quoted(warehouse_path(output))}' as inside (read_only)")
+        checks = _checks(connection, build_id)
+    if not checks:
+        raise AuditBlocked(f"build {build_id} was not audited; run the checks first")
+    failed = blocking_failures({"checks": checks})
+    if failed:
+        raise AuditBlocked(f"build {build_id}: check {name} failed" for name in failed)
+
+
+def publish_build(output: Path, build_id: str, **additions: Any) -> dict[str, Any]:
+    """Show a written build: one rename for the DuckDB file, then Parquet, the manifest last.
+
+    ``additions`` go into the published manifest. Returns it.
+    """
+    build = output / BUILDS_DIRECTORY / build_id
+    published = output / PUBLISHED_DIRECTORY
+    manifest = {**_read_json(build / MANIFEST_FILE), "published_at": _now(), **additions}
+    try:
+        (published / PARQUET_DIRECTORY).mkdir(parents=True, exist_ok=True)
+        _replace(build / PUBLISHED_FILE, published / PUBLISHED_FILE)
+        files = sorted((build / PARQUET_DIRECTORY).glob("*.parquet"))
+        for file in files:
+            _replace(file, published / PARQUET_DIRECTORY / file.name)
+        for stale in set((published / PARQUET_DIRECTORY).iterdir()):
+            if stale.name not in {file.name for file in files}:
+                stale.unlink()
+        _write_json(published / MANIFEST_FILE, manifest)
+    except OSError as error:
+        raise BuildError(f"publishing build {build_id} failed: {_first_line(error)}") from error
+    return manifest
+
+
+def forget_old_builds(output: Path, keep: int) -> list[str]:
+    """Remove all but the last ``keep`` builds, and what a killed run left; returns what went.
+
+    The published build always stays.
+    """
+    current = (published_manifest(output) or {}).get("build_id")
+    kept = set(builds(output)[-keep:]) | {current}
+    removed = []
+    for directory in sorted((output / BUILDS_DIRECTORY).glob("*")):
+        if directory.name not in kept:
+            shutil.rmtree(directory, ignore_errors=True)
+            removed.append(directory.name)
+    return removed
+
+
+def builds(output: Path) -> list[str]:
+    """The whole builds that are kept, oldest first."""
+    return sorted(
+        path.parent.name for path in (output / BUILDS_DIRECTORY).glob("*/" + MANIFEST_FILE)
+    )
+
+
+def published_manifest(output: Path) -> dict[str, Any] | None:
+    """The manifest of what is published; None when nothing is."""
+    path = output / PUBLISHED_DIRECTORY / MANIFEST_FILE
+    return _read_json(path) if path.is_file() else None
+
+
+def blocking_failures(manifest: Mapping[str, Any]) -> list[str]:
+    """The checks that would have kept a build from being published, by name."""
+    return [
+        check["check_name"]
+        for check in manifest.get("checks", [])
+        if check["status"] in {"blocked", "errored"}
+    ]
+
+
+def describe(output: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """What is published, in lines."""
+    checks = manifest["checks"]
+    counts = dict.fromkeys(("passed", "warned", "blocked", "errored"), 0)
+    for check in checks:
+        counts[check["status"]] += 1
+    lines = [
+        f"build      {manifest['build_id']}",
+        f"as of      {manifest['as_of']}",
+        f"published  {manifest['published_at']}",
+        f"tradition  {manifest['tradition']}, acceptance {manifest['acceptance_mode']}",
+        f"audit      {manifest['audit_mode']}: "
+        + ", ".join(f"{count} {status}" for status, count in counts.items()),
+        f"file       {output / PUBLISHED_DIRECTORY / PUBLISHED_FILE}",
+        f"kept       {len(builds(output))} builds",
+        "rows",
+        *(f"  {name:<24} {rows:>12,}" for name, rows in manifest["row_counts"].items()),
+    ]
+    if manifest.get("rolled_back_from"):
+        lines.insert(1, f"           rolled back from {manifest['rolled_back_from']}")
+    failing = [check for check in checks if check["status"] != "passed"]
+    if failing:
+        lines.append("checks that do not pass")
+        lines += [
+            f"  {check['status']:<8} {check['check_name']}: {check['message']}" for check in failing
+        ]
+    return lines
+
+
+def roll_back(output: Path) -> dict[str, Any]:
+    """Publish the build before the current one again; returns its manifest.
+
+    Raises ``ConfigError`` when there is none.
+    """
+    current = published_manifest(output)
+    if current is None:
+        raise ConfigError(f"{output}: nothing is published here, so nothing can be rolled back")
+    earlier = [build for build in builds(output) if build < current["build_id"]]
+    if not earlier:
+        raise ConfigError(
+            f"{output}: no build before {current['build_id']} is kept; "
+            "publishing.keep_builds in handoff.yml says how many are"
+        )
+    return publish_build(output, earlier[-1], rolled_back_from=current["build_id"])
+
+
+def _copy_marts(
+    connection: "DuckDBPyConnection", marts: list[Mart], progress: Callable[[str], None]
+) -> dict[str, int]:
+    connection.execute(f"create schema {MARTS_SCHEMA}")
+    connection.execute("set preserve_insertion_order = true")
+    counts = {}
+    for mart in marts:
+        progress(mart.name)
+        target = f'{MARTS_SCHEMA}."{mart.name}"'
+        order = ", ".join(f'"{column}"' for column in mart.key) or "all"
+        row = connection.execute(
+            f"create table {target} as select * from inside.{mart.relation} order by {order}"
+        ).fetchone()
+        counts[mart.name] = int(row[0]) if row else 0
+        _describe(connection, mart, target)
+    return counts
+
+
+def _describe(connection: "DuckDBPyConnection", mart: Mart, target: str) -> None:
+    """Put the descriptions where BI tools look for them: in the catalog."""
+    connection.execute(f"comment on table {target} is '{_quoted(mart.description)}'")
+    present = {
+        name
+        for (name,) in connection.execute(
+            "select column_name from information_schema.columns "
+            "where table_schema = ? and table_name = ?",
+            [MARTS_SCHEMA, mart.name],
+        ).fetchall()
+    }
+    for column, description in mart.columns.items():
+        if column in present and description:
+            connection.execute(
+                f"comment on column {target}.\"{column}\" is '{_quoted(description)}'"
+            )
+
+
+def _checks(connection: "DuckDBPyConnection", build_id: str) -> list[dict[str, Any]]:
+    """The results of the audit, without samples of failing rows."""
+    found = connection.execute(
+        "select column_name from information_schema.columns where table_catalog = 'inside' "
+        "and table_schema = ? and table_name = 'check_results'",
+        [QUALITY_SCHEMA],
+    ).fetchall()
+    columns = [name for (name,) in found if name in _CHECK_COLUMNS]
+    if not columns:
+        return []
+    names = ", ".join(f'"{name}"' for name in columns)
+    rows = connection.execute(
+        f"select {names} from inside.{QUALITY_SCHEMA}.check_results where build_id = ? "
+        "order by all",
+        [build_id],
+    ).fetchall()
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _write_parquet(connection: "DuckDBPyConnection", marts: list[Mart], directory: Path) -> None:
+    directory.mkdir()
+    for mart in marts:
+        connection.execute(
+            f'copy {MARTS_SCHEMA}."{mart.name}" to '
+            f"'{_quoted(directory / mart.name)}.parquet' (format parquet, compression zstd)"
+        )
+
+
+def _manifest(
+    facts: BuildFacts, counts: dict[str, int], checks: list[dict[str, Any]]
+) -> dict[str, Any]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        release = version("handoff")
+    except PackageNotFoundError:
+        release = "unknown"
+    return {
+        "build_id": facts.build_id,
+        "as_of": facts.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "tradition": facts.tradition,
+        "acceptance_mode": facts.acceptance_mode,
+        "acceptance_window_hours": facts.acceptance_window_hours,
+        "timezone": facts.timezone,
+        "policy_fingerprint": facts.policy_fingerprint,
+        "audit_mode": facts.audit_mode,
+        "sources": facts.sources,
+        "row_counts": counts,
+        "checks": [*checks, *facts.data_tests],
+        "not_restored_by_a_replay": list(NOT_REPLAYED),
+        "handoff_version": release,
+        "built_at": _now(),
+    }
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Put a file in place by one rename; a hard link saves the copy where the disk allows it."""
+    scratch = target.with_name(f".{target.name}.new")
+    scratch.unlink(missing_ok=True)
+    try:
+        os.link(source, scratch)
+    except OSError:
+        shutil.copyfile(source, scratch)
+    # Renaming one hard link onto another of the same file does nothing and leaves both.
+    if target.exists() and target.samefile(scratch):
+        scratch.unlink()
+    else:
+        scratch.replace(target)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    scratch = path.with_name(f".{path.name}.new")
+    text = json.dumps(content, indent=2, default=str, ensure_ascii=False)
+    scratch.write_text(text + "\n", encoding="utf-8")
+    scratch.replace(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BuildError(f"{path} can't be read: {_first_line(error)}") from error
+    return content
+
+
+def _quoted(text: object) -> str:
+    return str(text).replace("'", "''")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
