@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-Severity = Literal["error", "warning"]
+from dagster_project.config.contract import Severity
+
 Owner = Literal["marketing", "sales", "data"]
 Unit = Literal["share", "ratio", "days", "reasons"]
 Window = Literal["whole history", "trailing 30 days"]

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from dagster_project.config.contract import Severity
 from dagster_project.config.errors import (
     AuditBlocked,
     BuildError,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from dagster_project.running.execute import DataTest
 
-Severity = Literal["error", "warning"]
 
 # Beyond this many failing cases only their number is followed, not each of them.
 MEMBER_LIMIT = 20_000

@@ -6,7 +6,6 @@ comes with the way to mend it.
 """
 
 import difflib
-import importlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,8 +19,10 @@ from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.config.settings import DEFAULT_CONFIG, Settings
 from dagster_project.config.warehouse import connect, warehouse_path
 from dagster_project.ingestion.finding import Finding
+from dagster_project.ingestion.landing import reader_of
 from dagster_project.running.home import handoff_home
 from dagster_project.running.output_lock import LOCK_FILE
+from expectations.catalogue import threshold_problems
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -89,6 +90,10 @@ def render(findings: list[Finding]) -> "RenderableType":
 def _configuration(settings: Settings, path: Path) -> Iterator[Finding]:
     """What the file alone cannot say of itself: names that must agree with each other."""
     problems = list(_source_problems(settings))
+    problems += [
+        Finding("error", f"{path}: {problem}", area="configuration")
+        for problem in threshold_problems(settings.checks)
+    ]
     yield from problems
     if not settings.sources:
         yield Finding(
@@ -261,8 +266,7 @@ def _hash_key() -> Finding:
 def _source(source: Any) -> Iterator[Finding]:
     """What a source's own reader finds, with one cheap call per thing that may be wrong."""
     area = f"source {source.name}"
-    module = importlib.import_module(f"dagster_project.ingestion.{source.kind}")
-    check: Callable[[Any], list[Finding | str]] | None = getattr(module, "check", None)
+    check: Callable[[Any], list[Finding | str]] | None = getattr(reader_of(source), "check", None)
     try:
         findings = check(source) if check else []
     except HandoffError as error:

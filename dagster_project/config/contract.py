@@ -5,6 +5,12 @@ way; what a value means is decided in the dbt project.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+# What a broken rule or a failed check is; how acceptance works; what a failed audit does.
+Severity = Literal["error", "warning"]
+AcceptanceMode = Literal["explicit", "default"]
+AuditMode = Literal["block", "warn"]
 
 
 @dataclass(frozen=True)

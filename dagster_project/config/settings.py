@@ -23,15 +23,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.config.contract import CONTRACT_TABLES, AcceptanceMode, Severity
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
-from expectations.catalogue import threshold_problems
 
 DEFAULT_CONFIG = PROJECT_ROOT / "handoff.yml"
-
-AcceptanceMode = Literal["explicit", "default"]
-Severity = Literal["error", "warning"]
 
 
 class Section(BaseModel):
@@ -570,8 +566,6 @@ def load_settings(path: Path | None = None) -> Settings:
         settings = Settings.model_validate(content)
     except ValidationError as error:
         raise ConfigError([_explain(item, path) for item in error.errors()]) from error
-    if problems := threshold_problems(settings.checks):
-        raise ConfigError([f"{path}: {problem}" for problem in problems])
     return _resolve_paths(settings, path.resolve().parent)
 
 

@@ -36,6 +36,13 @@ def ensure_raw_tables(connection: "DuckDBPyConnection") -> None:
     ensure_salesforce_tables(connection)
 
 
+def reader_of(source: Any) -> Any:
+    """The module that reads a source's kind; loaded when needed, since some bring an HTTP client."""
+    if source.kind not in _MODULES:
+        raise ConfigError(f"source {source.name}: no reader for kind {source.kind!r}")
+    return importlib.import_module(_MODULES[source.kind])
+
+
 def ingest_source(
     connection: "DuckDBPyConnection",
     source: Any,
@@ -49,10 +56,7 @@ def ingest_source(
     read; what was loaded before then still holds.
     """
     ensure_raw_tables(connection)
-    if source.kind not in _MODULES:
-        raise ConfigError(f"source {source.name}: no reader for kind {source.kind!r}")
-    module = importlib.import_module(_MODULES[source.kind])
     if load_id is None:
         load_id = raw_schema.next_load_id(connection)
-    result: IngestionResult = module.ingest(connection, source, load_id, progress)
+    result: IngestionResult = reader_of(source).ingest(connection, source, load_id, progress)
     return result

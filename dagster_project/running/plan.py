@@ -9,14 +9,13 @@ import tempfile
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from dagster_project.config import policy
+from dagster_project.config.contract import AcceptanceMode, AuditMode
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.settings import DEFAULT_CONFIG, FilesSource, Settings, load_settings
-
-ACCEPTANCE_MODES = ("explicit", "default")
-AUDIT_MODES = ("block", "warn")
+from expectations.catalogue import threshold_problems
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,13 @@ def plan_run(options: RunOptions, *, now: datetime | None = None) -> RunPlan:
     ``now``: the moment the run starts, which is the default ``as_of``. Raises ``ConfigError`` or
     ``SourceError``; creates the output directory.
     """
-    settings = load_settings(config_path(options.config))
+    path = config_path(options.config)
+    settings = load_settings(path)
+    if problems := threshold_problems(settings.checks):
+        raise ConfigError([f"{path}: {problem}" for problem in problems])
     as_of = parse_time(options.as_of) if options.as_of else (now or datetime.now(UTC))
-    _one_of("--acceptance", options.acceptance, ACCEPTANCE_MODES)
-    _one_of("--audit", options.audit, AUDIT_MODES)
+    _one_of("--acceptance", options.acceptance, get_args(AcceptanceMode))
+    _one_of("--audit", options.audit, get_args(AuditMode))
     lifecycle = settings.lifecycle.model_copy(
         update={
             "tradition": options.tradition or settings.lifecycle.tradition,
