@@ -1,41 +1,46 @@
-"""Table of contents: every asset, check, job, schedule and resource, by name.
+"""Table of contents: every asset, check, job, schedule, sensor and resource, by name.
 
 Evaluated when Dagster loads it, never at import: the assets are read from the parsed dbt project
-and the schedule from ``handoff.yml``.
+and the configuration.
 """
 
 import dagster as dg
 
+from dagster_project.assets.dbt_models import HandoffTranslator, build_dbt_assets
+from dagster_project.assets.published import build_published_asset
+from dagster_project.assets.raw_tables import build_raw_tables
+from dagster_project.assets.run_resource import HandoffRun
+from dagster_project.automation.alert_sensor import build_alert_sensor
+from dagster_project.automation.job import (
+    build_file_sensor,
+    build_job,
+    build_schedule,
+    with_freshness,
+)
+from dagster_project.config.locations import config_path
+from dagster_project.config.settings import Settings, load_settings
+from dagster_project.running.audit import build_checks
+from dagster_project.running.dbt import parsed_project
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Everything that Dagster shows and runs."""
-    from dagster_project.assets.dbt_models import HandoffTranslator, build_dbt_assets
-    from dagster_project.assets.published import build_published_asset
-    from dagster_project.assets.raw_tables import build_raw_tables
-    from dagster_project.assets.run_resource import HandoffRun
-    from dagster_project.automation.alert_sensor import build_alert_sensor
-    from dagster_project.automation.job import (
-        build_file_sensor,
-        build_job,
-        build_schedule,
-        with_freshness,
-    )
-    from dagster_project.config.settings import load_settings
-    from dagster_project.running.audit import build_checks
-    from dagster_project.running.dbt import parsed_project
-    from dagster_project.running.plan import config_path
+    """Everything that Dagster shows and runs, by the configuration."""
+    return load(load_settings(config_path()))
 
-    settings = load_settings(config_path(None))
+
+def load(settings: Settings) -> dg.Definitions:
+    """Everything that Dagster shows and runs under these settings."""
     project = parsed_project()
     translator = HandoffTranslator()
+    crms = settings.crms()
     checks = build_checks()
     job = build_job()
     return dg.Definitions(
         assets=with_freshness(
             [
-                *build_raw_tables(project.manifest, translator),
-                build_dbt_assets(project, translator),
+                *build_raw_tables(project.manifest, translator, crms),
+                *build_dbt_assets(project, translator, crms),
                 build_published_asset(
                     project.manifest,
                     translator,

@@ -20,9 +20,8 @@ AS_OF = "2026-06-30T00:00:00Z"
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Dagster's instance, the parsed dbt project and the hash key of this test session."""
     home = tmp_path_factory.mktemp("home")
-    kept = {name: os.environ.get(name) for name in ("HANDOFF_HOME", "DAGSTER_HOME")}
+    kept = {name: os.environ.pop(name, None) for name in ("HANDOFF_HOME", "DAGSTER_HOME")}
     os.environ["HANDOFF_HOME"] = str(home)
-    os.environ["DAGSTER_HOME"] = str(home / "dagster")
     yield home
     for name, value in kept.items():
         if value is None:

@@ -20,7 +20,12 @@ from dagster_project.automation.job import (
     freshness_window,
 )
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.settings import ScheduleSettings, Settings, load_settings
+from dagster_project.config.settings import (
+    ScheduleSettings,
+    Settings,
+    WarehouseSettings,
+    load_settings,
+)
 from dagster_project.running.home import POSTGRES_VARIABLE, prepare_dagster_home
 
 
@@ -133,18 +138,18 @@ def postgres() -> Iterator[str]:
 def test_dagster_keeps_its_runs_in_postgres_by_configuration(
     postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    prepare_dagster_home()
+    settings = Settings(warehouse=WarehouseSettings(output=tmp_path))
+    prepare_dagster_home(tmp_path, settings)
     monkeypatch.setenv(POSTGRES_VARIABLE, postgres)
-    home = prepare_dagster_home()
+    home = prepare_dagster_home(tmp_path, settings)
 
     @dg.asset
     def thing() -> None:
         pass
 
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
         run_id = dg.materialize([thing], instance=instance).run_id
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
         assert "Postgres" in type(instance.run_storage).__name__
         run = instance.get_run_by_id(run_id)
         assert run is not None
@@ -156,10 +161,22 @@ def test_a_changed_dagster_configuration_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    settings = Settings(warehouse=WarehouseSettings(output=tmp_path / "output"))
     (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     monkeypatch.setenv(POSTGRES_VARIABLE, "postgresql://nowhere/dagster")
-    prepare_dagster_home()
+    assert prepare_dagster_home(tmp_path / "output", settings) == tmp_path
     assert (tmp_path / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
+
+
+def test_another_output_has_an_instance_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "shared"))
+    monkeypatch.setenv(POSTGRES_VARIABLE, "postgresql://nowhere/dagster")
+    settings = Settings(warehouse=WarehouseSettings(output=tmp_path / "output"))
+    home = prepare_dagster_home(tmp_path / "other", settings)
+    assert home == tmp_path / "other" / "dagster"
+    assert "postgres" not in (home / "dagster.yaml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ def test_proposed_stage_map_can_be_copied_into_the_configuration(
     last_run: Settings, tmp_path: Path
 ) -> None:
     target = tmp_path / "stage_map.yml"
-    assert "5 raw stages" in doctor.write_stage_map(last_run, target)
+    assert "5 raw stages" in doctor.write_proposed_stage_map(last_run, target)
     proposal = target.read_text("utf-8")
     crm, old = yaml.safe_load(proposal)["sources"]
     assert old == {"name": "old", "kind": "files", "stage_names": {"Oportunity": "opportunity"}}
@@ -269,12 +269,12 @@ def test_proposal_overwrites_nothing_and_needs_something_to_propose(
     target = tmp_path / "stage_map.yml"
     target.write_text("mine", "utf-8")
     with pytest.raises(ConfigError, match="exists already"):
-        doctor.write_stage_map(last_run, target)
+        doctor.write_proposed_stage_map(last_run, target)
     assert target.read_text("utf-8") == "mine"
     with connect(warehouse_path(last_run.warehouse.output)) as warehouse:
         warehouse.execute("update build.int_stage_names set stage = 'sql'")
     with pytest.raises(ConfigError, match="nothing to propose"):
-        doctor.write_stage_map(last_run, tmp_path / "other.yml")
+        doctor.write_proposed_stage_map(last_run, tmp_path / "other.yml")
     assert the_only(doctor.examine(last_run), "stages").status == "ok"
 
 

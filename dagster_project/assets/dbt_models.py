@@ -1,26 +1,26 @@
-"""The dbt project as assets: every seed, model and data test, built by one dbt invocation.
+"""The dbt project as assets: its models and data tests, built by one dbt invocation.
 
-dbt runs in this process (``dbt_runner``); its events become Dagster's through dagster-dbt's own
-classes, so the UI shows what it would show of a dbt command.
+dbt runs in this process (``running.dbt``) because starting it costs more than building a small
+warehouse; so the results come from its runner instead of ``DbtCliResource``.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets
-from dagster_dbt.asset_utils import get_subset_selection_for_context
-from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
-from dagster_dbt.dbt_project import DbtProject
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
 from dagster_project.assets.run_resource import HandoffRun
-from dagster_project.config.warehouse import warehouse_path
-from dagster_project.running.dbt import Build, BuildRequest, ParsedProject, data_test_severities
+from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.running import dbt
 from dagster_project.running.execute import BUILD_STEP
+from dagster_project.running.progress import Happening, step, tell
 
-# Unit tests belong to development, not to a production run.
-_NOT_IN_A_RUN = "resource_type:unit_test"
+# The policy tables are one asset: dbt's seeds are loaded together.
+POLICY_KEY = dg.AssetKey(["policy"])
+
+# The CRMs whose own models are shown only where a source of theirs is configured.
+CRMS = ("hubspot", "salesforce")
 
 
 class HandoffTranslator(DagsterDbtTranslator):
@@ -33,137 +33,204 @@ class HandoffTranslator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = self.get_resource_props(manifest, unique_id)
         relation = node.get("config", {}).get("materialized")
-        kinds = {"dbt", "duckdb", *({relation} if relation in {"view", "table", "seed"} else ())}
+        kinds = {"dbt", "duckdb", *({relation} if relation in {"view", "table"} else ())}
         return spec.replace_attributes(description=node.get("description") or None, kinds=kinds)
+
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """The check of a data test; whether a failure blocks is decided by the result."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        description = self.get_resource_props(manifest, unique_id).get("description")
+        return spec and spec._replace(description=description or None, blocking=True)
+
+
+def hidden_models(manifest: Mapping[str, Any], crms: set[str]) -> set[str]:
+    """The unique ids of the models that only CRMs need which are not configured."""
+    unused = set(CRMS) - crms
+    return {
+        unique_id
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and unused & set(node["fqn"])
+    }
 
 
 def build_dbt_assets(
-    project: ParsedProject, translator: DagsterDbtTranslator
-) -> dg.AssetsDefinition:
-    """The assets of a parsed project."""
+    project: dbt.ParsedProject, translator: DagsterDbtTranslator, crms: set[str]
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """The assets of the parsed project, without those of CRMs that are not configured.
+
+    ``crms``: the CRMs of the configured sources.
+    """
     manifest = project.manifest
+    hidden = hidden_models(manifest, crms)
+    excluded = [
+        "resource_type:unit_test",
+        "resource_type:seed",
+        *(manifest["nodes"][unique_id]["name"] for unique_id in hidden),
+    ]
 
     @dbt_assets(
         manifest=manifest,
         dagster_dbt_translator=translator,
-        exclude=_NOT_IN_A_RUN,
+        exclude=" ".join(excluded),
         name=BUILD_STEP,
     )
     def build_models(context: dg.AssetExecutionContext, run: HandoffRun) -> Iterator[Any]:
-        request = _request(context, run, manifest, translator)
-        build = Build(project, request)
-        events = _Events(manifest, translator, context, run, build)
-        try:
-            for event in build.events():
-                yield from events.translate(event)
-        finally:
-            build.finish()
+        selection = _selection(context, translator, manifest)
+        with step(BUILD_STEP):
+            built = dbt.build(project, _request(run, selection), _tell_node)
+        yield from _Results(context, run, project, translator).of(built)
+        built.require_success()
 
-    return build_models
+    unseen = {translator.get_asset_key(manifest["nodes"][unique_id]) for unique_id in hidden}
+
+    def depends_on_what_is_shown(spec: dg.AssetSpec) -> dg.AssetSpec:
+        kept = [
+            dep
+            for dep in spec.deps
+            if dep.asset_key not in unseen and dep.asset_key.path[0] != POLICY_KEY.path[0]
+        ]
+        reads_policy = any(dep.asset_key.path[0] == POLICY_KEY.path[0] for dep in spec.deps)
+        return spec.replace_attributes(
+            deps=[*kept, *([dg.AssetDep(POLICY_KEY)] if reads_policy else [])]
+        )
+
+    return [build_models.map_asset_specs(depends_on_what_is_shown), _policy_asset(manifest)]
 
 
-def _request(
+def _policy_asset(manifest: Mapping[str, Any]) -> dg.AssetSpec:
+    seeds = [node for node in manifest["nodes"].values() if node["resource_type"] == "seed"]
+    listed = "\n".join(
+        f"- `{node['name']}`: {' '.join(node['description'].split())}"
+        for node in sorted(seeds, key=lambda node: str(node["name"]))
+    )
+    return dg.AssetSpec(
+        POLICY_KEY,
+        description=f"The lifecycle policy: dbt seeds, loaded by every whole run.\n\n{listed}",
+        group_name="policy",
+        kinds={"dbt", "seed"},
+        owners=["team:revenue-operations"],
+    )
+
+
+def _selection(
     context: dg.AssetExecutionContext,
-    run: HandoffRun,
-    manifest: Mapping[str, Any],
     translator: DagsterDbtTranslator,
-) -> BuildRequest:
+    manifest: Mapping[str, Any],
+) -> list[str]:
+    """The names of the selected models, and of the data tests on them; empty for a whole build."""
+    if not context.is_subset:
+        return []
+    return [
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+        and translator.get_asset_key(node) in context.selected_asset_keys
+    ] + [key.name for key in context.selected_asset_check_keys]
+
+
+def _request(run: HandoffRun, selection: list[str]) -> dbt.BuildRequest:
     settings = run.plan.settings
-    scratch = run.plan.output / "dbt"
-    request = BuildRequest(
+    return dbt.BuildRequest(
         warehouse=warehouse_path(run.plan.output),
-        target_path=scratch,
+        target_path=run.plan.output / "dbt",
         log_path=run.plan.output / "logs",
         policy_dir=settings.lifecycle.policy_dir,
+        selection=selection,
         full_refresh=run.plan.full_refresh,
         threads=settings.warehouse.threads,
         memory_limit=settings.warehouse.memory_limit,
     )
-    if not context.is_subset:
-        return request
-    selection, indirect = get_subset_selection_for_context(
-        context=context,
-        manifest=manifest,
-        select=None,
-        exclude=_NOT_IN_A_RUN,
-        selector=None,
-        dagster_dbt_translator=translator,
-        current_dbt_indirect_selection_env=None,
-    )
-    chosen = [*selection, *(["--indirect-selection", indirect] if indirect else [])]
-    return replace(request, selection=chosen)
 
 
-class _Events:
-    """Turns dbt's result events into Dagster's."""
+def _tell_node(name: str, seconds: float) -> None:
+    tell(Happening("part", name, seconds))
+
+
+class _Results:
+    """Turns how dbt's nodes ended into Dagster's events."""
 
     def __init__(
         self,
-        manifest: Mapping[str, Any],
-        translator: DagsterDbtTranslator,
         context: dg.AssetExecutionContext,
         run: HandoffRun,
-        build: Build,
+        project: dbt.ParsedProject,
+        translator: DagsterDbtTranslator,
     ) -> None:
-        self._manifest = manifest
-        self._translator = translator
         self._context = context
-        self._severities = data_test_severities(manifest)
         self._run = run
-        self._build = build
+        self._project = project
+        self._translator = translator
+        self._checks = {key.name: key for key in context.selected_asset_check_keys}
 
-    def translate(self, event: dict[str, Any]) -> Iterator[Any]:
-        """The Dagster events for how one node ended."""
-        self._restore_severity(event)
-        message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-        for item in message.to_default_asset_events(
-            self._manifest, dagster_dbt_translator=self._translator, context=self._context
-        ):
-            if isinstance(item, dg.Output):
-                item = item.with_metadata({**item.metadata, **self._rows(event)})
-            yield item
+    def of(self, built: dbt.BuildResult) -> Iterator[Any]:
+        """One event per selected model and data test, one for the policy."""
+        rows = self._row_counts()
+        seeds = 0
+        for result in built.nodes:
+            node = self._project.manifest["nodes"][result.unique_id]
+            if node["resource_type"] == "test":
+                yield from self._check(node, result)
+            elif result.status == "success" and node["resource_type"] == "seed":
+                seeds += 1
+            elif result.status == "success":
+                key = self._translator.get_asset_key(node)
+                if key in self._context.selected_asset_keys:
+                    metadata: dict[str, Any] = {"seconds": round(result.seconds, 3)}
+                    if (count := rows.get((node["schema"], node["alias"]))) is not None:
+                        metadata["dagster/row_count"] = count
+                    yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+        if seeds:
+            yield dg.AssetMaterialization(POLICY_KEY, metadata={"tables": seeds})
 
-    def _rows(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Number of rows of a relation that was just built; nothing for views."""
-        node = event["data"]["node_info"]
-        if node.get("materialized") not in {"table", "seed", "incremental"}:
-            return {}
-        relation = node["node_relation"]["relation_name"]
-        try:
-            return {"dagster/row_count": self._build.count_rows(relation)}
-        except Exception as error:
-            # A number for the UI is no reason to fail a build.
-            self._context.log.warning(f"the rows of {relation} could not be counted: {error}")
-            return {}
+    def _row_counts(self) -> dict[tuple[str, str], int]:
+        """Rows of every table that the warehouse holds now, by schema and name."""
+        with connect(warehouse_path(self._run.plan.output), read_only=True) as connection:
+            found = connection.execute(
+                "select schema_name, table_name, estimated_size from duckdb_tables()"
+            ).fetchall()
+        return {(schema, table): int(rows) for schema, table, rows in found}
 
-    def _restore_severity(self, event: dict[str, Any]) -> None:
-        """A data test that dbt was told to warn about fails, unless the audit only warns."""
-        node = event["data"]["node_info"]
-        severity = self._severities.get(node["unique_id"])
-        if severity is None:
+    def _check(self, node: Mapping[str, Any], result: dbt.NodeResult) -> Iterator[Any]:
+        """How a data test ended: kept for the manifest, and shown as a check."""
+        if result.status == "skipped":
             return
-        is_failure = severity == "error" and node["node_status"] == "warn"
-        rows = event["data"].get("num_failures", 0)
+        is_error = self._project.is_error(result.unique_id)
+        failures = result.failures or 0
+        if result.status == "error":
+            status = "errored"
+        elif not failures:
+            status = "passed"
+        else:
+            status = "blocked" if is_error else "warned"
         self._run.data_tests.append(
             {
-                "check_name": node["node_name"],
-                "table_name": _tested_model(self._manifest, node["unique_id"]),
-                "severity": "error" if severity == "error" else "warning",
-                "status": _STATUSES.get("fail" if is_failure else node["node_status"], "errored"),
-                "failing_rows": rows,
-                "message": f"{rows:,} rows",
+                "check_name": node["name"],
+                "table_name": _tested_model(node),
+                "severity": "error" if is_error else "warning",
+                "status": status,
+                "failing_rows": failures,
+                "message": f"{failures:,} rows",
             }
         )
-        if is_failure and self._run.plan.audit != "warn":
-            node["node_status"] = "fail"
+        if node["name"] in self._checks:
+            blocks = is_error and self._run.plan.audit != "warn"
+            yield dg.AssetCheckResult(
+                asset_key=self._checks[node["name"]].asset_key,
+                check_name=node["name"],
+                passed=status == "passed",
+                severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+                description=f"{failures:,} rows fail" if failures else None,
+                metadata={"failing rows": failures},
+            )
 
 
-# What the manifest calls the outcomes of a data test.
-_STATUSES = {"pass": "passed", "warn": "warned", "fail": "blocked"}
-
-
-def _tested_model(manifest: Mapping[str, Any], unique_id: str) -> str:
+def _tested_model(test: Mapping[str, Any]) -> str:
     """The model that a data test is about; the last one it reads when it is about several."""
-    test = manifest["nodes"][unique_id]
-    about = test.get("attached_node") or (test["depends_on"]["nodes"] or [unique_id])[-1]
+    about = test.get("attached_node") or (test["depends_on"]["nodes"] or [test["name"]])[-1]
     return str(about).rsplit(".", 1)[-1]

@@ -12,6 +12,7 @@ from dagster_project.assets.run_resource import DATA_TEAM, HandoffRun
 from dagster_project.config.errors import BuildError
 from dagster_project.config.warehouse import BUILD_SCHEMA, PUBLISHED_FILE, connect, warehouse_path
 from dagster_project.running import publishing
+from dagster_project.running.progress import Happening, step, tell
 
 PUBLISHED_KEY = dg.AssetKey(["published", "lead_lifecycle"])
 
@@ -40,10 +41,13 @@ def build_published_asset(
             "same tables as Parquet. A failed blocking check keeps the last good build in place."
         ),
     )
-    def lead_lifecycle(
-        context: dg.AssetExecutionContext, run: HandoffRun
-    ) -> dg.MaterializeResult[Any]:
+    def lead_lifecycle(run: HandoffRun) -> dg.MaterializeResult[Any]:
         started = time.monotonic()
+        with step("published__lead_lifecycle"):
+            published = _publish(run)
+        return dg.MaterializeResult(metadata=_metadata(run, published, time.monotonic() - started))
+
+    def _publish(run: HandoffRun) -> dict[str, Any]:
         output = run.plan.output
         settings = run.plan.settings.publishing
         facts = _facts(run)
@@ -56,11 +60,11 @@ def build_published_asset(
             parquet=settings.parquet,
             threads=run.plan.settings.warehouse.threads,
             memory_limit=run.plan.settings.warehouse.memory_limit,
-            progress=context.log.debug,
+            progress=lambda mart: tell(Happening("part", mart)),
         )
         published = publishing.publish_build(output, facts.build_id)
         publishing.forget_old_builds(output, settings.keep_builds)
-        return dg.MaterializeResult(metadata=_metadata(run, published, time.monotonic() - started))
+        return published
 
     return lead_lifecycle
 

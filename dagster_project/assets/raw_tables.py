@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 
+from dagster_project.assets.dbt_models import CRMS
 from dagster_project.assets.run_resource import DATA_TEAM, HandoffRun
 from dagster_project.config.errors import SourceError
 from dagster_project.config.warehouse import RAW_SCHEMA
@@ -17,6 +18,7 @@ from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
 from dagster_project.ingestion.result import IngestionResult
 from dagster_project.running.home import hash_key
+from dagster_project.running.progress import Happening, step, tell
 
 # A source that fails in a scheduled run is tried again after one minute and after two more.
 _RETRIES = 2
@@ -26,16 +28,23 @@ _PARAMETERS_KEY = dg.AssetKey([RAW_SCHEMA, "run_parameters"])
 
 
 def build_raw_tables(
-    manifest: Mapping[str, Any], translator: DagsterDbtTranslator
+    manifest: Mapping[str, Any], translator: DagsterDbtTranslator, crms: set[str]
 ) -> list[dg.AssetsDefinition]:
-    """The raw tables that the dbt project declares as its sources."""
-    sources = {translator.get_asset_key(source): source for source in manifest["sources"].values()}
+    """The raw tables that the dbt project declares as its sources.
+
+    ``crms``: those of the configured sources; the tables of other CRMs are not shown.
+    """
+    sources = {
+        translator.get_asset_key(source): source
+        for source in manifest["sources"].values()
+        if source["source_name"] not in set(CRMS) - crms
+    }
     specs = [
         dg.AssetSpec(
             key=key,
             description=source["description"],
             group_name=_group(source),
-            kinds={"duckdb"},
+            kinds={"duckdb", *({source["source_name"]} & set(CRMS))},
             owners=[DATA_TEAM],
         )
         for key, source in sources.items()
@@ -48,7 +57,8 @@ def build_raw_tables(
         context: dg.AssetExecutionContext, run: HandoffRun
     ) -> Iterator[dg.MaterializeResult[Any]]:
         """Read every configured source into raw; a source is read whole or not at all."""
-        results = _read_all(context, run)
+        with step("read_sources"):
+            results = _read_all(context, run)
         connection = run.connect()
         try:
             for key in sorted(context.selected_asset_keys):
@@ -98,11 +108,10 @@ def _retry(context: dg.AssetExecutionContext) -> dg.RetryRequested | None:
 
 def _teller(context: dg.AssetExecutionContext) -> Callable[[str], None]:
     """Progress of a source: into the run's log, and to the shell that started the run."""
-    from dagster_project.running.execute import tell
 
     def say(message: str) -> None:
         context.log.info(message)
-        tell(message)
+        tell(Happening("note", message))
 
     return say
 
@@ -110,7 +119,7 @@ def _teller(context: dg.AssetExecutionContext) -> Callable[[str], None]:
 def _judge_unconfigured_sources(
     context: dg.AssetExecutionContext, run: HandoffRun, connection: Any
 ) -> None:
-    """Rows of sources that are configured no more: said aloud, removed by a full refresh only.
+    """Rows of sources that are no longer configured: reported, removed by a full refresh only.
 
     In append mode the warehouse may be the only place that still has them.
     """

@@ -62,10 +62,10 @@ def look(
     import duckdb
 
     from dagster_project.alerting.service import after_run, has_taken_in, on_the_clock
-    from dagster_project.assets.run_resource import OUTPUT_TAG
     from dagster_project.automation.job import JOB_NAME
     from dagster_project.config.errors import OutputLocked
     from dagster_project.running.execute import close_abandoned_runs, outcome_of
+    from dagster_project.running.process import OUTPUT_TAG
 
     close_abandoned_runs(instance)
     over = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]

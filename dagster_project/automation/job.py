@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from dagster_project.config.settings import FilesSource, ScheduleSettings, Settings
+from dagster_project.running.execute import JOB_NAME
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import (
         UnresolvedAssetJobDefinition,
     )
 
-JOB_NAME = "lead_lifecycle"
 SCHEDULE_NAME = f"{JOB_NAME}_daily"
 FILE_SENSOR_NAME = "new_files"
 
@@ -139,8 +139,8 @@ def freshness_window(settings: Settings) -> timedelta:
 
 
 def with_freshness(
-    assets: Iterable[dg.AssetsDefinition], settings: Settings
-) -> list[dg.AssetsDefinition]:
+    assets: Iterable[dg.AssetsDefinition | dg.AssetSpec], settings: Settings
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The assets, those that sources fill or BI reads with how old they may be."""
     from dagster_project.assets.published import PUBLISHED_KEY
     from dagster_project.config.warehouse import RAW_SCHEMA
@@ -153,4 +153,7 @@ def with_freshness(
             return spec.replace_attributes(freshness_policy=policy)
         return spec
 
-    return [definition.map_asset_specs(add) for definition in assets]
+    return [
+        item.map_asset_specs(add) if isinstance(item, dg.AssetsDefinition) else item
+        for item in assets
+    ]

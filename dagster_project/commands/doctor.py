@@ -11,16 +11,25 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from dagster_project.commands.options import (
+    ConfigOption,
+    OutputOption,
+    console,
+    say,
+    settings_and_output,
+)
 from dagster_project.config import policy
 from dagster_project.config.errors import ConfigError, HandoffError
+from dagster_project.config.locations import config_path, handoff_home
 from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.config.settings import DEFAULT_CONFIG, Settings
 from dagster_project.config.warehouse import connect, warehouse_path
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.landing import reader_of
-from dagster_project.running.home import handoff_home
 from dagster_project.running.output_lock import LOCK_FILE
 from expectations.catalogue import threshold_problems
 
@@ -47,10 +56,10 @@ class UnmappedStage:
     rows: int
 
 
-def examine(settings: Settings, config_path: Path | None = None) -> list[Finding]:
+def examine(settings: Settings, path: Path | None = None) -> list[Finding]:
     """Look at everything a run needs; findings come in the order in which they should be mended."""
     findings = [
-        *_configuration(settings, config_path or DEFAULT_CONFIG),
+        *_configuration(settings, path or DEFAULT_CONFIG),
         *_policy(settings),
         *_output(settings.warehouse.output),
     ]
@@ -350,7 +359,7 @@ order by names.source_system, row_count desc, raw_stage
 """
 
 
-def write_stage_map(settings: Settings, target: Path) -> str:
+def write_proposed_stage_map(settings: Settings, target: Path) -> str:
     """Write a proposal for the raw stages that no map knows, ready to edit; return a summary.
 
     Raises ``ConfigError`` when there is nothing to propose or the file exists already.
@@ -427,3 +436,33 @@ def _proposal_line(stage: UnmappedStage, words: dict[str, str], indent: int) -> 
     key = json.dumps(stage.raw_stage, ensure_ascii=False)
     line = f"{key}: {words[word]}" if word else f"# {key}: <stage>"
     return f"{' ' * indent}{line}  # {stage.rows} rows"
+
+
+def doctor(
+    config: ConfigOption = None,
+    output: OutputOption = None,
+    write_stage_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a proposal for the raw stages of the last run that no map knows.",
+        ),
+    ] = None,
+) -> None:
+    """Check configuration, credentials and mappings; say what is wrong and how to fix it.
+
+    \b
+    Examples:
+      handoff doctor --config handoff.yml
+      handoff doctor --output var/crm_export --write-stage-map stages.yml
+    """
+    path = config_path(config)
+    settings, directory = settings_and_output(path, output)
+    place = settings.warehouse.model_copy(update={"output": directory})
+    settings = settings.model_copy(update={"warehouse": place})
+    if write_stage_map:
+        say(write_proposed_stage_map(settings, write_stage_map))
+        return
+    findings = examine(settings, path)
+    console().print(render(findings))
+    raise typer.Exit(exit_code(findings))

@@ -542,6 +542,10 @@ class Settings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
     alerts: AlertsSettings = AlertsSettings()
 
+    def crms(self) -> set[str]:
+        """The CRMs whose own tables the configured sources bring, such as hubspot."""
+        return {getattr(source, "crm", source.kind) for source in self.sources}
+
 
 def load_settings(path: Path | None = None) -> Settings:
     """Read and validate the configuration.

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import duckdb
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+# What ships: the checkout, or in an installed wheel the copy inside the package.
+_CHECKOUT = Path(__file__).resolve().parents[2]
+IS_CHECKOUT = (_CHECKOUT / "dbt_project").is_dir()
+PROJECT_ROOT = _CHECKOUT if IS_CHECKOUT else Path(__file__).resolve().parents[1] / "shipped"
 DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 POLICY_DIR = PROJECT_ROOT / "seeds" / "policy"
+SAMPLE_DIR = PROJECT_ROOT / "seeds" / "sample_crm"
 
 WAREHOUSE_FILE = "warehouse.duckdb"
 PUBLISHED_FILE = "lead_lifecycle.duckdb"

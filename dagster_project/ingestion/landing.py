@@ -37,7 +37,7 @@ def ensure_raw_tables(connection: "DuckDBPyConnection") -> None:
 
 
 def reader_of(source: Any) -> Any:
-    """The module that reads a source's kind; loaded when needed, since some bring an HTTP client."""
+    """The module that reads a source's kind; loaded late, since some bring an HTTP client."""
     if source.kind not in _MODULES:
         raise ConfigError(f"source {source.name}: no reader for kind {source.kind!r}")
     return importlib.import_module(_MODULES[source.kind])

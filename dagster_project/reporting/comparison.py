@@ -26,6 +26,7 @@ from dagster_project.config.warehouse import (
 )
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landing import ensure_raw_tables
+from dagster_project.running.dbt import BuildRequest, build, parsed_project
 from dagster_project.running.output_lock import hold_output
 
 if TYPE_CHECKING:
@@ -306,8 +307,6 @@ def _replay(
     settings: Settings,
 ) -> None:
     """Build the scratch warehouse under the other policy."""
-    from dagster_project.running.dbt import Build, BuildRequest, parsed_project
-
     with _scratch(scratch / WAREHOUSE_FILE, settings) as connection:
         raw_schema.write_run_parameters(connection, parameters)
     request = BuildRequest(
@@ -317,26 +316,18 @@ def _replay(
         log_path=output / "logs" / "compare",
         policy_dir=policy_dir,
         # Without the data tests: a replay is looked at, not published.
-        selection=(
-            *("--select", *(f"+{model}" for model in _MODELS)),
-            *("--indirect-selection", "empty"),
-        ),
+        selection=[f"+{model}" for model in _MODELS],
         threads=settings.warehouse.threads,
         memory_limit=settings.warehouse.memory_limit,
     )
-    build = Build(parsed_project(), request)
-    try:
-        for _ in build.events():
-            pass
-    finally:
-        build.finish()
+    build(parsed_project(), request).require_success()
 
 
-def _sum_up(connection: "DuckDBPyConnection", build: str, side: str) -> None:
+def _sum_up(connection: "DuckDBPyConnection", schema: str, side: str) -> None:
     """Keep the figures of a build as the tables of a schema of their own."""
     connection.execute(f"create schema {side}")
     for name, query in _FIGURES.items():
-        connection.execute(f"create table {side}.{name} as {query.format(build=build)}")
+        connection.execute(f"create table {side}.{name} as {query.format(build=schema)}")
 
 
 def _beside(connection: "DuckDBPyConnection", as_of: datetime, lead_limit: int) -> Comparison:

@@ -21,6 +21,7 @@ from dagster_project.config.warehouse import (
     connect,
     warehouse_path,
 )
+from dagster_project.running.progress import step
 from expectations.catalogue import configured_suites, known_checks
 from expectations.check import Check, Status
 
@@ -200,9 +201,10 @@ def build_checks() -> "dg.AssetChecksDefinition":
     ) -> Iterator[dg.AssetCheckResult]:
         selected = frozenset(key.name for key in context.selected_asset_check_keys)
         only = None if len(selected) == len(specs) else selected
-        outcomes = run_checks(
-            run.plan.output, run.plan.settings, run.plan.audit, run.build_id, only
-        )
+        with step("expectations"):
+            outcomes = run_checks(
+                run.plan.output, run.plan.settings, run.plan.audit, run.build_id, only
+            )
         docs = run.plan.output / DATA_DOCS_DIRECTORY / "index.html"
         for outcome in outcomes:
             yield as_check_result(outcome, docs)

@@ -1,26 +1,27 @@
 """dbt inside this process: the project parsed once and kept, one invocation per run.
 
 Starting dbt and parsing the project cost more than building a small warehouse, so the parsed
-project is kept under Handoff's home and parsed again only when a file of it changed. Nothing here
-knows Dagster.
+project is kept under Handoff's home and parsed again only when a file of it changed. What differs
+from run to run (warehouse file, policy directory, limits) is read from the environment when dbt
+runs, so one parse serves every output. Nothing here knows Dagster.
 """
 
 import hashlib
 import json
 import os
-import queue
 import shutil
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster_project.config import policy
 from dagster_project.config.errors import BuildError
+from dagster_project.config.locations import handoff_home
 from dagster_project.config.warehouse import DBT_PROJECT_DIR, POLICY_DIR
-from dagster_project.running.home import handoff_home
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -29,16 +30,33 @@ if TYPE_CHECKING:
 _KEPT_PARSES = 3
 _IGNORED_DIRECTORIES = {"target", "logs", "dbt_packages", "__pycache__"}
 
-# The events that say how one node ended.
-_RESULT_EVENTS = {"LogModelResult", "LogSeedResult", "LogTestResult"}
+# A failing data test must not keep the models downstream of it from being built and audited: in a
+# run dbt only warns, and the publication judges (see ``ParsedProject.is_error``).
+_PARSE_ENVIRONMENT = {"HANDOFF_TEST_SEVERITY": "warn"}
 
 
 @dataclass(frozen=True)
 class ParsedProject:
-    """The project as dbt parsed it. ``manifest`` is dbt's public artifact, as a dictionary."""
+    """The project as dbt parsed it into a directory of its own."""
 
-    manifest: dict[str, Any]
-    packed: bytes
+    directory: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """dbt's public artifact ``manifest.json``."""
+        content: dict[str, Any] = json.loads((self.directory / "manifest.json").read_bytes())
+        return content
+
+    def for_dbt(self) -> "Manifest":
+        """The parsed project as dbt takes it back, which spares it from parsing again."""
+        from dbt.contracts.graph.manifest import Manifest  # costly to import
+
+        return Manifest.from_msgpack((self.directory / "partial_parse.msgpack").read_bytes())
+
+    def is_error(self, unique_id: str) -> bool:
+        """True for a data test whose failure stops the publication: all but those set to warn."""
+        own = self.manifest["nodes"][unique_id]["unrendered_config"].get("severity", "error")
+        return str(own).lower() != "warn"
 
 
 def parsed_project() -> ParsedProject:
@@ -48,13 +66,10 @@ def parsed_project() -> ParsedProject:
     """
     cache = handoff_home() / "cache" / "dbt"
     directory = cache / _project_fingerprint()
-    if not (directory / "manifest.msgpack").exists():
+    if not (directory / "manifest.json").exists():
         _parse_into(directory)
         _forget_old_parses(cache)
-    return ParsedProject(
-        manifest=json.loads((directory / "manifest.json").read_text(encoding="utf-8")),
-        packed=(directory / "manifest.msgpack").read_bytes(),
-    )
+    return ParsedProject(directory)
 
 
 def _project_fingerprint() -> str:
@@ -85,19 +100,15 @@ def _parse_into(directory: Path) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix="parsing-") as scratch:
         place = Path(scratch)
-        arguments = ["parse", "--no-partial-parse", *_common_arguments(place, place)]
-        result = _runner().invoke(arguments)
+        parsed = place / "parsed"
+        with _environment(_PARSE_ENVIRONMENT):
+            result = _runner().invoke(["parse", *_common_arguments(parsed, place)])
         if not result.success:
             raise BuildError(
                 f"dbt could not parse the project: {_one_line(str(result.exception))}"
             ) from result.exception
-        manifest: Manifest = result.result
-        kept = place / "kept"
-        kept.mkdir()
-        shutil.copy(place / "manifest.json", kept / "manifest.json")
-        (kept / "manifest.msgpack").write_bytes(manifest.to_msgpack())
         try:
-            kept.rename(directory)
+            parsed.rename(directory)
         except OSError:
             # Another process parsed the same state meanwhile.
             if not directory.is_dir():
@@ -118,8 +129,9 @@ def _forget_old_parses(cache: Path) -> None:
 class BuildRequest:
     """One build of the warehouse.
 
-    ``selection``: dbt's own selection arguments; empty builds everything. ``policy_dir`` may
-    differ from the project's: the seeds are then loaded from there.
+    ``selection``: models and data tests as dbt selects them, each test by its own name; empty
+    builds everything.
+    ``policy_dir``: where the rows of the seeds come from.
     """
 
     warehouse: Path
@@ -132,154 +144,152 @@ class BuildRequest:
     memory_limit: str | None = None
 
 
-class Build:
-    """A dbt build that runs in a thread of its own, so that its events can be read as they come.
+@dataclass(frozen=True)
+class NodeResult:
+    """How one node of the project ended.
 
-    ``events`` yields the result events as dictionaries in the shape of dbt's JSON log; ``finish``
-    waits, closes dbt's connections and raises ``BuildError`` for what failed.
+    ``status``: dbt's word (success, pass, warn, fail, error, skipped). ``failures``: rows that a
+    data test found.
     """
 
-    def __init__(self, project: ParsedProject, request: BuildRequest) -> None:
-        self._project = project
-        self._request = request
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._result: Any = None
-        self._failure: BaseException | None = None
-        self._counting: Any = None
-        self._thread = threading.Thread(target=self._run, name="dbt", daemon=True)
-        self._thread.start()
+    unique_id: str
+    status: str
+    seconds: float
+    failures: int | None = None
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Yield how each node ended, in the order they ended; ends with the build."""
-        while (event := self._queue.get()) is not None:
-            yield event
 
-    def count_rows(self, relation: str) -> int:
-        """The number of rows of a relation whose result event has come.
+@dataclass(frozen=True)
+class BuildResult:
+    """How a build ended: every node in the order they ran, and what failed, in lines."""
 
-        On a connection of its own: when dbt is done it closes all of its own, also one on which
-        somebody is just waiting for an answer.
-        """
-        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    nodes: tuple[NodeResult, ...]
+    problems: tuple[str, ...] = ()
 
-        if self._counting is None:
-            self._counting = DuckDBConnectionManager.env().handle()
-        found = self._counting.cursor().execute(f"select count(*) from {relation}").fetchone()
-        return int(found[0])
+    def require_success(self) -> None:
+        """Raise ``BuildError`` when a model failed or dbt stopped."""
+        if self.problems:
+            raise BuildError(self.problems)
 
-    def finish(self) -> None:
-        """Wait for the end, release the warehouse file, raise ``BuildError`` when nodes failed."""
-        self._thread.join()
-        if self._counting is not None:
-            self._counting.close()
-            self._counting = None  # it holds the environment, and that the file
-        release_connections()
-        if self._failure:
-            raise BuildError(f"dbt stopped: {_one_line(str(self._failure))}") from self._failure
-        problems = self._problems()
-        if problems:
-            log = self._request.log_path / "dbt.log"
-            raise BuildError([*problems, f"the whole log of the build is in {log}"])
 
-    def _problems(self) -> list[str]:
-        if self._result.exception:
-            return [f"dbt stopped: {_one_line(str(self._result.exception))}"]
-        return [
-            f"{result.node.resource_type} {result.node.name} failed: {_one_line(result.message)}"
-            for result in self._result.result.results
-            if result.status in {"error", "runtime error"}
-        ]
+def build(
+    project: ParsedProject,
+    request: BuildRequest,
+    on_node: Callable[[str, float], None] | None = None,
+) -> BuildResult:
+    """Run ``dbt build``; ``on_node`` hears the name and the seconds of each node as it ends.
 
-    def _run(self) -> None:
+    The warehouse file is free again when this returns. Raises ``BuildError`` when dbt could not
+    start.
+    """
+
+    def hear(event: Any) -> None:
+        if on_node and event.info.name == "NodeFinished":
+            ended = event.data
+            on_node(ended.node_info.node_name, ended.run_result.execution_time)
+
+    arguments = [
+        "build",
+        *("--exclude-resource-type", "unit_test"),
+        *(["--select", *request.selection] if request.selection else []),
+        *(["--indirect-selection", "empty"] if request.selection else []),
+        *(["--full-refresh"] if request.full_refresh else []),
+        *_common_arguments(request.target_path, request.log_path),
+    ]
+    with _environment(_build_environment(request)):
         try:
-            request = self._request
-            os.environ.update(_profile_environment(request))
-            manifest = self._manifest()
-            arguments = [
-                "build",
-                "--exclude-resource-type",
-                "unit_test",
-                *request.selection,
-                *(["--full-refresh"] if request.full_refresh else []),
-                *_common_arguments(request.target_path, request.log_path),
-            ]
-            self._result = _runner(manifest, self._receive).invoke(arguments)
-        except BaseException as failure:
-            self._failure = failure
+            ended = _runner(project.for_dbt(), hear).invoke(arguments)
         finally:
-            self._queue.put(None)
-
-    def _manifest(self) -> "Manifest":
-        """The parsed project, fitted to this run.
-
-        Data tests only warn in dbt's eyes: a failing one must stop the publication, but not keep
-        the models behind it from being built and examined. The original severity decides later.
-        """
-        from dbt.contracts.graph.manifest import Manifest
-
-        manifest = Manifest.from_msgpack(self._project.packed)
-        request = self._request
-        for node in manifest.nodes.values():
-            if node.resource_type == "test":
-                node.config.severity = "WARN"
-            elif node.resource_type == "seed":
-                own = request.policy_dir / f"{node.name}.csv"
-                if not own.is_file():
-                    continue  # no policy, but a table of ours beside it
-                # dbt writes what it compiled to the target directory joined with this path: an
-                # absolute one, or one that leaves the directory, would overwrite the policy itself.
-                seeds = request.target_path / "policy"
-                seeds.mkdir(parents=True, exist_ok=True)
-                policy.write_plainly(own, seeds / own.name)
-                node.root_path = str(request.target_path)
-                node.original_file_path = f"policy/{own.name}"
-        return manifest
-
-    def _receive(self, event: Any) -> None:
-        """Called by dbt for each of its events, in the thread that it happened in."""
-        if event.info.name in _RESULT_EVENTS:
-            from dbt_common.events.functions import msg_to_dict
-
-            self._queue.put(msg_to_dict(event))
+            _release_warehouse()
+    return _result(ended, request.log_path)
 
 
-def _profile_environment(request: BuildRequest) -> dict[str, str]:
-    """The variables that ``profiles.yml`` reads; DuckDB's own defaults where nothing is chosen."""
-    import duckdb
+def _result(ended: Any, log_path: Path) -> BuildResult:
+    if isinstance(ended.exception, KeyboardInterrupt):
+        raise ended.exception
+    if ended.exception:
+        raise BuildError(f"dbt stopped: {_one_line(str(ended.exception))}") from ended.exception
+    results = ended.result.results
+    problems = [
+        f"{result.node.resource_type} {result.node.name} failed: {_one_line(result.message)}"
+        for result in results
+        if result.status in {"error", "runtime error"}
+    ]
+    if problems:
+        problems.append(f"the whole log of the build is in {log_path / 'dbt.log'}")
+    return BuildResult(
+        nodes=tuple(
+            NodeResult(
+                unique_id=result.node.unique_id,
+                status=str(result.status),
+                seconds=result.execution_time,
+                failures=result.failures,
+            )
+            for result in results
+            # Exposures have results, too.
+            if result.node.resource_type in {"model", "seed", "test"}
+        ),
+        problems=tuple(problems),
+    )
+
+
+def _build_environment(request: BuildRequest) -> dict[str, str]:
+    """The variables that the dbt project reads; DuckDB's own defaults where nothing is chosen."""
+    import duckdb  # a compiled library
 
     with duckdb.connect() as connection:
         threads, memory = connection.execute(
             "select current_setting('threads'), current_setting('memory_limit')"
         ).fetchall()[0]
     return {
+        **_PARSE_ENVIRONMENT,
         "HANDOFF_WAREHOUSE": str(request.warehouse),
         "HANDOFF_DUCKDB_THREADS": str(request.threads or threads),
         "HANDOFF_DUCKDB_MEMORY": request.memory_limit or memory.replace(" ", ""),
+        "HANDOFF_POLICY_DIR": str(_plain_policy(request)),
     }
 
 
-def release_connections() -> None:
-    """Close the connection that dbt keeps, so that this process can open the file otherwise."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.adapters.factory import cleanup_connections, reset_adapters
+def _plain_policy(request: BuildRequest) -> Path:
+    """A copy of the policy as dbt loads it: UTF-8 without a mark, one kind of line end.
 
-    cleanup_connections()
-    reset_adapters()
+    A table that a company's own policy leaves out is the one that ships.
+    """
+    target = request.target_path / "policy"
+    target.mkdir(parents=True, exist_ok=True)
+    for shipped in POLICY_DIR.glob("*.csv"):
+        own = request.policy_dir / shipped.name
+        policy.write_plainly(own if own.is_file() else shipped, target / shipped.name)
+    return target
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the length of the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _release_warehouse() -> None:
+    """Close the connection that dbt-duckdb keeps after an invocation in process.
+
+    As its maintainers advise (dbt-duckdb 1.11, github.com/duckdb/dbt-duckdb/issues/616).
+    """
+    from dbt.adapters.duckdb import DuckDBConnectionManager  # costly to import
+
     DuckDBConnectionManager.close_all_connections()
-
-
-def data_test_severities(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Severity (error or warn) of each data test as the project says, by its unique id."""
-    return {
-        unique_id: str(node["config"].get("severity") or "error").lower()
-        for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "test"
-    }
 
 
 def _runner(manifest: "Manifest | None" = None, callback: Any = None) -> Any:
     os.environ.setdefault("DO_NOT_TRACK", "1")
-    from dbt.cli.main import dbtRunner
+    from dbt.cli.main import dbtRunner  # costly to import
 
     return dbtRunner(manifest=manifest, callbacks=[callback] if callback else [])
 
@@ -288,6 +298,7 @@ def _common_arguments(target_path: Path, log_path: Path) -> list[str]:
     return [
         *("--project-dir", str(DBT_PROJECT_DIR)),
         *("--profiles-dir", str(DBT_PROJECT_DIR)),
+        *("--target", "prod"),
         *("--target-path", str(target_path)),
         *("--log-path", str(log_path)),
         *("--log-level", "none"),

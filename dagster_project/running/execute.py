@@ -1,57 +1,38 @@
-"""Runs from the shell: the scheduled job, executed in this process on the same instance.
+"""Runs: the scheduled job executed in this process, and how any run ended.
 
-A run started here shows in Dagster's UI like any other. Its events are handed to a listener as
-they happen; its failure comes back as the error that the command's contract names.
+A run started from the shell shows in Dagster's UI like any other. Its failure comes back as the
+error that the command's contract names.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from dagster_project.config.errors import AuditBlocked, BuildError, HandoffError
+from dagster_project.config.settings import Settings
 from dagster_project.running.home import prepare_dagster_home
-from dagster_project.running.plan import RunOptions
-from dagster_project.running.sqlite_tuning import kept_open
+from dagster_project.running.plan import RunOptions, RunPlan
+from dagster_project.running.process import PROCESS_TAG, is_gone, process_identity
+from dagster_project.running.progress import Listener, heard_by
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance, DagsterRun, JobDefinition
 
-
-@dataclass(frozen=True)
-class Happening:
-    """Something that happened in a run.
-
-    ``kind``: ``step`` (one began), ``step_end``, ``asset`` (one was built), ``check`` (one was
-    judged), ``note`` (what a long step is at). ``seconds``: how long it took, where known.
-    ``passed``: of a check.
-    """
-
-    kind: str
-    name: str
-    seconds: float | None = None
-    passed: bool | None = None
-    is_error: bool = False
-
-
-# The step that runs dbt: its checks are dbt's data tests.
+# The job that the schedule, the UI and the shell run, and its step that runs dbt: the checks of
+# that step are dbt's data tests.
+JOB_NAME = "lead_lifecycle"
 BUILD_STEP = "build_models"
 
-Listener = Callable[[Happening], None]
 
-_LISTENING: ContextVar[Listener | None] = ContextVar("listening", default=None)
-
-
-def tell(note: str) -> None:
-    """Say to whoever started the run from a shell what a long step is at.
-
-    Dagster hands out a step's events when they are yielded; a source that waits for its CRM has
-    none to yield.
-    """
-    listener = _LISTENING.get()
-    if listener is not None:
-        listener(Happening("note", note))
+# What the UI goes by when it lists a job's runs: as a run of the served code location.
+_LOCATION = "dagster_project.definitions"
+_LOCATION_TAGS = {
+    ".dagster/repository": f"__repository__@{_LOCATION}",
+    "dagster/code_location": _LOCATION,
+}
 
 
 @dataclass(frozen=True)
@@ -85,56 +66,53 @@ class RunOutcome:
 
 
 @contextmanager
-def dagster_instance() -> Iterator["DagsterInstance"]:
-    """The instance that the UI, the schedule and the shell share."""
-    prepare_dagster_home()
-    from dagster import DagsterInstance
+def dagster_instance(output: Path, settings: Settings) -> Iterator["DagsterInstance"]:
+    """The instance of an output, which the UI, the schedule and the shell share."""
+    home = prepare_dagster_home(output, settings)
+    from dagster import DagsterInstance  # takes seconds to import
 
-    with DagsterInstance.get() as instance:
+    with DagsterInstance.from_config(str(home)) as instance:
         yield instance
 
 
-def execute(options: RunOptions, listener: Listener) -> RunOutcome:
+def execute(
+    job: "JobDefinition", options: RunOptions, plan: RunPlan, listener: Listener
+) -> RunOutcome:
     """Execute the job with these choices. Failures are in the outcome, not raised."""
-    prepare_dagster_home()
-    from dagster._core.definitions.job_base import InMemoryJob
-    from dagster._core.execution.api import execute_run_iterator
-    from dagster._core.utils import make_new_run_id
+    from dagster import DagsterExecutionInterruptedError  # takes seconds to import
 
-    from dagster_project.assets.run_resource import PROCESS_TAG, as_run_config, process_identity
-
-    with kept_open(), dagster_instance() as instance:
+    run_id = str(uuid4())
+    outcome = RunOutcome(run_id=run_id)
+    with dagster_instance(plan.output, plan.settings) as instance, heard_by(listener):
         close_abandoned_runs(instance)
-        job = _job()
-        run_id = make_new_run_id()
-        run = instance.create_run_for_job(
-            job_def=job,
-            run_id=run_id,
-            run_config=as_run_config(options),
-            tags={**_location_tags(), **job.run_tags, PROCESS_TAG: process_identity(run_id)},
-        )
-        outcome = RunOutcome(run_id=run.run_id)
-        recorder = _Recorder(outcome, listener)
-        listening = _LISTENING.set(listener)
         try:
-            for event in execute_run_iterator(InMemoryJob(job), run, instance):
-                recorder.record(event)
-        except KeyboardInterrupt:
+            result = job.execute_in_process(
+                run_config=as_run_config(options),
+                instance=instance,
+                run_id=run_id,
+                tags={**_LOCATION_TAGS, PROCESS_TAG: process_identity(run_id)},
+                raise_on_error=False,
+            )
+        except (KeyboardInterrupt, DagsterExecutionInterruptedError):
             outcome.error = BuildError("interrupted; nothing was published")
-        finally:
-            _LISTENING.reset(listening)
-        recorder.conclude(instance.get_run_by_id(run.run_id))
+        else:
+            _read(outcome, result.all_events, instance.get_run_by_id(run_id))
     return outcome
+
+
+def as_run_config(options: RunOptions) -> dict[str, Any]:
+    """Dagster's run configuration for these choices, without its own log on the console."""
+    return {
+        "resources": {"run": {"config": options.chosen()}},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
 
 
 def outcome_of(instance: "DagsterInstance", run_id: str) -> RunOutcome:
     """How a run ended that somebody else executed, from what the instance kept of it."""
     outcome = RunOutcome(run_id=run_id)
-    recorder = _Recorder(outcome, lambda _: None)
-    for entry in instance.all_logs(run_id):
-        if entry.dagster_event is not None:
-            recorder.record(entry.dagster_event)
-    recorder.conclude(instance.get_run_by_id(run_id))
+    events = (entry.dagster_event for entry in instance.all_logs(run_id))
+    _read(outcome, (event for event in events if event), instance.get_run_by_id(run_id))
     return outcome
 
 
@@ -143,9 +121,7 @@ def close_abandoned_runs(instance: "DagsterInstance") -> list[str]:
 
     Returns their ids. Runs of other machines, and runs of living processes, are left alone.
     """
-    from dagster import DagsterRunStatus, RunsFilter
-
-    from dagster_project.assets.run_resource import PROCESS_TAG, is_gone
+    from dagster import DagsterRunStatus, RunsFilter  # takes seconds to import
 
     unfinished = [
         DagsterRunStatus.NOT_STARTED,
@@ -162,92 +138,58 @@ def close_abandoned_runs(instance: "DagsterInstance") -> list[str]:
     return closed
 
 
-def _job() -> "JobDefinition":
-    from dagster_project.automation.job import JOB_NAME
-    from dagster_project.definitions import defs
+def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRun | None") -> None:
+    """Fill an outcome from a run's events: times, data tests, the error.
 
-    return defs().resolve_job_def(JOB_NAME)
-
-
-def _location_tags() -> dict[str, str]:
-    """What the UI goes by when it lists a job's runs: as a run of the served code location."""
-    location = "dagster_project.definitions"
-    return {".dagster/repository": f"__repository__@{location}", "dagster/code_location": location}
-
-
-class _Recorder:
-    """Reads a run's events: tells the listener, keeps times, finds the error."""
-
-    def __init__(self, outcome: RunOutcome, listener: Listener) -> None:
-        self._outcome = outcome
-        self._listener = listener
-        self._failed_checks: list[str] = []
-
-    def record(self, event: "DagsterEvent") -> None:
+    A run that did not succeed has an error, even when no event names one.
+    """
+    failed_checks: list[str] = []
+    for event in events:
         step = event.step_key or ""
-        kind = event.event_type_value
-        if kind == "STEP_START":
-            self._listener(Happening("step", step))
-        elif kind == "STEP_SUCCESS":
-            self._end_step(step, event.step_success_data.duration_ms / 1000)
-        elif kind == "ASSET_MATERIALIZATION":
-            self._record_asset(event)
-        elif kind == "ASSET_CHECK_EVALUATION":
-            self._record_check(event)
-        elif kind == "STEP_FAILURE":
-            self._fail(event.step_failure_data.error, step)
-        elif kind == "PIPELINE_FAILURE":
-            self._fail_run(event)
-
-    def conclude(self, run: "DagsterRun | None") -> None:
-        """A run that did not succeed has an error, even when no event named one."""
-        if self._outcome.error is None and not (run and run.is_success):
-            self._outcome.error = BuildError(
-                f"run {self._outcome.run_id} did not end well; see it in the UI (make dev)"
-            )
-
-    def _end_step(self, step: str, seconds: float) -> None:
-        self._outcome.seconds[step] = seconds
-        self._listener(Happening("step_end", step, seconds))
-
-    def _record_asset(self, event: "DagsterEvent") -> None:
-        materialization = event.step_materialization_data.materialization
-        name = materialization.asset_key.to_user_string()
-        took = materialization.metadata.get("Execution Duration")
-        seconds = float(took.value) if took and took.value is not None else None  # type: ignore[arg-type]  # a number
-        if seconds is not None:
-            self._outcome.build_seconds[name] = seconds
-        self._listener(Happening("asset", name, seconds))
-
-    def _record_check(self, event: "DagsterEvent") -> None:
-        evaluation = event.asset_check_evaluation_data
-        is_error = evaluation.severity.value == "ERROR"
-        if event.step_key == BUILD_STEP:
-            self._outcome.data_tests.append(_data_test(evaluation, is_error))
-        if is_error and not evaluation.passed and evaluation.blocking is not False:
-            self._failed_checks.append(_describe_check(evaluation))
-        self._listener(
-            Happening("check", evaluation.check_name, passed=evaluation.passed, is_error=is_error)
+        match event.event_type_value:
+            case "STEP_SUCCESS":
+                outcome.seconds[step] = event.step_success_data.duration_ms / 1000
+            case "ASSET_MATERIALIZATION":
+                _read_asset(outcome, event)
+            case "ASSET_CHECK_EVALUATION":
+                evaluation = event.asset_check_evaluation_data
+                is_error = evaluation.severity.value == "ERROR"
+                if step == BUILD_STEP:
+                    outcome.data_tests.append(_data_test(evaluation, is_error))
+                if is_error and not evaluation.passed and evaluation.blocking is not False:
+                    failed_checks.append(_describe_check(evaluation))
+            case "STEP_FAILURE":
+                _fail(outcome, event.step_failure_data.error, step, failed_checks)
+            case "PIPELINE_FAILURE" if event.event_specific_data is not None:
+                _fail(outcome, event.job_failure_data.error, "", failed_checks)
+            case "PIPELINE_FAILURE" if outcome.error is None:
+                # Marked as failed from outside: a message and no error.
+                outcome.error = BuildError(f"run {outcome.run_id}: {event.message}")
+    if outcome.error is None and not (run and run.is_success):
+        outcome.error = BuildError(
+            f"run {outcome.run_id} did not succeed; see it in the UI (make dev)"
         )
 
-    def _fail_run(self, event: "DagsterEvent") -> None:
-        """A run that was marked as failed from outside has a message and no error."""
-        if event.event_specific_data is not None:
-            self._fail(event.job_failure_data.error, "")
-        elif self._outcome.error is None:
-            self._outcome.error = BuildError(f"run {self._outcome.run_id}: {event.message}")
 
-    def _fail(self, error: Any, step: str) -> None:
-        if error is None or self._outcome.error is not None:
-            return
-        self._outcome.traceback = error.to_string()
-        known = _known_error(error)
-        if known is not None:
-            self._outcome.error = known
-        elif error.cls_name == "DagsterAssetCheckFailedError":
-            self._outcome.error = AuditBlocked(self._failed_checks or [_innermost(error)])
-        else:
-            self._outcome.error = BuildError(f"step {step or 'start'} failed: {_innermost(error)}")
+def _read_asset(outcome: RunOutcome, event: "DagsterEvent") -> None:
+    materialization = event.step_materialization_data.materialization
+    seconds = materialization.metadata.get("seconds")
+    if event.step_key == BUILD_STEP and seconds is not None:
+        name = materialization.asset_key.to_user_string()
+        outcome.build_seconds[name] = float(seconds.value)  # type: ignore[arg-type]  # a number
+
+
+def _fail(outcome: RunOutcome, error: Any, step: str, failed_checks: list[str]) -> None:
+    if error is None or outcome.error is not None:
+        return
+    outcome.traceback = error.to_string()
+    known = _known_error(error)
+    if known is not None:
+        outcome.error = known
+    elif error.cls_name == "DagsterAssetCheckFailedError":
+        outcome.error = AuditBlocked(failed_checks or [_innermost(error)])
+    else:
+        outcome.error = BuildError(f"step {step or 'start'} failed: {_innermost(error)}")
 
 
 def _data_test(evaluation: Any, is_error: bool) -> DataTest:
@@ -261,7 +203,7 @@ def _data_test(evaluation: Any, is_error: bool) -> DataTest:
 
 
 def _failed_rows(evaluation: Any) -> int | None:
-    rows = evaluation.metadata.get("dagster_dbt/failed_row_count")
+    rows = evaluation.metadata.get("failing rows")
     return None if rows is None else int(rows.value)
 
 

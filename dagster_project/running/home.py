@@ -1,14 +1,11 @@
-"""Where Handoff keeps what outlives a run: Dagster's instance, the parsed dbt project, a key.
-
-``HANDOFF_HOME`` names the directory (default: ``var`` in the repository). Nothing in it is needed
-to read what was published.
-"""
+"""What outlives a run: Dagster's instance of each output, and the key of the e-mail hashes."""
 
 import os
 import secrets
 from pathlib import Path
 
-from dagster_project.config.warehouse import PROJECT_ROOT
+from dagster_project.config.locations import handoff_home
+from dagster_project.config.settings import Settings
 
 _INSTANCE_CONFIGURATION = """\
 # Written by handoff when missing; once changed it stays as you left it.
@@ -45,32 +42,37 @@ storage:
 """
 
 
-def handoff_home() -> Path:
-    """The directory for state that outlives a run."""
-    return Path(os.environ.get("HANDOFF_HOME") or PROJECT_ROOT / "var").expanduser().absolute()
+def dagster_home(output: Path, settings: Settings) -> Path:
+    """Where Dagster keeps an output's run history, freshness and schedule state.
 
-
-def prepare_dagster_home() -> Path:
-    """Name Dagster's home in the environment and make it ready; ``DAGSTER_HOME`` wins.
-
-    Must come before anything asks Dagster for its instance.
+    ``DAGSTER_HOME`` names another place for the configured output; every other output keeps its
+    own, so that what is tried on it changes nothing of the first.
     """
-    home = (
-        Path(os.environ.get("DAGSTER_HOME") or handoff_home() / "dagster").expanduser().absolute()
-    )
+    named = os.environ.get("DAGSTER_HOME")
+    if named and _is_configured(output, settings):
+        return Path(named).expanduser().absolute()
+    return output / "dagster"
+
+
+def prepare_dagster_home(output: Path, settings: Settings) -> Path:
+    """Make the directory of an output's Dagster instance ready and return it."""
+    home = dagster_home(output, settings)
     home.mkdir(parents=True, exist_ok=True)
     configuration = home / "dagster.yaml"
     wanted = _INSTANCE_CONFIGURATION
-    if os.environ.get(POSTGRES_VARIABLE):
+    if os.environ.get(POSTGRES_VARIABLE) and _is_configured(output, settings):
         wanted += _POSTGRES_STORAGE
     ours = {_INSTANCE_CONFIGURATION, _INSTANCE_CONFIGURATION + _POSTGRES_STORAGE}
-    # Somebody's own file stays; ours follows the choice of storage.
+    # A file that somebody changed stays; ours follows the choice of storage.
     found = configuration.read_text(encoding="utf-8") if configuration.exists() else None
     if found is None or (found in ours and found != wanted):
         configuration.write_text(wanted, encoding="utf-8")
-    os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     return home
+
+
+def _is_configured(output: Path, settings: Settings) -> bool:
+    return output.absolute() == settings.warehouse.output.absolute()
 
 
 def hash_key() -> str:

@@ -4,7 +4,6 @@
 configuration, refuses what cannot work before anything is touched, and returns a ``RunPlan``.
 """
 
-import os
 import tempfile
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
@@ -14,7 +13,8 @@ from typing import Any, get_args
 from dagster_project.config import policy
 from dagster_project.config.contract import AcceptanceMode, AuditMode
 from dagster_project.config.errors import ConfigError, SourceError
-from dagster_project.config.settings import DEFAULT_CONFIG, FilesSource, Settings, load_settings
+from dagster_project.config.locations import config_path
+from dagster_project.config.settings import FilesSource, Settings, WarehouseSettings, load_settings
 from expectations.catalogue import threshold_problems
 
 
@@ -83,11 +83,6 @@ def parse_time(text: str) -> datetime:
         ) from error
 
 
-def config_path(given: str | Path | None) -> Path:
-    """The configuration file: as given, else ``HANDOFF_CONFIG``, else the repository's."""
-    return Path(given or os.environ.get("HANDOFF_CONFIG") or DEFAULT_CONFIG)
-
-
 def output_directory(settings: Settings, given: str | None, source: str | None = None) -> Path:
     """Where a run writes: as given, else below the configured output by the input's name."""
     if given:
@@ -103,10 +98,9 @@ def plan_run(options: RunOptions, *, now: datetime | None = None) -> RunPlan:
     ``SourceError``; creates the output directory.
     """
     path = config_path(options.config)
-    settings = load_settings(path)
+    settings = _settings(options, path)
     if problems := threshold_problems(settings.checks):
         raise ConfigError([f"{path}: {problem}" for problem in problems])
-    as_of = parse_time(options.as_of) if options.as_of else (now or datetime.now(UTC))
     _one_of("--acceptance", options.acceptance, get_args(AcceptanceMode))
     _one_of("--audit", options.audit, get_args(AuditMode))
     lifecycle = settings.lifecycle.model_copy(
@@ -122,15 +116,24 @@ def plan_run(options: RunOptions, *, now: datetime | None = None) -> RunPlan:
         update={"lifecycle": lifecycle, "sources": _sources(settings, options)}
     )
     output = output_directory(settings, options.output, options.input)
+    given = options.as_of or getattr(settings.sources[0], "as_of", None)
+    as_of = parse_time(given) if given else (now or datetime.now(UTC)).replace(microsecond=0)
     _ensure_writable(output)
     return RunPlan(
         settings=settings,
         output=output,
-        as_of=as_of.replace(microsecond=0) if not options.as_of else as_of,
+        as_of=as_of,
         policy_fingerprint=policy.fingerprint(lifecycle.policy_dir),
         full_refresh=options.full_refresh,
         audit=options.audit,
     )
+
+
+def _settings(options: RunOptions, path: Path) -> Settings:
+    """The configuration; an export by ``--input`` needs none."""
+    if options.input and not options.config and not path.is_file():
+        return Settings(warehouse=WarehouseSettings(output=Path("var").absolute()))
+    return load_settings(path)
 
 
 def _one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> None:

@@ -300,7 +300,7 @@ def test_descriptions_are_in_the_catalog_and_parquet_says_the_same(story: Story)
 def test_the_runs_show_in_dagsters_instance(story: Story) -> None:
     from dagster import AssetKey, DagsterInstance, DagsterRunStatus
 
-    with DagsterInstance.get() as instance:
+    with DagsterInstance.from_config(str(story.output / "dagster")) as instance:
         runs = {
             run.run_id[:8]: run for run in instance.get_runs() if run.job_name == "lead_lifecycle"
         }

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-    from dagster_project.running.execute import Happening
+    from dagster_project.running.progress import Happening
 
 _STEPS = {
     "raw__run_parameters": "noting the choices of the run",

@@ -1,0 +1,48 @@
+"""Options and output that several commands share."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dagster_project.config.contract import AcceptanceMode
+from dagster_project.config.locations import config_path
+from dagster_project.config.settings import Settings, load_settings
+from dagster_project.running.plan import output_directory
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Configuration; handoff.yml by default."),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="DIR", help="Output directory; handoff.yml's by default."),
+]
+AcceptanceOption = Annotated[
+    AcceptanceMode | None,
+    typer.Option(help="Whether silence counts as acceptance (default) or not (explicit)."),
+]
+
+
+def settings_and_output(config: Path | None, output: Path | None) -> tuple[Settings, Path]:
+    """The configuration, and the output directory that a command looks at."""
+    settings = load_settings(config_path(config))
+    return settings, output_directory(settings, str(output) if output else None)
+
+
+def console() -> Console:
+    """The console for what was asked for; wide where nobody reads along, so that nothing wraps."""
+    found = Console()
+    return found if found.is_terminal else Console(width=160)
+
+
+def say(text: str) -> None:
+    """Print a line as it is."""
+    console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def is_debugging() -> bool:
+    """True with ``--debug``, wherever it stands on the line."""
+    return bool(os.environ.get("HANDOFF_DEBUG"))
