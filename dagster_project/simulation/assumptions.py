@@ -213,7 +213,7 @@ TIERS = table(
     ("low_intent", 0.86, 230.0, 0.9, -0.45, -0.40, -0.30, 0.3),
 )
 HAND_RAISE, HIGH_INTENT = 0, 1
-# Reps who are in touch already when the lead is handed off.
+# Share of handoffs that a rep has contacted already.
 TOUCHED_BEFORE_SHARE = 0.025
 
 ACCEPTED = 0.755

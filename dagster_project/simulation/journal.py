@@ -43,7 +43,7 @@ class Wave:
 
 
 class Journal:
-    """Columns of events by table; also what leads and reps leave behind on their way."""
+    """Columns of events by table, with the signals and activities along the way."""
 
     def __init__(self, world: World, leads: Leads, rng: np.random.Generator) -> None:
         self.team = world.team

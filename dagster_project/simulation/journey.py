@@ -1,8 +1,8 @@
-"""The way of leads through the funnel, one step for all leads of a block at a time.
+"""How leads move through the funnel, one step for all leads of a block at a time.
 
-Every step takes the leads that reach it and the moments when they do, notes what happens and hands
-on those that go further. A pass ends in a deal won, in an exit or nowhere; leads that come back
-from nurture and customers who buy again start the next pass.
+Every step takes the leads that reach it and when they do, notes what happens and passes on those
+that go further. A pass ends in a deal won, in an exit or in the stage reached; leads that
+come back from nurture and customers who buy again start the next pass.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ EMPTY = Wave(NO_LEADS, NO_LEADS)
 
 
 def _join(waves: list[Wave]) -> Wave:
-    """All leads of some waves that are there before the year's end."""
+    """All leads of these waves that arrive before the year's end."""
     lead, at = (np.concatenate([getattr(w, name) for w in waves]) for name in ("lead", "at"))
     return _before_end(Wave(lead, at))
 
@@ -65,7 +65,7 @@ class Journey:
         return self.journal
 
     def _chance(self, wave: Wave, share: Floats | float) -> Bools:
-        """Which leads of the wave something happens to that happens to this share."""
+        """Draws, for each lead of the wave, whether something with this chance happens to it."""
         return self.rng.random(len(wave)) < share
 
     def _work(self, wave: Wave, rep: Ints, seconds: Floats | Ints) -> Wave:
@@ -81,7 +81,7 @@ class Journey:
         chance = odds(given.SOURCES.mql[leads.source], 0.35 * leads.quality)
         handed = self._chance(everybody, np.where(leads.is_merged, 0.0, chance))
         self.tier = choose(given.SOURCE_MIX.tiers, rng.random(count), leads.source)
-        # Who raises a hand does so at once, mostly; the others are warmed up for days.
+        # Most hand raisers do so at once; the others are warmed up for days.
         at_once = self._chance(everybody, TIERS.at_once[self.tier])
         wait = np.where(
             at_once, spread(rng, 25 * MINUTE, 1.0, count), spread(rng, 8 * DAY, 1.0, count)
@@ -162,7 +162,7 @@ class Journey:
         return touched, np.maximum(at, wave.at)
 
     def _decide(self, wave: Wave, touched: Bools) -> None:
-        """Sales accepts, rejects or never looks."""
+        """Sales accepts, rejects or never decides."""
         lead, rep = wave.lead, self.rep[wave.lead]
         shift = 0.4 * self.leads.quality[lead] - self.team.strictness[rep]
         shift = shift + TIERS.acceptance[self.tier[lead]]
@@ -195,7 +195,7 @@ class Journey:
         self._qualify(later.where(qualifies))
 
     def _qualifies(self, wave: Wave) -> Bools:
-        """Whom the conversation shows to be worth an opportunity."""
+        """Which leads turn out to be worth an opportunity."""
         lead = wave.lead
         shift = 0.4 * self.leads.quality[lead] + self.team.skill[self.rep[lead]]
         shift = shift + TIERS.qualification[self.tier[lead]]
@@ -203,7 +203,7 @@ class Journey:
         return self._chance(wave, odds(given.SOURCES.sql[self.leads.source[lead]], shift))
 
     def _take_back(self, wave: Wave, logged: Bools) -> Wave:
-        """A slip of the mouse: back to MQL, and accepted again a little later."""
+        """A wrong click: back to MQL, and accepted again a little later."""
         slip = logged & self._chance(wave, given.ACCEPTANCE_TAKEN_BACK)
         back = wave.after(self.rng.integers(10 * MINUTE, 3 * HOUR, len(wave)))
         again = back.after(self.rng.integers(2 * MINUTE, HOUR, len(wave)))
@@ -258,7 +258,7 @@ class Journey:
             reason=np.where(is_open, NO_REASON, reason),
             owner=rep,
         )
-        # The CRM logs the stage a moment after the opportunity; sometimes only the latter exists.
+        # The CRM logs the stage a moment after the opportunity; sometimes it doesn't.
         staged = ~self._chance(wave, given.DEAL_WITHOUT_STAGE)
         logged = wave.after(self.rng.integers(0, 90, count))
         self.journal.stage(logged, Stage.OPPORTUNITY, staged, rep=rep)
@@ -330,7 +330,7 @@ class Journey:
     def _reasons(self, exit_kind: Ints) -> Texts:
         """The reason that the rep gives: known, unknown or none."""
         count = len(exit_kind)
-        # Who is left standing needs no reason: the weights begin with the exit after.
+        # The weights have no row for leads left standing, which is the first exit.
         known = choose(given.REASONS.weights.T, self.rng.random(count), exit_kind - 1)
         unknown = self.rng.integers(0, len(given.UNKNOWN_REASONS), count)
         reason = np.where(

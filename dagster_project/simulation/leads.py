@@ -1,7 +1,7 @@
 """The leads of one block: who they are, where they come from, how good they are.
 
-A company's size, country and industry follow from its number by hashing, so that two leads of one
-company agree wherever they stand in the export.
+A company's size, country and industry follow from its number by hashing, so that two leads
+of one company agree in every block of the export.
 """
 
 import numpy as np

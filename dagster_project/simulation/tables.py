@@ -52,9 +52,9 @@ def join(separator: str, *texts: pa.Array) -> pa.Array:
 
 
 def rep_table(world: World) -> Columns:
-    """The sales team."""
-    team = world.team
-    number = np.arange(len(team))
+    """The sales reps."""
+    reps = world.team
+    number = np.arange(len(reps))
     # Each round through the given names shifts the family names: no pair repeats within 750.
     round_number, given_name = np.divmod(number, len(given.GIVEN_NAMES))
     family_name = (number * 7 + round_number) % len(given.FAMILY_NAMES)
@@ -63,11 +63,11 @@ def rep_table(world: World) -> Columns:
         "name": join(
             " ", names(given.GIVEN_NAMES, given_name), names(given.FAMILY_NAMES, family_name)
         ),
-        "role": pa.array(np.where(team.is_sdr, "sdr", "ae"), TEXT),
-        "team": names(given.TEAMS.name, team.team),
-        "timezone": names(ZONES, team.zone),
-        "weekly_capacity": pa.array(team.capacity),
-        "is_active": pa.array(team.is_active),
+        "role": pa.array(np.where(reps.is_sdr, "sdr", "ae"), TEXT),
+        "team": names(given.TEAMS.name, reps.team),
+        "timezone": names(ZONES, reps.zone),
+        "weekly_capacity": pa.array(reps.capacity),
+        "is_active": pa.array(reps.is_active),
     }
 
 
@@ -153,7 +153,7 @@ def block_tables(
 
 
 def _lead_table(leads: Leads, stages: Events, owners: Events, rng: np.random.Generator) -> Columns:
-    """Leads as they stand at the year's end."""
+    """Leads as they are at the year's end."""
     count = len(leads)
     late = rng.random(count) < given.CREATED_LATE
     created_at = leads.created_at + late * rng.integers(2 * HOUR, 3 * DAY, count)
