@@ -1,7 +1,8 @@
 """What the simulated company is like: every rate, weight, name and duration of the simulation.
 
-Shares are of 1, durations in the unit of their name. Working time is Monday to Friday, 09:00 to
-18:00 in the time zone of the person who works. Changing anything here changes the sample's bytes.
+Shares are of 1, durations in the unit of their name; how far one spreads around its median is in
+the step that draws it. Working time is Monday to Friday, 09:00 to 18:00 in the time zone of the
+person who works. Changing anything here changes the sample's bytes.
 """
 
 from datetime import UTC, datetime
@@ -216,6 +217,13 @@ HAND_RAISE, HIGH_INTENT = 0, 1
 # Share of handoffs that a rep has contacted already.
 TOUCHED_BEFORE_SHARE = 0.025
 
+# What one standard deviation of a lead's quality adds to the log odds of a step.
+QUALITY_EFFECT = SimpleNamespace(
+    mql=0.35, acceptance=0.4, qualification=0.4, opportunity=0.3, win=0.55, requalification=0.5
+)
+HANDOFF_AT_ONCE_MEDIAN_MINUTES = 25
+HANDOFF_LATER_MEDIAN_DAYS = 8
+INTEREST_MEDIAN_DAYS = 25  # of those who are not handed off
 ACCEPTED = 0.755
 PENDING = 0.035
 PENDING_UNTOUCHED = 0.15

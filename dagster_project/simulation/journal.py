@@ -17,6 +17,7 @@ from dagster_project.simulation.world import World
 
 NOBODY = -1
 NEVER = -1
+Mask = Bools | bool
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Journal:
         self.rng = rng
         self._parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
-    def add(self, table: str, wave: Wave, where: Bools | bool = True, **columns: Any) -> None:
+    def add(self, table: str, wave: Wave, where: Mask = True, **columns: Any) -> None:
         """Note an event of each lead of the wave, unless it comes after the year's end."""
         keep = (wave.at < YEAR_END) & where
         events = {"lead": wave.lead, "at": wave.at, **columns}
@@ -60,24 +61,13 @@ class Journal:
         )
 
     def stage(
-        self,
-        wave: Wave,
-        stage: Any,
-        where: Bools | bool = True,
-        *,
-        reason: Any = None,
-        rep: Any = NOBODY,
+        self, wave: Wave, stage: Any, where: Mask = True, *, reason: Any = None, rep: Any = NOBODY
     ) -> None:
         """Note that leads entered a stage."""
         self.add("stage_changes", wave, where, stage=stage, reason=reason, rep=rep)
 
     def act(
-        self,
-        wave: Wave,
-        kind: Any,
-        rep: Any,
-        where: Bools | bool = True,
-        direction: Any = "outbound",
+        self, wave: Wave, kind: Any, rep: Any, where: Mask = True, direction: Any = "outbound"
     ) -> None:
         """Note an activity of a rep or of automation."""
         self.add("activities", wave, where, kind=kind, rep=rep, direction=direction)
@@ -143,11 +133,6 @@ class Journal:
         mailed = wave.where(self.rng.random(len(wave)) < given.AUTOMATED_EMAIL_SHARE)
         mailed = mailed.after(self.rng.integers(60, 2 * DAY, len(mailed)))
         self.act(mailed, given.AUTOMATED_EMAIL, NOBODY)
-
-    def touch(self, wave: Wave, touched: Bools, rep: Ints) -> None:
-        """The first call or mail of a rep."""
-        kind = choose(given.FIRST_TOUCHES.weight, self.rng.random(len(wave)))
-        self.act(wave, given.FIRST_TOUCHES.kind[kind], rep, where=touched)
 
     def follow_up(self, wave: Wave, until: Ints, mean: float, rep: Ints) -> None:
         """Calls, mails, meetings and notes between two moments, in the rep's working hours."""

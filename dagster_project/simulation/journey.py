@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dagster_project.simulation import assumptions as given
-from dagster_project.simulation.assumptions import SEGMENTS, TIERS, Stage
+from dagster_project.simulation.assumptions import QUALITY_EFFECT, SEGMENTS, TIERS, Stage
 from dagster_project.simulation.draws import Bools, Floats, Ints, Texts, choose, odds, spread
 from dagster_project.simulation.journal import NEVER, NOBODY, Journal, Wave
 from dagster_project.simulation.leads import Leads
@@ -25,9 +25,8 @@ from dagster_project.simulation.working_time import (
 )
 from dagster_project.simulation.world import World
 
-NO_LEADS = np.empty(0, dtype=np.int64)
+EMPTY = Wave(*np.empty((2, 0), dtype=np.int64))
 NO_REASON: Any = None
-EMPTY = Wave(NO_LEADS, NO_LEADS)
 
 
 def _join(waves: list[Wave]) -> Wave:
@@ -78,17 +77,17 @@ class Journey:
         """Capture and nurture; returns the handoffs."""
         leads, rng, count = self.leads, self.rng, len(self.leads)
         everybody = Wave(np.arange(count), leads.created_at)
-        chance = odds(given.SOURCES.mql[leads.source], 0.35 * leads.quality)
+        chance = odds(given.SOURCES.mql[leads.source], QUALITY_EFFECT.mql * leads.quality)
         handed = self._chance(everybody, np.where(leads.is_merged, 0.0, chance))
         self.tier = choose(given.SOURCE_MIX.tiers, rng.random(count), leads.source)
         # Most hand raisers do so at once; the others are warmed up for days.
         at_once = self._chance(everybody, TIERS.at_once[self.tier])
-        wait = np.where(
-            at_once, spread(rng, 25 * MINUTE, 1.0, count), spread(rng, 8 * DAY, 1.0, count)
-        )
+        soon = spread(rng, given.HANDOFF_AT_ONCE_MEDIAN_MINUTES * MINUTE, 1.0, count)
+        later = spread(rng, given.HANDOFF_LATER_MEDIAN_DAYS * DAY, 1.0, count)
+        wait = np.where(at_once, soon, later)
         handoffs = self._at_daytime(everybody.after(60).after(wait), 0.8)
-        unwanted_until = leads.created_at + spread(rng, 25 * DAY, 0.8, count)
-        until = np.where(handed, handoffs.at, unwanted_until).astype(np.int64)
+        interest = spread(rng, given.INTEREST_MEDIAN_DAYS * DAY, 0.8, count)
+        until = np.where(handed, handoffs.at, leads.created_at + interest).astype(np.int64)
         self._capture(everybody, until)
         self.journal.warm_up(everybody, until, handed)
         self._screen_out(everybody.moved_to(until).where(~handed))
@@ -158,13 +157,14 @@ class Journey:
         before = (self.rng.random(len(wave)) * (wave.at - signal_at)).astype(np.int64)
         at = np.where(early, wave.at - before, due)
         touched = self._chance(wave, odds(TIERS.touch_share[tier], -0.5 * (pressure - 1)))
-        self.journal.touch(wave.moved_to(at), touched, rep)
+        kind = choose(given.FIRST_TOUCHES.weight, self.rng.random(len(wave)))
+        self.journal.act(wave.moved_to(at), given.FIRST_TOUCHES.kind[kind], rep, touched)
         return touched, np.maximum(at, wave.at)
 
     def _decide(self, wave: Wave, touched: Bools) -> None:
         """Sales accepts, rejects or never decides."""
         lead, rep = wave.lead, self.rep[wave.lead]
-        shift = 0.4 * self.leads.quality[lead] - self.team.strictness[rep]
+        shift = QUALITY_EFFECT.acceptance * self.leads.quality[lead] - self.team.strictness[rep]
         shift = shift + TIERS.acceptance[self.tier[lead]]
         accepted = self._chance(wave, odds(given.ACCEPTED, shift))
         pending = self._chance(wave, np.where(touched, given.PENDING, given.PENDING_UNTOUCHED))
@@ -197,7 +197,8 @@ class Journey:
     def _qualifies(self, wave: Wave) -> Bools:
         """Which leads turn out to be worth an opportunity."""
         lead = wave.lead
-        shift = 0.4 * self.leads.quality[lead] + self.team.skill[self.rep[lead]]
+        shift = QUALITY_EFFECT.qualification * self.leads.quality[lead]
+        shift = shift + self.team.skill[self.rep[lead]]
         shift = shift + TIERS.qualification[self.tier[lead]]
         shift = shift + SEGMENTS.qualification[self.leads.segment[lead]]
         return self._chance(wave, odds(given.SOURCES.sql[self.leads.source[lead]], shift))
@@ -229,8 +230,8 @@ class Journey:
         self.journal.add("owner_changes", wave, owner=rep)
         meeting = self._work(wave, rep, self.rng.integers(HOUR, 12 * HOUR, len(wave)))
         self.journal.act(meeting, "meeting", rep)
-        share = odds(given.OPPORTUNITY_SHARE, 0.3 * self.leads.quality[wave.lead])
-        goes_on = self._chance(wave, share)
+        shift = QUALITY_EFFECT.opportunity * self.leads.quality[wave.lead]
+        goes_on = self._chance(wave, odds(given.OPPORTUNITY_SHARE, shift))
         delay = spread(self.rng, given.OPPORTUNITY_MEDIAN_HOURS * HOUR, 0.7, len(wave))
         later = self._work(wave, rep, delay + HOUR)
         self._deal(later.where(goes_on))
@@ -242,7 +243,7 @@ class Journey:
         lead, rep, count = wave.lead, self.rep[wave.lead], len(wave)
         segment = self.leads.segment[lead]
         amount = SEGMENTS.deal_amount[segment] * self.rng.lognormal(0.0, 0.5, count)
-        shift = 0.55 * self.leads.quality[lead] + self.team.skill[rep]
+        shift = QUALITY_EFFECT.win * self.leads.quality[lead] + self.team.skill[rep]
         shift = shift + SEGMENTS.win[segment] + TIERS.win[self.tier[lead]]
         won = self._chance(wave, odds(given.WIN_SHARE, shift))
         reason = self._reasons(np.full(count, given.LOST))
@@ -322,8 +323,8 @@ class Journey:
 
     def _requalify(self, wave: Wave) -> None:
         """Nurtured leads that come back as a handoff."""
-        share = odds(given.REQUALIFIED_SHARE, 0.5 * self.leads.quality[wave.lead])
-        back = wave.where(self._chance(wave, share))
+        shift = QUALITY_EFFECT.requalification * self.leads.quality[wave.lead]
+        back = wave.where(self._chance(wave, odds(given.REQUALIFIED_SHARE, shift)))
         wait = spread(self.rng, given.REQUALIFIED_MEDIAN_DAYS * DAY, 0.5, len(back))
         self.next_handoffs.append(self._at_daytime(back.after(DAY).after(wait), 0.85))
 
