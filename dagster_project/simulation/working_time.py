@@ -1,18 +1,16 @@
-"""Working time over whole arrays: Monday to Friday, 09:00 to 18:00 local, summer time included.
+"""The simulated year, and working time over whole arrays: weekdays, 09:00 to 18:00 local time.
 
 Moments are whole seconds since 1970 in UTC. A moment maps to the seconds worked since then in its
 zone, working durations are added there, and the way back lands inside working hours.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from dagster_project.simulation import assumptions as given
+from dagster_project.simulation.draws import Floats, Ints
 
 DAY = 86_400
 HOUR = 3_600
@@ -23,47 +21,46 @@ WORKWEEK = 5 * WORKDAY
 # 1970-01-01 was a Thursday: three days after the Monday that week 0 begins with.
 EPOCH_WEEKDAY = 3
 
+YEAR_END = int(given.YEAR_END.timestamp())
+YEAR_START = YEAR_END - given.DAYS_IN_YEAR * DAY
+WEEKS = given.DAYS_IN_YEAR // 7 + 1
 
-class Zones:
-    """UTC offsets of a few time zones, by zone and day."""
-
-    def __init__(self, names: tuple[str, ...], first: datetime, days: int) -> None:
-        self.names = names
-        self._first_day = int(first.timestamp()) // DAY
-        noons = [
-            datetime.fromtimestamp((self._first_day + at) * DAY + DAY // 2, UTC)
-            for at in range(days)
-        ]
-        self._offsets = np.array(
-            [[_offset(zone, noon) for noon in noons] for zone in map(ZoneInfo, names)],
-            dtype=np.int64,
-        )
-
-    def offset(self, at: Ints, zone: Ints) -> Ints:
-        """Seconds to add to UTC for local time."""
-        day = np.clip(at // DAY - self._first_day, 0, self._offsets.shape[1] - 1)
-        return self._offsets[zone, day]
-
-    def add_work(self, at: Ints, zone: Ints, seconds: Floats | Ints) -> Ints:
-        """The moment when so many seconds have been worked after ``at``."""
-        local = at + self.offset(at, zone)
-        day, second = np.divmod(local, DAY)
-        week, weekday = np.divmod(day + EPOCH_WEEKDAY, 7)
-        today = np.where(weekday < 5, np.clip(second - OPENS, 0, WORKDAY), 0)
-        worked = week * WORKWEEK + np.minimum(weekday, 5) * WORKDAY + today
-        worked = worked + np.asarray(seconds).astype(np.int64)
-        week, rest = np.divmod(worked, WORKWEEK)
-        weekday, second = np.divmod(rest, WORKDAY)
-        local = (week * 7 - EPOCH_WEEKDAY + weekday) * DAY + OPENS + second
-        return local - self.offset(local, zone)
-
-    def at_work(self, at: Ints, zone: Ints, late: Floats) -> Ints:
-        """``at`` if it lies in working hours, else ``late`` seconds into the next working day."""
-        moved = self.add_work(at, zone, np.zeros(len(at), dtype=np.int64))
-        return np.where(moved == at, at, moved + late.astype(np.int64))
+# The time zones in use; other modules name a zone by its place here.
+ZONES = sorted({*given.COUNTRIES.zone, *given.TEAMS.zones.ravel().tolist()})
+# Offsets from UTC by zone and day. Deals run on past the year's end before they are cut off.
+_FIRST_DAY = YEAR_START // DAY - 45
+_NOONS = [datetime.fromtimestamp((_FIRST_DAY + at + 0.5) * DAY, UTC) for at in range(3 * 365)]
+_OFFSETS = np.array(
+    [[noon.astimezone(zone).utcoffset() for noon in _NOONS] for zone in map(ZoneInfo, ZONES)],
+    dtype="timedelta64[s]",
+).astype(np.int64)
 
 
-def _offset(zone: ZoneInfo, moment: datetime) -> int:
-    """Seconds between a zone and UTC at a moment."""
-    local = moment.astimezone(zone)
-    return int((local.utcoffset() or timedelta()).total_seconds())
+def week_of_year(at: Ints) -> Ints:
+    """Week of the simulated year, 0 and up."""
+    return np.clip((at - YEAR_START) // (7 * DAY), 0, WEEKS - 1)
+
+
+def utc_offset(at: Ints, zone: Ints) -> Ints:
+    """Seconds to add to UTC for local time."""
+    return _OFFSETS[zone, np.clip(at // DAY - _FIRST_DAY, 0, len(_NOONS) - 1)]
+
+
+def add_work(at: Ints, zone: Ints, seconds: Floats | Ints) -> Ints:
+    """The moment when so many seconds have been worked after ``at``."""
+    local = at + utc_offset(at, zone)
+    day, second = np.divmod(local, DAY)
+    week, weekday = np.divmod(day + EPOCH_WEEKDAY, 7)
+    today = np.where(weekday < 5, np.clip(second - OPENS, 0, WORKDAY), 0)
+    worked = week * WORKWEEK + np.minimum(weekday, 5) * WORKDAY + today
+    worked = worked + np.asarray(seconds).astype(np.int64)
+    week, rest = np.divmod(worked, WORKWEEK)
+    weekday, second = np.divmod(rest, WORKDAY)
+    local = (week * 7 - EPOCH_WEEKDAY + weekday) * DAY + OPENS + second
+    return local - utc_offset(local, zone)
+
+
+def at_work(at: Ints, zone: Ints, late: Floats) -> Ints:
+    """``at`` if it lies in working hours, else ``late`` seconds into the next working day."""
+    moved = add_work(at, zone, np.zeros(len(at), dtype=np.int64))
+    return np.where(moved == at, at, moved + late.astype(np.int64))
