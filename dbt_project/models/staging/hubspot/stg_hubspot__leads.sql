@@ -84,7 +84,7 @@ known as (
         attributes.email,
         attributes.company,
         attributes.title,
-        -- A range such as 25-50 or 1,000+ counts from its lower end.
+        -- A range (25-50, 1,000+) counts from its lower end.
         coalesce(
             replace(
                 nullif(
