@@ -288,6 +288,7 @@ def _common_arguments(target_path: Path, log_path: Path) -> list[str]:
     return [
         *("--project-dir", str(DBT_PROJECT_DIR)),
         *("--profiles-dir", str(DBT_PROJECT_DIR)),
+        *("--target", "prod"),
         *("--target-path", str(target_path)),
         *("--log-path", str(log_path)),
         *("--log-level", "none"),

@@ -22,9 +22,9 @@ flags: {send_anonymous_usage_stats: false}
 """
 PROFILE = """
 tiny:
-  target: duckdb
+  target: prod
   outputs:
-    duckdb:
+    prod:
       type: duckdb
       path: "{{ env_var('HANDOFF_WAREHOUSE', 'warehouse.duckdb') }}"
       threads: 1

@@ -88,7 +88,7 @@ def compile_copy(copy: Path) -> Project:
     command += [f"+{name}" for name in WATCHED]
     environment = {
         **os.environ,
-        "HANDOFF_WAREHOUSE": str(copy / f"{DATABASE}.duckdb"),
+        "HANDOFF_DEV_WAREHOUSE": str(copy / f"{DATABASE}.duckdb"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     done = subprocess.run(
