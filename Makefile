@@ -47,7 +47,7 @@ lint: setup ## ruff, mypy, sqlfluff
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@mkdir -p $(SCRATCH)
-	@HANDOFF_WAREHOUSE=$(CURDIR)/$(SCRATCH)/warehouse.duckdb DBT_TARGET_PATH=$(CURDIR)/$(SCRATCH)/target \
+	@HANDOFF_DEV_WAREHOUSE=$(CURDIR)/$(SCRATCH)/warehouse.duckdb DBT_TARGET_PATH=$(CURDIR)/$(SCRATCH)/target \
 	  DBT_LOG_PATH=$(CURDIR)/$(SCRATCH)/logs $(VENV)/bin/sqlfluff lint --processes 2 dbt_project/models $(wildcard dbt_project/tests)
 
 format: setup ## let ruff mend what it can
@@ -71,7 +71,7 @@ dev: setup ## Dagster's UI, on the instance that the runs of the shell are recor
 docs: setup ## dbt's documentation of the project, in var/dbt_docs
 	@test -f var/sample_crm/warehouse.duckdb || $(MAKE) --no-print-directory run
 	@mkdir -p var/dbt_docs
-	@HANDOFF_WAREHOUSE=$(CURDIR)/var/sample_crm/warehouse.duckdb $(VENV)/bin/dbt docs generate --static \
+	@HANDOFF_DEV_WAREHOUSE=$(CURDIR)/var/sample_crm/warehouse.duckdb $(VENV)/bin/dbt docs generate --static \
 	  --project-dir dbt_project --profiles-dir dbt_project \
 	  --target-path $(CURDIR)/var/dbt_docs --log-path $(CURDIR)/$(SCRATCH)/logs
 	@echo "open var/dbt_docs/static_index.html"

@@ -37,7 +37,7 @@ def test_every_sentence_of_the_dbt_project_holds(tmp_path: Path) -> None:
             *("--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path / "logs")),
         ],
         cwd=PROJECT_ROOT,
-        env={**os.environ, "HANDOFF_WAREHOUSE": str(warehouse), "DO_NOT_TRACK": "1"},
+        env={**os.environ, "HANDOFF_DEV_WAREHOUSE": str(warehouse), "DO_NOT_TRACK": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -51,8 +51,9 @@ def test_groups_read_like_the_rooms_of_the_house(graph: Any) -> None:
     assert {
         "raw",
         "staging",
+        "conform",
         "intermediate",
-        "lifecycle",
+        "facts",
         "quality",
         "policy",
         "published",

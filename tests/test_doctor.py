@@ -218,13 +218,13 @@ def last_run(tmp_path: Path, export: Path) -> Settings:
         warehouse.execute(
             """
             create schema build;
-            create table build.stg_contract__stage_changes as
+            create table build.int_contract__stage_changes as
             select * from (values
                 ('crm', 'SQL'), ('crm', 'Sales-Accepted'), ('crm', ' sales-accepted'),
                 ('crm', 'PQR'), ('crm', 'Nurture: phase 2'),
                 ('crm', 'Zombie: "undead"'), ('crm', 'Junk'), ('old', 'Oportunity')
             ) as changes (source_system, to_stage);
-            create table build.stg_contract__leads as
+            create table build.int_contract__leads as
             select 'crm' as source_system, 'Sales-Accepted' as current_stage;
             create table build.int_stage_names as
             select * from (values

@@ -14,6 +14,12 @@ from dagster_project.config.settings import Settings
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
+PROJECT_TEXTS = [
+    path
+    for folder in ("dagster_project", "dbt_project", "docs", "expectations", "seeds", "tests")
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in {".md", ".py", ".sql", ".yml"} and "target" not in path.parts
+]
 
 
 def first_cells(text: str, header: str) -> set[str]:
@@ -23,7 +29,9 @@ def first_cells(text: str, header: str) -> set[str]:
 
 
 def test_table_of_marts_names_every_mart_and_no_other() -> None:
-    marts = {path.stem for path in (ROOT / "dbt_project" / "models" / "marts").glob("*/*.sql")}
+    models = ROOT / "dbt_project" / "models"
+    marts = {path.stem for path in (*models.glob("marts/*/*.sql"), *models.glob("facts/*.sql"))}
+    marts -= {"fct_activities", "fct_engagements", "fct_opportunities"}  # of use to models only
     assert first_cells(README, "| mart | one row per | answers |") == marts
 
 
@@ -53,3 +61,14 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_anchors_that_the_project_names_exist() -> None:
+    for page in ("lifecycle", "contracts"):
+        headings = re.findall(
+            r"^#+ (.+)$", (ROOT / "docs" / f"{page}.md").read_text("utf-8"), re.MULTILINE
+        )
+        anchors = {re.sub(r"[^a-z0-9 -]", "", text.lower()).replace(" ", "-") for text in headings}
+        for file in PROJECT_TEXTS:
+            for anchor in re.findall(rf"{page}\.md#([\w-]+)", file.read_text("utf-8")):
+                assert anchor in anchors, f"{file.relative_to(ROOT)}: {page}.md#{anchor}"

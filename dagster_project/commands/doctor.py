@@ -339,9 +339,9 @@ def unmapped_stages(warehouse: Path) -> list[UnmappedStage] | None:
 # Which names are mapped is the models' decision; this only counts what they left over.
 _UNMAPPED = """
 with carried as (
-    select source_system, to_stage as raw_stage from build.stg_contract__stage_changes
+    select source_system, to_stage as raw_stage from build.int_contract__stage_changes
     union all
-    select source_system, current_stage as raw_stage from build.stg_contract__leads
+    select source_system, current_stage as raw_stage from build.int_contract__leads
 )
 
 select

@@ -89,7 +89,7 @@ _COLUMN_KEYS = (
 
 
 class TableMapping(Section):
-    """How one table of an export fits the contract's table (contracts, section 2).
+    """How one table of an export fits the contract's table (docs/contracts.md#crm-export).
 
     ``file``: by default the table's name with ``.csv``, ``.csv.gz``, ``.parquet`` or ``.jsonl``.
     ``columns``: contract column -> the export's header. ``constants``: contract column -> value of

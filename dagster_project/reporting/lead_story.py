@@ -281,17 +281,17 @@ select
                 '~lost:' || opportunities.opportunity_id
             )
     ) as proofs
-from build.int_opportunities as opportunities
+from build.fct_opportunities as opportunities
 where opportunities.lead_key = ?
 order by opportunities.created_at, opportunities.opportunity_id
 """
 
 _ENGAGEMENTS = """
-select * from build.int_engagements where lead_key = ? order by occurred_at, engagement_id
+select * from build.fct_engagements where lead_key = ? order by occurred_at, engagement_id
 """
 
 _ACTIVITIES = """
-select * from build.int_activities where lead_key = ? order by occurred_at, activity_id
+select * from build.fct_activities where lead_key = ? order by occurred_at, activity_id
 """
 
 _VISITS = """

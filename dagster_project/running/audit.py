@@ -420,7 +420,7 @@ def _record_policy(warehouse: "DuckDBPyConnection", build_id: str) -> None:
 def _record_columns(warehouse: "DuckDBPyConnection", build_id: str) -> None:
     """Note which columns of which source are filled in this build; the build before stays too.
 
-    Seen where all sources still have the contract's columns as text: their staging views.
+    Seen where every source has the contract's columns as text, before their rows are united.
     """
     found = warehouse.execute(
         f"select coalesce(max(build_number) filter (where build_id <> ?), 0) from {COLUMNS_TABLE}",
@@ -439,8 +439,10 @@ def _record_columns(warehouse: "DuckDBPyConnection", build_id: str) -> None:
     }
     for table in CONTRACT_TABLES.values():
         for view in sorted(views):
-            is_source = view.startswith("stg_") and view.endswith(f"__{table.name}")
-            if is_source and view != f"stg_contract__{table.name}":
+            is_source = view.startswith(("stg_files__", "int_")) and view.endswith(
+                f"__{table.name}"
+            )
+            if is_source and view != f"int_contract__{table.name}":
                 _record_columns_of(warehouse, build_id, before + 1, table, view)
 
 

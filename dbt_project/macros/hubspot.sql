@@ -7,7 +7,7 @@
     unnest(string_split({{ text }}, ';'))
 {%- endmacro %}
 
-{# A value such as ORGANIC_SEARCH as people read it: Organic Search. Other texts stay. #}
+{# An upper-case code as people read it: ORGANIC_SEARCH becomes Organic Search. Other texts stay. #}
 {% macro hubspot_words(text) -%}
     {{ return(adapter.dispatch('hubspot_words')(text)) }}
 {%- endmacro %}

@@ -27,10 +27,10 @@ wrong_shares as (
     select count(*) as share_count
     from (
         select
-            month,
+            period_start,
             outcome
         from {{ ref('rejection_reasons') }}
-        group by month, outcome
+        group by period_start, outcome
         having abs(sum(share) - 1) > 0.000001
     ) as outcomes
 

@@ -19,8 +19,8 @@ trend as (
         metric,
         dimension,
         day,
-        sum(entered_90d) as entered_90d,
-        sum(converted_90d) as converted_90d,
+        sum(entered_in_window) as entered_in_window,
+        sum(converted_in_window) as converted_in_window,
         sum(mature_entered) as mature_entered,
         sum(mature_converted) as mature_converted
     from {{ ref('funnel_trend') }}
@@ -53,7 +53,7 @@ select
     facts.metric,
     facts.day,
     facts.entered,
-    trend.entered_90d
+    trend.entered_in_window
 from facts
 left join trend
     on
@@ -61,14 +61,14 @@ left join trend
         and facts.day = trend.day
 where
     trend.metric is null
-    or facts.entered <> trend.entered_90d
-    or facts.converted <> trend.converted_90d
+    or facts.entered <> trend.entered_in_window
+    or facts.converted <> trend.converted_in_window
 union all
 select
     parts.metric,
     parts.day,
-    whole.entered_90d as entered,
-    parts.entered_90d
+    whole.entered_in_window as entered,
+    parts.entered_in_window
 from trend as parts
 inner join trend as whole
     on
@@ -76,9 +76,9 @@ inner join trend as whole
         and parts.day = whole.day
         and whole.dimension = 'all'
 where
-    parts.entered_90d <> whole.entered_90d
-    or parts.converted_90d <> whole.converted_90d
+    parts.entered_in_window <> whole.entered_in_window
+    or parts.converted_in_window <> whole.converted_in_window
     or parts.mature_entered <> whole.mature_entered
     or parts.mature_converted <> whole.mature_converted
     or parts.mature_converted > parts.mature_entered
-    or parts.converted_90d > parts.entered_90d
+    or parts.converted_in_window > parts.entered_in_window

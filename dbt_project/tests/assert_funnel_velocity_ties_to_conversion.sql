@@ -14,13 +14,13 @@ conversion as (
 )
 
 select
-    coalesce(velocity.month, conversion.period_start) as month,
+    coalesce(velocity.period_start, conversion.period_start) as period_start,
     coalesce(velocity.metric, conversion.metric) as metric,
     coalesce(velocity.value, conversion.value) as value
 from velocity
 full outer join conversion
     on
-        velocity.month = conversion.period_start
+        velocity.period_start = conversion.period_start
         and velocity.metric = conversion.metric
         and velocity.dimension = conversion.dimension
         and velocity.value = conversion.value

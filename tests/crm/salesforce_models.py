@@ -49,4 +49,4 @@ def facts(
 
 def staged(warehouse: Warehouse, names: dict[str, str], table: str) -> list[dict[str, Any]]:
     """The rows of a staging model, with the export's ids."""
-    return as_export(names, warehouse.rows(f"stg_salesforce__{table}"))
+    return as_export(names, warehouse.rows(f"int_salesforce__{table}"))

@@ -59,7 +59,7 @@ def rows(
         load_id = raw_schema.next_load_id(warehouse.connection)
         hubspot.ingest(warehouse.connection, source, load_id)
     staged(warehouse, "hubspot")
-    return warehouse.rows(f"stg_hubspot__{table}")
+    return warehouse.rows(f"int_hubspot__{table}")
 
 
 def changes(warehouse: Warehouse, account: HubSpotAccount, **settings: Any) -> list[str]:
@@ -78,7 +78,7 @@ def test_the_views_have_the_shape_of_the_contract(
 ) -> None:
     rows(warehouse, account, table)
     found = warehouse.connection.execute(
-        f"select * from warehouse.build.stg_hubspot__{table}"
+        f"select * from warehouse.build.int_hubspot__{table}"
     ).description
     assert [column[0] for column in found] == list(raw_columns(CONTRACT_TABLES[table]))
 
@@ -86,7 +86,7 @@ def test_the_views_have_the_shape_of_the_contract(
 def test_the_golden_world_gives_the_rows_of_the_golden_export(warehouse: Warehouse) -> None:
     world = World()
     rows(warehouse, world.account, "leads")
-    leads = {world.names[row["lead_id"]]: row for row in warehouse.rows("stg_hubspot__leads")}
+    leads = {world.names[row["lead_id"]]: row for row in warehouse.rows("int_hubspot__leads")}
     for lead in world.export["leads"]:
         ours = leads[lead["lead_id"]]
         if lead["merged_into_lead_id"]:
@@ -98,7 +98,7 @@ def test_the_golden_world_gives_the_rows_of_the_golden_export(warehouse: Warehou
         assert ours["updated_at"] == lead["updated_at"]
         assert ours["is_deleted"] == lead["is_deleted"]
         assert (ours["owner_id"] or "") == ("71" if lead["owner_id"] else "")
-    deals = warehouse.rows("stg_hubspot__opportunities")
+    deals = warehouse.rows("int_hubspot__opportunities")
     for deal in world.export["opportunities"]:
         (ours,) = (
             row
@@ -108,12 +108,12 @@ def test_the_golden_world_gives_the_rows_of_the_golden_export(warehouse: Warehou
         )
         for column in ("amount", "is_won", "closed_at", "loss_reason"):
             assert (ours[column] or "") == deal[column]
-    touches = Counter(row["occurred_at"] for row in warehouse.rows("stg_hubspot__activities"))
+    touches = Counter(row["occurred_at"] for row in warehouse.rows("int_hubspot__activities"))
     assert touches == Counter(
         row["occurred_at"] for row in world.export["activities"] if row["kind"] != "note"
     )
     signals = Counter(
-        (row["kind"], row["occurred_at"]) for row in warehouse.rows("stg_hubspot__engagements")
+        (row["kind"], row["occurred_at"]) for row in warehouse.rows("int_hubspot__engagements")
     )
     assert signals == Counter(
         (row["kind"], row["occurred_at"]) for row in world.export["engagements"]
@@ -179,7 +179,7 @@ def test_a_value_that_no_map_knows_stays_as_its_label_reads(
     remember(person, "lifecyclestage", "880001", "2026-02-02T08:00:00Z")
     remember(person, "hs_lead_status", "MYSTERY", "2026-02-03T08:00:00Z")
     assert changes(warehouse, account) == ["02-02T08:00 Zombie", "02-03T08:00 MYSTERY"]
-    (lead,) = warehouse.rows("stg_hubspot__leads")
+    (lead,) = warehouse.rows("int_hubspot__leads")
     assert lead["current_stage"] == "MYSTERY"
 
 
@@ -215,7 +215,7 @@ def test_several_records_of_the_leads_object_follow_each_other(
         "02-01T09:00 disqualified",
         "05-01T09:00 sql",
     ]
-    assert {row["lead_id"] for row in warehouse.rows("stg_hubspot__stage_changes")} == {"101"}
+    assert {row["lead_id"] for row in warehouse.rows("int_hubspot__stage_changes")} == {"101"}
 
 
 def test_who_changed_it_is_an_owner_where_it_was_a_user(
@@ -314,11 +314,11 @@ def test_a_merge_tells_the_same_story_whenever_it_was_read(
             {row["lead_id"]: row["merged_into_lead_id"] for row in leads},
             sorted(
                 (row["lead_id"], row["changed_at"], row["to_stage"])
-                for row in warehouse.rows("stg_hubspot__stage_changes")
+                for row in warehouse.rows("int_hubspot__stage_changes")
             ),
             sorted(
                 (row["lead_id"], row["owner_id"])
-                for row in warehouse.rows("stg_hubspot__owner_changes")
+                for row in warehouse.rows("int_hubspot__owner_changes")
             ),
         )
     assert told["early"] == told["late"]

@@ -57,7 +57,7 @@ def write_clean_warehouse(path: Path) -> None:
         )
     connection.execute("drop view quality.visits; drop view quality.cycles")
     for name, table in CONTRACT_TABLES.items():
-        connection.execute(f"create table if not exists build.stg_contract__{name} (lead_id text)")
+        connection.execute(f"create table if not exists build.int_contract__{name} (lead_id text)")
         connection.execute(
             f"""
             insert into quality.row_counts values ('crm', '{name}', 1000, 990, 0, 10);
@@ -186,15 +186,15 @@ select
     'crm' as source_system, true as has_owners, true as has_activities, true as has_engagements;
 create table build.int_stage_changes as
 select source_system, lead_id, created_at as changed_at from build.dim_leads;
-create table build.int_activities as
+create table build.fct_activities as
 select source_system, lead_id, created_at as occurred_at from build.dim_leads;
-create table build.int_engagements as
+create table build.fct_engagements as
 select source_system, lead_id, created_at as occurred_at from build.dim_leads;
-create table build.int_opportunities as
+create table build.fct_opportunities as
 select source_system, lead_id, created_at from build.dim_leads where number % 10 = 3;
-create table build.stg_contract__owner_changes as
+create table build.int_contract__owner_changes as
 select source_system, lead_id, created_at as changed_at from build.dim_leads;
-create table build.stg_contract__channel_spend as
+create table build.int_contract__channel_spend as
 select distinct source_system, owner_id as channel, cast(created_at as date) as spend_date
 from build.dim_leads;
 

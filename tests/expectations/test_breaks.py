@@ -41,11 +41,11 @@ LAST_DAY = f"timestamp '{AS_OF}' - interval 1 day"
 DATED = {
     "leads": ("build.dim_leads", "created_at"),
     "stage_changes": ("build.int_stage_changes", "changed_at"),
-    "activities": ("build.int_activities", "occurred_at"),
-    "engagements": ("build.int_engagements", "occurred_at"),
-    "opportunities": ("build.int_opportunities", "created_at"),
-    "owner_changes": ("build.stg_contract__owner_changes", "changed_at"),
-    "channel_spend": ("build.stg_contract__channel_spend", "spend_date"),
+    "activities": ("build.fct_activities", "occurred_at"),
+    "engagements": ("build.fct_engagements", "occurred_at"),
+    "opportunities": ("build.fct_opportunities", "created_at"),
+    "owner_changes": ("build.int_contract__owner_changes", "changed_at"),
+    "channel_spend": ("build.int_contract__channel_spend", "spend_date"),
 }
 WITH_VOLUME = ("leads", "stage_changes", "activities", "engagements")
 
@@ -261,8 +261,8 @@ BREAKS = [
     ),
     Break(
         "activities_have_their_usual_volume",
-        "insert into build.int_activities select 'crm', lead_id, occurred_at "
-        f"from build.int_activities where occurred_at >= {LAST_DAY}",
+        "insert into build.fct_activities select 'crm', lead_id, occurred_at "
+        f"from build.fct_activities where occurred_at >= {LAST_DAY}",
         [{"source_system": "crm"}],
     ),
 ]
@@ -369,11 +369,11 @@ def test_an_export_of_few_rows_fails_no_check_of_the_source(failing: Failing) ->
         delete from build.dim_leads where lead_id > 'L0040';
         delete from build.lead_accounting where lead_id > 'L0040';
         delete from build.int_stage_changes where lead_id > 'L0040';
-        delete from build.int_activities where lead_id > 'L0040';
-        delete from build.int_engagements where lead_id > 'L0040';
-        delete from build.int_opportunities where lead_id > 'L0040';
-        delete from build.stg_contract__owner_changes where lead_id > 'L0040';
-        delete from build.stg_contract__channel_spend where spend_date > '2026-04-20';
+        delete from build.fct_activities where lead_id > 'L0040';
+        delete from build.fct_engagements where lead_id > 'L0040';
+        delete from build.fct_opportunities where lead_id > 'L0040';
+        delete from build.int_contract__owner_changes where lead_id > 'L0040';
+        delete from build.int_contract__channel_spend where spend_date > '2026-04-20';
         delete from quality.column_history where build_number = 1;
         update build.dim_leads set lead_source = null, segment = 'unknown' where lead_id > 'L0003';
         update build.fct_lead_stages set reason_code = 'other' where reason_code is not null;

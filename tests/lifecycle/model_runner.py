@@ -63,8 +63,8 @@ def compile_project(scratch: Path, root: Path = PROJECT_ROOT) -> Project:
     leave_out = shutil.ignore_patterns("target", "logs", ".user.yml", "*.duckdb")
     shutil.copytree(root / "dbt_project", copy / "dbt_project", ignore=leave_out)
     shutil.copytree(root / "seeds" / "policy", copy / "seeds" / "policy")
-    for folder in (copy / "dbt_project" / "models" / "staging").iterdir():
-        if folder.name not in {"contract", "files"}:
+    for folder in (copy / "dbt_project" / "models" / "conform").iterdir():
+        if folder.name != "contract":
             _empty_crm(folder)
     return compile_copy(copy)
 
@@ -75,7 +75,7 @@ def _empty_crm(folder: Path) -> None:
     folder.mkdir()
     for table in contract.CONTRACT_TABLES:
         query = f"select * from {{{{ ref('stg_files__{table}') }}}} where false"
-        (folder / f"stg_{folder.name}__{table}.sql").write_text(query, encoding="utf-8")
+        (folder / f"int_{folder.name}__{table}.sql").write_text(query, encoding="utf-8")
 
 
 def compile_copy(copy: Path) -> Project:
@@ -89,7 +89,7 @@ def compile_copy(copy: Path) -> Project:
     command += [f"+{name}" for name in WATCHED]
     environment = {
         **os.environ,
-        "HANDOFF_WAREHOUSE": str(copy / f"{DATABASE}.duckdb"),
+        "HANDOFF_DEV_WAREHOUSE": str(copy / f"{DATABASE}.duckdb"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     done = subprocess.run(

@@ -88,7 +88,7 @@ def compile_project(scratch: Path, root: Path = PROJECT_ROOT) -> Project:
         cwd=scratch,
         env={
             **os.environ,
-            "HANDOFF_WAREHOUSE": str(scratch / f"{DATABASE}.duckdb"),
+            "HANDOFF_DEV_WAREHOUSE": str(scratch / f"{DATABASE}.duckdb"),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         },
         capture_output=True,

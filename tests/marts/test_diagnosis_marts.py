@@ -80,7 +80,7 @@ def test_kitagawa_by_hand(diagnosed):
         row["value"]: row
         for row in warehouse.rows(
             "select * from conversion_drivers "
-            "where period_pair = 'rolling_90d' and dimension = 'lead_source'"
+            "where period_pair = 'rolling_window' and dimension = 'lead_source'"
         )
     }
 
@@ -95,7 +95,7 @@ def test_kitagawa_by_hand(diagnosed):
 def test_the_drivers_of_the_sample_sum_to_the_change(whole_sample):
     sums = whole_sample.rows(
         "select sum(change_part) as parts, max(total_change) as change from conversion_drivers "
-        "where period_pair = 'rolling_90d' group by dimension"
+        "where period_pair = 'rolling_window' group by dimension"
     )
     assert len(sums) == 4
     for row in sums:
@@ -297,9 +297,9 @@ def test_a_meeting_every_second_week_covers_two_weeks(new_warehouse):
     ]
     warehouse._give(warehouse.project.models["fct_lead_cycles"], cycles)
     warehouse.build(["calibration_sync"], given=("fct_lead_cycles",))
-    rows = warehouse.rows("select week_start, leads from calibration_sync order by week_start")
+    rows = warehouse.rows("select period_start, leads from calibration_sync order by period_start")
     assert [row["leads"] for row in rows] in ([2, 1], [1, 2])
-    assert (rows[1]["week_start"] - rows[0]["week_start"]).days == 14
+    assert (rows[1]["period_start"] - rows[0]["period_start"]).days == 14
 
 
 def test_a_change_of_the_definitions_is_told(new_warehouse):

@@ -49,7 +49,7 @@ def test_a_day_shows_what_was_known_on_it(trend):
         as_of=NEW_YEAR + timedelta(days=400),
     )
     known = {
-        at: (days[day(at)]["entered_90d"], days[day(at)]["converted_90d"])
+        at: (days[day(at)]["entered_in_window"], days[day(at)]["converted_in_window"])
         for at in (0, 4, 5, 9, 10, 89, 90, 99, 100, 300)
     }
     assert known == {
@@ -83,7 +83,7 @@ def test_a_day_shows_what_was_known_on_it(trend):
     assert days[day(270)]["earlier_entered"] == 3
     assert days[day(271)]["earlier_entered"] == 1
     assert days[day(281)]["earlier_entered"] == 0
-    assert days[day(300)]["rate_90d"] is days[day(300)]["mature_rate"] is None
+    assert days[day(300)]["rate_in_window"] is days[day(300)]["mature_rate"] is None
 
 
 def test_ten_leads_before_and_ten_leads_after_by_hand(trend):
@@ -160,10 +160,10 @@ def test_every_day_of_the_sample_is_that_of_counting_cycle_by_cycle(sample):
         counted as (
             select
                 trend.day, trend.dimension, trend.value,
-                count(*) filter (where entered between day - 89 and day) as entered_90d,
+                count(*) filter (where entered between day - 89 and day) as entered_in_window,
                 count(*) filter (
                     where entered between day - 89 and day and converted <= day
-                ) as converted_90d,
+                ) as converted_in_window,
                 count(*) filter (where entered between day - 180 and day - 91)
                     as mature_entered,
                 count(*) filter (where entered between day - 180 and day - 91 and in_window)
@@ -181,8 +181,8 @@ def test_every_day_of_the_sample_is_that_of_counting_cycle_by_cycle(sample):
         from counted
         inner join funnel_trend as trend using (day, dimension, value)
         where trend.metric = 'mql_to_sql' and (
-            counted.entered_90d <> trend.entered_90d
-            or counted.converted_90d <> trend.converted_90d
+            counted.entered_in_window <> trend.entered_in_window
+            or counted.converted_in_window <> trend.converted_in_window
             or counted.mature_entered <> trend.mature_entered
             or counted.mature_converted <> trend.mature_converted
             or counted.earlier_entered <> trend.earlier_entered
@@ -197,7 +197,7 @@ def test_a_run_of_that_day_would_have_shown_the_same(project, sample):
     """The strongest meaning of "as known on that day": replay it."""
     then = datetime(2026, 3, 31, 23, 59, 59)
     shown = (
-        "select metric, entered_90d, converted_90d, mature_entered, mature_converted, "
+        "select metric, entered_in_window, converted_in_window, mature_entered, mature_converted, "
         "earlier_entered, earlier_converted from funnel_trend "
         "where dimension = 'all' and day = date '2026-03-31' order by metric"
     )
@@ -212,8 +212,8 @@ def test_trends_go_back_two_years_at_the_most_and_know_what_was_before(trend):
         as_of=NEW_YEAR + timedelta(days=800),
     )
     assert (min(days), max(days)) == (day(70), day(800))
-    assert days[day(70)]["entered_90d"] == days[day(89)]["entered_90d"] == 2
-    assert days[day(90)]["entered_90d"] == 0
+    assert days[day(70)]["entered_in_window"] == days[day(89)]["entered_in_window"] == 2
+    assert days[day(90)]["entered_in_window"] == 0
 
 
 def test_the_day_of_a_new_definition_is_marked_the_first_one_is_none(trend):
@@ -226,7 +226,7 @@ def test_the_day_of_a_new_definition_is_marked_the_first_one_is_none(trend):
             "(1, '2026-01-05', 'both', 'first'), (2, '2026-01-15', 'both', 'stricter')",
         ],
     )
-    assert [at for at, row in days.items() if row["definition_changed"]] == [date(2026, 1, 15)]
+    assert [at for at, row in days.items() if row["has_definition_change"]] == [date(2026, 1, 15)]
 
 
 def test_the_window_is_the_policys(trend):
@@ -237,7 +237,7 @@ def test_the_window_is_the_policys(trend):
             "update policy.rule_parameters set value = 30 where parameter = 'conversion_window'"
         ],
     )
-    assert [days[day(at)]["entered_90d"] for at in (29, 30)] == [1, 0]
+    assert [days[day(at)]["entered_in_window"] for at in (29, 30)] == [1, 0]
     assert [days[day(at)]["mature_entered"] for at in (30, 31, 60, 61)] == [0, 1, 1, 0]
 
 

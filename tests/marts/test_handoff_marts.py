@@ -60,7 +60,7 @@ def test_a_week_of_hand_raisers_by_hand(built):
         ]
     )
     [row] = warehouse.rows("select * from handoff_sla")
-    assert (row["week"], row["intent_tier"], row["owner_id"]) == (MONDAY.date(), "hand_raise", "R1")
+    assert (row["period_start"], row["intent_tier"], row["owner_id"]) == (MONDAY.date(), "hand_raise", "R1")
     assert (row["handed_off"], row["handed_off_implied"]) == (7, 1)
     assert (row["touched"], row["touched_before_handoff"]) == (4, 1)
     assert (row["met"], row["breached"], row["open"], row["not_applicable"]) == (2, 3, 1, 1)
@@ -115,7 +115,7 @@ def test_a_month_of_a_rep_by_hand(built):
         for row in warehouse.rows("select * from rep_acceptance")
     }
     row = rows["R1", "A"]
-    assert row["month"] == date(2026, 3, 1)
+    assert row["period_start"] == date(2026, 3, 1)
     assert (row["handed_off"], row["handed_off_implied"]) == (6, 1)
     assert (row["accepted"], row["rejected"], row["pending"]) == (4, 1, 1)
     kinds = [row[f"accepted_{kind}"] for kind in ("explicit", "implied", "inferred", "default")]
@@ -189,7 +189,7 @@ def test_service_levels_of_the_sample_are_those_of_plain_sql(sample):
     expected = sample.rows(
         """
         select
-            date_trunc('week', handed_off_at)::date as week,
+            date_trunc('week', handed_off_at)::date as period_start,
             intent_tier,
             coalesce(owner_id, '(none)') as owner_id,
             count(*) as handed_off,
@@ -203,7 +203,7 @@ def test_service_levels_of_the_sample_are_those_of_plain_sql(sample):
         """
     )
     found = sample.rows(
-        "select week, intent_tier, owner_id, handed_off, touched, met, breached, "
+        "select period_start, intent_tier, owner_id, handed_off, touched, met, breached, "
         "median_minutes_to_touch from handoff_sla where handed_off > 0 order by all"
     )
     assert len(expected) > 200

@@ -65,7 +65,7 @@ def test_second_passes_stand_beside_the_first(built):
     rows = {row["reason_code"]: row for row in warehouse.rows("select * from recycling")}
     assert set(rows) == {"no_response", "(none)"}
     row = rows["no_response"]
-    assert row["month"] == date(2026, 1, 1)
+    assert row["period_start"] == date(2026, 1, 1)
     assert (row["exited"], row["exited_accepted"]) == (5, 1)
     assert (row["recycled"], row["requalified"]) == (4, 3)
     assert (row["recycled_rate"], row["requalified_rate"]) == (0.8, 0.6)
@@ -84,7 +84,7 @@ def test_a_third_pass_is_recovered_from_the_second_exit(built):
     february = EXIT + timedelta(days=25)
     second |= {"exited_at": february, "reason_code": "no_budget", "requalified_at": AS_OF}
     third = cycle("A", number=3, won_at=AS_OF, won_amount=500)
-    rows = built([first, second, third]).rows("select * from recycling order by month")
+    rows = built([first, second, third]).rows("select * from recycling order by period_start")
     assert [(row["reason_code"], float(row["revenue_recovered"])) for row in rows] == [
         ("no_response", 0),
         ("no_budget", 500),
@@ -128,7 +128,7 @@ def test_a_second_pass_that_left_again_is_due_from_its_own_exit(built):
 
 def test_months_follow_the_reporting_time_zone(built):
     warehouse = built([left("A", at=datetime(2026, 1, 31, 23, 30))], timezone="Europe/Berlin")
-    assert warehouse.rows("select month from recycling") == [{"month": date(2026, 2, 1)}]
+    assert warehouse.rows("select period_start from recycling") == [{"period_start": date(2026, 2, 1)}]
 
 
 def test_without_a_reason_called_other_missing_reasons_are_never_due(built):

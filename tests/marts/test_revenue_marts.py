@@ -23,7 +23,7 @@ def credit(new_warehouse):
         warehouse.decide(AS_OF)
         for table, rows in (
             (
-                "int_opportunities",
+                "fct_opportunities",
                 "1::ubigint as lead_key, 'files' as source_system, 'O' as "
                 "opportunity_id, 'won' as status, 1000.00::decimal(18, 2) as amount, "
                 f"timestamp '{MOMENT}' as created_at",
@@ -37,15 +37,15 @@ def credit(new_warehouse):
         ):
             warehouse.execute(f"create table warehouse.build.{table} as select {rows}")
         warehouse.execute(
-            "create table warehouse.build.int_engagements (lead_key ubigint, engagement_id text, "
+            "create table warehouse.build.fct_engagements (lead_key ubigint, engagement_id text, "
             "channel text, occurred_at timestamp)"
         )
         for at, channel in enumerate(channels):
             warehouse.execute(
-                "insert into warehouse.build.int_engagements values (1, ?, ?, ?)",
+                "insert into warehouse.build.fct_engagements values (1, ?, ?, ?)",
                 [f"E{at}", channel, MOMENT - timedelta(days=len(channels) - at - 1)],
             )
-        given = ("int_opportunities", "int_leads", "int_cycle_outcomes", "int_engagements")
+        given = ("fct_opportunities", "int_leads", "int_cycle_outcomes", "fct_engagements")
         warehouse.build(["pipeline_attribution"], given=given)
         rows = warehouse.rows("select * from pipeline_attribution")
         for model in MODELS:

@@ -94,7 +94,7 @@ def test_lift_is_the_band_over_the_average(calibration):
     ]
     assert ours["A"]["lift"] == pytest.approx((2 / 3) / 0.4)
     assert ours["A"]["is_monotonic"] is True
-    assert ours["D"]["wins_more_than_next_band"] is None
+    assert ours["D"]["is_above_next_band"] is None
 
 
 def test_psi_by_hand(new_warehouse):
@@ -119,7 +119,7 @@ def test_psi_by_hand(new_warehouse):
 
     rows = warehouse.rows("select * from icp_drift where dimension = 'segment'")
 
-    assert {row["quarter_start"] for row in rows} == {date(2026, 1, 1)}
+    assert {row["period_start"] for row in rows} == {date(2026, 1, 1)}
     assert {round(row["psi"], 12) for row in rows} == {round(expected, 12)}
     assert {row["drift"] for row in rows} == {"major"}
     assert {row["psi_to_previous"] for row in rows} == {None}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+DBT_PROJECT = Path(__file__).parents[2] / "dbt_project"
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class Mutant:
 
 
 def _model(name: str, model: str, text: str, instead: str) -> Mutant:
-    return Mutant(name, f"models/intermediate/{model}.sql", text, instead)
+    (path,) = DBT_PROJECT.glob(f"models/**/{model}.sql")
+    return Mutant(name, str(path.relative_to(DBT_PROJECT)), text, instead)
 
 
 MUTANTS = (
@@ -41,7 +45,7 @@ MUTANTS = (
     ),
     _model(
         "greatest row as text",
-        "int_engagements",
+        "fct_engagements",
         "'usable.row_text desc'",
         "'usable.row_text'",
     ),
@@ -221,7 +225,7 @@ MUTANTS = (
     ),
     _model(
         "inbound is no touch",
-        "int_activities",
+        "fct_activities",
         "<> 'inbound'",
         "<> 'nobody'",
     ),

@@ -1,6 +1,6 @@
 with delivered as (
 
-    select * from {{ ref('stg_contract__stage_changes') }}
+    select * from {{ ref('int_contract__stage_changes') }}
     where problem is null
 
 ),

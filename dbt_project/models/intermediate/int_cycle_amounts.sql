@@ -1,6 +1,6 @@
 with opportunities as (
 
-    select * from {{ ref('int_opportunities') }}
+    select * from {{ ref('fct_opportunities') }}
 
 ),
 

@@ -12,7 +12,7 @@ with cycles as (
 
 engagements as (
 
-    select * from {{ ref('int_engagements') }}
+    select * from {{ ref('fct_engagements') }}
     where lead_key is not null
 
 ),

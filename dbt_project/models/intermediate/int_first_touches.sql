@@ -22,7 +22,7 @@ touches as (
     select
         lead_key,
         occurred_at
-    from {{ ref('int_activities') }}
+    from {{ ref('fct_activities') }}
     where is_touch and lead_key is not null
 
 ),

@@ -66,7 +66,7 @@ survivors as (
 
 sources as (
 
-    select * from {{ source('raw', 'sources') }}
+    select * from {{ ref('stg_handoff__sources') }}
 
 ),
 

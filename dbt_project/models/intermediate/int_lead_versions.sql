@@ -1,5 +1,5 @@
 with {{ one_row_per_id(
-    ref('stg_contract__leads'),
+    ref('int_contract__leads'),
     ['lead_id'],
     [
         'usable.load_id desc',

@@ -5,7 +5,7 @@ with owner_changes as (
         lead_id,
         owner_id,
         changed_at
-    from {{ ref('stg_contract__owner_changes') }}
+    from {{ ref('int_contract__owner_changes') }}
     where problem is null
 
 ),

@@ -1,6 +1,6 @@
 with run_parameters as (
 
-    select * from {{ source('raw', 'run_parameters') }}
+    select * from {{ ref('stg_handoff__run_parameters') }}
 
 ),
 

@@ -18,7 +18,7 @@ owned_leads as (
 owner_changes as (
 
     select distinct owner_changes.source_system
-    from {{ ref('stg_contract__owner_changes') }} as owner_changes
+    from {{ ref('int_contract__owner_changes') }} as owner_changes
     cross join run_policy
     where
         owner_changes.problem is null
@@ -30,14 +30,14 @@ owner_changes as (
 activities as (
 
     select distinct source_system
-    from {{ ref('int_activities') }}
+    from {{ ref('fct_activities') }}
 
 ),
 
 engagements as (
 
     select distinct source_system
-    from {{ ref('int_engagements') }}
+    from {{ ref('fct_engagements') }}
 
 ),
 

@@ -1,5 +1,5 @@
 with {{ one_row_per_id(
-    ref('stg_contract__stage_changes'),
+    ref('int_contract__stage_changes'),
     ['lead_id', 'change_id'],
     [
         'usable.load_id desc',

@@ -12,7 +12,7 @@ stage_changes as (
 
 opportunities as (
 
-    select * from {{ ref('int_opportunities') }}
+    select * from {{ ref('fct_opportunities') }}
 
 ),
 

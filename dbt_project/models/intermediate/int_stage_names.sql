@@ -3,12 +3,12 @@ with seen as (
     select
         source_system,
         {{ normalised('to_stage') }} as raw_key
-    from {{ ref('stg_contract__stage_changes') }}
+    from {{ ref('int_contract__stage_changes') }}
     union
     select
         source_system,
         {{ normalised('from_stage') }} as raw_key
-    from {{ ref('stg_contract__stage_changes') }}
+    from {{ ref('int_contract__stage_changes') }}
     union
     select
         source_system,
@@ -23,7 +23,7 @@ stage_map as (
         source_system,
         {{ normalised('raw_stage') }} as raw_key,
         min({{ normalised('stage') }}) as stage
-    from {{ source('raw', 'stage_map') }}
+    from {{ ref('stg_handoff__stage_map') }}
     group by source_system, {{ normalised('raw_stage') }}
 
 ),

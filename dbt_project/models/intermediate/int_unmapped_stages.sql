@@ -12,7 +12,7 @@ stage_changes as (
 
 opportunities as (
 
-    select distinct lead_key from {{ ref('int_opportunities') }}
+    select distinct lead_key from {{ ref('fct_opportunities') }}
 
 ),
 

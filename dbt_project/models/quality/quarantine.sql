@@ -18,7 +18,7 @@ named_leads as (
         select
             source_system,
             lead_id
-        from {{ ref('stg_contract__' ~ table) }}
+        from {{ ref('int_contract__' ~ table) }}
         where lead_id is not null
         {% if not loop.last %}union{% endif %}
     {% endfor %}
@@ -54,7 +54,7 @@ unusable as (
             row_text,
             extra_columns,
             row_json
-        from {{ ref('stg_contract__' ~ table) }}
+        from {{ ref('int_contract__' ~ table) }}
         where problem is not null
         union all
     {% endfor %}
@@ -70,7 +70,7 @@ unusable as (
             about_leads.row_text,
             about_leads.extra_columns,
             about_leads.row_json
-        from {{ ref('stg_contract__' ~ table) }} as about_leads
+        from {{ ref('int_contract__' ~ table) }} as about_leads
         inner join unknown_leads
             on
                 about_leads.source_system = unknown_leads.source_system
@@ -118,7 +118,7 @@ final as (
         column_name,
         reason,
         row_json
-    from {{ source('raw', 'rejected_rows') }}
+    from {{ ref('stg_handoff__rejected_rows') }}
 
 )
 

@@ -15,7 +15,7 @@ with rows_read as (
         source_system,
         table_name,
         sum(rows_read) as rows_read
-    from {{ source('raw', 'loads') }}
+    from {{ ref('stg_handoff__loads') }}
     where is_current
     group by source_system, table_name
 
@@ -28,7 +28,7 @@ delivered as (
             source_system,
             '{{ table }}' as table_name,
             count(*) as row_count
-        from {{ ref('stg_contract__' ~ table) }}
+        from {{ ref('int_contract__' ~ table) }}
         group by source_system
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
@@ -41,7 +41,7 @@ rejected as (
         source_system,
         table_name,
         count(*) as row_count
-    from {{ source('raw', 'rejected_rows') }}
+    from {{ ref('stg_handoff__rejected_rows') }}
     group by source_system, table_name
 
 ),
@@ -55,7 +55,7 @@ copies as (
             exact_duplicates
         from (
             {{ count_exact_duplicates(
-                ref('stg_contract__' ~ table), columns
+                ref('int_contract__' ~ table), columns
             ) | indent(12) }}
         ) as {{ table }}_copies
         {% if not loop.last %}union all{% endif %}

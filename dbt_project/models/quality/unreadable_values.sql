@@ -12,7 +12,7 @@ with unreadable as (
             '{{ table }}' as table_name,
             '{{ column }}' as column_name,
             {{ column }}_text as value_text
-        from {{ ref('stg_contract__' ~ table) }}
+        from {{ ref('int_contract__' ~ table) }}
         where {{ column }}_text is not null and {{ column }} is null
         {% if not loop.last %}union all{% endif %}
     {% endfor %}

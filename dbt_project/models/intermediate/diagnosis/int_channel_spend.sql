@@ -1,6 +1,6 @@
 with rows_of_spend as (
 
-    select * from {{ ref('stg_contract__channel_spend') }}
+    select * from {{ ref('int_contract__channel_spend') }}
     where problem is null
 
 ),

@@ -186,8 +186,8 @@ drift as (
     from {{ ref('icp_drift') }}
     where
         dimension = 'segment'
-        and quarter_start = (
-            select max(latest.quarter_start)
+        and period_start = (
+            select max(latest.period_start)
             from {{ ref('icp_drift') }} as latest
             where latest.psi is not null
         )

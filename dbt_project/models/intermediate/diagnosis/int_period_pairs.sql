@@ -38,7 +38,7 @@ final as (
     from quarters
     union all
     select
-        'rolling_90d' as period_pair,
+        'rolling_window' as period_pair,
         cast({{ dbt.dateadd('day', -179, 'last_day') }} as date) as previous_from,
         cast({{ dbt.dateadd('day', -90, 'last_day') }} as date) as previous_until,
         cast({{ dbt.dateadd('day', -89, 'last_day') }} as date) as current_from,

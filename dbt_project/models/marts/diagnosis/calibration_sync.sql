@@ -93,7 +93,7 @@ recent as (
                 "cast('1970-01-05' as date)", 'happened_week', 'week'
             ) ~ " % sync_weeks)",
             'happened_week'
-        ) }} as date) as week_start
+        ) }} as date) as period_start
     from dated
 
 ),
@@ -103,7 +103,7 @@ numbered as (
     select
         *,
         row_number() over (
-            partition by week_start, section, item order by lead_id
+            partition by period_start, section, item order by lead_id
         ) as lead_number
     from recent
 
@@ -120,9 +120,9 @@ final as (
             "case when lead_number <= 50 then lead_id end", "', '",
             "order by lead_number"
         ) }} as lead_ids,
-        week_start
+        period_start
     from numbered
-    group by section, item, section_order, week_start
+    group by section, item, section_order, period_start
 
 )
 

@@ -35,7 +35,7 @@ scored as (
         cycles.score,
         {{ period_start('week', local_date(
             'cycles.scored_at', 'run_policy.timezone'
-        )) }} as week_start
+        )) }} as period_start
     from cycles
     cross join run_policy
 
@@ -44,18 +44,18 @@ scored as (
 weeks as (
 
     select
-        week_start,
+        period_start,
         score,
         count(*) as leads
     from scored
-    group by week_start, score
+    group by period_start, score
 
 ),
 
 counts as (
 
     select
-        weeks.week_start,
+        weeks.period_start,
         thresholds.threshold,
         sum(weeks.leads) as scored_leads,
         coalesce(
@@ -63,7 +63,7 @@ counts as (
         ) as leads_at_or_above
     from weeks
     cross join thresholds
-    group by weeks.week_start, thresholds.threshold
+    group by weeks.period_start, thresholds.threshold
 
 ),
 
@@ -76,15 +76,15 @@ final as (
         capacity.weekly_capacity,
         {{ rate('counts.leads_at_or_above', 'capacity.weekly_capacity') }}
             as capacity_load,
-        counts.leads_at_or_above <= capacity.weekly_capacity as fits_capacity,
+        counts.leads_at_or_above <= capacity.weekly_capacity as is_within_capacity,
         -- The lowest threshold whose leads the team can still work.
         counts.threshold = min(
             case
                 when counts.leads_at_or_above <= capacity.weekly_capacity
                     then counts.threshold
             end
-        ) over (partition by counts.week_start) as is_filling_threshold,
-        counts.week_start
+        ) over (partition by counts.period_start) as is_filling_threshold,
+        counts.period_start
     from counts
     cross join capacity
 

@@ -49,7 +49,7 @@ periods as (
     left join {{ ref('int_period_conversions') }} as counts
         on
             pairs.metric = counts.metric
-            and counts.period_pair = 'rolling_90d'
+            and counts.period_pair = 'rolling_window'
     group by pairs.metric
 
 ),
@@ -243,7 +243,7 @@ drivers as (
         sum(current_entered) as current_entered,
         least(sum(current_entered), sum(previous_entered)) as sample_size
     from {{ ref('conversion_drivers') }}
-    where period_pair = 'rolling_90d' and dimension = 'lead_source'
+    where period_pair = 'rolling_window' and dimension = 'lead_source'
 
 ),
 

@@ -61,9 +61,9 @@ final as (
         pairs.to_milestone,
         pairs.to_label,
         pairs.sort_order,
-        judged.entered as entered_90d,
-        judged.converted as converted_90d,
-        {{ rate('judged.converted', 'judged.entered') }} as rate_90d,
+        judged.entered as entered_in_window,
+        judged.converted as converted_in_window,
+        {{ rate('judged.converted', 'judged.entered') }} as rate_in_window,
         judged.mature_entered,
         judged.mature_converted,
         judged.mature_rate,
@@ -80,7 +80,7 @@ final as (
             else 'rise'
         end as trend,
         judged.is_significant,
-        definition_changes.valid_from is not null as definition_changed,
+        definition_changes.valid_from is not null as has_definition_change,
         judged.date_day as day
     from judged
     inner join pairs

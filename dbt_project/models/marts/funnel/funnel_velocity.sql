@@ -2,7 +2,7 @@ with conversions as (
 
     select
         *,
-        {{ period_start('month', 'entered_date') }} as month
+        {{ period_start('month', 'entered_date') }} as period_start
     from {{ ref('int_pair_conversions') }}
     where is_counted
 
@@ -28,9 +28,9 @@ cohorts as (
             {{ quantile('days_to_convert', 0.5) }} as median_days,
             {{ quantile('days_to_convert', 0.75) }} as p75_days,
             {{ quantile('days_to_convert', 0.9) }} as p90_days,
-            month
+            period_start
         from conversions
-        group by metric, month, {{ dimension_column(dimension) }}
+        group by metric, period_start, {{ dimension_column(dimension) }}
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
@@ -56,7 +56,7 @@ final as (
         cohorts.median_days,
         cohorts.p75_days,
         cohorts.p90_days,
-        cohorts.month
+        cohorts.period_start
     from cohorts
     inner join pairs
         on cohorts.metric = pairs.metric

@@ -34,7 +34,7 @@ handoffs as (
         end as counted_minutes,
         {{ period_start(
             'week', local_date('cycles.handed_off_at', 'run_policy.timezone')
-        ) }} as week
+        ) }} as period_start
     from cycles
     cross join run_policy
 
@@ -72,9 +72,9 @@ weekly as (
         {% endfor -%}
         {{ quantile('counted_minutes', 0.5) }} as median_minutes_to_touch,
         {{ quantile('counted_minutes', 0.9) }} as p90_minutes_to_touch,
-        week
+        period_start
     from handoffs
-    group by week, intent_tier, owner_id
+    group by period_start, intent_tier, owner_id
 
 ),
 
@@ -104,7 +104,7 @@ final as (
             weekly.met_{{ start_kind }},
             weekly.breached_{{ start_kind }},
         {% endfor -%}
-        weekly.week
+        weekly.period_start
     from weekly
     left join tiers
         on weekly.intent_tier = tiers.intent_tier

@@ -23,7 +23,7 @@ exits as (
         cycles.*,
         {{ period_start(
             'month', local_date('cycles.exited_at', 'run_policy.timezone')
-        ) }} as month
+        ) }} as period_start
     from cycles
     cross join run_policy
 
@@ -43,9 +43,9 @@ counted as (
                 as exited_{{ start_kind }},
         {% endfor -%}
         count(*) filter (where is_late_rejection) as late_rejected,
-        month
+        period_start
     from exits
-    group by month, outcome, reason_code, lead_source, owner_id, score_band
+    group by period_start, outcome, reason_code, lead_source, owner_id, score_band
 
 ),
 
@@ -54,7 +54,7 @@ totals as (
     select
         *,
         cast(
-            sum(exited) over (partition by month, outcome) as {{ dbt.type_bigint() }}
+            sum(exited) over (partition by period_start, outcome) as {{ dbt.type_bigint() }}
         ) as outcome_exited
     from counted
 
@@ -78,7 +78,7 @@ final as (
         totals.late_rejected,
         totals.outcome_exited,
         {{ rate('totals.exited', 'totals.outcome_exited') }} as share,
-        totals.month
+        totals.period_start
     from totals
     left join reasons
         on totals.reason_code = reasons.reason_code

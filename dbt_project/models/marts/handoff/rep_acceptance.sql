@@ -25,7 +25,7 @@ handoffs as (
         {{ local_date('run_policy.as_of', 'run_policy.timezone') }} as as_of_date,
         {{ period_start(
             'month', local_date('cycles.handed_off_at', 'run_policy.timezone')
-        ) }} as month
+        ) }} as period_start
     from cycles
     cross join run_policy
 
@@ -59,9 +59,9 @@ monthly as (
             ) as accepted_{{ start_kind }},
         {% endfor -%}
         max(as_of_date) as as_of_date,
-        month
+        period_start
     from handoffs
-    group by month, owner_id, score_band
+    group by period_start, owner_id, score_band
 
 ),
 
@@ -72,12 +72,12 @@ loads as (
         *,
         cast(
             sum(handed_off_any) over (
-                partition by month, owner_id
+                partition by period_start, owner_id
             ) as {{ dbt.type_bigint() }}
         ) as owner_handed_off,
         {{ dbt.datediff(
-            'month',
-            'least(' ~ next_period_start("'month'", 'month') ~ ', '
+            'period_start',
+            'least(' ~ next_period_start("'month'", 'period_start') ~ ', '
             ~ dbt.dateadd('day', 1, 'as_of_date') ~ ')',
             'day'
         ) }} / 7.0 as weeks_passed
@@ -116,7 +116,7 @@ final as (
         {{ rate(
             'loads.owner_handed_off / loads.weeks_passed', 'owners.weekly_capacity'
         ) }} as capacity_used,
-        loads.month
+        loads.period_start
     from loads
     left join owners
         on loads.owner_id = owners.owner_id

@@ -50,7 +50,7 @@ exits as (
             as days_to_requalify,
         {{ period_start(
             'month', local_date('passes.exited_at', 'run_policy.timezone')
-        ) }} as month
+        ) }} as period_start
     from passes
     cross join run_policy
     where passes.exited_at is not null
@@ -80,9 +80,9 @@ counted as (
         cast(coalesce(sum(
             case when requalified_at is not null then next_won_amount end
         ), 0) as decimal(18, 2)) as revenue_recovered,
-        month
+        period_start
     from exits
-    group by month, reason_code
+    group by period_start, reason_code
 
 ),
 
@@ -110,7 +110,7 @@ final as (
         counted.median_days_in_nurture,
         counted.median_days_to_requalify,
         counted.revenue_recovered,
-        counted.month
+        counted.period_start
     from counted
     left join reasons
         on counted.reason_code = reasons.reason_code

@@ -48,7 +48,7 @@ moments as (
             opportunity_amount,
             won_amount,
             {{ period_start('month', local_date(milestone ~ '_at', 'timezone')) }}
-                as month_start
+                as period_start
         from sourced
         where {{ milestone }}_at is not null
         {% if not loop.last %}union all{% endif %}
@@ -60,7 +60,7 @@ counts as (
 
     select
         channel,
-        month_start,
+        period_start,
         count(*) filter (where milestone = 'marketing_qualified')
             as marketing_qualified,
         count(*) filter (where milestone = 'handed_off') as handed_off,
@@ -70,7 +70,7 @@ counts as (
             as pipeline_amount,
         sum(won_amount) filter (where milestone = 'won') as revenue_amount
     from moments
-    group by channel, month_start
+    group by channel, period_start
 
 ),
 
@@ -81,7 +81,7 @@ channelled_spend as (
             channels.channel, '(unmapped) ' || spend.channel
         ) as channel,
         spend.amount,
-        {{ period_start('month', 'spend.spend_date') }} as month_start
+        {{ period_start('month', 'spend.spend_date') }} as period_start
     from spend
     left join channels
         on {{ normalised('spend.channel') }} = channels.raw_key
@@ -92,10 +92,10 @@ spent as (
 
     select
         channel,
-        month_start,
+        period_start,
         sum(amount) as spend_amount
     from channelled_spend
-    group by channel, month_start
+    group by channel, period_start
 
 ),
 
@@ -118,12 +118,12 @@ final as (
             as cost_per_sales_qualified,
         {{ rate('spent.spend_amount', 'counts.won') }} as cost_per_won,
         {{ rate('counts.revenue_amount', 'spent.spend_amount') }} as return_on_spend,
-        coalesce(counts.month_start, spent.month_start) as month_start
+        coalesce(counts.period_start, spent.period_start) as period_start
     from counts
     full outer join spent
         on
             counts.channel = spent.channel
-            and counts.month_start = spent.month_start
+            and counts.period_start = spent.period_start
 
 )
 

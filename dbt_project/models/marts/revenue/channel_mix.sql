@@ -23,7 +23,7 @@ dated as (
         cycles.lead_source,
         {{ period_start('month', local_date(
             'cycles.marketing_qualified_at', 'run_policy.timezone'
-        )) }} as month_start,
+        )) }} as period_start,
         cycles.won_at is not null as is_won
     from cycles
     cross join run_policy
@@ -34,11 +34,11 @@ counts as (
 
     select
         lead_source,
-        month_start,
+        period_start,
         count(*) as marketing_qualified,
         count(*) filter (where is_won) as won
     from dated
-    group by lead_source, month_start
+    group by lead_source, period_start
 
 ),
 
@@ -46,11 +46,11 @@ shares as (
 
     select
         *,
-        sum(marketing_qualified) over (partition by month_start)
+        sum(marketing_qualified) over (partition by period_start)
             as all_marketing_qualified,
         {{ rate(
             'marketing_qualified',
-            'sum(marketing_qualified) over (partition by month_start)'
+            'sum(marketing_qualified) over (partition by period_start)'
         ) }} as share
     from counts
 
@@ -66,17 +66,17 @@ final as (
             as all_marketing_qualified,
         shares.won,
         shares.share,
-        max(shares.share) over (partition by shares.month_start) as top_source_share,
+        max(shares.share) over (partition by shares.period_start) as top_source_share,
         sum(shares.share * shares.share) over (
-            partition by shares.month_start
+            partition by shares.period_start
             order by shares.lead_source
             rows between unbounded preceding and unbounded following
         ) as concentration,
         row_number() over (
-            partition by shares.month_start
+            partition by shares.period_start
             order by shares.marketing_qualified desc, shares.lead_source asc
         ) = 1 as is_top_source,
-        shares.month_start
+        shares.period_start
     from shares
     left join channels
         on {{ normalised('shares.lead_source') }} = channels.raw_key

@@ -1,12 +1,12 @@
 with opportunities as (
 
-    select * from {{ ref('int_opportunities') }}
+    select * from {{ ref('fct_opportunities') }}
 
 ),
 
 engagements as (
 
-    select * from {{ ref('int_engagements') }}
+    select * from {{ ref('fct_engagements') }}
     where lead_key is not null
 
 ),

@@ -21,7 +21,7 @@ entries as (
             0 as won,
             {{ period_start('quarter', local_date(
                 'cycles.marketing_qualified_at', 'run_policy.timezone'
-            )) }} as quarter_start
+            )) }} as period_start
         from cycles
         cross join run_policy
         where cycles.marketing_qualified_at is not null
@@ -33,7 +33,7 @@ entries as (
             1 as won,
             {{ period_start('quarter', local_date(
                 'cycles.won_at', 'run_policy.timezone'
-            )) }} as quarter_start
+            )) }} as period_start
         from cycles
         cross join run_policy
         where cycles.won_at is not null
@@ -47,11 +47,11 @@ counts as (
     select
         dimension,
         value,
-        quarter_start,
+        period_start,
         sum(marketing_qualified) as marketing_qualified,
         sum(won) as won
     from entries
-    group by dimension, value, quarter_start
+    group by dimension, value, period_start
 
 ),
 
@@ -59,11 +59,11 @@ totals as (
 
     select
         dimension,
-        quarter_start,
+        period_start,
         sum(marketing_qualified) as all_marketing_qualified,
         sum(won) as all_won
     from counts
-    group by dimension, quarter_start
+    group by dimension, period_start
 
 ),
 
@@ -71,11 +71,11 @@ quarters as (
 
     select
         dimension,
-        quarter_start,
+        period_start,
         all_marketing_qualified,
         all_won,
-        cast({{ dbt.dateadd('month', -3, 'quarter_start') }} as date)
-            as previous_quarter_start
+        cast({{ dbt.dateadd('month', -3, 'period_start') }} as date)
+            as previous_period_start
     from totals
 
 ),
@@ -107,7 +107,7 @@ shares as (
             'coalesce(earlier.marketing_qualified, 0)',
             'earlier_quarters.all_marketing_qualified'
         ) }} as previous_share,
-        quarters.quarter_start
+        quarters.period_start
     from values_seen
     inner join quarters
         on values_seen.dimension = quarters.dimension
@@ -115,16 +115,16 @@ shares as (
         on
             values_seen.dimension = counts.dimension
             and values_seen.value = counts.value
-            and quarters.quarter_start = counts.quarter_start
+            and quarters.period_start = counts.period_start
     left join quarters as earlier_quarters
         on
             quarters.dimension = earlier_quarters.dimension
-            and quarters.previous_quarter_start = earlier_quarters.quarter_start
+            and quarters.previous_period_start = earlier_quarters.period_start
     left join counts as earlier
         on
             values_seen.dimension = earlier.dimension
             and values_seen.value = earlier.value
-            and quarters.previous_quarter_start = earlier.quarter_start
+            and quarters.previous_period_start = earlier.period_start
 
 ),
 
@@ -143,9 +143,9 @@ summed as (
 
     select
         *,
-        sum(psi_part) over (partition by dimension, quarter_start) as psi,
+        sum(psi_part) over (partition by dimension, period_start) as psi,
         sum(psi_part_to_previous) over (
-            partition by dimension, quarter_start
+            partition by dimension, period_start
         ) as psi_to_previous
     from parts
 
@@ -168,7 +168,7 @@ final as (
         {{ psi_reading('psi') }} as drift,
         psi_to_previous,
         {{ psi_reading('psi_to_previous') }} as drift_to_previous,
-        quarter_start
+        period_start
     from summed
 
 )

@@ -37,7 +37,7 @@ handed_off as (
         cycles.won_at is not null as is_won,
         {{ period_start(
             'quarter', local_date('cycles.handed_off_at', 'run_policy.timezone')
-        ) }} as quarter_start
+        ) }} as period_start
     from cycles
     cross join run_policy
     inner join leads
@@ -53,7 +53,7 @@ crm_ranked as (
     select
         *,
         ntile(4) over (
-            partition by quarter_start
+            partition by period_start
             order by crm_score desc, score desc, is_won desc, is_qualified desc
         ) as band_order
     from handed_off
@@ -71,7 +71,7 @@ scored as (
         handed_off.is_accepted,
         handed_off.is_qualified,
         handed_off.is_won,
-        handed_off.quarter_start
+        handed_off.period_start
     from handed_off
     inner join bands
         on handed_off.score_band = bands.score_band
@@ -84,7 +84,7 @@ scored as (
         is_accepted,
         is_qualified,
         is_won,
-        quarter_start
+        period_start
     from crm_ranked
 
 ),
@@ -94,9 +94,9 @@ ranked as (
 
     select
         *,
-        rank() over (partition by score_kind, quarter_start order by score)
+        rank() over (partition by score_kind, period_start order by score)
         + (
-            count(*) over (partition by score_kind, quarter_start, score) - 1
+            count(*) over (partition by score_kind, period_start, score) - 1
         ) / 2.0 as score_rank
     from scored
 
@@ -106,12 +106,12 @@ quarters as (
 
     select
         score_kind,
-        quarter_start,
+        period_start,
         count(*) as cycles,
         count(*) filter (where is_won) as won,
         sum(case when is_won then score_rank end) as won_rank_sum
     from ranked
-    group by score_kind, quarter_start
+    group by score_kind, period_start
 
 ),
 
@@ -121,13 +121,13 @@ by_band as (
         score_kind,
         band,
         band_order,
-        quarter_start,
+        period_start,
         count(*) as cycles,
         count(*) filter (where is_accepted) as accepted,
         count(*) filter (where is_qualified) as sales_qualified,
         count(*) filter (where is_won) as won
     from scored
-    group by score_kind, band, band_order, quarter_start
+    group by score_kind, band, band_order, period_start
 
 ),
 
@@ -137,7 +137,7 @@ compared as (
         by_band.*,
         {{ rate('by_band.won', 'by_band.cycles') }} as win_rate,
         lead({{ rate('by_band.won', 'by_band.cycles') }}) over (
-            partition by by_band.score_kind, by_band.quarter_start
+            partition by by_band.score_kind, by_band.period_start
             order by by_band.band_order
         ) as next_band_win_rate
     from by_band
@@ -169,21 +169,21 @@ final as (
             'quarters.won_rank_sum - quarters.won * (quarters.won + 1) / 2.0',
             'quarters.won * (quarters.cycles - quarters.won)'
         ) }} as auc,
-        compared.win_rate >= compared.next_band_win_rate as wins_more_than_next_band,
+        compared.win_rate >= compared.next_band_win_rate as is_above_next_band,
         min(
             case
                 when compared.win_rate < compared.next_band_win_rate then 0
                 else 1
             end
         ) over (
-            partition by compared.score_kind, compared.quarter_start
+            partition by compared.score_kind, compared.period_start
         ) = 1 as is_monotonic,
-        compared.quarter_start
+        compared.period_start
     from compared
     inner join quarters
         on
             compared.score_kind = quarters.score_kind
-            and compared.quarter_start = quarters.quarter_start
+            and compared.period_start = quarters.period_start
 
 )
 

@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('raw', 'channel_spend') }}
+    select * from {{ source('files', 'channel_spend') }}
 
 ),
 

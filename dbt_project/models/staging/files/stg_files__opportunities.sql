@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('raw', 'opportunities') }}
+    select * from {{ source('files', 'opportunities') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('raw', 'owner_changes') }}
+    select * from {{ source('files', 'owner_changes') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('raw', 'reps') }}
+    select * from {{ source('files', 'reps') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('raw', 'stage_changes') }}
+    select * from {{ source('files', 'stage_changes') }}
 
 ),
 

@@ -1,0 +1,213 @@
+-- Why contacts left, each reason with the stage change that it explains.
+with reason_properties as (
+
+    select distinct
+        source_system,
+        object_type,
+        property
+    from {{ ref('stg_hubspot__property_roles') }}
+    where role = 'reason'
+
+),
+
+labels as (
+
+    select
+        source_system,
+        object_type,
+        property,
+        value,
+        min(label) as label
+    from {{ ref('stg_hubspot__property_options') }}
+    group by source_system, object_type, property, value
+
+),
+
+known_reasons as (
+
+    select {{ normalised('reason_code') }} as reason_key from {{ ref('reason_codes') }}
+    union
+    select {{ normalised('reason_raw') }} as reason_key
+    from {{ ref('reason_aliases') }}
+
+),
+
+reasons as (
+
+    select
+        changes.source_system,
+        changes.load_id,
+        changes.object_type,
+        changes.object_id,
+        changes.contact_id,
+        changes.property,
+        case
+            when known_reasons.reason_key is not null then changes.value
+            else coalesce(labels.label, changes.value)
+        end as reason,
+        changes.changed_by,
+        changes.changed_at_text,
+        changes.changed_at
+    from {{ ref('int_hubspot__property_changes') }} as changes
+    inner join reason_properties
+        on
+            changes.source_system = reason_properties.source_system
+            and changes.object_type = reason_properties.object_type
+            and changes.property = reason_properties.property
+    left join labels
+        on
+            changes.source_system = labels.source_system
+            and changes.object_type = labels.object_type
+            and changes.property = labels.property
+            and changes.value = labels.value
+    left join known_reasons
+        on {{ normalised('changes.value') }} = known_reasons.reason_key
+    where changes.value is not null
+
+),
+
+exit_stages as (
+
+    select
+        stage,
+        label,
+        case exit_kind when 'recycled' then 1 else 0 end as exit_order
+    from {{ ref('stages') }}
+    where exit_kind is not null
+
+),
+
+exit_names as (
+
+    select
+        name_key,
+        min(exit_order) as exit_order
+    from (
+        select
+            {{ normalised('stage') }} as name_key,
+            exit_order
+        from exit_stages
+        union all
+        select
+            {{ normalised('label') }} as name_key,
+            exit_order
+        from exit_stages
+        union all
+        select
+            {{ normalised('aliases.raw_stage') }} as name_key,
+            exit_stages.exit_order
+        from {{ ref('stage_aliases') }} as aliases
+        inner join exit_stages
+            on aliases.stage = exit_stages.stage
+    ) as exit_name_rows
+    group by name_key
+
+),
+
+stage_history as (
+
+    select * from {{ ref('int_hubspot__stage_history') }}
+    where stage is not null
+
+),
+
+-- At one moment a reason belongs to an exit that needs one before any other stage.
+moments as (
+
+    select
+        stage_history.*,
+        exit_names.name_key is not null as is_exit,
+        row_number() over (
+            partition by
+                stage_history.source_system,
+                stage_history.contact_id,
+                stage_history.changed_at
+            order by coalesce(exit_names.exit_order, 2), stage_history.change_id
+        ) as moment_rank
+    from stage_history
+    left join exit_names
+        on {{ normalised('stage_history.stage') }} = exit_names.name_key
+
+),
+
+-- The stage that a reason was given in, and one that was entered within a minute.
+neighbours as (
+
+    select
+        reasons.*,
+        moments.change_id as explained_change_id,
+        moments.stage,
+        moments.is_exit,
+        moments.changed_at as entered_at,
+        moments.changed_at <= reasons.changed_at as is_before,
+        row_number() over (
+            partition by
+                reasons.source_system,
+                reasons.contact_id,
+                reasons.object_type,
+                reasons.object_id,
+                reasons.property,
+                reasons.changed_at,
+                reasons.reason,
+                moments.changed_at <= reasons.changed_at
+            order by
+                abs({{ seconds_between('moments.changed_at', 'reasons.changed_at') }})
+        ) as nearness
+    from reasons
+    inner join moments
+        on
+            reasons.source_system = moments.source_system
+            and reasons.contact_id = moments.contact_id
+            and moments.moment_rank = 1
+            and moments.changed_at <= {{ add_seconds('reasons.changed_at', 60) }}
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by
+                source_system, contact_id, object_type, object_id, property,
+                changed_at, reason
+            order by
+                case
+                    when
+                        is_before
+                        and {{ seconds_between('entered_at', 'changed_at') }} <= 60
+                        then 0
+                    when not is_before then 1
+                    else 2
+                end
+        ) as choice
+    from neighbours
+    where nearness = 1 and is_exit
+
+),
+
+final as (
+
+    select
+        source_system,
+        load_id,
+        object_type,
+        object_id,
+        contact_id,
+        concat_ws(
+            ':', object_type, object_id, property, changed_at_text, reason
+        ) as change_id,
+        explained_change_id,
+        stage,
+        reason,
+        changed_by,
+        changed_at_text,
+        -- Given later, it is a change of its own: nobody knew it before.
+        is_before and entered_at < changed_at as is_later,
+        changed_at
+    from ranked
+    where choice = 1
+
+)
+
+select * from final

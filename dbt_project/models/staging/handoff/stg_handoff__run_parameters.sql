@@ -1,0 +1,24 @@
+with source_rows as (
+
+    select * from {{ source('handoff', 'run_parameters') }}
+
+),
+
+final as (
+
+    select
+        build_id,
+        as_of,
+        tradition,
+        acceptance_mode,
+        acceptance_window_hours,
+        timezone,
+        policy_fingerprint,
+        hash_key,
+        match_on,
+        audit_mode
+    from source_rows
+
+)
+
+select * from final

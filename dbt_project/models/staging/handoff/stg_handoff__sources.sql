@@ -1,0 +1,16 @@
+with source_rows as (
+
+    select * from {{ source('handoff', 'sources') }}
+
+),
+
+final as (
+
+    select
+        source_system,
+        source_rank
+    from source_rows
+
+)
+
+select * from final

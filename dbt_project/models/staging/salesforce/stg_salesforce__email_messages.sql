@@ -1,0 +1,19 @@
+with source_rows as (
+
+    select * from {{ source('salesforce', 'salesforce_email_messages') }}
+
+),
+
+final as (
+
+    select
+        source_system,
+        {{ salesforce_id('activity_id') }} as task_id,
+        incoming as is_incoming,
+        is_deleted,
+        message_date as sent_at_text
+    from source_rows
+
+)
+
+select * from final
