@@ -11,9 +11,8 @@
     Columns are matched by name, so their order does not matter; a column that is missing fails.
     Blank lines are no rows.
 #}
-{% macro duckdb__load_csv_rows(model, agate_table) %}
+{% macro load_policy_table(model, columns) %}
     {% set path = policy_table_path(model) | replace("'", "''") %}
-    {% set columns = agate_table.column_names %}
     {% set sql %}
         insert into {{ this.render() }} by name
         select
@@ -36,7 +35,6 @@
             {%- endfor %}
     {% endset %}
     {% do adapter.add_query(sql, abridge_sql_log=True) %}
-    {{ return(sql) }}
 {% endmacro %}
 
 {# The column names that a CSV file begins with. #}
@@ -67,4 +65,19 @@
         {% endif %}
     {% endif %}
     {{ return(adapter.get_seed_file_path(model)) }}
+{% endmacro %}
+
+{#
+    dbt calls load_csv_rows only for a seed whose own file has rows, but a table that ships empty
+    (exclusions, holidays ...) may have rows in a policy of one's own. So rows are loaded in
+    get_csv_sql, which dbt calls for every seed.
+#}
+{% macro duckdb__load_csv_rows(model, agate_table) %}
+    {{ return('') }}
+{% endmacro %}
+
+{% macro duckdb__get_csv_sql(create_or_truncate_sql, insert_sql) %}
+    {% set columns = adapter.get_columns_in_relation(this) | map(attribute='name') | list %}
+    {% do load_policy_table(model, columns) %}
+    {{ return(create_or_truncate_sql) }}
 {% endmacro %}

@@ -114,7 +114,8 @@ def test_a_failing_data_test_does_not_keep_models_from_being_built(project: Path
     assert {"numbers_are_unique warn", "behind success"} <= set(statuses)
 
 
-def test_severity_is_that_of_the_project(project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_severity_is_that_of_the_project() -> None:
     parsed = parsed_project()
     severities = {
         node["name"]: parsed.is_error(key)
@@ -150,6 +151,15 @@ def test_a_project_that_does_not_parse_is_refused(project: Path) -> None:
     (project / "dbt_project" / "models" / "broken.sql").write_text("select {{ ref('nowhere') }}")
     with pytest.raises(BuildError, match=r"could not parse the project: .*nowhere"):
         parsed_project()
+
+
+def test_a_table_that_ships_empty_takes_the_rows_of_another_policy(project: Path) -> None:
+    (project / "policy" / "numbers.csv").write_text("number\n")
+    (project / "own").mkdir()
+    (project / "own" / "numbers.csv").write_text("number\n50\n")
+    build(project, "own")
+    with duckdb.connect(str(project / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute("select number from main.numbers").fetchall() == [(50,)]
 
 
 def test_another_policy_directory_is_loaded_and_left_as_it_is(project: Path) -> None:
