@@ -14,7 +14,7 @@ export DO_NOT_TRACK = 1
 export GX_ANALYTICS_ENABLED = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format dev clean docs bench mutants proof system-packages
+.PHONY: help setup run test lint format dev clean docs bench mutants warehouse proof system-packages
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,7 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	if [ -z "$$python" ]; then \
 	  echo 'handoff needs Python 3.11, 3.12 or 3.13 (name one: make setup PYTHON=/path/to/python)' >&2; exit 1; fi; \
 	test -x $(PY) || $$python -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV) || echo 'uv is not to be had; using pip' >&2
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV) || echo 'uv is not available; using pip' >&2
 	@if $(VENV)/bin/uv --version >/dev/null 2>&1 && \
 	    $(VENV)/bin/uv pip install --quiet --python $(PY) --compile-bytecode --require-hashes -r requirements.lock && \
 	    $(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --editable .; then :; else \
@@ -38,6 +38,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 run: setup ## read the sample CRM export, publish its marts, say where they are
 	@$(HANDOFF) run --input seeds/sample_crm --as-of 2026-07-01T00:00:00Z
+
+warehouse: setup ## fill raw tables for `dbt build` in dbt_project/ (targets dev and prod)
+	@$(HANDOFF) warehouse
 
 test: setup system-packages lint ## lint, types and tests: what CI runs
 	@$(PY) -m pytest -n 2 --dist loadfile
@@ -50,7 +53,7 @@ lint: setup ## ruff, mypy, sqlfluff
 	@HANDOFF_DEV_WAREHOUSE=$(CURDIR)/$(SCRATCH)/warehouse.duckdb DBT_TARGET_PATH=$(CURDIR)/$(SCRATCH)/target \
 	  DBT_LOG_PATH=$(CURDIR)/$(SCRATCH)/logs $(VENV)/bin/sqlfluff lint --processes 2 dbt_project/models $(wildcard dbt_project/tests)
 
-format: setup ## let ruff mend what it can
+format: setup ## let ruff fix what it can
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
@@ -65,7 +68,7 @@ system-packages:
 	else echo 'chromium or postgresql is missing: the tests that need them are skipped' >&2; fi
 
 dev: setup ## Dagster's UI, on the instance that the runs of the shell are recorded in
-	@DAGSTER_HOME=$$($(PY) -c 'from dagster_project.running.home import prepare_dagster_home as home; print(home())') \
+	@DAGSTER_HOME=$$($(PY) -m dagster_project.running.home) \
 	  $(VENV)/bin/dagster dev --host 127.0.0.1 --port $(or $(PORT),3000) --module-name dagster_project.definitions
 
 docs: setup ## dbt's documentation of the project, in var/dbt_docs

@@ -4,7 +4,7 @@ One step reads every configured source. All raw tables always exist, empty where
 them, so that the models never ask which CRM a company has.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -14,11 +14,9 @@ from dagster_project.assets.dbt_models import CRMS
 from dagster_project.assets.run_resource import DATA_TEAM, HandoffRun
 from dagster_project.config.errors import SourceError
 from dagster_project.config.warehouse import RAW_SCHEMA
-from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
 from dagster_project.ingestion.result import IngestionResult
-from dagster_project.running.home import hash_key
 from dagster_project.running.progress import Happening, step, tell
+from dagster_project.running.reading import read_sources, write_choices
 
 # A source that fails in a scheduled run is tried again after one minute and after two more.
 _RETRIES = 2
@@ -53,22 +51,20 @@ def build_raw_tables(
     tables = {key: source["identifier"] for key, source in sources.items()}
 
     @dg.multi_asset(specs=specs, can_subset=True, name="read_sources")
-    def read_sources(
+    def read_into_raw(
         context: dg.AssetExecutionContext, run: HandoffRun
     ) -> Iterator[dg.MaterializeResult[Any]]:
         """Read every configured source into raw; a source is read whole or not at all."""
-        with step("read_sources"):
-            results = _read_all(context, run)
-        connection = run.connect()
-        try:
-            for key in sorted(context.selected_asset_keys):
-                yield dg.MaterializeResult(
-                    asset_key=key, metadata=_metadata(connection, tables[key], results)
-                )
-        finally:
-            connection.close()
+        with step("read_sources"), run.connect() as connection:
+            results = _read(context, run, connection)
+            metadata = {
+                key: _metadata(connection, tables[key], results)
+                for key in sorted(context.selected_asset_keys)
+            }
+        for key, found in metadata.items():
+            yield dg.MaterializeResult(asset_key=key, metadata=found)
 
-    return [read_sources, _run_parameters(sources.get(_PARAMETERS_KEY, {}))]
+    return [read_into_raw, _run_parameters(sources[_PARAMETERS_KEY])]
 
 
 def _group(source: Mapping[str, Any]) -> str:
@@ -77,24 +73,17 @@ def _group(source: Mapping[str, Any]) -> str:
     return RAW_SCHEMA if name == RAW_SCHEMA else f"{RAW_SCHEMA}_{name}"
 
 
-def _read_all(context: dg.AssetExecutionContext, run: HandoffRun) -> list[IngestionResult]:
-    results = []
-    connection = run.connect()
+def _read(
+    context: dg.AssetExecutionContext, run: HandoffRun, connection: Any
+) -> list[IngestionResult]:
+    def say(message: str) -> None:
+        context.log.info(message)
+        tell(Happening("note", message))
+
     try:
-        ensure_raw_tables(connection)
-        _judge_unconfigured_sources(context, run, connection)
-        for source in run.plan.settings.sources:
-            context.log.info(f"reading source {source.name} ({source.kind})")
-            try:
-                result = ingest_source(connection, source, progress=_teller(context))
-            except SourceError as error:
-                raise _retry(context) or error from error
-            for note in result.notes:
-                context.log.warning(f"source {source.name}: {note.message}")
-            results.append(result)
-    finally:
-        connection.close()
-    return results
+        return read_sources(connection, run.plan, say, context.log.warning)
+    except SourceError as error:
+        raise _retry(context) or error from error
 
 
 def _retry(context: dg.AssetExecutionContext) -> dg.RetryRequested | None:
@@ -104,45 +93,6 @@ def _retry(context: dg.AssetExecutionContext) -> dg.RetryRequested | None:
         return None
     wait = _RETRY_SECONDS * 2**context.retry_number
     return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=wait)
-
-
-def _teller(context: dg.AssetExecutionContext) -> Callable[[str], None]:
-    """Progress of a source: into the run's log, and to the shell that started the run."""
-
-    def say(message: str) -> None:
-        context.log.info(message)
-        tell(Happening("note", message))
-
-    return say
-
-
-def _judge_unconfigured_sources(
-    context: dg.AssetExecutionContext, run: HandoffRun, connection: Any
-) -> None:
-    """Rows of sources that are no longer configured: reported, removed by a full refresh only.
-
-    In append mode the warehouse may be the only place that still has them.
-    """
-    configured = [source.name for source in run.plan.settings.sources]
-    found = connection.execute(
-        f"select distinct source_system from {RAW_SCHEMA}.loads where is_current"
-    ).fetchall()
-    left_over = sorted({name for (name,) in found} - set(configured))
-    if not left_over:
-        return
-    if not run.plan.full_refresh:
-        context.log.warning(
-            f"raw still holds rows of {', '.join(left_over)}, which is not configured any more; "
-            "they are part of this build; --full-refresh leaves them out"
-        )
-        return
-    tables = connection.execute(
-        "select table_name from information_schema.columns "
-        f"where table_schema = '{RAW_SCHEMA}' and column_name = 'source_system'"
-    ).fetchall()
-    for (table,) in tables:
-        for name in left_over:
-            connection.execute(f"delete from {RAW_SCHEMA}.{table} where source_system = ?", [name])
 
 
 def _metadata(connection: Any, table: str, results: list[IngestionResult]) -> dict[str, Any]:
@@ -168,41 +118,16 @@ def _metadata(connection: Any, table: str, results: list[IngestionResult]) -> di
 def _run_parameters(source: Mapping[str, Any]) -> dg.AssetsDefinition:
     @dg.asset(
         key=_PARAMETERS_KEY,
-        name=None,
-        description=source.get("description"),
+        description=source["description"],
         group_name=RAW_SCHEMA,
         kinds={"duckdb"},
         owners=[DATA_TEAM],
     )
     def run_parameters(run: HandoffRun) -> dg.MaterializeResult[Any]:
         """Write the one row of choices that the models read."""
-        parameters = parameters_of(run)
-        connection = run.connect()
-        try:
-            ensure_raw_tables(connection)
-            raw_schema.write_run_parameters(connection, parameters)
-            raw_schema.write_sources(connection, [item.name for item in run.plan.settings.sources])
-        finally:
-            connection.close()
+        with run.connect() as connection:
+            parameters = write_choices(connection, run.plan, run.build_id)
         shown = {name: value for name, value in vars(parameters).items() if name != "hash_key"}
-        return dg.MaterializeResult(metadata={name: str(shown[name]) for name in shown})
+        return dg.MaterializeResult(metadata={name: str(value) for name, value in shown.items()})
 
     return run_parameters
-
-
-def parameters_of(run: HandoffRun) -> raw_schema.RunParameters:
-    """What the models need to know of this run."""
-    plan = run.plan
-    lifecycle = plan.settings.lifecycle
-    return raw_schema.RunParameters(
-        build_id=run.build_id,
-        as_of=plan.as_of,
-        tradition=lifecycle.tradition,
-        acceptance_mode=lifecycle.acceptance,
-        acceptance_window_hours=lifecycle.acceptance_window_hours,
-        timezone=lifecycle.timezone,
-        policy_fingerprint=plan.policy_fingerprint,
-        hash_key=hash_key(),
-        match_on=run.plan.settings.identity.match_on,
-        audit_mode=plan.audit,
-    )

@@ -20,6 +20,7 @@ from dagster_project.commands.rollback import rollback
 from dagster_project.commands.run import run
 from dagster_project.commands.simulate import simulate
 from dagster_project.commands.status import status
+from dagster_project.commands.warehouse import warehouse
 from dagster_project.config.errors import HandoffError
 
 app = typer.Typer(
@@ -52,7 +53,7 @@ def handoff(
     """
 
 
-for command in (run, status, rollback, init, doctor, explain, compare, simulate):
+for command in (run, status, rollback, init, doctor, explain, compare, simulate, warehouse):
     app.command()(command)
 app.add_typer(alerts, name="alerts")
 

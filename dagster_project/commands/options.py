@@ -20,6 +20,10 @@ OutputOption = Annotated[
     Path | None,
     typer.Option("--output", metavar="DIR", help="Output directory; handoff.yml's by default."),
 ]
+InputOption = Annotated[
+    Path | None,
+    typer.Option("--input", metavar="DIR", help="One CRM export: a directory, a file per table."),
+]
 AcceptanceOption = Annotated[
     AcceptanceMode | None,
     typer.Option(help="Whether silence counts as acceptance (default) or not (explicit)."),

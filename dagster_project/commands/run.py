@@ -6,7 +6,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from rich.console import Console
 from dagster_project.commands.options import (
     AcceptanceOption,
     ConfigOption,
+    InputOption,
     OutputOption,
     console,
     is_debugging,
@@ -35,12 +35,7 @@ from dagster_project.running.plan import RunOptions, RunPlan, output_directory, 
 
 def run(
     config: ConfigOption = None,
-    input_directory: Annotated[
-        Path | None,
-        typer.Option(
-            "--input", metavar="DIR", help="One CRM export: a directory, a file per table."
-        ),
-    ] = None,
+    input_directory: InputOption = None,
     as_of: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Look at the world as of then; now by default."),
@@ -70,14 +65,11 @@ def run(
       handoff run --input ~/crm_export --audit warn     a first look at a messy CRM
       handoff run --as-of 2026-03-31 --tradition hubspot
     """
-    path = config_path(config)
-    options = RunOptions(
-        config=str(path.absolute()) if config or path.is_file() else None,
-        input=_absolute(input_directory),
+    options = replace(
+        RunOptions.from_paths(config, input_directory, output),
         as_of=as_of,
         tradition=tradition,
         acceptance=acceptance,
-        output=_absolute(output),
         full_refresh=full_refresh,
         audit=audit,
     )
@@ -190,7 +182,3 @@ def _peak_gigabytes() -> float:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Kilobytes, but bytes on macOS.
     return peak / (1e9 if sys.platform == "darwin" else 1e6)
-
-
-def _absolute(path: Path | None) -> str | None:
-    return str(path.expanduser().absolute()) if path else None

@@ -54,3 +54,8 @@ def connect(
     connection = duckdb.connect(str(path), read_only=read_only, config=config)
     connection.execute("set timezone = 'UTC'")
     return connection
+
+
+def quoted(text: object) -> str:
+    """A text between single quotes in SQL, for statements that take no values, such as attach."""
+    return str(text).replace("'", "''")

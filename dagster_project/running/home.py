@@ -4,8 +4,8 @@ import os
 import secrets
 from pathlib import Path
 
-from dagster_project.config.locations import handoff_home
-from dagster_project.config.settings import Settings
+from dagster_project.config.locations import config_path, handoff_home
+from dagster_project.config.settings import Settings, load_settings
 
 _INSTANCE_CONFIGURATION = """\
 # Written by handoff when missing; once changed it stays as you left it.
@@ -94,3 +94,13 @@ def hash_key() -> str:
         key = secrets.token_hex(32)
         stream.write(key + "\n")
     return key
+
+
+def main() -> None:
+    """Print the Dagster home of the configured output, for ``make dev`` and services."""
+    settings = load_settings(config_path())
+    print(prepare_dagster_home(settings.warehouse.output.absolute(), settings))
+
+
+if __name__ == "__main__":
+    main()

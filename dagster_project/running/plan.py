@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from dagster_project.config import policy
 from dagster_project.config.contract import AcceptanceMode, AuditMode
@@ -34,6 +34,16 @@ class RunOptions:
     output: str | None = None
     full_refresh: bool = False
     audit: str = "block"
+
+    @classmethod
+    def from_paths(cls, config: Path | None, export: Path | None, output: Path | None) -> Self:
+        """The choices of a command line; paths become absolute, since a run may change place."""
+        path = config_path(config)
+        return cls(
+            config=str(path.absolute()) if config or path.is_file() else None,
+            input=str(export.expanduser().absolute()) if export else None,
+            output=str(output.expanduser().absolute()) if output else None,
+        )
 
     def chosen(self) -> dict[str, Any]:
         """The choices that differ from the defaults."""

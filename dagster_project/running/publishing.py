@@ -23,6 +23,7 @@ from dagster_project.config.warehouse import (
     PUBLISHED_FILE,
     QUALITY_SCHEMA,
     connect,
+    quoted,
     warehouse_path,
 )
 
@@ -132,7 +133,7 @@ def write_build(
         directory.mkdir(parents=True)
         connection = connect(directory / PUBLISHED_FILE, threads=threads, memory_limit=memory_limit)
         try:
-            connection.execute(f"attach '{_quoted(warehouse_path(output))}' as inside (read_only)")
+            connection.execute(f"attach '{quoted(warehouse_path(output))}' as inside (read_only)")
             counts = _copy_marts(connection, marts, progress or (lambda _: None))
             checks = _checks(connection, facts.build_id)
             connection.execute("detach inside")
@@ -155,7 +156,7 @@ def require_audit(output: Path, build_id: str) -> None:
     publication alone. Raises ``AuditBlocked``.
     """
     with connect(Path(":memory:")) as connection:
-        connection.execute(f"attach '{_quoted(warehouse_path(output))}' as inside (read_only)")
+        connection.execute(f"attach '{quoted(warehouse_path(output))}' as inside (read_only)")
         checks = _checks(connection, build_id)
     if not checks:
         raise AuditBlocked(f"build {build_id} was not audited; run the checks first")
@@ -290,7 +291,7 @@ def _copy_marts(
 
 def _describe(connection: "DuckDBPyConnection", mart: Mart, target: str) -> None:
     """Put the descriptions where BI tools look for them: in the catalog."""
-    connection.execute(f"comment on table {target} is '{_quoted(mart.description)}'")
+    connection.execute(f"comment on table {target} is '{quoted(mart.description)}'")
     present = {
         name
         for (name,) in connection.execute(
@@ -302,7 +303,7 @@ def _describe(connection: "DuckDBPyConnection", mart: Mart, target: str) -> None
     for column, description in mart.columns.items():
         if column in present and description:
             connection.execute(
-                f"comment on column {target}.\"{column}\" is '{_quoted(description)}'"
+                f"comment on column {target}.\"{column}\" is '{quoted(description)}'"
             )
 
 
@@ -330,7 +331,7 @@ def _write_parquet(connection: "DuckDBPyConnection", marts: list[Mart], director
     for mart in marts:
         connection.execute(
             f'copy {MARTS_SCHEMA}."{mart.name}" to '
-            f"'{_quoted(directory / mart.name)}.parquet' (format parquet, compression zstd)"
+            f"'{quoted(directory / mart.name)}.parquet' (format parquet, compression zstd)"
         )
 
 
@@ -389,10 +390,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise BuildError(f"{path} can't be read: {_first_line(error)}") from error
     return content
-
-
-def _quoted(text: object) -> str:
-    return str(text).replace("'", "''")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,88 @@
+"""The raw tables of a run: every source read, and the run's choices, which the models read."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dagster_project.config.warehouse import RAW_SCHEMA
+from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
+from dagster_project.ingestion.result import IngestionResult
+from dagster_project.running.home import hash_key
+from dagster_project.running.plan import RunPlan
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+def read_sources(
+    connection: "DuckDBPyConnection",
+    plan: RunPlan,
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> list[IngestionResult]:
+    """Read every source of the plan into raw; each is read whole or not at all.
+
+    ``say`` hears how far it is, ``warn`` what was noticed. Raises ``SourceError`` for the first
+    source that can't be read; what was read before then still holds.
+    """
+    ensure_raw_tables(connection)
+    _judge_unconfigured_sources(connection, plan, warn)
+    results = []
+    for source in plan.settings.sources:
+        say(f"reading source {source.name} ({source.kind})")
+        result = ingest_source(connection, source, progress=say)
+        for note in result.notes:
+            warn(f"source {source.name}: {note.message}")
+        results.append(result)
+    return results
+
+
+def _judge_unconfigured_sources(
+    connection: "DuckDBPyConnection", plan: RunPlan, warn: Callable[[str], None]
+) -> None:
+    """Rows of sources that are no longer configured: reported, removed by a full refresh only.
+
+    In append mode the warehouse may be the only place that still has them.
+    """
+    found = connection.execute(
+        f"select distinct source_system from {RAW_SCHEMA}.loads where is_current"
+    ).fetchall()
+    left_over = sorted({name for (name,) in found} - {item.name for item in plan.settings.sources})
+    if not left_over:
+        return
+    if not plan.full_refresh:
+        warn(
+            f"raw still holds rows of {', '.join(left_over)}, which is no longer configured; "
+            "they are part of this build; --full-refresh leaves them out"
+        )
+        return
+    tables = connection.execute(
+        "select table_name from information_schema.columns "
+        f"where table_schema = '{RAW_SCHEMA}' and column_name = 'source_system'"
+    ).fetchall()
+    for (table,) in tables:
+        for name in left_over:
+            connection.execute(f"delete from {RAW_SCHEMA}.{table} where source_system = ?", [name])
+
+
+def write_choices(
+    connection: "DuckDBPyConnection", plan: RunPlan, build_id: str
+) -> raw_schema.RunParameters:
+    """Write what the models need to know of a run, and return it."""
+    lifecycle = plan.settings.lifecycle
+    parameters = raw_schema.RunParameters(
+        build_id=build_id,
+        as_of=plan.as_of,
+        tradition=lifecycle.tradition,
+        acceptance_mode=lifecycle.acceptance,
+        acceptance_window_hours=lifecycle.acceptance_window_hours,
+        timezone=lifecycle.timezone,
+        policy_fingerprint=plan.policy_fingerprint,
+        hash_key=hash_key(),
+        match_on=plan.settings.identity.match_on,
+        audit_mode=plan.audit,
+    )
+    ensure_raw_tables(connection)
+    raw_schema.write_run_parameters(connection, parameters)
+    raw_schema.write_sources(connection, [source.name for source in plan.settings.sources])
+    return parameters
