@@ -14,7 +14,7 @@ export DO_NOT_TRACK = 1
 export GX_ANALYTICS_ENABLED = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format dev clean docs bench mutants warehouse proof system-packages
+.PHONY: help setup run test lint format dev clean docs bench wheel mutants warehouse proof system-packages
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -83,6 +83,16 @@ bench: setup ## simulate a million leads, run on them, show where the time went
 	@$(HANDOFF) simulate --leads 1000000 --seed 7 --out var/bench/export --format parquet
 	@$(HANDOFF) run --input var/bench/export --as-of 2026-07-01T00:00:00Z \
 	  --output var/bench/output --verbose
+
+wheel: setup ## build the wheel, install it in an empty environment and directory, run the sample
+	@rm -rf $(SCRATCH)/wheel && mkdir -p $(SCRATCH)/wheel/project
+	@$(VENV)/bin/uv build --quiet --wheel --out-dir $(SCRATCH)/wheel .
+	@$(PY) -m venv $(SCRATCH)/wheel/venv
+	@$(VENV)/bin/uv pip install --quiet --python $(SCRATCH)/wheel/venv/bin/python --require-hashes -r requirements.lock
+	@$(VENV)/bin/uv pip install --quiet --python $(SCRATCH)/wheel/venv/bin/python --no-deps $(SCRATCH)/wheel/*.whl
+	@chmod -R a-w $(SCRATCH)/wheel/venv/lib
+	@cd $(SCRATCH)/wheel/project && ../venv/bin/handoff init && ../venv/bin/handoff run && ../venv/bin/handoff status; \
+	  status=$$?; chmod -R u+w ../venv/lib; exit $$status
 
 mutants: setup ## put one bug at a time into a copy of the models; the lifecycle tests must catch each
 	@$(PY) -m tests.mutants.run
