@@ -60,7 +60,11 @@ def test_a_week_of_hand_raisers_by_hand(built):
         ]
     )
     [row] = warehouse.rows("select * from handoff_sla")
-    assert (row["period_start"], row["intent_tier"], row["owner_id"]) == (MONDAY.date(), "hand_raise", "R1")
+    assert (row["period_start"], row["intent_tier"], row["owner_id"]) == (
+        MONDAY.date(),
+        "hand_raise",
+        "R1",
+    )
     assert (row["handed_off"], row["handed_off_implied"]) == (7, 1)
     assert (row["touched"], row["touched_before_handoff"]) == (4, 1)
     assert (row["met"], row["breached"], row["open"], row["not_applicable"]) == (2, 3, 1, 1)

@@ -128,7 +128,9 @@ def test_a_second_pass_that_left_again_is_due_from_its_own_exit(built):
 
 def test_months_follow_the_reporting_time_zone(built):
     warehouse = built([left("A", at=datetime(2026, 1, 31, 23, 30))], timezone="Europe/Berlin")
-    assert warehouse.rows("select period_start from recycling") == [{"period_start": date(2026, 2, 1)}]
+    assert warehouse.rows("select period_start from recycling") == [
+        {"period_start": date(2026, 2, 1)}
+    ]
 
 
 def test_without_a_reason_called_other_missing_reasons_are_never_due(built):

@@ -262,19 +262,19 @@ MUTANTS = (
     # Broken rules.
     _model(
         "grace of an opportunity",
-        "int_rule_cases",
+        "int_cycle_rule_cases",
         "opportunity_due_at < as_of",
         "opportunity_due_at <= as_of",
     ),
     _model(
         "grace of recycling",
-        "int_rule_cases",
+        "int_cycle_rule_cases",
         "cycle_cases.recycle_due_at < cycle_cases.as_of",
         "cycle_cases.recycle_due_at <= cycle_cases.as_of",
     ),
     _model(
         "coverage of owners",
-        "int_rule_cases",
+        "int_cycle_rule_cases",
         "handed_off_at is not null and has_owners",
         "handed_off_at is not null",
     ),

@@ -11,23 +11,18 @@ engagements as (
 
 ),
 
-leads as (
-
-    select * from {{ ref('int_leads') }}
-
-),
-
 cycles as (
 
     select
-        lead_key,
+        source_system,
+        lead_id,
         cycle_number,
         -- What was created before the first cycle belongs to it, too.
         case
             when cycle_number = 1 then timestamp '0001-01-01' else cycle_started_at
         end as counts_from,
         coalesce(cycle_ended_at, timestamp '9999-12-31') as counts_until
-    from {{ ref('int_cycle_outcomes') }}
+    from {{ ref('fct_lead_cycles') }}
 
 ),
 
@@ -96,7 +91,8 @@ credited as (
 
     select
         opportunities.source_system,
-        opportunities.lead_key,
+        opportunities.survivor_source_system,
+        opportunities.survivor_lead_id,
         opportunities.opportunity_id,
         opportunities.status,
         opportunities.amount,
@@ -120,7 +116,8 @@ by_model as (
     {% for model in ['first_touch', 'last_touch', 'linear', 'position_based'] -%}
         select
             source_system,
-            lead_key,
+            survivor_source_system,
+            survivor_lead_id,
             opportunity_id,
             '{{ model }}' as attribution_model,
             channel,
@@ -139,7 +136,7 @@ final as (
 
     select
         by_model.source_system,
-        leads.lead_id,
+        by_model.survivor_lead_id as lead_id,
         by_model.opportunity_id,
         cycles.cycle_number,
         by_model.attribution_model,
@@ -165,11 +162,10 @@ final as (
             as opportunity_created_date
     from by_model
     cross join run_policy
-    inner join leads
-        on by_model.lead_key = leads.lead_key
     left join cycles
         on
-            by_model.lead_key = cycles.lead_key
+            by_model.survivor_source_system = cycles.source_system
+            and by_model.survivor_lead_id = cycles.lead_id
             and by_model.created_at >= cycles.counts_from
             and by_model.created_at < cycles.counts_until
 
