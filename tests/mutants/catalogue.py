@@ -88,19 +88,19 @@ MUTANTS = (
     ),
     _model(
         "lost-deal rule, created by then",
-        "int_stage_events",
+        "int_opportunity_events",
         "lost.closed_at >= other.created_at",
         "lost.closed_at > other.created_at",
     ),
     _model(
         "lost-deal rule, still open",
-        "int_stage_events",
+        "int_opportunity_events",
         "lost.closed_at < other.closed_at",
         "lost.closed_at <= other.closed_at",
     ),
     _model(
         "lost-deal rule, won meanwhile",
-        "int_stage_events",
+        "int_opportunity_events",
         "lost.created_at <= other.closed_at",
         "lost.created_at < other.closed_at",
     ),

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- Every reason that somebody gave, as its label reads unless the policy knows its value.
+-- Every reason that was given, as its label reads unless the policy knows its value.
 with reason_properties as (
 
     select distinct
