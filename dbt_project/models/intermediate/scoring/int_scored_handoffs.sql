@@ -1,4 +1,4 @@
--- Handed-off cycles under each score, ours and the CRM's own, with the band they are in.
+-- Handed-off cycles under each score (ours, the one of the CRM) with their band.
 with cycles as (
 
     select * from {{ ref('int_funnel_cycles') }}
