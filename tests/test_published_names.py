@@ -31,9 +31,9 @@ def test_published_names_are_the_committed_ones() -> None:
         [
             "The published names differ from tests/published_names.csv.",
             "A new column or mart: add its + lines to the file.",
-            "A name that is gone or changed its type (-) breaks its readers: keep it, or give the",
-            "model a version (docs.getdbt.com, model versions), list it in CHANGELOG.md and",
-            "take its line out of the file.",
+            "A name that went or changed its type (-) breaks its readers: keep it, or give the",
+            "model a version (docs.getdbt.com/docs/mesh/govern/model-versions), list the change",
+            "in CHANGELOG.md and take its line out of the file.",
             *lines,
         ]
     )

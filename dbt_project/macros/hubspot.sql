@@ -1,18 +1,9 @@
-{# One value per row out of a text that separates them with semicolons: for a select list. #}
-{% macro split_to_rows(text) -%}
-    {{ return(adapter.dispatch('split_to_rows')(text)) }}
-{%- endmacro %}
-
-{% macro default__split_to_rows(text) -%}
-    unnest(string_split({{ text }}, ';'))
-{%- endmacro %}
-
 {# An upper-case code as people read it: ORGANIC_SEARCH becomes Organic Search. Other texts stay. #}
 {% macro hubspot_words(text) -%}
     {{ return(adapter.dispatch('hubspot_words')(text)) }}
 {%- endmacro %}
 
-{% macro default__hubspot_words(text) -%}
+{% macro duckdb__hubspot_words(text) -%}
     case
         when regexp_matches({{ text }}, '^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$')
             then

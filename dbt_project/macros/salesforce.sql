@@ -42,15 +42,6 @@
     end
 {%- endmacro %}
 
-{# The text of one key of a JSON object. #}
-{% macro json_text(json, key) -%}
-    {{ return(adapter.dispatch('json_text')(json, key)) }}
-{%- endmacro %}
-
-{% macro default__json_text(json, key) -%}
-    nullif(trim(json_extract_string({{ json }}, '$."' || nullif({{ key }}, '') || '"')), '')
-{%- endmacro %}
-
 {#
     A lead's value for a column of the contract: that of the configured field, else that of the
     standard field (empty: there is none). Reads `leads` and `chosen_columns`.

@@ -24,14 +24,14 @@ def credit(new_warehouse):
         for table, rows in (
             (
                 "fct_opportunities",
-                "1::ubigint as lead_key, 'files' as source_system, 'O' as "
-                "opportunity_id, 'won' as status, 1000.00::decimal(18, 2) as amount, "
+                "1::ubigint as lead_key, 'files' as source_system, 'files' as "
+                "survivor_source_system, 'L' as survivor_lead_id, 'O' as opportunity_id, "
+                "'won' as status, 1000.00::decimal(18, 2) as amount, "
                 f"timestamp '{MOMENT}' as created_at",
             ),
-            ("int_leads", "1::ubigint as lead_key, 'L' as lead_id"),
             (
-                "int_cycle_outcomes",
-                "1::ubigint as lead_key, 1 as cycle_number, "
+                "fct_lead_cycles",
+                "'files' as source_system, 'L' as lead_id, 1 as cycle_number, "
                 "timestamp '2026-01-01' as cycle_started_at, null::timestamp as cycle_ended_at",
             ),
         ):
@@ -45,7 +45,7 @@ def credit(new_warehouse):
                 "insert into warehouse.build.fct_engagements values (1, ?, ?, ?)",
                 [f"E{at}", channel, MOMENT - timedelta(days=len(channels) - at - 1)],
             )
-        given = ("fct_opportunities", "int_leads", "int_cycle_outcomes", "fct_engagements")
+        given = ("fct_opportunities", "fct_lead_cycles", "fct_engagements")
         warehouse.build(["pipeline_attribution"], given=given)
         rows = warehouse.rows("select * from pipeline_attribution")
         for model in MODELS:
@@ -127,7 +127,7 @@ def test_cost_without_spend_or_success_is_null(new_warehouse):
     warehouse = new_warehouse()
     warehouse.decide(AS_OF)
     warehouse.execute(
-        "create table warehouse.build.int_channel_spend as select 'Event' as channel, "
+        "create table warehouse.build.fct_channel_spend as select 'Event' as channel, "
         "300.00::decimal(18, 2) as amount, date '2026-02-01' as spend_date"
     )
     warehouse._give(
@@ -137,7 +137,7 @@ def test_cost_without_spend_or_success_is_null(new_warehouse):
             cycle("B", won_at=MOMENT, lead_source="Email", opportunity_amount=50, won_amount=50),
         ],
     )
-    warehouse.build(["channel_economics"], given=("fct_lead_cycles", "int_channel_spend"))
+    warehouse.build(["channel_economics"], given=("fct_lead_cycles", "fct_channel_spend"))
 
     rows = {row["channel"]: row for row in warehouse.rows("select * from channel_economics")}
 

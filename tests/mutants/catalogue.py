@@ -88,19 +88,19 @@ MUTANTS = (
     ),
     _model(
         "lost-deal rule, created by then",
-        "int_stage_events",
+        "int_opportunity_events",
         "lost.closed_at >= other.created_at",
         "lost.closed_at > other.created_at",
     ),
     _model(
         "lost-deal rule, still open",
-        "int_stage_events",
+        "int_opportunity_events",
         "lost.closed_at < other.closed_at",
         "lost.closed_at <= other.closed_at",
     ),
     _model(
         "lost-deal rule, won meanwhile",
-        "int_stage_events",
+        "int_opportunity_events",
         "lost.created_at <= other.closed_at",
         "lost.created_at < other.closed_at",
     ),
@@ -262,19 +262,19 @@ MUTANTS = (
     # Broken rules.
     _model(
         "grace of an opportunity",
-        "int_rule_cases",
+        "int_cycle_rule_cases",
         "opportunity_due_at < as_of",
         "opportunity_due_at <= as_of",
     ),
     _model(
         "grace of recycling",
-        "int_rule_cases",
+        "int_cycle_rule_cases",
         "cycle_cases.recycle_due_at < cycle_cases.as_of",
         "cycle_cases.recycle_due_at <= cycle_cases.as_of",
     ),
     _model(
         "coverage of owners",
-        "int_rule_cases",
+        "int_cycle_rule_cases",
         "handed_off_at is not null and has_owners",
         "handed_off_at is not null",
     ),

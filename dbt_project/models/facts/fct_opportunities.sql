@@ -26,6 +26,8 @@ final as (
         records.lead_key,
         chosen.source_system,
         chosen.lead_id,
+        records.survivor_source_system,
+        records.survivor_lead_id,
         chosen.opportunity_id,
         chosen.loss_reason,
         chosen.owner_id,

@@ -43,7 +43,8 @@ final as (
         end as kind,
         coalesce(
             case
-                when activities.object_type = 'meetings' then activities.meeting_start_text
+                when activities.object_type = 'meetings'
+                    then activities.meeting_start_text
             end,
             activities.occurred_at_text,
             activities.created_at_text

@@ -3,7 +3,6 @@ with run_policy as (
 
     select
         *,
-        {{ local_date('as_of', 'timezone') }} as last_day,
         {{ dbt.dateadd('day', -90, 'as_of') }} as recent_from
     from {{ ref('int_run_policy') }}
 
@@ -11,8 +10,7 @@ with run_policy as (
 
 cycles as (
 
-    select cycles.*
-    from {{ ref('int_funnel_cycles') }} as cycles
+    select * from {{ ref('int_funnel_cycles') }}
 
 ),
 
@@ -32,40 +30,9 @@ tiers as (
 
 ),
 
-mature_conversions as (
-
-    select
-        conversions.metric,
-        conversions.segment,
-        conversions.is_converted_in_window
-    from {{ ref('int_pair_conversions') }} as conversions
-    cross join run_policy
-    where
-        conversions.is_counted
-        and conversions.entered_date
-        >= cast({{ dbt.dateadd('day', -180, 'run_policy.last_day') }} as date)
-        and conversions.entered_date
-        <= cast({{ dbt.dateadd('day', -91, 'run_policy.last_day') }} as date)
-
-),
-
 rates as (
 
-    select
-        metric,
-        segment,
-        count(*) as sample_size,
-        count(*) filter (where is_converted_in_window) as numerator
-    from mature_conversions
-    group by metric, segment
-    union all
-    select
-        metric,
-        'all' as segment,
-        count(*) as sample_size,
-        count(*) filter (where is_converted_in_window) as numerator
-    from mature_conversions
-    group by metric
+    select * from {{ ref('int_mature_rates') }}
 
 ),
 
@@ -144,35 +111,9 @@ loads as (
 
 ),
 
-channelled as (
-
-    select coalesce(channels.channel, '(unmapped) ' || cycles.lead_source) as channel
-    from cycles
-    cross join run_policy
-    left join {{ ref('int_channels') }} as channels
-        on {{ normalised('cycles.lead_source') }} = channels.raw_key
-    where cycles.marketing_qualified_at >= run_policy.recent_from
-
-),
-
-channel_counts as (
-
-    select
-        channel,
-        count(*) as leads
-    from channelled
-    group by channel
-
-),
-
 top_channel as (
 
-    select
-        'top_channel_share' as metric,
-        'all' as segment,
-        sum(leads) as sample_size,
-        max(leads) as numerator
-    from channel_counts
+    select * from {{ ref('int_channel_concentration') }}
 
 ),
 

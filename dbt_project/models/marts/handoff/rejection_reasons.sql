@@ -54,7 +54,9 @@ totals as (
     select
         *,
         cast(
-            sum(exited) over (partition by period_start, outcome) as {{ dbt.type_bigint() }}
+            sum(exited) over (
+                partition by period_start, outcome
+            ) as {{ dbt.type_bigint() }}
         ) as outcome_exited
     from counted
 

@@ -12,7 +12,7 @@ channels as (
 
 spend as (
 
-    select * from {{ ref('int_channel_spend') }}
+    select * from {{ ref('fct_channel_spend') }}
 
 ),
 

@@ -4,36 +4,24 @@ with opportunities as (
 
 ),
 
-engagements as (
+credits as (
 
-    select * from {{ ref('fct_engagements') }}
-    where lead_key is not null
-
-),
-
-leads as (
-
-    select * from {{ ref('int_leads') }}
+    select * from {{ ref('int_touch_credits') }}
 
 ),
 
 cycles as (
 
     select
-        lead_key,
+        source_system,
+        lead_id,
         cycle_number,
         -- What was created before the first cycle belongs to it, too.
         case
             when cycle_number = 1 then timestamp '0001-01-01' else cycle_started_at
         end as counts_from,
         coalesce(cycle_ended_at, timestamp '9999-12-31') as counts_until
-    from {{ ref('int_cycle_outcomes') }}
-
-),
-
-channels as (
-
-    select * from {{ ref('int_channels') }}
+    from {{ ref('fct_lead_cycles') }}
 
 ),
 
@@ -43,60 +31,13 @@ run_policy as (
 
 ),
 
-touches as (
-
-    select
-        opportunities.source_system,
-        opportunities.opportunity_id,
-        coalesce(
-            channels.channel, '(unmapped) ' || engagements.channel, '(unknown)'
-        ) as channel,
-        row_number() over (
-            partition by opportunities.source_system, opportunities.opportunity_id
-            order by engagements.occurred_at, engagements.engagement_id
-        ) as touch_number,
-        count(*) over (
-            partition by opportunities.source_system, opportunities.opportunity_id
-        ) as touches
-    from opportunities
-    inner join engagements
-        on
-            opportunities.lead_key = engagements.lead_key
-            and opportunities.created_at >= engagements.occurred_at
-    left join channels
-        on {{ normalised('engagements.channel') }} = channels.raw_key
-
-),
-
-credits as (
-
-    select
-        source_system,
-        opportunity_id,
-        channel,
-        count(*) as channel_touches,
-        sum(case when touch_number = 1 then 1.0 else 0.0 end) as first_touch,
-        sum(case when touch_number = touches then 1.0 else 0.0 end) as last_touch,
-        count(*) / cast(max(touches) as double) as linear,
-        sum(
-            case
-                when touches = 1 then 1.0
-                when touches = 2 then 0.5
-                when touch_number in (1, touches) then 0.4
-                else 0.2 / (touches - 2)
-            end
-        ) as position_based
-    from touches
-    group by source_system, opportunity_id, channel
-
-),
-
 -- An opportunity that nobody was seen touching keeps its whole credit, unattributed.
 credited as (
 
     select
         opportunities.source_system,
-        opportunities.lead_key,
+        opportunities.survivor_source_system,
+        opportunities.survivor_lead_id,
         opportunities.opportunity_id,
         opportunities.status,
         opportunities.amount,
@@ -120,7 +61,8 @@ by_model as (
     {% for model in ['first_touch', 'last_touch', 'linear', 'position_based'] -%}
         select
             source_system,
-            lead_key,
+            survivor_source_system,
+            survivor_lead_id,
             opportunity_id,
             '{{ model }}' as attribution_model,
             channel,
@@ -139,7 +81,7 @@ final as (
 
     select
         by_model.source_system,
-        leads.lead_id,
+        by_model.survivor_lead_id as lead_id,
         by_model.opportunity_id,
         cycles.cycle_number,
         by_model.attribution_model,
@@ -165,11 +107,10 @@ final as (
             as opportunity_created_date
     from by_model
     cross join run_policy
-    inner join leads
-        on by_model.lead_key = leads.lead_key
     left join cycles
         on
-            by_model.lead_key = cycles.lead_key
+            by_model.survivor_source_system = cycles.source_system
+            and by_model.survivor_lead_id = cycles.lead_id
             and by_model.created_at >= cycles.counts_from
             and by_model.created_at < cycles.counts_until
 

@@ -1,0 +1,101 @@
+{%- set enough = 30 -%}
+{{ config(materialized='view') }}
+
+-- What the policy has bounds for, held against them.
+with run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+metrics as (
+
+    select * from {{ ref('int_diagnostic_metrics') }}
+
+),
+
+benchmarks as (
+
+    select benchmarks.*
+    from {{ ref('benchmarks') }} as benchmarks
+    cross join run_policy
+    where benchmarks.acceptance_mode in ('any', run_policy.acceptance_mode)
+
+),
+
+held_against_benchmarks as (
+
+    select
+        benchmarks.diagnostic,
+        benchmarks.metric,
+        benchmarks.segment,
+        'benchmark' as basis,
+        metrics.value,
+        metrics.numerator,
+        coalesce(metrics.sample_size, 0) as sample_size,
+        cast(null as double) as previous_value,
+        cast(null as double) as p_value,
+        benchmarks.low,
+        benchmarks.high,
+        -- The bounds of the acceptance themselves are signs already.
+        case
+            when
+                coalesce(metrics.sample_size, 0) < {{ enough }}
+                or metrics.value is null
+                then 'too_few'
+            when
+                metrics.value < benchmarks.low
+                or (
+                    benchmarks.diagnostic = 'acceptance'
+                    and metrics.value = benchmarks.low
+                )
+                then 'low'
+            when
+                metrics.value > benchmarks.high
+                or (
+                    benchmarks.diagnostic = 'acceptance'
+                    and metrics.value = benchmarks.high
+                )
+                then 'high'
+            else 'ok'
+        end as finding,
+        benchmarks.status as finding_status,
+        benchmarks.reading_low,
+        benchmarks.reading_high
+    from benchmarks
+    left join metrics
+        on
+            benchmarks.metric = metrics.metric
+            and benchmarks.segment = metrics.segment
+
+),
+
+final as (
+
+    select
+        diagnostic,
+        metric,
+        segment,
+        basis,
+        value,
+        numerator,
+        sample_size,
+        previous_value,
+        p_value,
+        low,
+        high,
+        case
+            when finding in ('low', 'high') then finding_status
+            else finding
+        end as status,
+        case finding
+            when 'too_few' then 'Too few cases to judge'
+            when 'low' then reading_low
+            when 'high' then reading_high
+            else 'Within the usual range; the own trend says more than a benchmark'
+        end as reading
+    from held_against_benchmarks
+
+)
+
+select * from final
