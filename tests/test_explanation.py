@@ -12,7 +12,7 @@ import pytest
 
 from dagster_project.config import policy
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.settings import FilesSource
+from dagster_project.config.sources import FilesSource
 from dagster_project.config.warehouse import POLICY_DIR, connect
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.files.load import load as files

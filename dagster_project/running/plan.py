@@ -14,7 +14,8 @@ from typing import Any, get_args
 from dagster_project.config import policy
 from dagster_project.config.contract import AcceptanceMode, AuditMode
 from dagster_project.config.errors import ConfigError, SourceError
-from dagster_project.config.settings import DEFAULT_CONFIG, FilesSource, Settings, load_settings
+from dagster_project.config.settings import DEFAULT_CONFIG, Settings, load_settings
+from dagster_project.config.sources import FilesSource
 from expectations.catalogue import threshold_problems
 
 

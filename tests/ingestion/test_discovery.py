@@ -6,7 +6,8 @@ import duckdb
 import pytest
 
 from dagster_project.config.errors import ConfigError, SourceError
-from dagster_project.config.settings import FilesSource, load_settings
+from dagster_project.config.settings import load_settings
+from dagster_project.config.sources import FilesSource
 from dagster_project.ingestion.discovery.proposal import Proposal, propose
 from dagster_project.ingestion.landing import ingest_source
 from dagster_project.ingestion.result import IngestionResult
