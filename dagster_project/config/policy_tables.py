@@ -1,14 +1,24 @@
 """The policy tables: one model per CSV file of ``seeds/policy``, one instance per row.
 
-A model says which columns a table has and what a cell may hold. What must hold between rows and
-between tables is in ``policy.py``. Cells arrive as text; an empty cell is ``None``.
+A model says which columns a table has, what a cell may hold, and which of its cells depend on
+other rows and tables (``KEY``, ``UNIQUE``, ``REFERENCES``, ``REQUIRED``). The few rules that need
+more than that are in ``policy.py``. Cells arrive as text; an empty cell is ``None``.
 """
 
 import datetime as dt
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 Milestone = Literal[
     "captured",
@@ -58,42 +68,97 @@ RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _boolean(value: Any) -> Any:
-    """Read ``true`` and ``false``, and nothing that only looks like them."""
-    text = value.lower() if isinstance(value, str) else value
-    if text not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return text == "true"
+def _cell(read: Callable[[str], Any], wanted: str) -> BeforeValidator:
+    """Read a cell's text; whatever cannot be read must be what is wanted."""
+
+    def parse(value: Any) -> Any:
+        try:
+            return read(value)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ValueError(f"must be {wanted}") from None
+
+    return BeforeValidator(parse)
 
 
-def _date(value: Any) -> Any:
-    """Read an ISO date."""
-    try:
-        return dt.date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ValueError("must be a date such as 2026-12-25") from None
+def _time_of_day(text: str) -> dt.time:
+    if not re.fullmatch(r"\d\d:\d\d", text):
+        raise ValueError
+    return dt.time.fromisoformat(text)
 
 
-def _time_of_day(value: Any) -> Any:
-    """Read a time of day in hours and minutes."""
-    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
-        raise ValueError("must be a time of day such as 09:00")
-    return dt.time.fromisoformat(value)
-
-
-Boolean = Annotated[bool, BeforeValidator(_boolean)]
-Date = Annotated[dt.date, BeforeValidator(_date)]
-TimeOfDay = Annotated[dt.time, BeforeValidator(_time_of_day)]
+Boolean = Annotated[
+    bool, _cell(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
+]
+Date = Annotated[dt.date, _cell(dt.date.fromisoformat, "a date such as 2026-12-25")]
+TimeOfDay = Annotated[dt.time, _cell(_time_of_day, "a time of day such as 09:00")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+@dataclass(frozen=True)
+class Unique:
+    """Rows with the same ``columns`` (in any case) are about the same ``of``.
+
+    ``fix``: what to do about one that is not. ``counts_empty``: empty cells are the same too.
+    """
+
+    columns: tuple[str, ...]
+    of: str
+    fix: str
+    counts_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A filled cell of ``column`` names a row of another table, whose column bears ``key``.
+
+    ``also``: values that are allowed although no row has them. ``fix``: what to do about another,
+    ``{known}`` for the allowed values.
+    """
+
+    column: str
+    table: str
+    key: str
+    fix: str
+    also: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Required:
+    """A row that the models count on: ``value`` in ``column``, and why or how to add it."""
+
+    column: str
+    value: str
+    why: str
+
+
 class PolicyRow(BaseModel):
-    """A row of a policy table. ``KEY``: the columns that tell its rows apart, without case."""
+    """A row of a policy table. ``KEY``: the columns that tell its rows apart, in any case."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     KEY: ClassVar[tuple[str, ...]] = ()
+    UNIQUE: ClassVar[tuple[Unique, ...]] = ()
+    REFERENCES: ClassVar[tuple[Reference, ...]] = ()
+    REQUIRED: ClassVar[tuple[Required, ...]] = ()
+
+
+_OF_A_TRADITION = Reference(
+    "tradition", "traditions", "tradition", "known: {known}; add it to traditions.csv"
+)
+_ONE_MEANING = "case and outer spaces do not count; keep one"
+
+
+def _low_below_high(row: Any) -> Any:
+    if row.low is not None and row.high is not None and row.low > row.high:
+        raise ValueError(f"low {row.low:g} is above high {row.high:g} (swap them)")
+    return row
+
+
+def _need_value(row: Any) -> Any:
+    if row.match != "range" and row.value is None:
+        raise ValueError(f"match '{row.match}' needs a value (fill it)")
+    return row
 
 
 class Tradition(PolicyRow):
@@ -113,6 +178,11 @@ class Stage(PolicyRow):
     """A stage of a tradition: on the path with a milestone, or an exit with a kind."""
 
     KEY = ("tradition", "stage")
+    UNIQUE = (
+        Unique(("tradition", "evidence"), "stage", "only one stage of a tradition can have it"),
+        Unique(("tradition", "label"), "stage", "only one stage of a tradition can have it"),
+    )
+    REFERENCES = (_OF_A_TRADITION,)
 
     tradition: str
     stage: str
@@ -138,40 +208,36 @@ class Stage(PolicyRow):
         if self.milestone and self.exit_kind:
             raise ValueError(
                 f"stage '{self.stage}' has the milestone '{self.milestone}' and the exit kind "
-                f"'{self.exit_kind}' (a stage on the path has a milestone, an exit an exit "
+                f"'{self.exit_kind}' (a stage on the path has a milestone, an exit has an exit "
                 "kind: empty one of them)"
             )
         if not self.milestone and not self.exit_kind:
             raise ValueError(
                 f"stage '{self.stage}' has neither a milestone nor an exit kind (fill one of them)"
             )
-        self._check_evidence()
         return self
 
-    def _check_evidence(self) -> None:
-        """Refuse a proof that an opportunity cannot give of such a stage."""
-        fits = {
-            None: True,
-            "opportunity": self.milestone is not None,
-            "won": self.milestone == "won",
-            "lost": self.exit_kind is not None,
-        }
-        if not fits[self.evidence]:
-            needs = {
-                "opportunity": "a stage on the path",
-                "won": "a stage with milestone won",
-                "lost": "an exit",
-            }
-            raise ValueError(
-                f"stage '{self.stage}' has the evidence '{self.evidence}', which only "
-                f"{needs[str(self.evidence)]} can have (move or empty it)"
-            )
+    @model_validator(mode="after")
+    def _has_evidence_that_fits(self) -> "Stage":
+        """Refuse an evidence that an opportunity cannot give of such a stage."""
+        for evidence, fits, needs in (
+            ("opportunity", self.milestone is not None, "a stage on the path"),
+            ("won", self.milestone == "won", "a stage with milestone won"),
+            ("lost", self.exit_kind is not None, "an exit"),
+        ):
+            if self.evidence == evidence and not fits:
+                raise ValueError(
+                    f"stage '{self.stage}' has the evidence '{evidence}', which only {needs} can "
+                    "have (move or empty it)"
+                )
+        return self
 
 
 class MilestoneLabel(PolicyRow):
     """What a tradition calls a milestone."""
 
     KEY = ("tradition", "milestone")
+    REFERENCES = (_OF_A_TRADITION,)
 
     tradition: str
     milestone: Milestone
@@ -179,9 +245,10 @@ class MilestoneLabel(PolicyRow):
 
 
 class TransitionOverride(PolicyRow):
-    """A single move that a company decides otherwise; empty ``from_stage``: a first visit."""
+    """A single move with a rule of its own; empty ``from_stage``: a first visit."""
 
     KEY = ("tradition", "from_stage", "to_stage")
+    REFERENCES = (_OF_A_TRADITION,)
 
     tradition: str
     from_stage: str | None
@@ -193,11 +260,16 @@ class TransitionOverride(PolicyRow):
     def _decides_something(self) -> "TransitionOverride":
         if self.is_valid is None and self.requires_reason is None:
             raise ValueError("the row decides nothing (fill is_valid or requires_reason)")
+        if self.from_stage == self.to_stage:
+            raise ValueError(f"'{self.to_stage}' to itself is no move (remove the row)")
         return self
 
 
 class StageAlias(PolicyRow):
     """A raw stage name that every source understands."""
+
+    UNIQUE = (Unique(("raw_stage",), "stage", _ONE_MEANING),)
+    REFERENCES = (Reference("stage", "stages", "stage", "name a stage of any tradition"),)
 
     raw_stage: str
     stage: str
@@ -207,6 +279,7 @@ class ReasonCode(PolicyRow):
     """Why a lead leaves; ``recycle_after_days``: when it is worth another look."""
 
     KEY = ("reason_code",)
+    REQUIRED = (Required("reason_code", "other", "a lead without a reason counts as it (add it)"),)
 
     reason_code: str
     label: str
@@ -229,6 +302,9 @@ class ReasonCode(PolicyRow):
 class ReasonAlias(PolicyRow):
     """A raw reason and the code that it means."""
 
+    UNIQUE = (Unique(("reason_raw",), "reason_code", _ONE_MEANING),)
+    REFERENCES = (Reference("reason_code", "reason_codes", "reason_code", "name a code"),)
+
     reason_raw: str
     reason_code: str
 
@@ -237,6 +313,9 @@ class Signal(PolicyRow):
     """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
 
     KEY = ("signal",)
+    REFERENCES = (
+        Reference("intent_tier", "sla_policies", "intent_tier", "name a tier or leave empty"),
+    )
 
     signal: str
     intent_tier: str | None
@@ -257,6 +336,12 @@ class SlaPolicy(PolicyRow):
     """How fast a handoff of an intent tier is due; rank 1 is the most urgent."""
 
     KEY = ("intent_tier",)
+    UNIQUE = (
+        Unique(("tier_rank",), "intent_tier", "it must be clear which is more urgent: change one"),
+    )
+    REQUIRED = (
+        Required("intent_tier", "standard", "a handoff without engagements has it (add it)"),
+    )
 
     intent_tier: str
     tier_rank: int
@@ -299,59 +384,47 @@ class Holiday(PolicyRow):
     holiday_name: str | None
 
 
-class AttributeRule(PolicyRow):
-    """A condition on an attribute of a lead."""
+class FitRule(PolicyRow):
+    """Points for an attribute: a range with both bounds included, or a text in any case."""
 
     attribute: LeadAttribute
-    match: str
-    value: str | None
-
-    def _need_value(self) -> None:
-        if self.value is None:
-            raise ValueError(f"match '{self.match}' needs a value (fill it)")
-
-
-class FitRule(AttributeRule):
-    """Points for an attribute: a range with both bounds included, or a text without case."""
-
     match: Literal["range", "equals", "contains"]
     low: Number | None
     high: Number | None
+    value: str | None
     fit_points: Number
 
+    _has_value = model_validator(mode="after")(_need_value)
+    _is_ordered = model_validator(mode="after")(_low_below_high)
+
     @model_validator(mode="after")
-    def _is_complete(self) -> "FitRule":
-        if self.match != "range":
-            self._need_value()
-            return self
-        if self.attribute not in NUMERIC_ATTRIBUTES:
+    def _is_range_of_numbers(self) -> "FitRule":
+        if self.match == "range" and self.attribute not in NUMERIC_ATTRIBUTES:
             raise ValueError(
-                f"a range needs a number, and '{self.attribute}' is none "
+                f"a range needs a number, which '{self.attribute}' is not "
                 f"(use {' or '.join(sorted(NUMERIC_ATTRIBUTES))}, or equals or contains)"
             )
-        if self.low is None and self.high is None:
+        if self.match == "range" and self.low is None and self.high is None:
             raise ValueError("a range needs a bound (fill low, high or both)")
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"low {self.low:g} is above high {self.high:g} (swap them)")
         return self
 
 
-class Exclusion(AttributeRule):
-    """Leads that are no leads: tests, own staff, partners."""
+class Exclusion(PolicyRow):
+    """Leads that do not count: tests, own staff, partners."""
 
+    attribute: LeadAttribute
     match: Literal["equals", "contains"]
+    value: str | None
     why: str | None
 
-    @model_validator(mode="after")
-    def _is_complete(self) -> "Exclusion":
-        self._need_value()
-        return self
+    _has_value = model_validator(mode="after")(_need_value)
 
 
 class ScoreBand(PolicyRow):
     """A band of the score from its minimum up; one band has none and takes the rest."""
 
     KEY = ("score_band",)
+    UNIQUE = (Unique(("min_score",), "score_band", "they overlap: give each its own", True),)
 
     score_band: str
     min_score: Number | None
@@ -386,6 +459,10 @@ class RuleParameter(PolicyRow):
     """A number of hours, days or points that a rule uses."""
 
     KEY = ("parameter",)
+    REQUIRED = tuple(
+        Required("parameter", parameter, f"a rule needs it (add it, in {' or '.join(units)})")
+        for parameter, units in RULE_PARAMETERS.items()
+    )
 
     parameter: str
     value: NotNegative
@@ -408,6 +485,7 @@ class ConversionPair(PolicyRow):
     """A rate with a name, as a tradition means it."""
 
     KEY = ("tradition", "metric")
+    REFERENCES = (_OF_A_TRADITION,)
 
     tradition: str
     metric: str
@@ -428,6 +506,12 @@ class ConversionPair(PolicyRow):
 class Benchmark(PolicyRow):
     """The usual range of a metric, and how to read what lies outside."""
 
+    REFERENCES = (
+        Reference(
+            "segment", "segments", "segment", "known: {known}", frozenset({"all", "unknown"})
+        ),
+    )
+
     diagnostic: str
     metric: str
     segment: str
@@ -438,11 +522,7 @@ class Benchmark(PolicyRow):
     reading_low: str | None
     reading_high: str | None
 
-    @model_validator(mode="after")
-    def _low_below_high(self) -> "Benchmark":
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"low {self.low:g} is above high {self.high:g} (swap them)")
-        return self
+    _is_ordered = model_validator(mode="after")(_low_below_high)
 
 
 class ChannelOfSource(PolicyRow):
@@ -458,6 +538,7 @@ class DefinitionVersion(PolicyRow):
     """When the definitions changed and who signed."""
 
     KEY = ("version",)
+    UNIQUE = (Unique(("valid_from",), "version", "give each version its own day"),)
 
     version: int
     valid_from: Date
