@@ -396,7 +396,7 @@ def init(
     console = _console()
     _say(console, f"{out}: {proposal.crm} exports, tradition {proposal.tradition}")
     for name, plan in proposal.tables.items():
-        _say(console, f"  {name}: {plan.look.path.name}, {len(plan.columns)} columns")
+        _say(console, f"  {name}: {plan.file.name}, {len(plan.columns)} columns")
     for line in proposal.unplaced:
         _say(console, f"  look at: {line}")
     _say(console, f"Then: handoff run --config {out} --audit warn")

@@ -8,7 +8,8 @@ import pytest
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.settings import load_settings
 from dagster_project.config.sources import FilesSource
-from dagster_project.ingestion.discovery.proposal import Proposal, propose
+from dagster_project.ingestion.discovery.placing import Proposal
+from dagster_project.ingestion.discovery.proposal import propose
 from dagster_project.ingestion.landing import ingest_source
 from dagster_project.ingestion.result import IngestionResult
 
@@ -327,7 +328,7 @@ def test_open_order_of_day_and_month_is_said(tmp_path):
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "leads.csv").write_text("lead_id,created_at\n1,2026-01-01\n")
     (tmp_path / "handoff.yml").write_text("mine")
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         propose(tmp_path, tmp_path / "handoff.yml")
     assert (tmp_path / "handoff.yml").read_text() == "mine"
     with pytest.raises(ConfigError, match="cannot be written"):

@@ -1,15 +1,18 @@
 """A proposal as a commented ``handoff.yml``."""
 
 import json
+import os
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from dagster_project.ingestion.discovery.proposal import (
+from dagster_project.ingestion.discovery.placing import (
+    UNKNOWN_CRM,
     Proposal,
     StageDatePlan,
     TablePlan,
-    relative_to,
 )
 
 _PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_ ./()-]*(?<! )$")
@@ -22,102 +25,106 @@ def render(proposal: Proposal) -> str:
 
 
 def _head(proposal: Proposal) -> Iterator[str]:
-    system = "an unknown system" if proposal.crm == "unknown" else proposal.crm
-    yield f"# Proposed by `handoff init` for {proposal.directory.name}: exports of {system}."
-    yield "# Check the mapping, the stage names and the notes at the end; then:"
-    yield "#"
-    yield f"#   handoff run --config {proposal.out_file.name}"
-    yield ""
-    yield "lifecycle:"
-    yield f"  tradition: {proposal.tradition}  # the dialect that has the stages seen"
-    yield ""
-    yield "warehouse:"
-    yield f"  output: {_text('var/' + (re.sub(r'[^A-Za-z0-9_-]+', '-', proposal.directory.name)))}"
-    yield ""
+    system = "an unknown system" if proposal.crm == UNKNOWN_CRM else proposal.crm
+    output = "var/" + re.sub(r"[^A-Za-z0-9_-]+", "-", proposal.directory.name)
+    yield f"""\
+# Proposed by `handoff init` for {proposal.directory.name}: exports of {system}.
+# Check the mapping, the stage names and the notes at the end; then:
+#
+#   handoff run --config {proposal.out_file.name}
+
+lifecycle:
+  tradition: {proposal.tradition}  # the dialect that has the stages seen
+
+warehouse:
+  output: {_text(output)}
+"""
 
 
 def _source(proposal: Proposal) -> Iterator[str]:
-    name = "files" if proposal.crm == "unknown" else proposal.crm.lower()
-    path = relative_to(proposal.directory, proposal.out_file.parent)
-    yield "sources:"
-    yield "  - kind: files"
-    yield f"    name: {name}"
-    yield f"    path: {_text(path)}"
-    yield "    # timezone: Europe/Amsterdam  # of times without an offset; UTC unless you say so"
-    yield "    tables:" + ("" if proposal.tables else " {}")
+    name = "files" if proposal.crm == UNKNOWN_CRM else proposal.crm.lower()
+    path = _relative(proposal.directory, proposal.out_file.parent)
+    yield f"""\
+sources:
+  - kind: files
+    name: {name}
+    path: {_text(path)}
+    # timezone: Europe/Amsterdam  # of times without an offset; UTC unless you say so
+    tables:{"" if proposal.tables else " {}"}"""
     for plan in proposal.tables.values():
-        yield from _table(plan)
+        yield f"      {plan.table.name}:  # {plan.file.rows:,} rows in the file"
+        yield from _lines(_table(plan), 8, plan.remarks)
     yield from _stage_dates(proposal)
     yield from _stage_names(proposal)
     yield ""
 
 
-def _table(plan: TablePlan) -> Iterator[str]:
-    yield f"      {plan.table.name}:  # {plan.look.rows:,} rows in the file"
-    yield f"        file: {_text(plan.look.path.name)}"
-    if plan.look.encoding != "utf-8":
-        yield f"        encoding: {plan.look.encoding}  # not UTF-8; a guess"
-    if plan.columns:
-        yield "        columns:"
-        for column, header in plan.columns.items():
-            remark = plan.remarks.get(column)
-            yield f"          {column}: {_text(header)}" + (
-                f"  # {_line(remark)}" if remark else ""
-            )
-    if plan.time_formats:
-        yield "        time_formats:"
-        for column, formats in plan.time_formats.items():
-            yield f"          {column}: {_formats(formats)}"
-    if plan.decimal_marks:
-        yield from _mapping("decimal_marks", plan.decimal_marks)
-    if plan.where:
-        yield "        where:  # other rows of the file are not read for this table"
-        for header, accepted in plan.where.items():
-            yield f"          {_text(header)}: {_list(accepted)}"
-    if plan.values:
-        yield "        values:"
-        for column, meanings in plan.values.items():
-            yield f"          {column}:"
-            for given, meant in meanings.items():
-                yield f"            {_text(given)}: {_text(meant)}"
-    if plan.only_when:
-        yield "        only_when:"
-        for column, beside in plan.only_when.items():
-            yield f"          {column}:"
-            for header, accepted in beside.items():
-                yield f"            {_text(header)}: {_list(accepted)}"
+def _relative(path: Path, base: Path) -> str:
+    """A path as the configuration should say it: relative where it lies below the file."""
+    target, start = path.resolve(), base.resolve()
+    return os.path.relpath(target, start) if target.is_relative_to(start) else str(target)
 
 
-def _mapping(key: str, pairs: Mapping[str, str]) -> Iterator[str]:
-    yield f"        {key}:"
-    for name, value in pairs.items():
-        yield f"          {name}: {_text(value)}"
+def _table(plan: TablePlan) -> dict[str, Any]:
+    return {
+        **_file(plan),
+        "columns": plan.columns,
+        "time_formats": plan.time_formats,
+        "decimal_marks": plan.decimal_marks,
+        "where": plan.where,
+        "values": plan.values,
+        "only_when": plan.only_when,
+    }
+
+
+def _file(plan: TablePlan | StageDatePlan) -> dict[str, str]:
+    encoding = plan.file.encoding
+    return {"file": plan.file.name, "encoding": "" if encoding == "utf-8" else encoding}
+
+
+# Comments behind keys of a table's mapping.
+_REMARKS = {
+    "encoding": "not UTF-8; a guess",
+    "where": "other rows of the file are not read for this table",
+}
+
+
+def _lines(
+    items: Mapping[str, Any], indent: int, remarks: Mapping[str, str], key: str = ""
+) -> Iterator[str]:
+    """A mapping as YAML, without what is empty; ``remarks`` stand behind its columns."""
+    for name, value in items.items():
+        remark = remarks.get(name) if key == "columns" else None if key else _REMARKS.get(name)
+        comment = f"  # {_line(remark)}" if remark else ""
+        start = f"{' ' * indent}{_text(name)}:"
+        if isinstance(value, Mapping) and value:
+            yield start + comment
+            yield from _lines(value, indent + 2, remarks, key or name)
+        elif value or key:
+            yield f"{start} {_value(value)}{comment}"
 
 
 def _stage_dates(proposal: Proposal) -> Iterator[str]:
     needed = [plan for plan in proposal.stage_dates if plan.is_needed]
+    spare = [plan for plan in proposal.stage_dates if not plan.is_needed]
     if needed:
         yield "    stage_dates:  # each date says when the stage was entered"
-        for plan in needed:
-            yield from _stage_date(plan, proposal)
-    spare = [plan for plan in proposal.stage_dates if not plan.is_needed]
+    for plan in needed:
+        yield from _stage_date(plan, proposal)
     if spare:
         yield "    # Left out, as the stage changes are there; use them where these are too short:"
         yield "    # stage_dates:"
-        for plan in spare:
-            yield from (f"    # {line[4:]}" for line in _stage_date(plan, proposal))
+    for plan in spare:
+        yield from (f"    # {line[4:]}" for line in _stage_date(plan, proposal))
 
 
 def _stage_date(plan: StageDatePlan, proposal: Proposal) -> Iterator[str]:
-    yield f"      - stage: {plan.stage}"
-    yield f"        column: {_text(plan.header)}"
-    if plan.look is not proposal.tables["leads"].look:
-        yield f"        file: {_text(plan.look.path.name)}"
-        yield f"        lead_id: {_text(plan.lead_header)}"
-        if plan.look.encoding != "utf-8":
-            yield f"        encoding: {plan.look.encoding}"
-    if plan.formats:
-        yield f"        time_format: {_formats(plan.formats)}"
+    items: dict[str, Any] = {"stage": plan.stage, "column": plan.header}
+    if plan.file != proposal.tables["leads"].file:
+        items |= {**_file(plan), "lead_id": plan.lead_header}
+    first, *others = _lines(items | {"time_format": plan.formats}, 8, {})
+    yield f"      - {first.strip()}"
+    yield from others
 
 
 def _stage_names(proposal: Proposal) -> Iterator[str]:
@@ -125,33 +132,39 @@ def _stage_names(proposal: Proposal) -> Iterator[str]:
     unknown = [item for item in proposal.stages if not item.stage]
     if known:
         yield "    stage_names:  # ignored: the value carries no stage"
-        for item in known:
-            yield f"      {_text(item.raw)}: {item.stage}  # {item.rows:,} rows"
+    for item in known:
+        yield f"      {_text(item.raw)}: {item.stage}  # {item.rows:,} rows"
     if unknown:
         if not known:
             yield "    # stage_names:"
         yield "      # Not known; choose a stage, or ignored:"
-        for item in unknown:
-            meant = item.guess or "ignored"
-            why = "perhaps" if item.guess else "no guess"
-            yield f"      # {_text(item.raw)}: {meant}  # {item.rows:,} rows; {why}"
+    for item in unknown:
+        why = "perhaps" if item.guess else "no guess"
+        meant = item.guess or "ignored"
+        yield f"      # {_text(item.raw)}: {meant}  # {item.rows:,} rows; {why}"
 
 
 def _left(proposal: Proposal) -> Iterator[str]:
-    if not proposal.unplaced:
-        return
-    yield "# What found no place, or needs a look:"
+    if proposal.unplaced:
+        yield "# What found no place, or needs a look:"
     for line in proposal.unplaced:
-        wrapped = textwrap.wrap(_line(line), 96, break_long_words=False, break_on_hyphens=False)
-        yield from (f"# {'- ' if at == 0 else '  '}{piece}" for at, piece in enumerate(wrapped))
+        yield from textwrap.wrap(
+            _line(line),
+            100,
+            initial_indent="# - ",
+            subsequent_indent="#   ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
-def _formats(formats: Sequence[str]) -> str:
-    return _text(formats[0]) if len(formats) == 1 else _list(formats)
-
-
-def _list(items: Sequence[str]) -> str:
-    return f"[{', '.join(json.dumps(item, ensure_ascii=False) for item in items)}]"
+def _value(value: str | Sequence[str]) -> str:
+    """A text or a list as YAML; of time formats a single one is written without the list."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, tuple) and len(value) == 1:
+        return _text(value[0])
+    return f"[{', '.join(json.dumps(item, ensure_ascii=False) for item in value)}]"
 
 
 def _text(text: str) -> str:

@@ -1,7 +1,7 @@
 """What the cells of an unknown export look like: times, numbers, stages, kinds.
 
-Everything is judged on distinct values of a column, in SQL; nothing is guessed that the values do
-not show, and where they leave a choice, the reading says so.
+Everything is judged by the distinct values of a column. Nothing is guessed that the values do not
+show, and where they leave a choice, the reading says so.
 """
 
 import csv
@@ -16,7 +16,6 @@ from dagster_project.ingestion.files.csv import literal
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SAMPLE = 2_000
 _ENOUGH = 0.98
 _DATES = (
     "%m/%d/%Y",
@@ -54,39 +53,6 @@ _MARKED_NUMBER = {
     ".": r"^[^0-9+.-]*[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?[^0-9]*$",
     ",": r"^[^0-9+,-]*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?[^0-9]*$",
 }
-
-
-@dataclass(frozen=True)
-class Values:
-    """The distinct filled values of one column, most frequent first, and how many rows fill it."""
-
-    counts: tuple[tuple[str, int], ...]
-    filled: int
-    distinct: int
-
-    @property
-    def texts(self) -> list[str]:
-        return [text for text, _ in self.counts]
-
-
-def values_of(connection: "DuckDBPyConnection", table: str, column: str) -> Values:
-    """Look at one text column of a table."""
-    totals = connection.execute(
-        f"select count(nullif(trim({column}), '')), count(distinct nullif(trim({column}), '')) "
-        f"from {table}"
-    ).fetchone()
-    counts = connection.execute(
-        f"""
-        select trim({column}) as cell, count(*) as cells
-        from {table}
-        where nullif(trim({column}), '') is not null
-        group by cell
-        order by cells desc, cell
-        limit {SAMPLE}
-        """
-    ).fetchall()
-    filled, distinct = totals or (0, 0)
-    return Values(tuple((text, count) for text, count in counts), filled, distinct)
 
 
 @dataclass(frozen=True)
@@ -140,17 +106,15 @@ def is_month_first(time_format: str) -> bool:
 
 def _share_of_iso(connection: "DuckDBPyConnection", texts: Sequence[str]) -> float:
     full = r"regexp_replace(cell, '^([^T ]+[T ]\d{1,2}:\d{2})(Z|[+-]|$| )', '\1:00\2')"
-    row = connection.execute(
-        f"""
+    query = f"""
         select avg(cast(
             regexp_matches(cell, '{_ISO}')
             and try_cast(regexp_replace({full}, ' ([+-]\\d)', '\\1') as timestamptz) is not null
             as integer))
         from (select upper(unnest(?)) as cell)
-        """,
-        [list(texts)],
-    ).fetchone()
-    return float(row[0] or 0) if row else 0.0
+    """
+    ((share,),) = connection.execute(query, [list(texts)]).fetchall()
+    return float(share or 0)
 
 
 def _epoch_format(texts: Sequence[str]) -> str | None:
@@ -166,21 +130,14 @@ def _hits(
     connection: "DuckDBPyConnection", texts: Sequence[str], formats: Sequence[str]
 ) -> dict[str, int]:
     counts = ", ".join(f"count(try_strptime(cell, {literal(item)}))" for item in formats)
-    row = connection.execute(
-        f"select {counts} from (select unnest(?) as cell)", [list(texts)]
-    ).fetchone()
-    return dict(zip(formats, row or (), strict=True))
+    query = f"select {counts} from (select unnest(?) as cell)"
+    (row,) = connection.execute(query, [list(texts)]).fetchall()
+    return dict(zip(formats, row, strict=True))
 
 
 def _unread(connection: "DuckDBPyConnection", texts: Sequence[str], time_format: str) -> list[str]:
-    rows = connection.execute(
-        f"""
-        select cell from (select unnest(?) as cell)
-        where try_strptime(cell, {literal(time_format)}) is null
-        """,
-        [list(texts)],
-    ).fetchall()
-    return [cell for (cell,) in rows]
+    query = "select cell from (select unnest(?) as cell) where try_strptime(cell, ?) is null"
+    return [cell for (cell,) in connection.execute(query, [list(texts), time_format]).fetchall()]
 
 
 def decimal_mark(texts: Sequence[str]) -> str | None:
