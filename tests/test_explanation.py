@@ -17,7 +17,8 @@ from dagster_project.config.warehouse import POLICY_DIR, connect
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.files.load import load as files
 from dagster_project.ingestion.landing import ensure_raw_tables
-from dagster_project.reporting.lead_story import explain, read_story
+from dagster_project.reporting.lead_page import explain
+from dagster_project.reporting.lead_story import read_story
 from dagster_project.running import dbt as dbt_runner
 
 GOLDEN = Path(__file__).parent / "golden" / "crm_export"

@@ -457,7 +457,7 @@ def explain(
     """
 
     from dagster_project.config.warehouse import warehouse_path
-    from dagster_project.reporting.lead_story import explain as explain_lead
+    from dagster_project.reporting.lead_page import explain as explain_lead
 
     _console().print(explain_lead(warehouse_path(_output(config, output)), lead_id, source))
 
