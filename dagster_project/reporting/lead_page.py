@@ -431,19 +431,11 @@ def _exit(cycle: Row) -> str:
 
 
 def _violations(story: Story) -> RenderableType:
-    read = itemgetter("severity", "rule", "occurred_at", "detail")
-    rows = [(*read(row), _where(row)) for row in story.violations]
-    return (
-        grid(
-            ["severity", "rule", "where", "when", "detail"],
-            [
-                (severity, rule, where, _moment(at), detail)
-                for severity, rule, at, detail, where in rows
-            ],
-        )
-        if rows
-        else Text("none")
-    )
+    rows = [
+        (row["severity"], row["rule"], _where(row), _moment(row["occurred_at"]), row["detail"])
+        for row in story.violations
+    ]
+    return grid(["severity", "rule", "where", "when", "detail"], rows) if rows else Text("none")
 
 
 def _where(row: Row) -> str:
