@@ -44,5 +44,5 @@ def titled(sections: Iterable[tuple[str, RenderableType]]) -> Group:
     """Sections below each other, with their titles."""
     parts: list[RenderableType] = []
     for title, body in sections:
-        parts += [Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2))]
+        parts += [Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2), expand=False)]
     return Group(*parts)
