@@ -211,13 +211,13 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "milestone_without_label": (
         lambda p: p.drop("milestone_labels", "plain", "captured"),
-        "stages.csv, row 2: milestone 'captured' has no label in tradition 'plain' "
-        "(add plain,captured,<label> to milestone_labels.csv)",
+        "stages.csv, row 2: milestone 'captured' of tradition 'plain' is not in "
+        "milestone_labels.csv (add plain,captured,<label>)",
     ),
     "pair_milestone_without_label": (
         lambda p: p.add("conversion_pairs", "short,sql_to_sal,handed_off,accepted,9"),
-        "conversion_pairs.csv, row 4: milestone 'accepted' has no label in tradition "
-        "'short' (add short,accepted,<label> to milestone_labels.csv)",
+        "conversion_pairs.csv, row 4: to_milestone 'accepted' of tradition 'short' is not in "
+        "milestone_labels.csv (add short,accepted,<label>)",
     ),
     "label_twice": (
         lambda p: p.add("milestone_labels", "short,won,Client"),
@@ -263,8 +263,8 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "override_of_a_move_that_does_not_exist": (
         lambda p: p.add("transition_overrides", "short,sql,live,true,"),
-        "transition_overrides.csv, row 2: to_stage 'live' is not a stage of tradition 'short' "
-        "(its stages: customer, fan, lead, sql)",
+        "transition_overrides.csv, row 2: to_stage 'live' of tradition 'short' is not in "
+        "stages.csv (stages of the tradition: customer, fan, lead, sql)",
     ),
     "override_that_decides_nothing": (
         lambda p: p.add("transition_overrides", "plain,mql,sal,,"),

@@ -22,15 +22,12 @@ from dagster_project.config.policy_tables import (
     MILESTONES,
     OPTIONAL_TABLES,
     TABLES,
-    ConversionPair,
-    MilestoneLabel,
     PolicyRow,
     ScoreBand,
     Segment,
     SlaPolicy,
     Stage,
     Tradition,
-    TransitionOverride,
 )
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
 
@@ -305,18 +302,30 @@ def _ambiguous_rows(policy: _Policy) -> None:
 
 
 def _dangling_references(policy: _Policy) -> None:
+    """Rows that name a row of another table which does not exist, each one at its first use."""
     for table in policy.tables.values():
         for rule in table.model.REFERENCES:
             target = policy.tables[rule.table]
-            known = target.column(rule.key) | rule.also
+            known = {tuple(cells.get(key, "") for key in rule.keys) for _, cells in target.cells}
+            known |= {(value,) for value in rule.also}
+            refused = {number for number, _ in table.problems} if len(rule.columns) > 1 else set()
+            reported: set[tuple[str, ...]] = set()
             for number, cells in table.cells if target.is_readable else []:
-                value = cells[rule.column]
-                near = [name for name in known if _fold(name) == _fold(value)]
-                if not value or value in known or (near and not target.is_whole):
-                    continue  # of a near one that is refused already, one problem is enough
-                allowed = rule.fix.format(known=", ".join(sorted(known)))
-                fix = f"write {near[0]}" if near else allowed
-                table.refuse(number, f"{rule.column} '{value}' is not in {rule.table}.csv ({fix})")
+                named = tuple(cells[column] for column in rule.columns)
+                if not all(named) or named in known | reported or number in refused:
+                    continue
+                near = [row[-1] for row in known if [*map(_fold, row)] == [*map(_fold, named)]]
+                if near and not target.is_whole:
+                    continue  # the row that is meant is refused already
+                reported.add(named)
+                others = sorted(row[-1] for row in known if row[:-1] == named[:-1])
+                fix = rule.fix.format(known=", ".join(others), **cells)
+                place = "".join(f" of {key} '{cells[key]}'" for key in rule.columns[:-1])
+                table.refuse(
+                    number,
+                    f"{rule.columns[-1]} '{named[-1]}'{place} is not in {rule.table}.csv "
+                    f"({f'write {near[0]}' if near else fix})",
+                )
 
 
 def _missing_rows(policy: _Policy) -> None:
@@ -348,33 +357,6 @@ def _incomplete_traditions(policy: _Policy) -> None:
                 number,
                 f"{problem} with the milestone handed_off, so nothing is ever handed to sales "
                 "(give one in stages.csv that milestone)",
-            )
-
-
-def _missing_labels(policy: _Policy) -> None:
-    """A milestone that a tradition uses has a label in it."""
-    if not policy.tables["milestone_labels"].is_whole:
-        return
-    known = policy.tables["traditions"].column("tradition")
-    checked: set[tuple[str, str]] = {
-        (row.tradition, row.milestone) for _, row in policy.rows(MilestoneLabel)
-    }
-    uses: list[tuple[type[PolicyRow], int, str, str | None]] = [
-        *((Stage, at, row.tradition, row.milestone) for at, row in policy.rows(Stage)),
-        *(
-            (ConversionPair, at, row.tradition, milestone)
-            for at, row in policy.rows(ConversionPair)
-            for milestone in (row.from_milestone, row.to_milestone)
-        ),
-    ]
-    for model, number, tradition, milestone in uses:
-        if milestone and tradition in known and (tradition, milestone) not in checked:
-            checked.add((tradition, milestone))
-            policy.refuse(
-                model,
-                number,
-                f"milestone '{milestone}' has no label in tradition '{tradition}' "
-                f"(add {tradition},{milestone},<label> to milestone_labels.csv)",
             )
 
 
@@ -420,23 +402,6 @@ def _rank(stage: Stage) -> int:
     return MILESTONES.index(str(stage.milestone))
 
 
-def _impossible_overrides(policy: _Policy) -> None:
-    """An override is about a move between two stages of its tradition."""
-    stages_of: dict[str, list[str]] = {}
-    for _, cells in policy.tables["stages"].cells:
-        stages_of.setdefault(cells["tradition"], []).append(cells["stage"])
-    for number, row in policy.rows(TransitionOverride):
-        own = stages_of.get(row.tradition, [])
-        for column, stage in (("from_stage", row.from_stage), ("to_stage", row.to_stage)):
-            if own and stage and stage not in own:
-                policy.refuse(
-                    TransitionOverride,
-                    number,
-                    f"{column} '{stage}' is not a stage of tradition '{row.tradition}' "
-                    f"(its stages: {', '.join(sorted(own))})",
-                )
-
-
 def _clocks_without_hours(policy: _Policy) -> None:
     """A clock that needs working hours has some."""
     hours = policy.tables["working_hours"]
@@ -478,10 +443,8 @@ _RULES: tuple[Callable[[_Policy], None], ...] = (
     _duplicate_keys,
     _dangling_references,
     _incomplete_traditions,
-    _missing_labels,
     _path_order,
     _ambiguous_rows,
-    _impossible_overrides,
     _clocks_without_hours,
     _missing_rows,
     _segments,

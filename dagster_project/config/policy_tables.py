@@ -11,14 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from dagster_project.config.contract import AcceptanceMode
 
 Milestone = Literal[
     "captured",
@@ -110,17 +105,18 @@ class Unique:
 
 @dataclass(frozen=True)
 class Reference:
-    """A filled cell of ``column`` names a row of another table, whose column bears ``key``.
+    """A row whose ``columns`` are filled names a row of another table by that table's ``keys``.
 
-    ``also``: values that are allowed although no row has them. ``fix``: what to do about another,
-    ``{known}`` for the allowed values.
+    ``fix``: what to do about one that is not there; ``{known}`` stands for what the last column
+    may hold beside the others, and a column's name for its cell. ``also``: values of the last
+    column that are allowed although no row has them.
     """
 
-    column: str
+    columns: tuple[str, ...]
     table: str
-    key: str
+    keys: tuple[str, ...]
     fix: str
-    also: frozenset[str] = frozenset()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +126,13 @@ class Required:
     column: str
     value: str
     why: str
+
+
+# Table -> the model of its rows, in the order in which problems are listed.
+TABLES: dict[str, type["PolicyRow"]] = {}
+
+# Defaults for CRMs read by API: a policy of your own may leave them out.
+OPTIONAL_TABLES: set[str] = set()
 
 
 class PolicyRow(BaseModel):
@@ -142,10 +145,33 @@ class PolicyRow(BaseModel):
     REFERENCES: ClassVar[tuple[Reference, ...]] = ()
     REQUIRED: ClassVar[tuple[Required, ...]] = ()
 
+    def __init_subclass__(
+        cls, *, table: str, key: tuple[str, ...] = (), is_optional: bool = False
+    ) -> None:
+        super().__init_subclass__()
+        TABLES[table] = cls
+        cls.KEY = key
+        if is_optional:
+            OPTIONAL_TABLES.add(table)
 
-_OF_A_TRADITION = Reference(
-    "tradition", "traditions", "tradition", "known: {known}; add it to traditions.csv"
-)
+
+def _one_of(column: str, table: str, fix: str, also: tuple[str, ...] = ()) -> Reference:
+    return Reference((column,), table, (column,), fix, also)
+
+
+def _labelled(column: str) -> Reference:
+    keys = ("tradition", "milestone")
+    return Reference(
+        ("tradition", column), "milestone_labels", keys, f"add {{tradition}},{{{column}}},<label>"
+    )
+
+
+def _stage_of_tradition(column: str) -> Reference:
+    keys = ("tradition", "stage")
+    return Reference(("tradition", column), "stages", keys, "stages of the tradition: {known}")
+
+
+_OF_A_TRADITION = _one_of("tradition", "traditions", "known: {known}; add it to traditions.csv")
 _ONE_MEANING = "case and outer spaces do not count; keep one"
 
 
@@ -161,28 +187,25 @@ def _need_value(row: Any) -> Any:
     return row
 
 
-class Tradition(PolicyRow):
+class Tradition(PolicyRow, table="traditions", key=("tradition",)):
     """A company's dialect and how acceptance works in it; the window is in hours."""
-
-    KEY = ("tradition",)
 
     tradition: str
     label: str
-    acceptance_mode: Literal["explicit", "default"]
+    acceptance_mode: AcceptanceMode
     window_hours: NotNegative
     requires_explicit_intent: Boolean
     description: str | None
 
 
-class Stage(PolicyRow):
+class Stage(PolicyRow, table="stages", key=("tradition", "stage")):
     """A stage of a tradition: on the path with a milestone, or an exit with a kind."""
 
-    KEY = ("tradition", "stage")
     UNIQUE = (
         Unique(("tradition", "evidence"), "stage", "only one stage of a tradition can have it"),
         Unique(("tradition", "label"), "stage", "only one stage of a tradition can have it"),
     )
-    REFERENCES = (_OF_A_TRADITION,)
+    REFERENCES = (_OF_A_TRADITION, _labelled("milestone"))
 
     tradition: str
     stage: str
@@ -233,10 +256,9 @@ class Stage(PolicyRow):
         return self
 
 
-class MilestoneLabel(PolicyRow):
+class MilestoneLabel(PolicyRow, table="milestone_labels", key=("tradition", "milestone")):
     """What a tradition calls a milestone."""
 
-    KEY = ("tradition", "milestone")
     REFERENCES = (_OF_A_TRADITION,)
 
     tradition: str
@@ -244,11 +266,16 @@ class MilestoneLabel(PolicyRow):
     label: str
 
 
-class TransitionOverride(PolicyRow):
+class TransitionOverride(
+    PolicyRow, table="transition_overrides", key=("tradition", "from_stage", "to_stage")
+):
     """A single move with a rule of its own; empty ``from_stage``: a first visit."""
 
-    KEY = ("tradition", "from_stage", "to_stage")
-    REFERENCES = (_OF_A_TRADITION,)
+    REFERENCES = (
+        _OF_A_TRADITION,
+        _stage_of_tradition("from_stage"),
+        _stage_of_tradition("to_stage"),
+    )
 
     tradition: str
     from_stage: str | None
@@ -265,20 +292,19 @@ class TransitionOverride(PolicyRow):
         return self
 
 
-class StageAlias(PolicyRow):
+class StageAlias(PolicyRow, table="stage_aliases"):
     """A raw stage name that every source understands."""
 
     UNIQUE = (Unique(("raw_stage",), "stage", _ONE_MEANING),)
-    REFERENCES = (Reference("stage", "stages", "stage", "name a stage of any tradition"),)
+    REFERENCES = (_one_of("stage", "stages", "name a stage of any tradition"),)
 
     raw_stage: str
     stage: str
 
 
-class ReasonCode(PolicyRow):
+class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
     """Why a lead leaves; ``recycle_after_days``: when it is worth another look."""
 
-    KEY = ("reason_code",)
     REQUIRED = (Required("reason_code", "other", "a lead without a reason counts as it (add it)"),)
 
     reason_code: str
@@ -299,23 +325,20 @@ class ReasonCode(PolicyRow):
         return self
 
 
-class ReasonAlias(PolicyRow):
+class ReasonAlias(PolicyRow, table="reason_aliases"):
     """A raw reason and the code that it means."""
 
     UNIQUE = (Unique(("reason_raw",), "reason_code", _ONE_MEANING),)
-    REFERENCES = (Reference("reason_code", "reason_codes", "reason_code", "name a code"),)
+    REFERENCES = (_one_of("reason_code", "reason_codes", "name a code"),)
 
     reason_raw: str
     reason_code: str
 
 
-class Signal(PolicyRow):
+class Signal(PolicyRow, table="signals", key=("signal",)):
     """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
 
-    KEY = ("signal",)
-    REFERENCES = (
-        Reference("intent_tier", "sla_policies", "intent_tier", "name a tier or leave empty"),
-    )
+    REFERENCES = (_one_of("intent_tier", "sla_policies", "name a tier or leave empty"),)
 
     signal: str
     intent_tier: str | None
@@ -323,19 +346,16 @@ class Signal(PolicyRow):
     is_explicit_intent: Boolean
 
 
-class ActivityKind(PolicyRow):
+class ActivityKind(PolicyRow, table="activity_kinds", key=("kind",)):
     """A kind of sales activity and whether it touches the lead."""
-
-    KEY = ("kind",)
 
     kind: str
     is_touch: Boolean
 
 
-class SlaPolicy(PolicyRow):
+class SlaPolicy(PolicyRow, table="sla_policies", key=("intent_tier",)):
     """How fast a handoff of an intent tier is due; rank 1 is the most urgent."""
 
-    KEY = ("intent_tier",)
     UNIQUE = (
         Unique(("tier_rank",), "intent_tier", "it must be clear which is more urgent: change one"),
     )
@@ -358,10 +378,8 @@ class SlaPolicy(PolicyRow):
         return self
 
 
-class WorkingHours(PolicyRow):
+class WorkingHours(PolicyRow, table="working_hours", key=("weekday",)):
     """When a weekday's work begins and ends, in the time zone of the configuration."""
-
-    KEY = ("weekday",)
 
     weekday: Weekday
     opens_at: TimeOfDay
@@ -377,14 +395,14 @@ class WorkingHours(PolicyRow):
         return self
 
 
-class Holiday(PolicyRow):
+class Holiday(PolicyRow, table="holidays"):
     """A day without working hours."""
 
     holiday_date: Date
     holiday_name: str | None
 
 
-class FitRule(PolicyRow):
+class FitRule(PolicyRow, table="fit_rules"):
     """Points for an attribute: a range with both bounds included, or a text in any case."""
 
     attribute: LeadAttribute
@@ -409,7 +427,7 @@ class FitRule(PolicyRow):
         return self
 
 
-class Exclusion(PolicyRow):
+class Exclusion(PolicyRow, table="exclusions"):
     """Leads that do not count: tests, own staff, partners."""
 
     attribute: LeadAttribute
@@ -420,10 +438,9 @@ class Exclusion(PolicyRow):
     _has_value = model_validator(mode="after")(_need_value)
 
 
-class ScoreBand(PolicyRow):
+class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
     """A band of the score from its minimum up; one band has none and takes the rest."""
 
-    KEY = ("score_band",)
     UNIQUE = (Unique(("min_score",), "score_band", "they overlap: give each its own", True),)
 
     score_band: str
@@ -431,10 +448,8 @@ class ScoreBand(PolicyRow):
     temperature: str
 
 
-class Segment(PolicyRow):
+class Segment(PolicyRow, table="segments", key=("segment",)):
     """A company size, both bounds included; no maximum: as large as they come."""
-
-    KEY = ("segment",)
 
     segment: str
     min_employees: Annotated[int, Field(ge=0)] | None
@@ -455,10 +470,9 @@ class Segment(PolicyRow):
         return self
 
 
-class RuleParameter(PolicyRow):
+class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
     """A number of hours, days or points that a rule uses."""
 
-    KEY = ("parameter",)
     REQUIRED = tuple(
         Required("parameter", parameter, f"a rule needs it (add it, in {' or '.join(units)})")
         for parameter, units in RULE_PARAMETERS.items()
@@ -481,11 +495,14 @@ class RuleParameter(PolicyRow):
         return self
 
 
-class ConversionPair(PolicyRow):
+class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "metric")):
     """A rate with a name, as a tradition means it."""
 
-    KEY = ("tradition", "metric")
-    REFERENCES = (_OF_A_TRADITION,)
+    REFERENCES = (
+        _OF_A_TRADITION,
+        _labelled("from_milestone"),
+        _labelled("to_milestone"),
+    )
 
     tradition: str
     metric: str
@@ -503,14 +520,10 @@ class ConversionPair(PolicyRow):
         return self
 
 
-class Benchmark(PolicyRow):
+class Benchmark(PolicyRow, table="benchmarks"):
     """The usual range of a metric, and how to read what lies outside."""
 
-    REFERENCES = (
-        Reference(
-            "segment", "segments", "segment", "known: {known}", frozenset({"all", "unknown"})
-        ),
-    )
+    REFERENCES = (_one_of("segment", "segments", "known: {known}", also=("all", "unknown")),)
 
     diagnostic: str
     metric: str
@@ -525,19 +538,16 @@ class Benchmark(PolicyRow):
     _is_ordered = model_validator(mode="after")(_low_below_high)
 
 
-class ChannelOfSource(PolicyRow):
+class ChannelOfSource(PolicyRow, table="channel_map", key=("lead_source",)):
     """The channel of a lead source."""
-
-    KEY = ("lead_source",)
 
     lead_source: str
     channel: str
 
 
-class DefinitionVersion(PolicyRow):
+class DefinitionVersion(PolicyRow, table="definition_versions", key=("version",)):
     """When the definitions changed and who signed."""
 
-    KEY = ("version",)
     UNIQUE = (Unique(("valid_from",), "version", "give each version its own day"),)
 
     version: int
@@ -546,10 +556,10 @@ class DefinitionVersion(PolicyRow):
     note: str | None
 
 
-class StageMapEntry(PolicyRow):
+class StageMapEntry(
+    PolicyRow, table="stage_maps", key=("crm", "property", "raw_stage"), is_optional=True
+):
     """What a value of a CRM's property means, unless the configuration says otherwise."""
-
-    KEY = ("crm", "property", "raw_stage")
 
     crm: str
     property: str
@@ -557,52 +567,21 @@ class StageMapEntry(PolicyRow):
     stage: str
 
 
-class CampaignKind(PolicyRow):
+class CampaignKind(
+    PolicyRow, table="campaign_kinds", key=("crm", "campaign_type"), is_optional=True
+):
     """The kind of engagement that a response to a CRM's campaign type is."""
-
-    KEY = ("crm", "campaign_type")
 
     crm: str
     campaign_type: str
     kind: str
 
 
-class CurrencyRate(PolicyRow):
+class CurrencyRate(
+    PolicyRow, table="currency_rates", key=("currency", "valid_from"), is_optional=True
+):
     """What one unit of a currency is worth in the company's, from a day on."""
-
-    KEY = ("currency", "valid_from")
 
     currency: str
     valid_from: Date
     rate: float = Field(gt=0)
-
-
-TABLES: dict[str, type[PolicyRow]] = {
-    "traditions": Tradition,
-    "stages": Stage,
-    "milestone_labels": MilestoneLabel,
-    "transition_overrides": TransitionOverride,
-    "stage_aliases": StageAlias,
-    "reason_codes": ReasonCode,
-    "reason_aliases": ReasonAlias,
-    "signals": Signal,
-    "activity_kinds": ActivityKind,
-    "sla_policies": SlaPolicy,
-    "working_hours": WorkingHours,
-    "holidays": Holiday,
-    "fit_rules": FitRule,
-    "exclusions": Exclusion,
-    "score_bands": ScoreBand,
-    "segments": Segment,
-    "rule_parameters": RuleParameter,
-    "conversion_pairs": ConversionPair,
-    "benchmarks": Benchmark,
-    "channel_map": ChannelOfSource,
-    "definition_versions": DefinitionVersion,
-    "stage_maps": StageMapEntry,
-    "campaign_kinds": CampaignKind,
-    "currency_rates": CurrencyRate,
-}
-
-# Defaults for CRMs read by API: a policy of one's own may leave them out.
-OPTIONAL_TABLES = frozenset({"stage_maps", "campaign_kinds", "currency_rates"})
