@@ -5,13 +5,33 @@ import datetime as dt
 from typing import Annotated, Any
 
 import pytz
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
     """A part of the configuration; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        allowed = sorted(field.alias or name for name, field in cls.model_fields.items())
+        for key in data if isinstance(data, dict) else ():
+            if key not in (*allowed, *cls.model_fields):
+                problem = f"unknown key; allowed here: {', '.join(allowed)}"
+                raise PydanticCustomError(
+                    "unknown_key", "{problem}", {"problem": problem, "key": key}
+                )
+        return data
 
 
 def _known_zone(value: str) -> str:

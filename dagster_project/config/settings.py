@@ -5,12 +5,11 @@ allowed. Secrets never stand in the file: they come from the environment.
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from dagster_project.config.alerts import AlertsSettings
@@ -129,7 +128,7 @@ def load_settings(path: Path | None = None) -> Settings:
     if not path.is_file():
         raise ConfigError(f"{path}: no such configuration file; name one with --config FILE")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
@@ -137,7 +136,6 @@ def load_settings(path: Path | None = None) -> Settings:
         raise ConfigError(f"{path}{line}: {problem}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys such as {', '.join(Settings.model_fields)}")
-    content = _expand_environment(content, path)
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:
@@ -145,71 +143,34 @@ def load_settings(path: Path | None = None) -> Settings:
     return _resolve_paths(settings, path.resolve().parent)
 
 
-def _expand_environment(value: Any, path: Path, key: str = "") -> Any:
-    """Replace ``${NAME}`` in every text by the environment's value."""
-    if isinstance(value, dict):
-        return {
-            name: _expand_environment(item, path, f"{key}.{name}") for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_expand_environment(item, path, f"{key}[{at}]") for at, item in enumerate(value)]
-    if not isinstance(value, str) or "${" not in value:
-        return value
-    expanded = os.path.expandvars(value)
-    if "${" in expanded:
-        name = expanded.split("${", 1)[1].split("}", 1)[0]
-        raise ConfigError(f"{path}: {key.lstrip('.')}: the environment variable {name} is not set")
-    return expanded
+class _Loader(yaml.SafeLoader):
+    """Plain YAML, with ``${NAME}`` in a text replaced from the environment."""
+
+    def construct_yaml_str(self, node: yaml.ScalarNode) -> str:
+        text = os.path.expandvars(self.construct_scalar(node)) if "${" in node.value else node.value
+        if "${" in text:
+            name = text.split("${", 1)[1].split("}", 1)[0]
+            problem = f"the environment variable {name} is not set"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return text
+
+
+_Loader.add_constructor("tag:yaml.org,2002:str", _Loader.construct_yaml_str)
 
 
 def _explain(item: ErrorDetails) -> str:
     """One line for one problem that pydantic found."""
-    message = item["msg"].removeprefix("Value error, ")
-    place = list(item["loc"])
-    if not place:  # a rule between sections, whose message names the keys
+    message, place = item["msg"].removeprefix("Value error, "), list(item["loc"])
+    if item["type"] == "unknown_key":
+        place.append(item["ctx"]["key"])
+    elif not place:  # a rule between sections, whose message names the keys
         return message
-    if item["type"] == "extra_forbidden":
-        allowed = ", ".join(_allowed_keys(place[:-1]))
-        message = "unknown key" + (f"; allowed here: {allowed}" if allowed else "")
-    elif not isinstance(item["input"], dict | list | BaseModel) and not _names_a_secret(place):
+    # People paste a secret where the name of its environment variable belongs.
+    elif not (isinstance(item["input"], dict | list) or str(place[-1]).endswith("_env")):
         message += f" (got {item['input']!r})"
     if place[0] == "sources":
         del place[2:3]  # the source's kind, which pydantic names and the file does not
     return f"{'.'.join(map(str, place))}: {message}"
-
-
-def _names_a_secret(place: list[int | str]) -> bool:
-    """True for keys that name an environment variable: people paste the secret itself there."""
-    return str(place[-1]).endswith("_env")
-
-
-def _allowed_keys(place: list[int | str]) -> list[str]:
-    """The keys that the section at this place of the configuration knows."""
-    sections: list[type[Section]] = [Settings]
-    for part in place:
-        nested = [
-            inner
-            for section in sections
-            if part in section.model_fields
-            for inner in _sections(section.model_fields[str(part)].annotation)
-        ]
-        of_kind = [
-            section
-            for section in sections
-            if "kind" in section.model_fields
-            and part in get_args(section.model_fields["kind"].annotation)
-        ]
-        sections = of_kind or nested or sections
-    fields = [item for section in sections for item in section.model_fields.items()]
-    return sorted({field.alias or name for name, field in fields})
-
-
-def _sections(annotation: Any) -> Iterator[type[Section]]:
-    """The sections that a field may hold, whatever they are wrapped in."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _sections(part)
 
 
 def _resolve_paths(settings: Settings, base: Path) -> Settings:
