@@ -109,18 +109,20 @@ def write_plainly(table: Path, target: Path) -> None:
         writer.writerows([cell.strip() for cell in record] for _, record in records)
 
 
+def cells(policy_dir: Path, table: str) -> list[dict[str, str]]:
+    """The rows of a policy table as text, by column; none when it cannot be read."""
+    return [row for _, row in _load_table(policy_dir, table).cells]
+
+
 def traditions(policy_dir: Path = POLICY_DIR) -> list[str]:
     """The traditions that a policy knows, in its order."""
-    table = _load_table(policy_dir, "traditions")
-    return list(dict.fromkeys(cells.get("tradition", "") for _, cells in table.cells))
+    return list(dict.fromkeys(row["tradition"] for row in cells(policy_dir, "traditions")))
 
 
 def stages(policy_dir: Path, tradition: str) -> list[str]:
     """The stages of a tradition, in its order."""
-    table = _load_table(policy_dir, "stages")
-    return [
-        cells.get("stage", "") for _, cells in table.cells if cells.get("tradition") == tradition
-    ]
+    rows = cells(policy_dir, "stages")
+    return [row["stage"] for row in rows if row["tradition"] == tradition]
 
 
 def validate(policy_dir: Path = POLICY_DIR, tradition: str | None = None) -> list[str]:

@@ -1,12 +1,11 @@
 """A proposal as a commented ``handoff.yml``."""
 
-import json
-import os
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+
+import yaml
 
 from dagster_project.ingestion.discovery.placing import (
     UNKNOWN_CRM,
@@ -15,9 +14,6 @@ from dagster_project.ingestion.discovery.placing import (
     TablePlan,
 )
 
-_PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_ ./()-]*(?<! )$")
-_WORDS_OF_YAML = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-
 
 def render(proposal: Proposal) -> str:
     """The whole file; it reads without a change, as far as the proposal goes."""
@@ -25,10 +21,10 @@ def render(proposal: Proposal) -> str:
 
 
 def _head(proposal: Proposal) -> Iterator[str]:
-    system = "an unknown system" if proposal.crm == UNKNOWN_CRM else proposal.crm
-    output = "var/" + re.sub(r"[^A-Za-z0-9_-]+", "-", proposal.directory.name)
+    is_known = proposal.crm != UNKNOWN_CRM
     yield f"""\
-# Proposed by `handoff init` for {proposal.directory.name}: exports of {system}.
+# Proposed by `handoff init` for {proposal.directory.name}: exports of \
+{proposal.crm if is_known else "an unknown system"}.
 # Check the mapping, the stage names and the notes at the end; then:
 #
 #   handoff run --config {proposal.out_file.name}
@@ -37,23 +33,20 @@ lifecycle:
   tradition: {proposal.tradition}  # the dialect that has the stages seen
 
 warehouse:
-  output: {_text(output)}
-"""
+  output: var/{re.sub(r"[^A-Za-z0-9_-]+", "-", proposal.directory.name)}
+
+sources:
+  - kind: files
+    name: {proposal.crm.lower() if is_known else "files"}"""
 
 
 def _source(proposal: Proposal) -> Iterator[str]:
-    name = "files" if proposal.crm == UNKNOWN_CRM else proposal.crm.lower()
-    path = _relative(proposal.directory, proposal.out_file.parent)
-    yield f"""\
-sources:
-  - kind: files
-    name: {name}
-    path: {_text(path)}
-    # timezone: Europe/Amsterdam  # of times without an offset; UTC unless you say so
-    tables:{"" if proposal.tables else " {}"}"""
+    yield from _entry("path", _relative(proposal.directory, proposal.out_file.parent), 4)
+    yield "    # timezone: Europe/Amsterdam  # of times without an offset; UTC unless you say so"
+    yield "    tables:" + ("" if proposal.tables else " {}")
     for plan in proposal.tables.values():
         yield f"      {plan.table.name}:  # {plan.file.rows:,} rows in the file"
-        yield from _lines(_table(plan), 8, plan.remarks)
+        yield from _table(plan)
     yield from _stage_dates(proposal)
     yield from _stage_names(proposal)
     yield ""
@@ -62,46 +55,35 @@ sources:
 def _relative(path: Path, base: Path) -> str:
     """A path as the configuration should say it: relative where it lies below the file."""
     target, start = path.resolve(), base.resolve()
-    return os.path.relpath(target, start) if target.is_relative_to(start) else str(target)
+    return str(target.relative_to(start) if target.is_relative_to(start) else target)
 
 
-def _table(plan: TablePlan) -> dict[str, Any]:
-    return {
-        **_file(plan),
-        "columns": plan.columns,
-        "time_formats": plan.time_formats,
-        "decimal_marks": plan.decimal_marks,
-        "where": plan.where,
-        "values": plan.values,
-        "only_when": plan.only_when,
-    }
+def _table(plan: TablePlan) -> Iterator[str]:
+    yield from _file(plan, 8)
+    if plan.columns:
+        yield "        columns:"
+    for column, header in plan.columns.items():
+        yield from _entry(column, header, 10, plan.remarks.get(column, ""))
+    formats = {column: _formats(formats) for column, formats in plan.time_formats.items()}
+    for key, value, remark in (
+        ("time_formats", formats, ""),
+        ("decimal_marks", plan.decimal_marks, ""),
+        ("where", plan.where, "other rows of the file are not read for this table"),
+        ("values", plan.values, ""),
+        ("only_when", plan.only_when, ""),
+    ):
+        if value:
+            yield from _entry(key, value, 8, remark)
 
 
-def _file(plan: TablePlan | StageDatePlan) -> dict[str, str]:
-    encoding = plan.file.encoding
-    return {"file": plan.file.name, "encoding": "" if encoding == "utf-8" else encoding}
+def _file(plan: TablePlan | StageDatePlan, indent: int) -> Iterator[str]:
+    yield from _entry("file", plan.file.name, indent)
+    if plan.file.encoding != "utf-8":
+        yield from _entry("encoding", plan.file.encoding, indent, "not UTF-8; a guess")
 
 
-# Comments behind keys of a table's mapping.
-_REMARKS = {
-    "encoding": "not UTF-8; a guess",
-    "where": "other rows of the file are not read for this table",
-}
-
-
-def _lines(
-    items: Mapping[str, Any], indent: int, remarks: Mapping[str, str], key: str = ""
-) -> Iterator[str]:
-    """A mapping as YAML, without what is empty; ``remarks`` stand behind its columns."""
-    for name, value in items.items():
-        remark = remarks.get(name) if key == "columns" else None if key else _REMARKS.get(name)
-        comment = f"  # {_line(remark)}" if remark else ""
-        start = f"{' ' * indent}{_text(name)}:"
-        if isinstance(value, Mapping) and value:
-            yield start + comment
-            yield from _lines(value, indent + 2, remarks, key or name)
-        elif value or key:
-            yield f"{start} {_value(value)}{comment}"
+def _formats(formats: Sequence[str]) -> str | list[str]:
+    return formats[0] if len(formats) == 1 else list(formats)
 
 
 def _stage_dates(proposal: Proposal) -> Iterator[str]:
@@ -119,12 +101,13 @@ def _stage_dates(proposal: Proposal) -> Iterator[str]:
 
 
 def _stage_date(plan: StageDatePlan, proposal: Proposal) -> Iterator[str]:
-    items: dict[str, Any] = {"stage": plan.stage, "column": plan.header}
+    yield f"      - stage: {plan.stage}"
+    yield from _entry("column", plan.header, 8)
     if plan.file != proposal.tables["leads"].file:
-        items |= {**_file(plan), "lead_id": plan.lead_header}
-    first, *others = _lines(items | {"time_format": plan.formats}, 8, {})
-    yield f"      - {first.strip()}"
-    yield from others
+        yield from _file(plan, 8)
+        yield from _entry("lead_id", plan.lead_header, 8)
+    if plan.formats:
+        yield from _entry("time_format", _formats(plan.formats), 8)
 
 
 def _stage_names(proposal: Proposal) -> Iterator[str]:
@@ -133,15 +116,24 @@ def _stage_names(proposal: Proposal) -> Iterator[str]:
     if known:
         yield "    stage_names:  # ignored: the value carries no stage"
     for item in known:
-        yield f"      {_text(item.raw)}: {item.stage}  # {item.rows:,} rows"
+        yield from _entry(item.raw, item.stage, 6, f"{item.rows:,} rows")
     if unknown:
         if not known:
             yield "    # stage_names:"
         yield "      # Not known; choose a stage, or ignored:"
     for item in unknown:
         why = "perhaps" if item.guess else "no guess"
-        meant = item.guess or "ignored"
-        yield f"      # {_text(item.raw)}: {meant}  # {item.rows:,} rows; {why}"
+        lines = _entry(item.raw, item.guess or "ignored", 0, f"{item.rows:,} rows; {why}")
+        yield from (f"      # {line}" for line in lines)
+
+
+def _entry(key: str, value: object, indent: int, remark: str = "") -> list[str]:
+    """A key and its value as lines of YAML, with a comment behind."""
+    dumped = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=10_000)
+    lines = textwrap.indent(dumped, " " * indent).splitlines()
+    if remark:
+        lines[0 if isinstance(value, dict) else -1] += f"  # {_line(remark)}"
+    return lines
 
 
 def _left(proposal: Proposal) -> Iterator[str]:
@@ -156,22 +148,6 @@ def _left(proposal: Proposal) -> Iterator[str]:
             break_long_words=False,
             break_on_hyphens=False,
         )
-
-
-def _value(value: str | Sequence[str]) -> str:
-    """A text or a list as YAML; of time formats a single one is written without the list."""
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, tuple) and len(value) == 1:
-        return _text(value[0])
-    return f"[{', '.join(json.dumps(item, ensure_ascii=False) for item in value)}]"
-
-
-def _text(text: str) -> str:
-    """A text as YAML: plain where nothing can be misread, else in double quotes."""
-    if _PLAIN.match(text) and text.casefold() not in _WORDS_OF_YAML:
-        return text
-    return json.dumps(text, ensure_ascii=False)
 
 
 def _line(text: str) -> str:

@@ -4,13 +4,13 @@ Everything is judged by the distinct values of a column. Nothing is guessed that
 show, and where they leave a choice, the reading says so.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dagster_project.config import policy
 from dagster_project.ingestion.files.csv import literal
 
 if TYPE_CHECKING:
@@ -163,13 +163,17 @@ def _share(texts: Sequence[str], pattern: str) -> float:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the policy knows of stages, kinds and signals, for comparing without case."""
+    """What the policy knows of stages, kinds and signals, for comparing in any case.
+
+    ``stages``: a stage's name, label or alias -> stage. ``mapped``: CRM, property and value ->
+    stage. ``meanings``: stage -> its milestone or exit kind. ``evidence``: what an opportunity
+    proves -> stage.
+    """
 
     stages: dict[str, str]
     mapped: dict[tuple[str, str, str], str]
-    names: tuple[str, ...]
     meanings: dict[str, str]
-    by_tradition: dict[str, frozenset[str]]
+    by_tradition: dict[str, set[str]]
     kinds: tuple[str, ...]
     signals: tuple[str, ...]
     evidence: dict[str, str]
@@ -182,33 +186,30 @@ class Vocabulary:
 
 
 def read_vocabulary(policy_dir: Path) -> Vocabulary:
-    """Read the policy's tables that name things."""
-    stages: dict[str, str] = {}
-    meanings: dict[str, str] = {}
+    """Read the policy's tables that name things; of two meanings of a name the first counts."""
+    stages = policy.cells(policy_dir, "stages")
     by_tradition: dict[str, set[str]] = {}
-    evidence: dict[str, str] = {}
-    for row in _rows(policy_dir / "stages.csv"):
-        stages.setdefault(row["stage"].casefold(), row["stage"])
-        stages.setdefault(row["label"].casefold(), row["stage"])
+    for row in stages:
         by_tradition.setdefault(row["tradition"], set()).add(row["stage"])
-        meanings[row["stage"]] = row["exit_kind"] or row["milestone"]
-        if row["evidence"]:
-            evidence.setdefault(row["evidence"], row["stage"])
-    for row in _rows(policy_dir / "stage_aliases.csv"):
-        stages[row["raw_stage"].casefold()] = row["stage"]
-    mapped = {
-        (row["crm"].casefold(), key(row["property"]), row["raw_stage"].casefold()): row["stage"]
-        for row in _rows(policy_dir / "stage_maps.csv")
-    }
     return Vocabulary(
-        stages,
-        mapped,
-        tuple(dict.fromkeys(meanings)),
-        meanings,
-        {name: frozenset(known) for name, known in by_tradition.items()},
-        tuple(row["kind"] for row in _rows(policy_dir / "activity_kinds.csv")),
-        tuple(row["signal"] for row in _rows(policy_dir / "signals.csv")),
-        evidence,
+        stages={
+            row[name].casefold(): row["stage"]
+            for name in ("label", "stage")
+            for row in reversed(stages)
+        }
+        | {
+            row["raw_stage"].casefold(): row["stage"]
+            for row in policy.cells(policy_dir, "stage_aliases")
+        },
+        mapped={
+            (row["crm"].casefold(), key(row["property"]), row["raw_stage"].casefold()): row["stage"]
+            for row in policy.cells(policy_dir, "stage_maps")
+        },
+        meanings={row["stage"]: row["exit_kind"] or row["milestone"] for row in stages},
+        by_tradition=by_tradition,
+        kinds=tuple(row["kind"] for row in policy.cells(policy_dir, "activity_kinds")),
+        signals=tuple(row["signal"] for row in policy.cells(policy_dir, "signals")),
+        evidence={row["evidence"]: row["stage"] for row in reversed(stages) if row["evidence"]},
     )
 
 
@@ -226,10 +227,3 @@ def named_in(text: str, names: Iterable[str]) -> str | None:
         if f" {re.sub(r'[^a-z0-9]+', ' ', name.casefold()).strip()} " in words
     ]
     return max(found, key=len, default=None)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
