@@ -87,10 +87,10 @@ def test_another_tradition_gives_what_a_run_in_it_gives(output: Path) -> None:
     before = state_of(output)
     found = comparison.compare(output, Settings(), tradition="handoff_first", lead_limit=2)
 
-    last, replayed = found.last.definitions, found.replay.definitions
-    assert (last.tradition, replayed.tradition) == ("four_stage", "handoff_first")
-    assert (last.acceptance_mode, replayed.acceptance_mode) == ("explicit", "default")
-    assert last.policy_fingerprint == replayed.policy_fingerprint
+    last, replayed = found.last.build, found.replay.build
+    assert (last["tradition"], replayed["tradition"]) == ("four_stage", "handoff_first")
+    assert (last["acceptance_mode"], replayed["acceptance_mode"]) == ("explicit", "default")
+    assert last["policy_fingerprint"] == replayed["policy_fingerprint"]
     assert f"{found.as_of:%Y-%m-%dT%H:%M:%SZ}" == AS_OF
 
     builds = {"four_stage": found.last, "handoff_first": found.replay}
@@ -100,9 +100,9 @@ def test_another_tradition_gives_what_a_run_in_it_gives(output: Path) -> None:
         for milestone, column in MILESTONES.items():
             expected = sum(bool(row[column]) for row in cycles[name])
             assert reached[milestone] == expected, (name, milestone)
-        assert figures.outcomes == Counter(row["outcome"] for row in cycles[name])
+        assert figures.outcomes == Counter((row["outcome"],) for row in cycles[name])
         rules = Counter(row["rule"] for row in golden(name, "lifecycle_violations"))
-        assert {rule: count for (_, rule), count in figures.violations.items()} == rules
+        assert {rule: count for (rule, _), count in figures.violations.items()} == rules
     labels = [figures.milestones["sales_qualified"][0] for figures in builds.values()]
     assert labels == ["SQL", "Opportunity"]
 

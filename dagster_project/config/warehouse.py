@@ -4,8 +4,9 @@ One DuckDB file per output directory holds ``raw`` (what the sources gave), ``po
 ``build`` (staging, intermediate and mart models of the build under audit) and ``quality``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,3 +51,12 @@ def connect(
     connection = duckdb.connect(str(path), read_only=read_only, config=config)
     connection.execute("set timezone = 'UTC'")
     return connection
+
+
+def records(
+    connection: "duckdb.DuckDBPyConnection", query: str, values: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """The rows of a query by the names of their columns."""
+    result = connection.execute(query, list(values))
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -23,6 +23,7 @@ from dagster_project.config.warehouse import (
     RAW_SCHEMA,
     WAREHOUSE_FILE,
     connect,
+    records,
     warehouse_path,
 )
 from dagster_project.ingestion import raw_schema
@@ -45,11 +46,6 @@ _MODELS = (
     "lifecycle_violations",
 )
 
-_DEFINITIONS = """
-    select
-        tradition, acceptance_mode, acceptance_window_hours, policy_fingerprint, definition_version
-    from {build}.build_info
-"""
 # Metric, the order in which rates are shown, what the rate means, and its cases.
 _RATES = """
     select
@@ -65,7 +61,7 @@ _RATES = """
 """
 _OUTCOMES = "select outcome, count(*) from {build}.fct_lead_cycles group by outcome"
 _VIOLATIONS = """
-    select (any_value(severity), rule), count(*) from {build}.lifecycle_violations group by rule
+    select rule, any_value(severity), count(*) from {build}.lifecycle_violations group by rule
 """
 _CYCLES = """
     select
@@ -99,31 +95,24 @@ _CHANGES = """
 """
 
 
-@dataclass(frozen=True)
-class Definitions:
-    """What a build went by. ``definition_version``: the signed one, null where none holds yet."""
-
-    tradition: str
-    acceptance_mode: str
-    acceptance_window_hours: float
-    policy_fingerprint: str
-    definition_version: int | None
-
-
 # What a rate means (its label), cycles that entered, converted, converted in the window.
 Rate = tuple[str, int, int, int]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one build says; ``milestones``: milestone -> label, cycles that reached it."""
+    """What one build says.
 
-    definitions: Definitions
+    ``build``: its row of ``build_info``. ``milestones``: milestone -> label, cycles that reached
+    it. ``outcomes`` and ``violations`` are counts, the latter by rule and severity.
+    """
+
+    build: dict[str, Any]
     milestones: dict[str, tuple[str, int]]
     rates: dict[str, Rate]
     rate_order: dict[str, int]
-    outcomes: dict[str, int]
-    violations: dict[tuple[str, str], int]
+    outcomes: dict[tuple[str, ...], int]
+    violations: dict[tuple[str, ...], int]
 
 
 @dataclass(frozen=True)
@@ -215,8 +204,8 @@ def _copy_history(
             raise BuildError(f"{path} can't be opened: {problem}") from error
         build = f"inside.{BUILD_SCHEMA}"
         try:
-            parameters = _parameters(connection)
             figures = _figures(connection, build)
+            parameters = _parameters(connection, figures.build["build_id"])
             connection.execute(f"create table last_cycles as {_CYCLES.format(build=build)}")
         except duckdb.CatalogException as error:
             raise ConfigError(
@@ -237,21 +226,16 @@ def _copy_history(
     return parameters, figures
 
 
-def _parameters(connection: "DuckDBPyConnection") -> raw_schema.RunParameters:
+def _parameters(connection: "DuckDBPyConnection", built: str) -> raw_schema.RunParameters:
     """What the last build decided; raises ``ConfigError`` if the raw rows are no longer its own."""
-    result = connection.execute(f"select * from inside.{RAW_SCHEMA}.run_parameters")
-    names = [column[0] for column in result.description]
-    row = result.fetchone()
-    built = connection.execute(f"select build_id from inside.{BUILD_SCHEMA}.build_info").fetchone()
-    if row is None or built is None:
-        raise ConfigError("nothing was built in this output yet; handoff run first")
-    parameters = raw_schema.RunParameters(**dict(zip(names, row, strict=True)))
-    if parameters.build_id != built[0]:
+    for row in records(connection, f"from inside.{RAW_SCHEMA}.run_parameters"):
+        if row["build_id"] == built:
+            return raw_schema.RunParameters(**row)
         raise ConfigError(
-            f"the last run ({parameters.build_id}) did not build what it read, so there is "
+            f"the last run ({row['build_id']}) did not build what it read, so there is "
             "nothing to compare with; handoff run first"
         )
-    return parameters
+    raise ConfigError("nothing was built in this output yet; handoff run first")
 
 
 def _replay(
@@ -294,30 +278,32 @@ def _figures(connection: "DuckDBPyConnection", build: str) -> Figures:
 
     rates = rows(_RATES)
     return Figures(
-        definitions=Definitions(*rows(_DEFINITIONS)[0]),
+        build=records(connection, f"from {build}.build_info")[0],
         milestones={name: (label, cycles) for name, label, cycles in funnel(connection, build)},
         rates={metric: (label, *cases) for metric, _, label, *cases in rates},
         rate_order={metric: order for metric, order, *_ in rates},
-        outcomes=dict(rows(_OUTCOMES)),
-        violations=dict(rows(_VIOLATIONS)),
+        outcomes={(outcome,): cycles for outcome, cycles in rows(_OUTCOMES)},
+        violations={(rule, severity): count for rule, severity, count in rows(_VIOLATIONS)},
     )
 
 
 def render(comparison: Comparison) -> RenderableType:
     """Both sides for the console."""
-    leads = comparison.changed_leads
+    last, replayed, leads = comparison.last, comparison.replay, comparison.changed_leads
     changed = (
         "1 lead changes its outcome" if leads == 1 else f"{leads:,} leads change their outcome"
     )
+    outcomes = _counts(["outcome"], last.outcomes, replayed.outcomes)
+    violations = _counts(["rule", "severity"], last.violations, replayed.violations)
     return Group(
         f"As of {comparison.as_of:%Y-%m-%d %H:%M} UTC. Nothing is published by this.",
         titled(
             [
-                ("Definitions", _definitions(comparison)),
-                ("Milestones that cycles reached", _milestones(comparison)),
-                ("Rates (to date; in the conversion window)", _rates(comparison)),
-                ("Outcomes of the cycles", _outcomes(comparison)),
-                ("Broken rules", _violations(comparison)),
+                ("Definitions", _definitions(last.build, replayed.build)),
+                ("Milestones that cycles reached", _milestones(last, replayed)),
+                ("Rates (to date; in the conversion window)", _rates(last, replayed)),
+                ("Outcomes of the cycles", outcomes),
+                ("Broken rules", violations),
                 (changed, _changes(comparison)),
             ]
         ),
@@ -329,33 +315,40 @@ def _difference(last: int, replayed: int) -> tuple[str, str, str]:
     return f"{last:,}", f"{replayed:,}", f"{replayed - last:+,}" if replayed != last else ""
 
 
-def _definitions(comparison: Comparison) -> Table:
-    sides = (comparison.last.definitions, comparison.replay.definitions)
-    acceptance = (
-        f"{side.acceptance_mode}, {side.acceptance_window_hours:g} hours" for side in sides
-    )
+def _definitions(*builds: dict[str, Any]) -> Table:
+    shown = {
+        "tradition": lambda build: build["tradition"],
+        "acceptance": "{acceptance_mode}, {acceptance_window_hours:g} hours".format_map,
+        "policy": lambda build: build["policy_fingerprint"][:12],
+        "signed version": lambda build: build["definition_version"] or "none",
+    }
+    rows = [(name, *map(show, builds)) for name, show in shown.items()]
+    return grid(["", "last build", "replay"], rows)
+
+
+def _counts(
+    names: list[str], last: dict[tuple[str, ...], int], replayed: dict[tuple[str, ...], int]
+) -> Table:
+    both = {key: (last.get(key, 0), replayed.get(key, 0)) for key in last | replayed}
     return grid(
-        ["", "last build", "replay"],
+        [*names, ">last build", ">replay", ">change"],
         [
-            ("tradition", *(side.tradition for side in sides)),
-            ("acceptance", *acceptance),
-            ("policy", *(side.policy_fingerprint[:12] for side in sides)),
-            ("signed version", *(side.definition_version or "none" for side in sides)),
+            (*key, *_difference(*both[key]))
+            for key in sorted(both, key=lambda key: (key[1:], -max(both[key]), key))
         ],
     )
 
 
-def _milestones(comparison: Comparison) -> Table:
+def _milestones(last: Figures, replayed: Figures) -> Table:
     rows = []
-    for name, (label, cycles) in comparison.last.milestones.items():
-        new_label, new_cycles = comparison.replay.milestones[name]
+    for name, (label, cycles) in last.milestones.items():
+        new_label, new_cycles = replayed.milestones[name]
         before, after, difference = _difference(cycles, new_cycles)
         rows.append((name, label, before, new_label, after, difference))
     return grid(["milestone", "last build", ">cycles", "replay", ">cycles", ">change"], rows)
 
 
-def _rates(comparison: Comparison) -> Table:
-    last, replayed = comparison.last, comparison.replay
+def _rates(last: Figures, replayed: Figures) -> Table:
     order = replayed.rate_order | last.rate_order
     return grid(
         ["rate", "last build", "", "replay", ""],
@@ -372,27 +365,6 @@ def _rate(rate: Rate | None) -> tuple[str, str]:
     label, entered, converted, in_window = rate
     shares = f" ({converted / entered:.1%}; {in_window / entered:.1%})" if entered else ""
     return label, f"{converted:,} of {entered:,}{shares}"
-
-
-def _outcomes(comparison: Comparison) -> Table:
-    last, replayed = comparison.last.outcomes, comparison.replay.outcomes
-    names = sorted(last | replayed)
-    names.sort(key=lambda name: -max(last.get(name, 0), replayed.get(name, 0)))
-    return grid(
-        ["outcome", ">last build", ">replay", ">change"],
-        [(name, *_difference(last.get(name, 0), replayed.get(name, 0))) for name in names],
-    )
-
-
-def _violations(comparison: Comparison) -> Table:
-    last, replayed = comparison.last.violations, comparison.replay.violations
-    return grid(
-        ["rule", "severity", ">last build", ">replay", ">change"],
-        [
-            (key[1], key[0], *_difference(last.get(key, 0), replayed.get(key, 0)))
-            for key in sorted(last | replayed)
-        ],
-    )
 
 
 def _changes(comparison: Comparison) -> Table:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect
+from dagster_project.config.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, records
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -74,24 +74,18 @@ def read_story(warehouse: Path, lead_id: str, source_system: str | None = None) 
         raise ConfigError(f"{warehouse} is held by a run; explain when it has ended") from error
 
 
-def _query(connection: "DuckDBPyConnection", query: str, *values: Any) -> list[Row]:
-    result = connection.execute(query, list(values))
-    names = [column[0] for column in result.description]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-
 def _rows(
     connection: "DuckDBPyConnection", model: str, order_by: str = "all", **where: Any
 ) -> list[Row]:
     """The rows of a model whose columns have these values."""
     conditions = " and ".join(["true", *(f"{column} = ?" for column in where)])
     query = f"from {BUILD_SCHEMA}.{model} where {conditions} order by {order_by}"
-    return _query(connection, query, *where.values())
+    return records(connection, query, [*where.values()])
 
 
 def _quarantined(connection: "DuckDBPyConnection", lead_id: str) -> list[Row]:
     """The rows in quarantine that name a lead, whatever their source."""
-    return _query(
+    return records(
         connection,
         f"""
         select source_system, table_name, source_file, source_row, column_name, reason
@@ -99,7 +93,7 @@ def _quarantined(connection: "DuckDBPyConnection", lead_id: str) -> list[Row]:
         where json_extract_string(row_json, '$.lead_id') = ?
         order by table_name, source_file, source_row
         """,
-        lead_id,
+        [lead_id],
     )
 
 
@@ -173,7 +167,7 @@ def _source_of(connection: "DuckDBPyConnection", lead_id: str, source_system: st
         )
     if sources:
         return listed
-    near = _query(
+    near = records(
         connection,
         f"""
         select distinct lead_id, jaro_winkler_similarity(lower(lead_id), lower(?)) as likeness
@@ -182,7 +176,7 @@ def _source_of(connection: "DuckDBPyConnection", lead_id: str, source_system: st
         order by likeness desc, lead_id
         limit 3
         """,
-        lead_id,
+        [lead_id],
     )
     names = " or ".join(row["lead_id"] for row in near)
     hint = f"did you mean {names}?" if names else "ids are compared exactly"
