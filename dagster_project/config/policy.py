@@ -42,7 +42,7 @@ class Table:
     model: type[PolicyRow]
     is_readable: bool = True
     cells: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-    rows: list[tuple[int, PolicyRow]] = field(default_factory=list)
+    rows: list[PolicyRow] = field(default_factory=list)
     problems: list[tuple[int, str]] = field(default_factory=list)
 
     @property
@@ -65,16 +65,16 @@ class _Policy:
     def __init__(self, policy_dir: Path) -> None:
         self.tables = {name: _load_table(policy_dir, name) for name in TABLES}
 
-    def rows(self, model: type[Row]) -> list[tuple[int, Row]]:
-        """The accepted rows of a model's table, with their numbers."""
-        return [(at, row) for at, row in self._of(model).rows if isinstance(row, model)]
+    def rows(self, model: type[Row]) -> list[Row]:
+        """The accepted rows of a model's table."""
+        rows = (row for table in self.tables.values() for row in table.rows)
+        return [row for row in rows if isinstance(row, model)]
 
-    def refuse(self, model: type[PolicyRow], number: int, problem: str) -> None:
-        """Note what is wrong with a row of a model's table."""
-        self._of(model).refuse(number, problem)
-
-    def _of(self, model: type[PolicyRow]) -> Table:
-        return next(table for table in self.tables.values() if table.model is model)
+    def refuse(self, row: PolicyRow, problem: str) -> None:
+        """Note what is wrong with a row."""
+        for table in self.tables.values():
+            if isinstance(row, table.model):
+                table.refuse(row.number, problem)
 
 
 def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
@@ -226,8 +226,7 @@ def _judge(table: Table, number: int, header: list[str], record: list[str]) -> N
         if cell != cells[column]:
             table.refuse(number, f"column '{column}': {cell!r} has spaces around it (remove them)")
     try:
-        row = table.model.model_validate({name: text or None for name, text in cells.items()})
-        table.rows.append((number, row))
+        table.rows.append(table.model.read(number, cells))
     except ValidationError as error:
         for item in error.errors():
             table.refuse(number, _explain(item))
@@ -286,20 +285,20 @@ def _duplicate_keys(policy: _Policy) -> None:
 def _ambiguous_rows(policy: _Policy) -> None:
     for table in policy.tables.values():
         for rule in table.model.UNIQUE:
-            seen: dict[tuple[str, ...], tuple[int, str]] = {}
-            for number, row in table.rows:
-                value, meaning = getattr(row, rule.columns[-1]), str(getattr(row, rule.of))
+            column, seen = rule.columns[-1], dict[tuple[str, ...], PolicyRow]()
+            for row in table.rows:
+                value = getattr(row, column)
                 if value is None and not rule.counts_empty:
                     continue
                 same = tuple(_fold(getattr(row, column)) for column in rule.columns)
-                first, other = seen.setdefault(same, (number, meaning))
+                first = seen.setdefault(same, row)
+                meaning, other = getattr(row, rule.of), getattr(first, rule.of)
                 if _fold(other) != _fold(meaning):
-                    what = rule.columns[-1]
-                    shown = f"an empty {what}" if value is None else f"{what} '{_plain(value)}'"
-                    table.refuse(
-                        number,
+                    shown = f"an empty {column}" if value is None else f"{column} '{_plain(value)}'"
+                    policy.refuse(
+                        row,
                         f"{shown} belongs to {rule.of} '{meaning}' here and to '{other}' in row "
-                        f"{first} ({rule.fix})",
+                        f"{first.number} ({rule.fix})",
                     )
 
 
@@ -336,82 +335,64 @@ def _missing_rows(policy: _Policy) -> None:
             if table.is_readable and rule.value not in table.column(rule.column):
                 table.refuse(0, f"{rule.column} '{rule.value}' is missing: {rule.why}")
     bands = policy.tables["score_bands"]
-    if bands.is_whole and all(band.min_score is not None for _, band in policy.rows(ScoreBand)):
-        bands.refuse(
-            0,
-            "no band is without a minimum, so low scores have none (empty min_score of the lowest)",
-        )
+    if bands.is_whole and all(band.min_score is not None for band in policy.rows(ScoreBand)):
+        problem = "no band is without a minimum, so low scores have none"
+        bands.refuse(0, f"{problem} (empty min_score of the lowest)")
 
 
 def _incomplete_traditions(policy: _Policy) -> None:
     """A tradition needs stages, a handoff among them."""
-    if not policy.tables["stages"].is_whole:
-        return
-    by_tradition = _stages_by_tradition(policy)
-    for number, row in policy.rows(Tradition):
-        own = by_tradition.get(row.tradition, [])
+    for row in policy.rows(Tradition) if policy.tables["stages"].is_whole else []:
+        own = [stage for stage in policy.rows(Stage) if stage.tradition == row.tradition]
         problem = f"tradition '{row.tradition}' has no stage"
         if not own:
-            policy.refuse(Tradition, number, f"{problem} (add its stages to stages.csv)")
-        elif not any(stage.milestone == "handed_off" for _, stage in own):
+            policy.refuse(row, f"{problem} (add its stages to stages.csv)")
+        elif not any(stage.milestone == "handed_off" for stage in own):
             policy.refuse(
-                Tradition,
-                number,
+                row,
                 f"{problem} with the milestone handed_off, so nothing is ever handed to sales "
                 "(give one in stages.csv that milestone)",
             )
 
 
-def _stages_by_tradition(policy: _Policy) -> dict[str, list[tuple[int, Stage]]]:
-    """The stages of each tradition, in the order of the path."""
-    grouped: dict[str, list[tuple[int, Stage]]] = {}
-    for number, stage in sorted(policy.rows(Stage), key=lambda item: item[1].path_order):
-        grouped.setdefault(stage.tradition, []).append((number, stage))
-    return grouped
-
-
 def _path_order(policy: _Policy) -> None:
     """Milestones come in their order along the path, and exits after the path."""
-    for own in _stages_by_tradition(policy).values():
-        path = [(number, stage) for number, stage in own if stage.milestone]
-        for number, stage in path:
-            ahead = [
-                (before, other)
-                for before, other in path
-                if other.path_order < stage.path_order and _rank(other) > _rank(stage)
-            ]
-            for before, other in ahead[-1:]:
-                policy.refuse(
-                    Stage,
-                    number,
-                    f"'{stage.stage}' ({stage.milestone}) has path order {stage.path_order}, after "
-                    f"'{other.stage}' ({other.milestone}) with {other.path_order} in row {before}, "
-                    f"but {stage.milestone} comes before {other.milestone} (reorder one of them)",
-                )
-        for number, stage in own:
-            for last_number, last in path[-1:]:
-                if stage.exit_kind and stage.path_order <= last.path_order:
-                    policy.refuse(
-                        Stage,
-                        number,
-                        f"the exit '{stage.stage}' has path order {stage.path_order}, not after "
-                        f"the path, which ends with '{last.stage}' ({last.path_order}, row "
-                        f"{last_number}) (give it more than {last.path_order})",
-                    )
+    stages = sorted(policy.rows(Stage), key=lambda stage: stage.path_order)
+    for stage in stages:
+        path = [one for one in stages if one.milestone and one.tradition == stage.tradition]
+        ahead = [one for one in path if one.path_order < stage.path_order and _is_later(one, stage)]
+        if ahead:
+            other = ahead[-1]
+            policy.refuse(
+                stage,
+                f"'{stage.stage}' ({stage.milestone}) has path order {stage.path_order}, after "
+                f"'{other.stage}' ({other.milestone}) with {other.path_order} in row "
+                f"{other.number}, but {stage.milestone} comes before {other.milestone} "
+                "(reorder one of them)",
+            )
+        if stage.exit_kind and path and stage.path_order <= path[-1].path_order:
+            last = path[-1]
+            policy.refuse(
+                stage,
+                f"the exit '{stage.stage}' has path order {stage.path_order}, not after the path, "
+                f"which ends with '{last.stage}' ({last.path_order}, row {last.number}) "
+                f"(give it more than {last.path_order})",
+            )
 
 
-def _rank(stage: Stage) -> int:
-    return MILESTONES.index(str(stage.milestone))
+def _is_later(one: Stage, other: Stage) -> bool:
+    """True when the milestone of one stage comes after that of the other."""
+    both = [stage.milestone for stage in (one, other) if stage.milestone]
+    return len(both) == 2 and MILESTONES.index(both[0]) > MILESTONES.index(both[1])
 
 
 def _clocks_without_hours(policy: _Policy) -> None:
     """A clock that needs working hours has some."""
     hours = policy.tables["working_hours"]
-    for number, tier in policy.rows(SlaPolicy) if hours.is_whole and not hours.rows else []:
+    for tier in policy.rows(SlaPolicy) if hours.is_whole and not hours.rows else []:
         if tier.clock != "calendar":
             policy.refuse(
-                SlaPolicy,
-                number,
+                tier,
                 f"clock '{tier.clock}' of tier '{tier.intent_tier}' needs working hours, and "
                 "working_hours.csv has none (add the working days)",
             )
@@ -419,25 +400,23 @@ def _clocks_without_hours(policy: _Policy) -> None:
 
 def _segments(policy: _Policy) -> None:
     """Each company size from the smallest segment up falls into one segment."""
-    ordered = sorted(policy.rows(Segment), key=lambda item: item[1].smallest)
-    for (before, lower), (number, upper) in pairwise(ordered):
-        top = lower.max_employees
+    ordered = sorted(policy.rows(Segment), key=lambda segment: segment.smallest)
+    for lower, upper in pairwise(ordered):
+        top, next_size = lower.max_employees, upper.smallest
         if _fold(lower.segment) == _fold(upper.segment):
             continue
-        if top is None or top >= upper.smallest:
+        if top is None or top >= next_size:
             shown = "no maximum" if top is None else f"up to {top}"
             policy.refuse(
-                Segment,
-                number,
-                f"segment '{upper.segment}' from {upper.smallest} overlaps '{lower.segment}' "
-                f"in row {before} ({shown}) (end it at {upper.smallest - 1})",
+                upper,
+                f"segment '{upper.segment}' from {next_size} overlaps '{lower.segment}' in row "
+                f"{lower.number} ({shown}) (end it at {next_size - 1})",
             )
-        elif top + 1 < upper.smallest and policy.tables["segments"].is_whole:
+        elif top + 1 < next_size and policy.tables["segments"].is_whole:
             policy.refuse(
-                Segment,
-                number,
-                f"no segment holds {top + 1} to {upper.smallest - 1} employees, between "
-                f"'{lower.segment}' in row {before} and '{upper.segment}' (close the gap)",
+                upper,
+                f"no segment holds {top + 1} to {next_size - 1} employees, between "
+                f"'{lower.segment}' in row {lower.number} and '{upper.segment}' (close the gap)",
             )
 
 

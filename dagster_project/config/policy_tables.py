@@ -11,7 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
 from dagster_project.config.contract import AcceptanceMode
 
@@ -144,6 +152,20 @@ class PolicyRow(BaseModel):
     UNIQUE: ClassVar[tuple[Unique, ...]] = ()
     REFERENCES: ClassVar[tuple[Reference, ...]] = ()
     REQUIRED: ClassVar[tuple[Required, ...]] = ()
+
+    _number: int = PrivateAttr(default=0)
+
+    @property
+    def number(self) -> int:
+        """The row's number in its file, as a spreadsheet shows it."""
+        return self._number
+
+    @classmethod
+    def read(cls, number: int, cells: dict[str, str]) -> "PolicyRow":
+        """The row with this number; raises ``ValidationError`` for one that is refused."""
+        row = cls.model_validate({column: text or None for column, text in cells.items()})
+        row._number = number
+        return row
 
     def __init_subclass__(
         cls, *, table: str, key: tuple[str, ...] = (), is_optional: bool = False
