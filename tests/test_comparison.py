@@ -106,7 +106,7 @@ def test_another_tradition_gives_what_a_run_in_it_gives(output: Path) -> None:
     labels = [figures.milestones["sales_qualified"][0] for figures in builds.values()]
     assert labels == ["SQL", "Opportunity"]
 
-    # A rate that bears one name in both means another pair of milestones.
+    # A rate that has one name in both means another pair of milestones.
     explicit = [row for row in cycles["four_stage"] if row["handed_off_basis"] == "explicit"]
     qualified = sum(bool(row["sales_qualified_at"]) for row in explicit)
     assert found.last.rates["mql_to_sql"][:3] == ("MQL to SQL", len(explicit), qualified)
@@ -174,7 +174,7 @@ def test_a_policy_that_cannot_work_is_refused_with_its_lines(output: Path, draft
     assert not list(output.glob(".compare-*"))
 
 
-def test_what_cannot_be_compared_is_said(output: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_refused(output: Path, tmp_path: Path) -> None:
     nothing = handoff("compare", "--tradition", "hubspot", "--output", tmp_path)
     assert nothing.returncode == 2
     assert "nothing was built here yet" in nothing.stderr
@@ -187,9 +187,9 @@ def test_what_cannot_be_compared_is_said(output: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("drop table build.build_info", "no whole build"),
+        ("drop table build.build_info", "no complete build"),
         ("delete from raw.run_parameters", "nothing was built"),
-        ("update raw.run_parameters set build_id = 'later'", "did not build what it read"),
+        ("update raw.run_parameters set build_id = 'later'", "did not finish its build"),
     ],
 )
 def test_a_warehouse_without_a_whole_build_is_refused(

@@ -1,4 +1,4 @@
-"""The story of a lead says what the models computed, with its why, on the golden export."""
+"""The story of a lead says what the models computed, with its reasons, on the golden export."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ x3,copycat,no idea,SQL,,R1
 x4,ghost,2026-05-03T08:00:00Z,SAL,,R1
 """
 
-# A second CRM: one lead is a person of the first, one only bears the same id.
+# A second CRM: one lead is a person of the first, one only has the same id.
 SECOND_LEADS = """\
 lead_id,created_at,email
 twin,2026-05-01T08:00:00Z,Happy_Path@acme.example
@@ -209,7 +209,7 @@ def test_everything_that_came_is_told_with_its_fate(four_stage: Path) -> None:
     lines = told(four_stage, "copycat")
     assert section(lines, "What came")[1:] == [
         "2026-05-02 08:00 stage > MQL, reason 'mail [e-mail]' R1 dropped: another version of this "
-        "change holds",
+        "change is used",
         "2026-05-03 08:00 stage > SAL R1 sal",
         "2026-08-01 08:00 stage > SQL R1 dropped: later than as_of",
     ]

@@ -138,8 +138,8 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "stage_called_ignored": (
         lambda p: p.set("stages", "short,fan", "stage", "ignored"),
-        "stages.csv, row 11: column 'stage': 'ignored' is what a stage map calls raw stages that "
-        "mean nothing (rename it)",
+        "stages.csv, row 11: column 'stage': 'ignored' is reserved for raw stages without a "
+        "meaning (rename it)",
     ),
     "two_stages_with_one_evidence": (
         lambda p: p.set("stages", "short,fan", "evidence", "won"),

@@ -54,7 +54,7 @@ NUMERIC_ATTRIBUTES = frozenset({"crm_score", "employee_count"})
 
 REASON_USES = frozenset({"rejection", "disqualification", "loss", "recycling"})
 
-# What a source's stage map says of a raw stage that means nothing, so no stage can be called so.
+# What a stage map says of a raw stage without a meaning; no stage can have this name.
 IGNORED_STAGE = "ignored"
 
 # Parameter -> the units in which its value may be given.
@@ -115,7 +115,7 @@ class Unique:
 class Reference:
     """A row whose ``columns`` are filled names a row of another table by that table's ``keys``.
 
-    ``fix``: what to do about one that is not there; ``{known}`` stands for what the last column
+    ``fix``: what to do about one that is not there; ``{known}`` is what the last column
     may hold beside the others, and a column's name for its cell. ``also``: values of the last
     column that are allowed although no row has them.
     """
@@ -245,7 +245,7 @@ class Stage(PolicyRow, table="stages", key=("tradition", "stage")):
         if value != value.lower():
             raise ValueError(f"must be in lower case (write {value.lower()}; the label is free)")
         if value == IGNORED_STAGE:
-            raise ValueError("is what a stage map calls raw stages that mean nothing (rename it)")
+            raise ValueError("is reserved for raw stages without a meaning (rename it)")
         return value
 
     @model_validator(mode="after")
@@ -315,7 +315,7 @@ class TransitionOverride(
 
 
 class StageAlias(PolicyRow, table="stage_aliases"):
-    """A raw stage name that every source understands."""
+    """A raw stage name that means the same in every source."""
 
     UNIQUE = (Unique(("raw_stage",), "stage", _ONE_MEANING),)
     REFERENCES = (_one_of("stage", "stages", "name a stage of any tradition"),)

@@ -1,7 +1,7 @@
 """``handoff.yml``: read and validated once, before anything runs.
 
 An unknown key, a wrong type or a missing file is one line that names the key and says what is
-allowed. Secrets never stand in the file: they come from the environment.
+allowed. Secrets are never in the file: they come from the environment.
 """
 
 import os
@@ -111,7 +111,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _one_moment(self) -> "Settings":
-        """A moment that holds for one of several sources would be none of the run's."""
+        """With several sources, the moment of one would not be that of the run."""
         for at, source in enumerate(self.sources):
             if len(self.sources) > 1 and getattr(source, "as_of", None):
                 raise ValueError(f"sources.{at}.as_of: only where the source is the only one")

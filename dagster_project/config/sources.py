@@ -1,6 +1,6 @@
 """The ``sources`` section of ``handoff.yml``: what is read, and what its columns and values mean.
 
-Secrets never stand in the file: a source names the environment variables that hold them.
+Secrets are never in the file: a source names the environment variables that hold them.
 """
 
 import re

@@ -1,6 +1,6 @@
-"""The warehouse file: where it lies, how it is opened, what its schemas are called.
+"""The warehouse file: where it is, how it is opened, what its schemas are called.
 
-One DuckDB file per output directory holds ``raw`` (what the sources gave), ``policy`` (the seeds),
+One DuckDB file per output directory holds ``raw`` (as delivered), ``policy`` (the seeds),
 ``build`` (staging, intermediate and mart models of the build under audit) and ``quality``.
 """
 

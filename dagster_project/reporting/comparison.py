@@ -209,7 +209,7 @@ def _copy_history(
             connection.execute(f"create table last_cycles as {_CYCLES.format(build=build)}")
         except duckdb.CatalogException as error:
             raise ConfigError(
-                f"{output}: no whole build of this version is here; handoff run first"
+                f"{output}: no complete build of this version is here; handoff run first"
             ) from error
         connection.execute(f"create schema {RAW_SCHEMA}")
         tables = connection.execute(
@@ -232,7 +232,7 @@ def _parameters(connection: "DuckDBPyConnection", built: str) -> raw_schema.RunP
         if row["build_id"] == built:
             return raw_schema.RunParameters(**row)
         raise ConfigError(
-            f"the last run ({row['build_id']}) did not build what it read, so there is "
+            f"the last run ({row['build_id']}) did not finish its build, so there is "
             "nothing to compare with; handoff run first"
         )
     raise ConfigError("nothing was built in this output yet; handoff run first")

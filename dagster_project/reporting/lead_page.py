@@ -1,4 +1,4 @@
-"""How one lead's story is shown on the console: in order, in words, every number with its why."""
+"""How one lead's story is shown on the console: in order, in words, with the reason for every number."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -19,7 +19,7 @@ _FATES = {
     "ignored": "dropped: the source's map says it is no stage",
     "unmapped": "not an event: no map knows this stage",
     "late": "dropped: later than as_of",
-    "superseded": "dropped: another version of this change holds",
+    "superseded": "dropped: another version of this change is used",
     "repeated": "dropped: repeats a row",
     "left_out": "not read: the lead is in no mart",
 }
@@ -206,7 +206,7 @@ def _proof(stage: str | None, status: str = "open") -> str:
         return f"{stage}: proven by the opportunity"
     if status == "lost":
         return "proves nothing: another opportunity lived on or was won meanwhile"
-    return "proves nothing: no stage of the tradition stands for it"
+    return "proves nothing: the tradition has no stage for it"
 
 
 def _engagement_entries(story: Story) -> Iterator[_Entry]:
@@ -399,7 +399,7 @@ def _score(story: Story, cycle: Row) -> Iterator[tuple[str, str]]:
         and row["interest_points"]
     ]
     if counted and cycle.get("last_interest_at") is None:
-        counted.append("nothing of it with positive points, so 0")
+        counted.append("no engagement with positive points, so 0")
     elif cycle.get("decay_points"):
         counted.append(
             f"decay {_signed(-cycle['decay_points'])}, idle since "

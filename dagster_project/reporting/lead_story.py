@@ -68,7 +68,7 @@ def read_story(warehouse: Path, lead_id: str, source_system: str | None = None) 
     except duckdb.CatalogException as error:
         problem = str(error).splitlines()[0]
         raise ConfigError(
-            f"{warehouse}: no whole build to explain ({problem}); handoff run first"
+            f"{warehouse}: no complete build to explain ({problem}); handoff run first"
         ) from error
     except duckdb.IOException as error:
         raise ConfigError(f"{warehouse} is held by a run; explain when it has ended") from error

@@ -245,7 +245,7 @@ def test_pipedrive_export(proposed, warehouse, rows):
         ("1", "Call", "2026-01-26T11:00:00Z"),
         ("2", "Lunch", "2026-02-03T12:00:00Z"),
     ]
-    assert "each deal stands for a lead" in "\n".join(proposal.unplaced)
+    assert "each deal counts as a lead" in "\n".join(proposal.unplaced)
 
 
 def test_won_flag_without_a_closed_flag_gives_way_to_the_stage(proposed, warehouse, rows):
@@ -274,8 +274,8 @@ def test_zoho_export(proposed, warehouse, rows):
         ("zcrm_2", None, None),
     ]
     left = "\n".join(proposal.unplaced)
-    assert "No. of Employees would be leads.employee_count, but has values that are no " in left
-    assert "(such as 51-200)" in left
+    assert "No. of Employees would be leads.employee_count, but has values that are not " in left
+    assert "(for example 51-200)" in left
     assert "Pre-Qualified" in left
 
 
@@ -318,7 +318,7 @@ def test_text_that_is_not_utf_8_is_proposed_with_an_encoding(tmp_path, warehouse
     assert rows("select created_at, company from raw.leads") == [("2025-12-31T00:00:00Z", "Müller")]
 
 
-def test_open_order_of_day_and_month_is_said(tmp_path):
+def test_open_order_of_day_and_month_is_reported(tmp_path):
     (tmp_path / "leads.csv").write_text("Lead ID,Created Date\n1,05/01/2026\n2,06/02/2026\n")
     proposal = propose(tmp_path, tmp_path / "handoff.yml")
     assert "month first is a guess" in "\n".join(proposal.unplaced)

@@ -65,7 +65,7 @@ def _read_columns(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
                 del plan.columns[column]
                 proposal.unplaced.append(
                     f"{plan.file.name}: {header} would be {plan.table.name}.{column}, but has "
-                    f"values that are no numbers (such as {first_odd_number(texts)})"
+                    f"values that are not numbers (for example {first_odd_number(texts)})"
                 )
 
 
@@ -84,7 +84,7 @@ def _read_times(exports: Exports, proposal: Proposal, plan: TablePlan, column: s
     elif reading.is_ambiguous and not exports.order_is_known(plan.file):
         guess = f"{'month' if is_month_first(reading.formats[0]) else 'day'} first is a guess"
         plan.remarks[column] += f"; {guess}, the values allow both"
-        proposal.unplaced.append(f"{plan.about(column)}: {guess} (such as {example})")
+        proposal.unplaced.append(f"{plan.about(column)}: {guess} (for example {example})")
 
 
 def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -187,7 +187,7 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
     lead_id = leads.columns["lead_id"]
     is_needed = "stage_changes" not in proposal.tables
     used = {plan.file for plan in proposal.tables.values()}
-    # Won and lost are told by the opportunities themselves.
+    # Whether a deal is won or lost comes from the opportunities themselves.
     deals = [plan.file for name, plan in proposal.tables.items() if name == "opportunities"]
     for file in exports.files:
         if file == leads.file and file not in deals:

@@ -201,7 +201,7 @@ def _stand_in_for_leads(exports: Exports, proposal: Proposal) -> None:
         columns = _match(deals.file, table) | linked
         proposal.tables["leads"] = TablePlan(table, deals.file, columns)
         proposal.unplaced.append(
-            f"{deals.file.name}: there is no file of leads, so each deal stands for a lead"
+            f"{deals.file.name}: there is no file of leads, so each deal counts as a lead"
         )
 
 

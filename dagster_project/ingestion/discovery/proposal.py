@@ -1,4 +1,4 @@
-"""``handoff init``: look at exports and propose the configuration that reads them.
+"""``handoff init``: examine exports and propose the configuration that reads them.
 
 The proposal says what it could not place. It asks nothing and overwrites nothing.
 """
@@ -17,7 +17,7 @@ from dagster_project.ingestion.discovery.values import read_vocabulary
 
 
 def propose(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> Proposal:
-    """Look at the exports in a directory and write a commented configuration for them.
+    """Examine the exports in a directory and write a commented configuration for them.
 
     Raises ``ConfigError`` if ``out_file`` exists or cannot be written, ``SourceError`` if the
     directory holds no export that can be read.
@@ -81,6 +81,6 @@ def _report_what_is_left(exports: Exports, proposal: Proposal) -> None:
             )
         elif left:
             proposal.unplaced.append(
-                f"{file.name}: columns without a place: {', '.join(left[:40])}"
+                f"{file.name}: columns not used: {', '.join(left[:40])}"
                 + (f" and {len(left) - 40} more" if len(left) > 40 else "")
             )

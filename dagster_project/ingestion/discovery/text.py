@@ -42,7 +42,7 @@ sources:
 
 def _source(proposal: Proposal) -> Iterator[str]:
     yield from _entry("path", _relative(proposal.directory, proposal.out_file.parent), 4)
-    yield "    # timezone: Europe/Amsterdam  # of times without an offset; UTC unless you say so"
+    yield "    # timezone: Europe/Amsterdam  # of times without an offset; UTC by default"
     yield "    tables:" + ("" if proposal.tables else " {}")
     for plan in proposal.tables.values():
         yield f"      {plan.table.name}:  # {plan.file.rows:,} rows in the file"
@@ -138,7 +138,7 @@ def _entry(key: str, value: object, indent: int, remark: str = "") -> list[str]:
 
 def _left(proposal: Proposal) -> Iterator[str]:
     if proposal.unplaced:
-        yield "# What found no place, or needs a look:"
+        yield "# What could not be placed, or needs checking:"
     for line in proposal.unplaced:
         yield from textwrap.wrap(
             _line(line),

@@ -1,7 +1,7 @@
 """What the cells of an unknown export look like: times, numbers, stages, kinds.
 
 Everything is judged by the distinct values of a column. Nothing is guessed that the values do not
-show, and where they leave a choice, the reading says so.
+show; where they leave a choice, the reading says so.
 """
 
 import re
@@ -59,7 +59,7 @@ _MARKED_NUMBER = {
 class TimeReading:
     """How a column's times read: ``formats`` (none for ISO), and the ``share`` that they fit.
 
-    ``is_ambiguous``: day and month could stand in either order.
+    ``is_ambiguous``: day and month could be in either order.
     """
 
     formats: tuple[str, ...]
@@ -141,7 +141,7 @@ def _unread(connection: "DuckDBPyConnection", texts: Sequence[str], time_format:
 
 
 def decimal_mark(texts: Sequence[str]) -> str | None:
-    """The decimal mark of formatted numbers; an empty text if they read as they stand.
+    """The decimal mark of formatted numbers; an empty text if they read as they are.
 
     None when they are no numbers.
     """
@@ -219,7 +219,7 @@ def key(name: str) -> str:
 
 
 def named_in(text: str, names: Iterable[str]) -> str | None:
-    """The longest of these names that stands in a text as words of its own."""
+    """The longest of these names that occurs in a text as whole words."""
     words = f" {re.sub(r'[^a-z0-9]+', ' ', text.casefold()).strip()} "
     found = [
         name
