@@ -226,17 +226,20 @@ def _judge(table: Table, number: int, header: list[str], record: list[str]) -> N
         if cell != cells[column]:
             table.refuse(number, f"column '{column}': {cell!r} has spaces around it (remove them)")
     try:
-        table.rows.append(table.model.read(number, cells))
+        row = table.model.read(number, cells)
     except ValidationError as error:
-        for item in error.errors():
-            table.refuse(number, _explain(item))
+        problems = [_explain(item) for item in error.errors()]
+    else:
+        problems = list(row.problems())
+        if not problems:
+            table.rows.append(row)
+    for problem in problems:
+        table.refuse(number, problem)
 
 
 def _explain(item: ErrorDetails) -> str:
     """What pydantic found wrong with a cell, in the words of this project."""
     context = item.get("ctx", {})
-    if not item["loc"]:
-        return str(context["error"])
     column, value = item["loc"][0], item["input"]
     if value is None:
         return f"column '{column}' is empty (fill it)"

@@ -7,7 +7,7 @@ more than that are in ``policy.py``. Cells arrive as text; an empty cell is ``No
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -18,7 +18,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     field_validator,
-    model_validator,
 )
 
 from dagster_project.config.contract import AcceptanceMode
@@ -167,6 +166,10 @@ class PolicyRow(BaseModel):
         row._number = number
         return row
 
+    def problems(self) -> Iterator[str]:
+        """What is wrong between the cells of the row."""
+        yield from ()
+
     def __init_subclass__(
         cls, *, table: str, key: tuple[str, ...] = (), is_optional: bool = False
     ) -> None:
@@ -197,16 +200,14 @@ _OF_A_TRADITION = _one_of("tradition", "traditions", "known: {known}; add it to 
 _ONE_MEANING = "case and outer spaces do not count; keep one"
 
 
-def _low_below_high(row: Any) -> Any:
+def _low_below_high(row: Any) -> Iterator[str]:
     if row.low is not None and row.high is not None and row.low > row.high:
-        raise ValueError(f"low {row.low:g} is above high {row.high:g} (swap them)")
-    return row
+        yield f"low {row.low:g} is above high {row.high:g} (swap them)"
 
 
-def _need_value(row: Any) -> Any:
+def _need_value(row: Any) -> Iterator[str]:
     if row.match != "range" and row.value is None:
-        raise ValueError(f"match '{row.match}' needs a value (fill it)")
-    return row
+        yield f"match '{row.match}' needs a value (fill it)"
 
 
 class Tradition(PolicyRow, table="traditions", key=("tradition",)):
@@ -248,34 +249,27 @@ class Stage(PolicyRow, table="stages", key=("tradition", "stage")):
             raise ValueError("is reserved for raw stages without a meaning (rename it)")
         return value
 
-    @model_validator(mode="after")
-    def _is_path_or_exit(self) -> "Stage":
+    def problems(self) -> Iterator[str]:
         if self.milestone and self.exit_kind:
-            raise ValueError(
+            yield (
                 f"stage '{self.stage}' has the milestone '{self.milestone}' and the exit kind "
                 f"'{self.exit_kind}' (a stage on the path has a milestone, an exit has an exit "
                 "kind: empty one of them)"
             )
         if not self.milestone and not self.exit_kind:
-            raise ValueError(
+            yield (
                 f"stage '{self.stage}' has neither a milestone nor an exit kind (fill one of them)"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _has_evidence_that_fits(self) -> "Stage":
-        """Refuse an evidence that an opportunity cannot give of such a stage."""
         for evidence, fits, needs in (
             ("opportunity", self.milestone is not None, "a stage on the path"),
             ("won", self.milestone == "won", "a stage with milestone won"),
             ("lost", self.exit_kind is not None, "an exit"),
         ):
             if self.evidence == evidence and not fits:
-                raise ValueError(
+                yield (
                     f"stage '{self.stage}' has the evidence '{evidence}', which only {needs} can "
                     "have (move or empty it)"
                 )
-        return self
 
 
 class MilestoneLabel(PolicyRow, table="milestone_labels", key=("tradition", "milestone")):
@@ -305,13 +299,11 @@ class TransitionOverride(
     is_valid: Boolean | None
     requires_reason: Boolean | None
 
-    @model_validator(mode="after")
-    def _decides_something(self) -> "TransitionOverride":
+    def problems(self) -> Iterator[str]:
         if self.is_valid is None and self.requires_reason is None:
-            raise ValueError("the row decides nothing (fill is_valid or requires_reason)")
+            yield "the row decides nothing (fill is_valid or requires_reason)"
         if self.from_stage == self.to_stage:
-            raise ValueError(f"'{self.to_stage}' to itself is no move (remove the row)")
-        return self
+            yield f"'{self.to_stage}' to itself is no move (remove the row)"
 
 
 class StageAlias(PolicyRow, table="stage_aliases"):
@@ -336,15 +328,13 @@ class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
     recycle_after_days: Annotated[int, Field(ge=0)] | None
     applies_to: str | None
 
-    @model_validator(mode="after")
-    def _known_uses(self) -> "ReasonCode":
+    def problems(self) -> Iterator[str]:
         unknown = sorted(set((self.applies_to or "").split()) - REASON_USES)
         if unknown:
-            raise ValueError(
+            yield (
                 f"applies_to: '{unknown[0]}' is unknown "
                 f"(use, with spaces between: {', '.join(sorted(REASON_USES))})"
             )
-        return self
 
 
 class ReasonAlias(PolicyRow, table="reason_aliases"):
@@ -390,14 +380,12 @@ class SlaPolicy(PolicyRow, table="sla_policies", key=("intent_tier",)):
     target_minutes: NotNegative | None
     clock: Literal["calendar", "business", "working_day"]
 
-    @model_validator(mode="after")
-    def _has_target(self) -> "SlaPolicy":
+    def problems(self) -> Iterator[str]:
         if self.target_minutes is None and self.clock != "working_day":
-            raise ValueError(
+            yield (
                 f"tier '{self.intent_tier}' has no target_minutes "
                 "(fill it; only clock working_day does without)"
             )
-        return self
 
 
 class WorkingHours(PolicyRow, table="working_hours", key=("weekday",)):
@@ -407,14 +395,12 @@ class WorkingHours(PolicyRow, table="working_hours", key=("weekday",)):
     opens_at: TimeOfDay
     closes_at: TimeOfDay
 
-    @model_validator(mode="after")
-    def _opens_before_it_closes(self) -> "WorkingHours":
+    def problems(self) -> Iterator[str]:
         if self.closes_at <= self.opens_at:
-            raise ValueError(
+            yield (
                 f"{self.weekday} closes at {self.closes_at:%H:%M}, not after it opens at "
                 f"{self.opens_at:%H:%M} (swap them; leave a closed day out)"
             )
-        return self
 
 
 class Holiday(PolicyRow, table="holidays"):
@@ -434,19 +420,16 @@ class FitRule(PolicyRow, table="fit_rules"):
     value: str | None
     fit_points: Number
 
-    _has_value = model_validator(mode="after")(_need_value)
-    _is_ordered = model_validator(mode="after")(_low_below_high)
-
-    @model_validator(mode="after")
-    def _is_range_of_numbers(self) -> "FitRule":
+    def problems(self) -> Iterator[str]:
+        yield from _need_value(self)
+        yield from _low_below_high(self)
         if self.match == "range" and self.attribute not in NUMERIC_ATTRIBUTES:
-            raise ValueError(
+            yield (
                 f"a range needs a number, which '{self.attribute}' is not "
                 f"(use {' or '.join(sorted(NUMERIC_ATTRIBUTES))}, or equals or contains)"
             )
         if self.match == "range" and self.low is None and self.high is None:
-            raise ValueError("a range needs a bound (fill low, high or both)")
-        return self
+            yield "a range needs a bound (fill low, high or both)"
 
 
 class Exclusion(PolicyRow, table="exclusions"):
@@ -457,7 +440,8 @@ class Exclusion(PolicyRow, table="exclusions"):
     value: str | None
     why: str | None
 
-    _has_value = model_validator(mode="after")(_need_value)
+    def problems(self) -> Iterator[str]:
+        yield from _need_value(self)
 
 
 class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
@@ -482,14 +466,12 @@ class Segment(PolicyRow, table="segments", key=("segment",)):
         """The least number of employees; a segment without a minimum starts at none."""
         return self.min_employees or 0
 
-    @model_validator(mode="after")
-    def _minimum_below_maximum(self) -> "Segment":
+    def problems(self) -> Iterator[str]:
         if self.max_employees is not None and self.smallest > self.max_employees:
-            raise ValueError(
+            yield (
                 f"min_employees {self.smallest} is above max_employees "
                 f"{self.max_employees} (swap them)"
             )
-        return self
 
 
 class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
@@ -505,16 +487,14 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
     unit: str
     meaning: str | None
 
-    @model_validator(mode="after")
-    def _fits_its_rule(self) -> "RuleParameter":
+    def problems(self) -> Iterator[str]:
         units = RULE_PARAMETERS.get(self.parameter)
         if units and self.unit not in units:
-            raise ValueError(
+            yield (
                 f"the unit of '{self.parameter}' cannot be '{self.unit}' (use {' or '.join(units)})"
             )
         if self.parameter == "decay_period" and self.value == 0:
-            raise ValueError("decay_period must be above 0 (to switch decay off: decay_points 0)")
-        return self
+            yield "decay_period must be above 0 (to switch decay off: decay_points 0)"
 
 
 class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "metric")):
@@ -532,14 +512,12 @@ class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "met
     to_milestone: Milestone
     sort_order: int
 
-    @model_validator(mode="after")
-    def _runs_forward(self) -> "ConversionPair":
+    def problems(self) -> Iterator[str]:
         if MILESTONES.index(self.from_milestone) >= MILESTONES.index(self.to_milestone):
-            raise ValueError(
+            yield (
                 f"'{self.metric}' goes from {self.from_milestone} to {self.to_milestone}, which "
                 f"is not later (order: {' < '.join(MILESTONES)})"
             )
-        return self
 
 
 class Benchmark(PolicyRow, table="benchmarks"):
@@ -557,7 +535,8 @@ class Benchmark(PolicyRow, table="benchmarks"):
     reading_low: str | None
     reading_high: str | None
 
-    _is_ordered = model_validator(mode="after")(_low_below_high)
+    def problems(self) -> Iterator[str]:
+        yield from _low_below_high(self)
 
 
 class ChannelOfSource(PolicyRow, table="channel_map", key=("lead_source",)):

@@ -46,11 +46,9 @@ _MODELS = (
     "lifecycle_violations",
 )
 
-# Metric, the order in which rates are shown, what the rate means, and its cases.
 _RATES = """
     select
         metric,
-        any_value(sort_order),
         any_value(from_label || ' to ' || to_label),
         count_if(is_counted),
         count_if(is_counted and is_converted),
@@ -58,6 +56,7 @@ _RATES = """
     from {build}.int_conversion_pairs
     left join {build}.int_pair_conversions using (metric)
     group by metric
+    order by any_value(sort_order), metric
 """
 _OUTCOMES = "select outcome, count(*) from {build}.fct_lead_cycles group by outcome"
 _VIOLATIONS = """
@@ -110,7 +109,6 @@ class Figures:
     build: dict[str, Any]
     milestones: dict[str, tuple[str, int]]
     rates: dict[str, Rate]
-    rate_order: dict[str, int]
     outcomes: dict[tuple[str, ...], int]
     violations: dict[tuple[str, ...], int]
 
@@ -276,12 +274,10 @@ def _figures(connection: "DuckDBPyConnection", build: str) -> Figures:
     def rows(query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query.format(build=build)).fetchall()
 
-    rates = rows(_RATES)
     return Figures(
         build=records(connection, f"from {build}.build_info")[0],
         milestones={name: (label, cycles) for name, label, cycles in funnel(connection, build)},
-        rates={metric: (label, *cases) for metric, _, label, *cases in rates},
-        rate_order={metric: order for metric, order, *_ in rates},
+        rates={metric: (label, *cases) for metric, label, *cases in rows(_RATES)},
         outcomes={(outcome,): cycles for outcome, cycles in rows(_OUTCOMES)},
         violations={(rule, severity): count for rule, severity, count in rows(_VIOLATIONS)},
     )
@@ -349,12 +345,11 @@ def _milestones(last: Figures, replayed: Figures) -> Table:
 
 
 def _rates(last: Figures, replayed: Figures) -> Table:
-    order = replayed.rate_order | last.rate_order
     return grid(
         ["rate", "last build", "", "replay", ""],
         [
             (metric, *_rate(last.rates.get(metric)), *_rate(replayed.rates.get(metric)))
-            for metric in sorted(order, key=lambda metric: (order[metric], metric))
+            for metric in last.rates | replayed.rates
         ],
     )
 

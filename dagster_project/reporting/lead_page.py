@@ -1,4 +1,4 @@
-"""How one lead's story is shown on the console: in order, in words, with the reason for every number."""
+"""How one lead's story is shown on the console: in order, with the reason for every number."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
