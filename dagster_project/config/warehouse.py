@@ -41,7 +41,7 @@ def connect(
 
     The session time zone is UTC, so a time without a zone is read as UTC.
     """
-    import duckdb
+    import duckdb  # slow to import
 
     config: dict[str, str | bool | int | float | list[str]] = {}
     if threads:
