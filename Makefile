@@ -36,8 +36,8 @@ $(STAMP): requirements.lock pyproject.toml
 	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .; fi
 	@touch $@
 
-run: setup ## read the sample CRM export, publish its marts, say where they are
-	@$(HANDOFF) run --input seeds/sample_crm --as-of 2026-07-01T00:00:00Z
+run: setup ## read the sources of handoff.yml (the sample), publish the marts, say where they are
+	@$(HANDOFF) run
 
 warehouse: setup ## fill raw tables for `dbt build` in dbt_project/ (targets dev and prod)
 	@$(HANDOFF) warehouse
@@ -67,12 +67,12 @@ system-packages:
 	  || echo 'chromium and postgresql could not be installed: the tests that need them are skipped' >&2; \
 	else echo 'chromium or postgresql is missing: the tests that need them are skipped' >&2; fi
 
-dev: setup ## Dagster's UI, on the instance that the runs of the shell are recorded in
+dev: setup ## Dagster's UI on the output of handoff.yml, with the runs of the shell in it
 	@DAGSTER_HOME=$$($(PY) -m dagster_project.running.home) \
 	  $(VENV)/bin/dagster dev --host 127.0.0.1 --port $(or $(PORT),3000) --module-name dagster_project.definitions
 
 docs: setup ## dbt's documentation of the project, in var/dbt_docs
-	@test -f var/sample_crm/warehouse.duckdb || $(MAKE) --no-print-directory run
+	@test -f var/warehouse.duckdb || $(MAKE) --no-print-directory run
 	@mkdir -p var/dbt_docs
 	@HANDOFF_DEV_WAREHOUSE=$(CURDIR)/var/sample_crm/warehouse.duckdb $(VENV)/bin/dbt docs generate --static \
 	  --project-dir dbt_project --profiles-dir dbt_project \
@@ -91,7 +91,7 @@ wheel: setup ## build the wheel, install it in an empty environment and director
 	@$(VENV)/bin/uv pip install --quiet --python $(SCRATCH)/wheel/venv/bin/python --require-hashes -r requirements.lock
 	@$(VENV)/bin/uv pip install --quiet --python $(SCRATCH)/wheel/venv/bin/python --no-deps $(SCRATCH)/wheel/*.whl
 	@chmod -R a-w $(SCRATCH)/wheel/venv/lib
-	@cd $(SCRATCH)/wheel/project && ../venv/bin/handoff init && ../venv/bin/handoff run && ../venv/bin/handoff status; \
+	@cd $(SCRATCH)/wheel/project && unset HANDOFF_HOME HANDOFF_CONFIG DAGSTER_HOME && ../venv/bin/handoff init && ../venv/bin/handoff run && ../venv/bin/handoff status; \
 	  status=$$?; chmod -R u+w ../venv/lib; exit $$status
 
 mutants: setup ## put one bug at a time into a copy of the models; the lifecycle tests must catch each

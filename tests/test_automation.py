@@ -186,7 +186,7 @@ def test_another_output_has_an_instance_of_its_own(
         ({"cron": "every day"}, "schedule.cron"),
         ({"cron": "0 5 * * * *"}, "five fields"),
         ({"cron": "0 5 31 2 *"}, "schedule.cron"),
-        ({"timezone": "Mars/Olympus"}, "no time zone name"),
+        ({"timezone": "Mars/Olympus"}, "is not a time zone"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused(

@@ -87,51 +87,44 @@ def test_another_tradition_gives_what_a_run_in_it_gives(output: Path) -> None:
     before = state_of(output)
     found = comparison.compare(output, Settings(), tradition="handoff_first", lead_limit=2)
 
-    assert (found.last.tradition, found.replay.tradition) == ("four_stage", "handoff_first")
-    assert (found.last.acceptance_mode, found.replay.acceptance_mode) == ("explicit", "default")
-    assert found.last.policy_fingerprint == found.replay.policy_fingerprint
+    last, replayed = found.last.build, found.replay.build
+    assert (last["tradition"], replayed["tradition"]) == ("four_stage", "handoff_first")
+    assert (last["acceptance_mode"], replayed["acceptance_mode"]) == ("explicit", "default")
+    assert last["policy_fingerprint"] == replayed["policy_fingerprint"]
     assert f"{found.as_of:%Y-%m-%dT%H:%M:%SZ}" == AS_OF
 
-    cycles = {name: golden(name, "fct_lead_cycles") for name in ("four_stage", "handoff_first")}
-    reached = {name: (last, replayed) for name, _, _, last, replayed in found.milestones}
-    for milestone, column in MILESTONES.items():
-        expected = tuple(sum(bool(row[column]) for row in rows) for rows in cycles.values())
-        assert reached[milestone] == expected, milestone
-    labels = {name: (last, replayed) for name, last, replayed, _, _ in found.milestones}
-    assert labels["sales_qualified"] == ("SQL", "Opportunity")
+    builds = {"four_stage": found.last, "handoff_first": found.replay}
+    cycles = {name: golden(name, "fct_lead_cycles") for name in builds}
+    for name, figures in builds.items():
+        reached = {milestone: count for milestone, (_, count) in figures.milestones.items()}
+        for milestone, column in MILESTONES.items():
+            expected = sum(bool(row[column]) for row in cycles[name])
+            assert reached[milestone] == expected, (name, milestone)
+        assert figures.outcomes == Counter((row["outcome"],) for row in cycles[name])
+        rules = Counter(row["rule"] for row in golden(name, "lifecycle_violations"))
+        assert {rule: count for (rule, _), count in figures.violations.items()} == rules
+    labels = [figures.milestones["sales_qualified"][0] for figures in builds.values()]
+    assert labels == ["SQL", "Opportunity"]
 
-    outcomes = [Counter(row["outcome"] for row in rows) for rows in cycles.values()]
-    assert found.outcomes == sorted(
-        ((name, outcomes[0][name], outcomes[1][name]) for name in outcomes[0] | outcomes[1]),
-        key=lambda row: (-max(row[1:]), row[0]),
-    )
-    rules = [
-        Counter(row["rule"] for row in golden(name, "lifecycle_violations")) for name in cycles
-    ]
-    assert {rule: (last, replayed) for rule, _, last, replayed in found.violations} == {
-        rule: (rules[0][rule], rules[1][rule]) for rule in rules[0] | rules[1]
-    }
-
-    # A rate that bears one name in both means another pair of milestones.
-    rates = {row[0]: row[1:] for row in found.rates}
+    # A rate that has one name in both means another pair of milestones.
     explicit = [row for row in cycles["four_stage"] if row["handed_off_basis"] == "explicit"]
     qualified = sum(bool(row["sales_qualified_at"]) for row in explicit)
-    assert rates["mql_to_sql"][:3] == ("MQL to SQL", len(explicit), qualified)
-    assert rates["sal_to_sql"][4:] == (None, None, None, None)
+    assert found.last.rates["mql_to_sql"][:3] == ("MQL to SQL", len(explicit), qualified)
+    assert "sal_to_sql" not in found.replay.rates
 
     stories = [{key(row): story(row) for row in rows} for rows in cycles.values()]
     none = "no such cycle"
-    changed: dict[tuple[str, str], set[str]] = {}
+    changed: dict[tuple[str, ...], set[str]] = {}
     for lead, cycle in stories[0].keys() | stories[1].keys():
-        last, replayed = (told.get((lead, cycle), none) for told in stories)
-        if last != replayed:
-            changed.setdefault((last, replayed), set()).add(lead)
+        before_and_after = tuple(told.get((lead, cycle), none) for told in stories)
+        if len(set(before_and_after)) > 1:
+            changed.setdefault(before_and_after, set()).add(lead)
     assert {row[:2]: row[2] for row in found.changes} == {
         both: len(leads) for both, leads in changed.items()
     }
     assert found.changed_leads == len(set().union(*changed.values()))
-    for last, replayed, _, named in found.changes:
-        assert named == sorted(changed[last, replayed])[:2]
+    for was, becomes, _, named in found.changes:
+        assert named == sorted(changed[was, becomes])[:2]
 
     assert state_of(output) == before
 
@@ -170,17 +163,18 @@ def test_a_changed_policy_on_the_console(output: Path, draft: Path) -> None:
 
 
 def test_a_policy_that_cannot_work_is_refused_with_its_lines(output: Path, draft: Path) -> None:
-    change(draft, "rule_parameters", "conversion_window,90,days", "conversion_window,90,moons")
+    append(draft, "stage_aliases", "Demo,demo_done")
+    row = len((draft / "stage_aliases.csv").read_text("utf-8").splitlines())
     done = handoff("compare", "--policy", draft, "--output", output)
     assert done.returncode == 2
-    assert "rule_parameters.csv, row 9" in done.stderr
+    assert f"stage_aliases.csv, row {row}: stage 'demo_done'" in done.stderr
     assert "Traceback" not in done.stderr
     with pytest.raises(ConfigError, match="known: four_stage"):
         comparison.compare(output, Settings(), tradition="ours")
     assert not list(output.glob(".compare-*"))
 
 
-def test_what_cannot_be_compared_is_said(output: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_compared_is_refused(output: Path, tmp_path: Path) -> None:
     nothing = handoff("compare", "--tradition", "hubspot", "--output", tmp_path)
     assert nothing.returncode == 2
     assert "nothing was built here yet" in nothing.stderr
@@ -193,9 +187,9 @@ def test_what_cannot_be_compared_is_said(output: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("drop table build.build_info", "no whole build"),
+        ("drop table build.build_info", "no complete build"),
         ("delete from raw.run_parameters", "nothing was built"),
-        ("update raw.run_parameters set build_id = 'later'", "did not build what it read"),
+        ("update raw.run_parameters set build_id = 'later'", "did not finish its build"),
     ],
 )
 def test_a_warehouse_without_a_whole_build_is_refused(

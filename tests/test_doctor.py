@@ -1,4 +1,4 @@
-"""The doctor names what is broken in a real set-up, and how to mend it."""
+"""The doctor names what is broken in a real set-up, and how to fix it."""
 
 import io
 import socket
@@ -55,7 +55,7 @@ def the_only(findings: list[Finding], area: str) -> Finding:
     return finding
 
 
-def test_a_sound_set_up_has_nothing_to_mend(tmp_path: Path, export: Path) -> None:
+def test_a_sound_set_up_has_nothing_to_fix(tmp_path: Path, export: Path) -> None:
     findings = doctor.examine(configured(tmp_path, export), tmp_path / "handoff.yml")
     assert {finding.status for finding in findings} == {"ok"}
     assert doctor.exit_code(findings) == 0
@@ -86,28 +86,26 @@ def test_two_sources_of_one_name_and_a_map_to_no_stage(tmp_path: Path, export: P
     twice, unknown = in_area(findings, "configuration")
     assert twice.message.startswith("two sources are called 'crm'")
     assert unknown.message == (
-        "source crm: 'Demo' is mapped to 'demo_done', which is no stage of the policy"
+        "source crm: 'Demo' is mapped to 'demo_done', which is not a stage of the policy"
     )
-    assert "sql" in unknown.mend
+    assert "sql" in unknown.fix
     assert doctor.exit_code(findings) == 2
 
 
 def test_broken_policy_and_unknown_tradition(tmp_path: Path, export: Path) -> None:
     policy_dir = Path(copytree(POLICY_DIR, tmp_path / "policy"))
-    with (policy_dir / "stage_aliases.csv").open("a", encoding="utf-8") as file:
-        file.write("Demo,demo_done\n")
+    aliases = policy_dir / "stage_aliases.csv"
+    aliases.write_text("raw_stage,stage\nDemo,demo_done\n", "utf-8")
     lifecycle = {"policy_dir": str(policy_dir)}
     finding = the_only(doctor.examine(configured(tmp_path, export, lifecycle=lifecycle)), "policy")
     assert finding.status == "error"
-    assert finding.message == (
-        f"{policy_dir}/stage_aliases.csv, row 21: stage 'demo_done' is not in stages.csv"
-    )
-    assert finding.mend == "name a stage of any tradition"
+    assert finding.message == (f"{aliases}, row 2: stage 'demo_done' is not in stages.csv")
+    assert finding.fix == "name a stage of any tradition"
 
     lifecycle = {"tradition": "hubpsot"}
     finding = the_only(doctor.examine(configured(tmp_path, export, lifecycle=lifecycle)), "policy")
     assert "hubspot" in finding.message
-    assert finding.mend.startswith("set lifecycle.tradition")
+    assert finding.fix.startswith("set lifecycle.tradition")
 
 
 def test_output_that_cannot_be_written(tmp_path: Path, export: Path) -> None:
@@ -194,7 +192,7 @@ def test_short_hash_key_is_a_warning_that_does_not_show_it(
     monkeypatch.setenv("HANDOFF_HASH_KEY", "hunter2")
     finding = the_only(doctor.examine(configured(tmp_path, export)), "privacy")
     assert finding.status == "warning"
-    assert "hunter2" not in f"{finding.message}{finding.mend}"
+    assert "hunter2" not in f"{finding.message}{finding.fix}"
     monkeypatch.setenv("HANDOFF_HASH_KEY", "x" * 32)
     assert the_only(doctor.examine(configured(tmp_path, export)), "privacy").status == "ok"
 
@@ -206,7 +204,7 @@ def test_home_that_cannot_be_written(
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "file"))
     finding = the_only(doctor.examine(configured(tmp_path, export)), "dagster")
     assert finding.status == "error"
-    assert "DAGSTER_HOME" in finding.mend
+    assert "DAGSTER_HOME" in finding.fix
 
 
 @pytest.fixture
@@ -245,7 +243,7 @@ def test_raw_stages_that_no_map_knows_are_listed(last_run: Settings) -> None:
         "'PQR' (1), 'Zombie: \"undead\"' (1)",
         "source old: raw stages that no map knows: 'Oportunity' (1)",
     ]
-    assert all("--write-stage-map" in finding.mend for finding in findings)
+    assert all("--write-stage-map" in finding.fix for finding in findings)
 
 
 def test_proposed_stage_map_can_be_copied_into_the_configuration(
@@ -268,7 +266,7 @@ def test_proposal_overwrites_nothing_and_needs_something_to_propose(
 ) -> None:
     target = tmp_path / "stage_map.yml"
     target.write_text("mine", "utf-8")
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         doctor.write_proposed_stage_map(last_run, target)
     assert target.read_text("utf-8") == "mine"
     with connect(warehouse_path(last_run.warehouse.output)) as warehouse:
@@ -283,8 +281,8 @@ def test_report_for_the_console_shows_every_finding() -> None:
 
     console = Console(width=100, record=True, quiet=False, file=io.StringIO())
     console.print(
-        doctor.render([Finding("error", "the [key] is wrong", "mend it so", "configuration")])
+        doctor.render([Finding("error", "the [key] is wrong", "fix it so", "configuration")])
     )
     shown = console.export_text()
     assert "the [key] is wrong" in shown
-    assert "mend: mend it so" in shown
+    assert "fix: fix it so" in shown

@@ -1,4 +1,4 @@
-"""The story of a lead says what the models computed, with its why, on the golden export."""
+"""The story of a lead says what the models computed, with its reasons, on the golden export."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import pytest
 
 from dagster_project.config import policy
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.settings import FilesSource
+from dagster_project.config.sources import FilesSource
 from dagster_project.config.warehouse import POLICY_DIR, connect
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.files.load import load as files
+from dagster_project.ingestion.files import load as files
 from dagster_project.ingestion.landing import ensure_raw_tables
-from dagster_project.reporting.lead_story import explain, read_story
+from dagster_project.reporting.lead_page import explain
+from dagster_project.reporting.lead_story import read_story
 from dagster_project.running import dbt as dbt_runner
 
 GOLDEN = Path(__file__).parent / "golden" / "crm_export"
@@ -54,7 +55,7 @@ x3,copycat,no idea,SQL,,R1
 x4,ghost,2026-05-03T08:00:00Z,SAL,,R1
 """
 
-# A second CRM: one lead is a person of the first, one only bears the same id.
+# A second CRM: one lead is a person of the first, one only has the same id.
 SECOND_LEADS = """\
 lead_id,created_at,email
 twin,2026-05-01T08:00:00Z,Happy_Path@acme.example
@@ -208,7 +209,7 @@ def test_everything_that_came_is_told_with_its_fate(four_stage: Path) -> None:
     lines = told(four_stage, "copycat")
     assert section(lines, "What came")[1:] == [
         "2026-05-02 08:00 stage > MQL, reason 'mail [e-mail]' R1 dropped: another version of this "
-        "change holds",
+        "change is used",
         "2026-05-03 08:00 stage > SAL R1 sal",
         "2026-08-01 08:00 stage > SQL R1 dropped: later than as_of",
     ]

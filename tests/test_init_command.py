@@ -35,6 +35,6 @@ def test_existing_configuration_is_left_as_it_is(exports: Path, tmp_path: Path) 
     mine = tmp_path / "mine.yml"
     mine.write_text("mine", "utf-8")
     arguments = ["init", "--from", str(exports), "--out", str(mine)]
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert mine.read_text("utf-8") == "mine"

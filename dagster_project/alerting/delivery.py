@@ -21,7 +21,7 @@ from urllib.parse import unquote, unquote_plus
 
 from dagster_project.alerting.messages import Document, as_html, as_markdown, as_plain_text
 from dagster_project.alerting.store import Row, Store, as_text, as_time
-from dagster_project.config.settings import AlertsSettings
+from dagster_project.config.alerts import AlertsSettings
 
 LOCK_FILE = ".alerts.lock"
 FIRST_WAIT = timedelta(minutes=1)

@@ -20,8 +20,8 @@ from dagster_project.alerting.messages import (
 )
 from dagster_project.alerting.routes import channels_of, digest_due, not_before, tags_of
 from dagster_project.alerting.store import Row, Store, as_text, as_time
+from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.settings import AlertsSettings
 
 _RANKS = {"warning": 0, "error": 1}
 # Incidents that are over are kept this long.

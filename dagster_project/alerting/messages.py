@@ -16,7 +16,7 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from dagster_project.alerting.store import Row, as_time
-from dagster_project.config.settings import AlertsSettings
+from dagster_project.config.alerts import AlertsSettings
 
 SHOWN_MEMBERS = 10
 # The same of each incident, where a message is about many.

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dagster_project.config.settings import AlertChannel, AlertRoute, AlertsSettings, QuietHours
+from dagster_project.config.alerts import AlertChannel, AlertRoute, AlertsSettings, QuietHours
 
 _SATURDAY = 5
 

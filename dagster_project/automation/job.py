@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from dagster_project.config.settings import FilesSource, ScheduleSettings, Settings
+from dagster_project.config.settings import ScheduleSettings, Settings
+from dagster_project.config.sources import FilesSource
 from dagster_project.running.execute import JOB_NAME
 
 if TYPE_CHECKING:

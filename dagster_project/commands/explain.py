@@ -11,7 +11,7 @@ from dagster_project.commands.options import (
     settings_and_output,
 )
 from dagster_project.config.warehouse import warehouse_path
-from dagster_project.reporting.lead_story import explain as explain_lead
+from dagster_project.reporting.lead_page import explain as explain_lead
 
 
 def explain(

@@ -64,7 +64,7 @@ def _propose(directory: Path, out: Path) -> None:
     proposal = propose(directory, out)
     say(f"{out}: {proposal.crm} exports, tradition {proposal.tradition}")
     for name, plan in proposal.tables.items():
-        say(f"  {name}: {plan.look.path.name}, {len(plan.columns)} columns")
+        say(f"  {name}: {plan.file.name}, {len(plan.columns)} columns")
     for line in proposal.unplaced:
         say(f"  look at: {line}")
     say(f"Then: handoff run --config {out} --audit warn")

@@ -4,7 +4,7 @@ Only names, and which columns hold times, numbers and booleans, so that readers 
 way; what a value means is decided in the dbt project.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 # What a broken rule or a failed check is; how acceptance works; what a failed audit does.
@@ -25,89 +25,57 @@ class ContractTable:
     name: str
     columns: tuple[str, ...]
     required: frozenset[str]
-    times: frozenset[str] = field(default_factory=frozenset)
-    numbers: frozenset[str] = field(default_factory=frozenset)
-    booleans: frozenset[str] = field(default_factory=frozenset)
-    newest_by: tuple[str, ...] = ()
+    times: frozenset[str]
+    numbers: frozenset[str]
+    booleans: frozenset[str]
+    newest_by: tuple[str, ...]
 
 
-def _table(
-    name: str,
-    columns: str,
-    times: str = "",
-    numbers: str = "",
-    booleans: str = "",
-    newest_by: str = "",
-) -> ContractTable:
-    """A table from the contract's notation: column names, ``*`` behind the required ones."""
-    names = columns.split()
+# The contract's columns: ``*`` behind required ones, then what a column holds if it is not text.
+_TABLES = {
+    "leads": """
+        lead_id* created_at*:time email company title employee_count:number industry country
+        lead_source owner_id current_stage crm_score:number is_deleted:boolean merged_into_lead_id
+        updated_at:time
+    """,
+    "stage_changes": "change_id lead_id* changed_at*:time from_stage to_stage reason changed_by",
+    "activities": "activity_id lead_id* rep_id kind occurred_at*:time direction",
+    "engagements": "engagement_id lead_id* kind* occurred_at*:time channel campaign",
+    "opportunities": """
+        opportunity_id* lead_id created_at*:time amount:number is_won:boolean closed_at:time
+        loss_reason owner_id
+    """,
+    "owner_changes": "lead_id* changed_at*:time owner_id",
+    "reps": "rep_id* name role team timezone weekly_capacity:number is_active:boolean",
+    "channel_spend": "spend_date*:time channel* amount*:number",
+}
+_NEWEST_BY = {
+    "leads": ("updated_at", "created_at"),
+    "stage_changes": ("changed_at",),
+    "activities": ("occurred_at",),
+    "engagements": ("occurred_at",),
+    "opportunities": ("created_at",),
+    "owner_changes": ("changed_at",),
+    "channel_spend": ("spend_date",),
+}
+
+
+def _table(name: str, notation: str) -> ContractTable:
+    items = [item.partition(":") for item in notation.split()]
+    columns = [(column.rstrip("*"), column.endswith("*"), kind) for column, _, kind in items]
+
+    def of_kind(wanted: str) -> frozenset[str]:
+        return frozenset(column for column, _, kind in columns if kind == wanted)
+
     return ContractTable(
         name=name,
-        columns=tuple(item.rstrip("*") for item in names),
-        required=frozenset(item.rstrip("*") for item in names if item.endswith("*")),
-        times=frozenset(times.split()),
-        numbers=frozenset(numbers.split()),
-        booleans=frozenset(booleans.split()),
-        newest_by=tuple(newest_by.split()),
+        columns=tuple(column for column, _, _ in columns),
+        required=frozenset(column for column, is_required, _ in columns if is_required),
+        times=of_kind("time"),
+        numbers=of_kind("number"),
+        booleans=of_kind("boolean"),
+        newest_by=_NEWEST_BY.get(name, ()),
     )
 
 
-CONTRACT_TABLES: dict[str, ContractTable] = {
-    table.name: table
-    for table in (
-        _table(
-            "leads",
-            "lead_id* created_at* email company title employee_count industry country lead_source "
-            "owner_id current_stage crm_score is_deleted merged_into_lead_id updated_at",
-            times="created_at updated_at",
-            numbers="employee_count crm_score",
-            booleans="is_deleted",
-            newest_by="updated_at created_at",
-        ),
-        _table(
-            "stage_changes",
-            "change_id lead_id* changed_at* from_stage to_stage reason changed_by",
-            times="changed_at",
-            newest_by="changed_at",
-        ),
-        _table(
-            "activities",
-            "activity_id lead_id* rep_id kind occurred_at* direction",
-            times="occurred_at",
-            newest_by="occurred_at",
-        ),
-        _table(
-            "engagements",
-            "engagement_id lead_id* kind* occurred_at* channel campaign",
-            times="occurred_at",
-            newest_by="occurred_at",
-        ),
-        _table(
-            "opportunities",
-            "opportunity_id* lead_id created_at* amount is_won closed_at loss_reason owner_id",
-            times="created_at closed_at",
-            numbers="amount",
-            booleans="is_won",
-            newest_by="created_at",
-        ),
-        _table(
-            "owner_changes",
-            "lead_id* changed_at* owner_id",
-            times="changed_at",
-            newest_by="changed_at",
-        ),
-        _table(
-            "reps",
-            "rep_id* name role team timezone weekly_capacity is_active",
-            numbers="weekly_capacity",
-            booleans="is_active",
-        ),
-        _table(
-            "channel_spend",
-            "spend_date* channel* amount*",
-            times="spend_date",
-            numbers="amount",
-            newest_by="spend_date",
-        ),
-    )
-}
+CONTRACT_TABLES = {name: _table(name, notation) for name, notation in _TABLES.items()}

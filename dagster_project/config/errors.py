@@ -1,6 +1,6 @@
 """Errors that a user can act on, each with the exit code of the command's contract.
 
-A message names the place (file, row, column, setting, call) and how to mend it. The command
+A message names the place (file, row, column, setting, call) and how to fix it. The command
 prints one problem a line to stderr, without a traceback unless ``--debug``.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 class HandoffError(Exception):
-    """A problem that the user can mend.
+    """A problem that the user can fix.
 
     ``exit_code`` is what ``handoff`` exits with; ``problems`` holds one line per problem.
     """

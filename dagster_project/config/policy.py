@@ -2,15 +2,14 @@
 
 The policy is the CSV files of ``seeds/policy``; the models join them, so a mistake in them would
 show up as wrong numbers. ``validate`` finds it first and says which row of which file, why, and
-how to mend it. Rows are numbered as a spreadsheet shows them: the header is row 1.
+how to fix it. Rows are numbered as a spreadsheet shows them: the header is row 1.
 """
 
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -22,50 +21,60 @@ from dagster_project.config.errors import ConfigError
 from dagster_project.config.policy_tables import (
     MILESTONES,
     OPTIONAL_TABLES,
-    RULE_PARAMETERS,
     TABLES,
-    ConversionPair,
-    DefinitionVersion,
-    MilestoneLabel,
     PolicyRow,
-    ReasonAlias,
     ScoreBand,
     Segment,
     SlaPolicy,
     Stage,
-    StageAlias,
     Tradition,
-    TransitionOverride,
-    WorkingHours,
 )
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
 
 Row = TypeVar("Row", bound=PolicyRow)
-
-# The tier of a handoff without any engagement, and the code that a missing reason counts as.
-DEFAULT_TIER = "standard"
-DEFAULT_REASON = "other"
 
 
 @dataclass
 class Table:
     """A policy table as read: every row's cells, and those that its model accepts."""
 
-    name: str
     place: str
+    model: type[PolicyRow]
     is_readable: bool = True
     cells: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-    rows: list[tuple[int, PolicyRow]] = field(default_factory=list)
+    rows: list[PolicyRow] = field(default_factory=list)
     problems: list[tuple[int, str]] = field(default_factory=list)
 
     @property
     def is_whole(self) -> bool:
-        """True when nothing of the table is missing or refused."""
+        """True when nothing of the table is missing or refused, so that absence means something."""
         return self.is_readable and not self.problems
 
     def column(self, name: str) -> set[str]:
         """The values of a column, of refused rows too."""
         return {cells.get(name, "") for _, cells in self.cells} - {""}
+
+    def refuse(self, number: int, problem: str) -> None:
+        """Note what is wrong with a row, or with the whole table (0)."""
+        self.problems.append((number, problem))
+
+
+class _Policy:
+    """The tables of a policy, for the rules between rows and between tables."""
+
+    def __init__(self, policy_dir: Path) -> None:
+        self.tables = {name: _load_table(policy_dir, name) for name in TABLES}
+
+    def rows(self, model: type[Row]) -> list[Row]:
+        """The accepted rows of a model's table."""
+        rows = (row for table in self.tables.values() for row in table.rows)
+        return [row for row in rows if isinstance(row, model)]
+
+    def refuse(self, row: PolicyRow, problem: str) -> None:
+        """Note what is wrong with a row."""
+        for table in self.tables.values():
+            if isinstance(row, table.model):
+                table.refuse(row.number, problem)
 
 
 def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
@@ -100,68 +109,44 @@ def write_plainly(table: Path, target: Path) -> None:
         writer.writerows([cell.strip() for cell in record] for _, record in records)
 
 
+def cells(policy_dir: Path, table: str) -> list[dict[str, str]]:
+    """The rows of a policy table as text, by column; none when it cannot be read."""
+    return [row for _, row in _load_table(policy_dir, table).cells]
+
+
 def traditions(policy_dir: Path = POLICY_DIR) -> list[str]:
     """The traditions that a policy knows, in its order."""
-    table = _load_table(policy_dir, "traditions")
-    return list(dict.fromkeys(cells.get("tradition", "") for _, cells in table.cells))
+    return list(dict.fromkeys(row["tradition"] for row in cells(policy_dir, "traditions")))
 
 
 def stages(policy_dir: Path, tradition: str) -> list[str]:
     """The stages of a tradition, in its order."""
-    table = _load_table(policy_dir, "stages")
-    return [
-        cells.get("stage", "") for _, cells in table.cells if cells.get("tradition") == tradition
-    ]
+    rows = cells(policy_dir, "stages")
+    return [row["stage"] for row in rows if row["tradition"] == tradition]
 
 
 def validate(policy_dir: Path = POLICY_DIR, tradition: str | None = None) -> list[str]:
     """List what keeps a policy from working: one line per problem, none when it is sound.
 
-    A line reads ``seeds/policy/stages.csv, row 12: why (mend)``. Raises ``ConfigError`` when
+    A line reads ``seeds/policy/stages.csv, row 12: why (fix)``. Raises ``ConfigError`` when
     ``tradition`` is given and the policy does not know it.
     """
     if not policy_dir.is_dir():
         return [_no_policy(policy_dir)]
-    tables = {name: _load_table(policy_dir, name) for name in TABLES}
-    known = tables["traditions"].column("tradition")
-    if tradition is not None and tables["traditions"].is_readable and tradition not in known:
+    policy = _Policy(policy_dir)
+    known = policy.tables["traditions"]
+    if tradition and known.is_readable and tradition not in known.column("tradition"):
         raise ConfigError(
-            f"tradition {tradition!r} is not in {tables['traditions'].place} "
+            f"tradition {tradition!r} is not in {known.place} "
             f"(known: {', '.join(traditions(policy_dir))}; a new one is a row there)"
         )
-    policy = _Policy(tables)
-    for check in _CHECKS:
-        for table, number, problem in check(policy):
-            tables[table].problems.append((number, problem))
+    for apply in _RULES:
+        apply(policy)
     return [
         f"{table.place}, row {number}: {problem}" if number else f"{table.place}: {problem}"
-        for table in tables.values()
+        for table in policy.tables.values()
         for number, problem in sorted(table.problems)
     ]
-
-
-class _Policy:
-    """The tables of a policy, for the checks between rows and between tables."""
-
-    def __init__(self, tables: dict[str, Table]) -> None:
-        self.tables = tables
-
-    def rows(self, model: type[Row]) -> list[tuple[int, Row]]:
-        """The accepted rows of a model's table, with their numbers."""
-        name = next(name for name, candidate in TABLES.items() if candidate is model)
-        return [(number, row) for number, row in self.tables[name].rows if isinstance(row, model)]
-
-    def whole(self, *names: str) -> bool:
-        """True when nothing is missing from these tables, so that absence means something."""
-        return all(self.tables[name].is_whole for name in names)
-
-    def column(self, table: str, column: str) -> set[str]:
-        """The values of a column, of refused rows too."""
-        return self.tables[table].column(column)
-
-
-Problem = tuple[str, int, str]
-Check = Callable[[_Policy], Iterator[Problem]]
 
 
 # Reading
@@ -197,70 +182,64 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 def _load_table(policy_dir: Path, name: str) -> Table:
     """Read one table and judge its rows one by one."""
     path = policy_dir / f"{name}.csv"
-    table = Table(name, _place(path))
-    columns = list(TABLES[name].model_fields)
-    if not path.is_file() and name in OPTIONAL_TABLES:
-        return table
-    if not path.is_file():
-        return _unreadable(table, 0, f"missing (create it with the header {','.join(columns)})")
-    try:
-        header, records = _read(path)
-    except ConfigError as error:
-        return _unreadable(table, 0, error.problems[0].removeprefix(f"{table.place}: "))
-    problems = list(_header_problems(header, columns))
-    if problems:
-        table.problems.extend((1, problem) for problem in problems)
-        table.is_readable = False
-        return table
-    for number, record in records:
-        _judge(table, number, header, record)
-    return table
-
-
-def _unreadable(table: Table, number: int, problem: str) -> Table:
-    table.is_readable = False
-    table.problems.append((number, problem))
+    table = Table(_place(path), TABLES[name])
+    columns = list(table.model.model_fields)
+    if path.is_file():
+        try:
+            header, records = _read(path)
+        except ConfigError as error:
+            table.refuse(0, error.problems[0].removeprefix(f"{table.place}: "))
+        else:
+            for problem in _header_problems(header, columns):
+                table.refuse(1, problem)
+            for number, record in records if not table.problems else []:
+                _judge(table, number, header, record)
+            return table
+    elif name not in OPTIONAL_TABLES:
+        table.refuse(0, f"missing (create it with the header {','.join(columns)})")
+    table.is_readable = not table.problems
     return table
 
 
 def _header_problems(header: list[str], columns: list[str]) -> Iterator[str]:
     """Name missing, unknown and repeated columns."""
-    expected = f"expected: {','.join(columns)}"
+    expected = f"(expected: {','.join(columns)})"
     for column in columns:
         if column not in header:
-            yield f"column '{column}' is missing ({expected})"
+            yield f"column '{column}' is missing {expected}"
     for column in dict.fromkeys(header):
         if column not in columns:
-            yield f"column '{column}' is unknown ({expected})"
+            yield f"column '{column}' is unknown {expected}"
         elif header.count(column) > 1:
-            yield f"column '{column}' stands twice ({expected})"
+            yield f"column '{column}' appears twice {expected}"
 
 
 def _judge(table: Table, number: int, header: list[str], record: list[str]) -> None:
     """Keep a row, or say what is wrong with it."""
     if len(record) != len(header):
-        table.problems.append(
-            (number, f"has {len(record)} cells, the header {len(header)} (quote cells with commas)")
-        )
+        problem = f"has {len(record)} cells, the header {len(header)} (quote cells with commas)"
+        table.refuse(number, problem)
         return
-    for column, cell in zip(header, record, strict=True):
-        if cell != cell.strip():
-            problem = f"column '{column}': {cell!r} has spaces around it (remove them)"
-            table.problems.append((number, problem))
     cells = {column: cell.strip() for column, cell in zip(header, record, strict=True)}
     table.cells.append((number, cells))
-    values = {column: text or None for column, text in cells.items()}
+    for column, cell in zip(header, record, strict=True):
+        if cell != cells[column]:
+            table.refuse(number, f"column '{column}': {cell!r} has spaces around it (remove them)")
     try:
-        table.rows.append((number, TABLES[table.name].model_validate(values)))
+        row = table.model.read(number, cells)
     except ValidationError as error:
-        table.problems.extend((number, _explain(item)) for item in error.errors())
+        problems = [_explain(item) for item in error.errors()]
+    else:
+        problems = list(row.problems())
+        if not problems:
+            table.rows.append(row)
+    for problem in problems:
+        table.refuse(number, problem)
 
 
 def _explain(item: ErrorDetails) -> str:
     """What pydantic found wrong with a cell, in the words of this project."""
     context = item.get("ctx", {})
-    if not item["loc"]:
-        return str(context["error"])
     column, value = item["loc"][0], item["input"]
     if value is None:
         return f"column '{column}' is empty (fill it)"
@@ -271,377 +250,186 @@ def _explain(item: ErrorDetails) -> str:
         "finite_number": "must be a number",
         "greater_than_equal": f"must be {context.get('ge', 0):g} or more",
         "greater_than": f"must be above {context.get('gt', 0):g}",
-        "literal_error": f"is unknown (known: {_plain(context.get('expected', ''))})",
+        "literal_error": f"is unknown (known: {_unquoted(context.get('expected', ''))})",
         "value_error": str(context.get("error", "")),
     }.get(item["type"], item["msg"])
     return f"column '{column}': {value!r} {wanted}"
 
 
-def _plain(expected: str) -> str:
+def _unquoted(expected: str) -> str:
     """Pydantic's list of allowed values without its quotes."""
     return expected.replace("'", "").replace(" or ", ", ")
 
 
-# Checks between rows and between tables
+def _plain(value: object) -> str:
+    """A value as the file has it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _fold(text: str | None) -> str:
+# Rules between rows and between tables
+
+
+def _fold(text: object) -> str:
     """The form in which the models compare text: without case and outer spaces."""
-    return (text or "").strip().lower()
+    return str("" if text is None else text).strip().lower()
 
 
-def _duplicate_keys(policy: _Policy) -> Iterator[Problem]:
-    """Rows that a table cannot hold twice."""
-    for name, model in TABLES.items():
+def _duplicate_keys(policy: _Policy) -> None:
+    for table in policy.tables.values():
+        key = table.model.KEY
         seen: dict[tuple[str, ...], int] = {}
-        for number, cells in policy.tables[name].cells if model.KEY else []:
-            key = tuple(_fold(cells.get(column)) for column in model.KEY)
-            if key in seen:
-                described = ", ".join(f"{column} '{cells[column]}'" for column in model.KEY)
-                yield name, number, f"{described} stands in row {seen[key]} already (keep one)"
-            else:
-                seen[key] = number
+        for number, cells in table.cells if key else []:
+            first = seen.setdefault(tuple(_fold(cells.get(column)) for column in key), number)
+            if first != number:
+                described = ", ".join(f"{column} '{cells[column]}'" for column in key)
+                table.refuse(number, f"{described} is already in row {first} (keep one)")
 
 
-def _unknown_traditions(policy: _Policy) -> Iterator[Problem]:
-    """Rows of a tradition that nobody declared."""
-    if not policy.tables["traditions"].is_readable:
-        return
-    known = policy.column("traditions", "tradition")
-    for name in ("stages", "milestone_labels", "transition_overrides", "conversion_pairs"):
-        for number, cells in policy.tables[name].cells:
-            if cells["tradition"] and cells["tradition"] not in known:
-                yield (
-                    name,
+def _ambiguous_rows(policy: _Policy) -> None:
+    for table in policy.tables.values():
+        for rule in table.model.UNIQUE:
+            column, seen = rule.columns[-1], dict[tuple[str, ...], PolicyRow]()
+            for row in table.rows:
+                value = getattr(row, column)
+                if value is None and not rule.counts_empty:
+                    continue
+                same = tuple(_fold(getattr(row, column)) for column in rule.columns)
+                first = seen.setdefault(same, row)
+                meaning, other = getattr(row, rule.of), getattr(first, rule.of)
+                if _fold(other) != _fold(meaning):
+                    shown = f"an empty {column}" if value is None else f"{column} '{_plain(value)}'"
+                    policy.refuse(
+                        row,
+                        f"{shown} belongs to {rule.of} '{meaning}' here and to '{other}' in row "
+                        f"{first.number} ({rule.fix})",
+                    )
+
+
+def _dangling_references(policy: _Policy) -> None:
+    """Rows that name a row of another table which does not exist, each one at its first use."""
+    for table in policy.tables.values():
+        for rule in table.model.REFERENCES:
+            target = policy.tables[rule.table]
+            known = {tuple(cells.get(key, "") for key in rule.keys) for _, cells in target.cells}
+            known |= {(value,) for value in rule.also}
+            refused = {number for number, _ in table.problems} if len(rule.columns) > 1 else set()
+            reported: set[tuple[str, ...]] = set()
+            for number, cells in table.cells if target.is_readable else []:
+                named = tuple(cells[column] for column in rule.columns)
+                if not all(named) or named in known | reported or number in refused:
+                    continue
+                near = [row[-1] for row in known if [*map(_fold, row)] == [*map(_fold, named)]]
+                if near and not target.is_whole:
+                    continue  # the row that is meant is refused already
+                reported.add(named)
+                others = sorted(row[-1] for row in known if row[:-1] == named[:-1])
+                fix = rule.fix.format(known=", ".join(others), **cells)
+                place = "".join(f" of {key} '{cells[key]}'" for key in rule.columns[:-1])
+                table.refuse(
                     number,
-                    f"tradition '{cells['tradition']}' is unknown "
-                    f"(known: {', '.join(sorted(known))}; add it to traditions.csv)",
+                    f"{rule.columns[-1]} '{named[-1]}'{place} is not in {rule.table}.csv "
+                    f"({f'write {near[0]}' if near else fix})",
                 )
 
 
-def _incomplete_traditions(policy: _Policy) -> Iterator[Problem]:
-    """A tradition needs stages, a handoff among them, and labels for what it means by them."""
-    if not policy.whole("stages"):
-        return
-    by_tradition = _stages_by_tradition(policy)
-    for number, tradition in policy.rows(Tradition):
-        own = by_tradition.get(tradition.tradition, [])
+def _missing_rows(policy: _Policy) -> None:
+    for table in policy.tables.values():
+        for rule in table.model.REQUIRED:
+            if table.is_readable and rule.value not in table.column(rule.column):
+                table.refuse(0, f"{rule.column} '{rule.value}' is missing: {rule.why}")
+    bands = policy.tables["score_bands"]
+    if bands.is_whole and all(band.min_score is not None for band in policy.rows(ScoreBand)):
+        problem = "no band is without a minimum, so low scores have none"
+        bands.refuse(0, f"{problem} (empty min_score of the lowest)")
+
+
+def _incomplete_traditions(policy: _Policy) -> None:
+    """A tradition needs stages, a handoff among them."""
+    for row in policy.rows(Tradition) if policy.tables["stages"].is_whole else []:
+        own = [stage for stage in policy.rows(Stage) if stage.tradition == row.tradition]
+        problem = f"tradition '{row.tradition}' has no stage"
         if not own:
-            problem = f"tradition '{tradition.tradition}' has no stages (add them to stages.csv)"
-            yield "traditions", number, problem
-        elif not any(stage.milestone == "handed_off" for _, stage in own):
-            yield (
-                "traditions",
-                number,
-                f"tradition '{tradition.tradition}' has no stage with the milestone handed_off, "
-                "so nothing is ever handed to sales (give one in stages.csv that milestone)",
+            policy.refuse(row, f"{problem} (add its stages to stages.csv)")
+        elif not any(stage.milestone == "handed_off" for stage in own):
+            policy.refuse(
+                row,
+                f"{problem} with the milestone handed_off, so nothing is ever handed to sales "
+                "(give one in stages.csv that milestone)",
             )
 
 
-def _missing_labels(policy: _Policy) -> Iterator[Problem]:
-    """A milestone that a tradition uses has a label in it."""
-    if not policy.whole("milestone_labels"):
-        return
-    labelled = {(row.tradition, row.milestone) for _, row in policy.rows(MilestoneLabel)}
-    known = policy.column("traditions", "tradition")
-    uses: dict[tuple[str, str], tuple[str, int]] = {}
-    for number, stage in policy.rows(Stage):
-        if stage.milestone:
-            uses.setdefault((stage.tradition, stage.milestone), ("stages", number))
-    for number, pair in policy.rows(ConversionPair):
-        uses.setdefault((pair.tradition, pair.from_milestone), ("conversion_pairs", number))
-        uses.setdefault((pair.tradition, pair.to_milestone), ("conversion_pairs", number))
-    for (tradition, milestone), (name, number) in uses.items():
-        if tradition in known and (tradition, milestone) not in labelled:
-            yield (
-                name,
-                number,
-                f"milestone '{milestone}' has no label in tradition '{tradition}' "
-                f"(add {tradition},{milestone},<label> to milestone_labels.csv)",
-            )
-
-
-def _stages_by_tradition(policy: _Policy) -> dict[str, list[tuple[int, Stage]]]:
-    """The stages of each tradition, in the order of the path."""
-    grouped: dict[str, list[tuple[int, Stage]]] = {}
-    for number, stage in policy.rows(Stage):
-        grouped.setdefault(stage.tradition, []).append((number, stage))
-    for own in grouped.values():
-        own.sort(key=lambda item: (item[1].path_order, item[0]))
-    return grouped
-
-
-def _path_order(policy: _Policy) -> Iterator[Problem]:
+def _path_order(policy: _Policy) -> None:
     """Milestones come in their order along the path, and exits after the path."""
-    for own in _stages_by_tradition(policy).values():
-        path = [(number, stage) for number, stage in own if stage.milestone]
-        for at, (number, stage) in enumerate(path):
-            ahead = [item for item in path[:at] if _rank(item[1]) > _rank(stage)]
-            ahead = [item for item in ahead if item[1].path_order < stage.path_order]
-            if ahead:
-                before, other = ahead[-1]
-                yield (
-                    "stages",
-                    number,
-                    f"'{stage.stage}' ({stage.milestone}) has path order {stage.path_order}, after "
-                    f"'{other.stage}' ({other.milestone}) with {other.path_order} in row {before}, "
-                    f"but {stage.milestone} comes before {other.milestone} (reorder one of them)",
-                )
-        yield from _exits_before_the_path(own, path)
-
-
-def _exits_before_the_path(
-    own: list[tuple[int, Stage]], path: list[tuple[int, Stage]]
-) -> Iterator[Problem]:
-    if not path:
-        return
-    last_number, last = path[-1]
-    for number, stage in own:
-        if stage.exit_kind and stage.path_order <= last.path_order:
-            yield (
-                "stages",
-                number,
+    stages = sorted(policy.rows(Stage), key=lambda stage: stage.path_order)
+    for stage in stages:
+        path = [one for one in stages if one.milestone and one.tradition == stage.tradition]
+        ahead = [one for one in path if one.path_order < stage.path_order and _is_later(one, stage)]
+        if ahead:
+            other = ahead[-1]
+            policy.refuse(
+                stage,
+                f"'{stage.stage}' ({stage.milestone}) has path order {stage.path_order}, after "
+                f"'{other.stage}' ({other.milestone}) with {other.path_order} in row "
+                f"{other.number}, but {stage.milestone} comes before {other.milestone} "
+                "(reorder one of them)",
+            )
+        if stage.exit_kind and path and stage.path_order <= path[-1].path_order:
+            last = path[-1]
+            policy.refuse(
+                stage,
                 f"the exit '{stage.stage}' has path order {stage.path_order}, not after the path, "
-                f"which ends with '{last.stage}' ({last.path_order}, row {last_number}) "
+                f"which ends with '{last.stage}' ({last.path_order}, row {last.number}) "
                 f"(give it more than {last.path_order})",
             )
 
 
-def _rank(stage: Stage) -> int:
-    return MILESTONES.index(stage.milestone) if stage.milestone else len(MILESTONES)
+def _is_later(one: Stage, other: Stage) -> bool:
+    """True when the milestone of one stage comes after that of the other."""
+    both = [stage.milestone for stage in (one, other) if stage.milestone]
+    return len(both) == 2 and MILESTONES.index(both[0]) > MILESTONES.index(both[1])
 
 
-def _ambiguous_stages(policy: _Policy) -> Iterator[Problem]:
-    """One proof and one label lead to one stage of a tradition."""
-    for tradition, own in _stages_by_tradition(policy).items():
-        for what in ("evidence", "label"):
-            seen: dict[str, tuple[int, Stage]] = {}
-            for number, stage in sorted(own, key=lambda item: item[0]):
-                text = _fold(getattr(stage, what))
-                first, other = seen.setdefault(text, (number, stage))
-                if text and _fold(other.stage) != _fold(stage.stage):
-                    yield (
-                        "stages",
-                        number,
-                        f"{what} '{getattr(stage, what)}' of '{stage.stage}' is also that of "
-                        f"'{other.stage}' in row {first} of tradition '{tradition}' "
-                        "(only one stage can have it)",
-                    )
-
-
-def _references(
-    policy: _Policy, table: str, column: str, target: str, target_column: str, mend: str
-) -> Iterator[Problem]:
-    """Cells that name a row of another table that does not exist."""
-    if not policy.tables[target].is_readable:
-        return
-    known = policy.column(target, target_column)
-    for number, cells in policy.tables[table].cells:
-        value = cells[column]
-        if value and value not in known:
-            near = [name for name in known if _fold(name) == _fold(value)]
-            if near and not policy.whole(target):
-                continue  # the row that is meant is refused already
-            hint = f"write {near[0]}" if near else mend
-            yield table, number, f"{column} '{value}' is not in {target}.csv ({hint})"
-
-
-def _unknown_references(policy: _Policy) -> Iterator[Problem]:
-    """Aliases, signals and pairs point at something."""
-    yield from _references(
-        policy, "stage_aliases", "stage", "stages", "stage", "name a stage of any tradition"
-    )
-    yield from _references(
-        policy, "reason_aliases", "reason_code", "reason_codes", "reason_code", "name a code"
-    )
-    yield from _references(
-        policy,
-        "signals",
-        "intent_tier",
-        "sla_policies",
-        "intent_tier",
-        "name a tier or leave empty",
-    )
-
-
-def _conflicting_aliases(policy: _Policy) -> Iterator[Problem]:
-    """One raw text means one thing."""
-    aliases: list[tuple[str, Iterable[tuple[int, str, str]]]] = [
-        ("stage_aliases", ((at, row.raw_stage, row.stage) for at, row in policy.rows(StageAlias))),
-        (
-            "reason_aliases",
-            ((at, row.reason_raw, row.reason_code) for at, row in policy.rows(ReasonAlias)),
-        ),
-    ]
-    for table, rows in aliases:
-        seen: dict[str, tuple[int, str]] = {}
-        for number, raw, target in rows:
-            first, other = seen.setdefault(_fold(raw), (number, target))
-            if other != target:
-                yield (
-                    table,
-                    number,
-                    f"'{raw}' means '{target}' here and '{other}' in row {first} "
-                    "(case and outer spaces do not count; keep one)",
-                )
-
-
-def _impossible_overrides(policy: _Policy) -> Iterator[Problem]:
-    """An override is about a move between two stages of its tradition."""
-    if not policy.tables["stages"].is_readable:
-        return
-    known = {(cells["tradition"], cells["stage"]) for _, cells in policy.tables["stages"].cells}
-    declared = policy.column("traditions", "tradition")
-    for number, row in policy.rows(TransitionOverride):
-        if row.tradition not in declared:
-            continue
-        for column, stage in (("from_stage", row.from_stage), ("to_stage", row.to_stage)):
-            if stage and (row.tradition, stage) not in known:
-                own = sorted(name for tradition, name in known if tradition == row.tradition)
-                yield (
-                    "transition_overrides",
-                    number,
-                    f"{column} '{stage}' is no stage of tradition '{row.tradition}' "
-                    f"(its stages: {', '.join(own)})",
-                )
-        if row.from_stage == row.to_stage:
-            problem = f"'{row.to_stage}' to itself is no move (remove the row)"
-            yield "transition_overrides", number, problem
-
-
-def _service_level(policy: _Policy) -> Iterator[Problem]:
-    """Tiers can be told apart by urgency, and a clock that needs working hours has some."""
-    ranks: dict[int, tuple[int, str]] = {}
-    open_days = len(policy.rows(WorkingHours))
-    for number, tier in policy.rows(SlaPolicy):
-        first, other = ranks.setdefault(tier.tier_rank, (number, tier.intent_tier))
-        if _fold(other) != _fold(tier.intent_tier):
-            yield (
-                "sla_policies",
-                number,
-                f"tier '{tier.intent_tier}' has rank {tier.tier_rank}, as '{other}' in row "
-                f"{first} has (the most urgent tier must be clear: give each its own)",
-            )
-        if tier.clock != "calendar" and not open_days and policy.whole("working_hours"):
-            yield (
-                "sla_policies",
-                number,
+def _clocks_without_hours(policy: _Policy) -> None:
+    """A clock that needs working hours has some."""
+    hours = policy.tables["working_hours"]
+    for tier in policy.rows(SlaPolicy) if hours.is_whole and not hours.rows else []:
+        if tier.clock != "calendar":
+            policy.refuse(
+                tier,
                 f"clock '{tier.clock}' of tier '{tier.intent_tier}' needs working hours, and "
-                "working_hours.csv has none (add the days that are worked)",
+                "working_hours.csv has none (add the working days)",
             )
-    tiers = policy.column("sla_policies", "intent_tier")
-    if policy.tables["sla_policies"].is_readable and DEFAULT_TIER not in tiers:
-        yield (
-            "sla_policies",
-            0,
-            f"tier '{DEFAULT_TIER}' is missing: a handoff without engagements has it (add it)",
-        )
 
 
-def _missing_rows(policy: _Policy) -> Iterator[Problem]:
-    """Rows that the models count on."""
-    names = policy.column("rule_parameters", "parameter")
-    if policy.tables["rule_parameters"].is_readable:
-        for parameter, units in RULE_PARAMETERS.items():
-            if parameter not in names:
-                problem = f"parameter '{parameter}' is missing (add it, in {' or '.join(units)})"
-                yield "rule_parameters", 0, problem
-    codes = policy.column("reason_codes", "reason_code")
-    if policy.tables["reason_codes"].is_readable and DEFAULT_REASON not in codes:
-        yield (
-            "reason_codes",
-            0,
-            f"code '{DEFAULT_REASON}' is missing: a lead without a reason counts as it (add it)",
-        )
-
-
-def _bands(policy: _Policy) -> Iterator[Problem]:
-    """Each score falls into one band."""
-    seen: dict[float | None, tuple[int, str]] = {}
-    for number, band in policy.rows(ScoreBand):
-        first, other = seen.setdefault(band.min_score, (number, band.score_band))
-        if _fold(other) != _fold(band.score_band):
-            same = "no minimum" if band.min_score is None else f"the minimum {band.min_score:g}"
-            yield (
-                "score_bands",
-                number,
-                f"band '{band.score_band}' has {same}, as '{other}' in row {first} has: they "
-                "overlap (give each its own)",
-            )
-    if policy.whole("score_bands") and None not in seen:
-        yield (
-            "score_bands",
-            0,
-            "no band is without a minimum, so low scores have none (empty min_score of the lowest)",
-        )
-
-
-def _segments(policy: _Policy) -> Iterator[Problem]:
+def _segments(policy: _Policy) -> None:
     """Each company size from the smallest segment up falls into one segment."""
-    ordered = sorted(policy.rows(Segment), key=lambda item: (item[1].smallest, item[0]))
-    for (before, lower), (number, upper) in pairwise(ordered):
+    ordered = sorted(policy.rows(Segment), key=lambda segment: segment.smallest)
+    for lower, upper in pairwise(ordered):
+        top, next_size = lower.max_employees, upper.smallest
         if _fold(lower.segment) == _fold(upper.segment):
             continue
-        top = lower.max_employees
-        if top is None or top >= upper.smallest:
+        if top is None or top >= next_size:
             shown = "no maximum" if top is None else f"up to {top}"
-            yield (
-                "segments",
-                number,
-                f"segment '{upper.segment}' from {upper.smallest} overlaps '{lower.segment}' "
-                f"in row {before} ({shown}) (end it at {upper.smallest - 1})",
+            policy.refuse(
+                upper,
+                f"segment '{upper.segment}' from {next_size} overlaps '{lower.segment}' in row "
+                f"{lower.number} ({shown}) (end it at {next_size - 1})",
             )
-        elif top + 1 < upper.smallest and policy.whole("segments"):
-            yield (
-                "segments",
-                number,
-                f"no segment holds {top + 1} to {upper.smallest - 1} employees, between "
-                f"'{lower.segment}' in row {before} and '{upper.segment}' (close the gap)",
+        elif top + 1 < next_size and policy.tables["segments"].is_whole:
+            policy.refuse(
+                upper,
+                f"no segment holds {top + 1} to {next_size - 1} employees, between "
+                f"'{lower.segment}' in row {lower.number} and '{upper.segment}' (close the gap)",
             )
 
 
-def _benchmark_segments(policy: _Policy) -> Iterator[Problem]:
-    """A benchmark is about a segment that exists, about all, or about those without one."""
-    if not policy.tables["segments"].is_readable:
-        return
-    known = policy.column("segments", "segment") | {"all", "unknown"}
-    for number, cells in policy.tables["benchmarks"].cells:
-        if cells["segment"] and cells["segment"] not in known:
-            yield (
-                "benchmarks",
-                number,
-                f"segment '{cells['segment']}' is unknown (known: {', '.join(sorted(known))})",
-            )
-
-
-def _definition_dates(policy: _Policy) -> Iterator[Problem]:
-    """Each version of the definitions has a day of its own to begin."""
-    seen: dict[date, tuple[int, int]] = {}
-    for number, row in policy.rows(DefinitionVersion):
-        first, other = seen.setdefault(row.valid_from, (number, row.version))
-        if other != row.version:
-            yield (
-                "definition_versions",
-                number,
-                f"version '{row.version}' is valid from {row.valid_from}, as version '{other}' in "
-                f"row {first} is (give each its own day)",
-            )
-
-
-_CHECKS: tuple[Check, ...] = (
+_RULES: tuple[Callable[[_Policy], None], ...] = (
     _duplicate_keys,
-    _unknown_traditions,
+    _dangling_references,
     _incomplete_traditions,
-    _missing_labels,
     _path_order,
-    _ambiguous_stages,
-    _unknown_references,
-    _conflicting_aliases,
-    _impossible_overrides,
-    _service_level,
+    _ambiguous_rows,
+    _clocks_without_hours,
     _missing_rows,
-    _bands,
     _segments,
-    _benchmark_segments,
-    _definition_dates,
 )

@@ -1,14 +1,26 @@
 """The policy tables: one model per CSV file of ``seeds/policy``, one instance per row.
 
-A model says which columns a table has and what a cell may hold. What must hold between rows and
-between tables is in ``policy.py``. Cells arrive as text; an empty cell is ``None``.
+A model says which columns a table has, what a cell may hold, and which of its cells depend on
+other rows and tables (``KEY``, ``UNIQUE``, ``REFERENCES``, ``REQUIRED``). The few rules that need
+more than that are in ``policy.py``. Cells arrive as text; an empty cell is ``None``.
 """
 
 import datetime as dt
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+)
+
+from dagster_project.config.contract import AcceptanceMode
 
 Milestone = Literal[
     "captured",
@@ -41,7 +53,7 @@ NUMERIC_ATTRIBUTES = frozenset({"crm_score", "employee_count"})
 
 REASON_USES = frozenset({"rejection", "disqualification", "loss", "recycling"})
 
-# What a source's stage map says of a raw stage that means nothing, so no stage can be called so.
+# What a stage map says of a raw stage without a meaning; no stage can have this name.
 IGNORED_STAGE = "ignored"
 
 # Parameter -> the units in which its value may be given.
@@ -58,61 +70,165 @@ RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _boolean(value: Any) -> Any:
-    """Read ``true`` and ``false``, and nothing that only looks like them."""
-    text = value.lower() if isinstance(value, str) else value
-    if text not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return text == "true"
+def _cell(read: Callable[[str], Any], wanted: str) -> BeforeValidator:
+    """Read a cell's text; whatever cannot be read must be what is wanted."""
+
+    def parse(value: Any) -> Any:
+        try:
+            return read(value)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ValueError(f"must be {wanted}") from None
+
+    return BeforeValidator(parse)
 
 
-def _date(value: Any) -> Any:
-    """Read an ISO date."""
-    try:
-        return dt.date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ValueError("must be a date such as 2026-12-25") from None
+def _time_of_day(text: str) -> dt.time:
+    if not re.fullmatch(r"\d\d:\d\d", text):
+        raise ValueError
+    return dt.time.fromisoformat(text)
 
 
-def _time_of_day(value: Any) -> Any:
-    """Read a time of day in hours and minutes."""
-    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
-        raise ValueError("must be a time of day such as 09:00")
-    return dt.time.fromisoformat(value)
-
-
-Boolean = Annotated[bool, BeforeValidator(_boolean)]
-Date = Annotated[dt.date, BeforeValidator(_date)]
-TimeOfDay = Annotated[dt.time, BeforeValidator(_time_of_day)]
+Boolean = Annotated[
+    bool, _cell(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
+]
+Date = Annotated[dt.date, _cell(dt.date.fromisoformat, "a date such as 2026-12-25")]
+TimeOfDay = Annotated[dt.time, _cell(_time_of_day, "a time of day such as 09:00")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+@dataclass(frozen=True)
+class Unique:
+    """Rows with the same ``columns`` (in any case) are about the same ``of``.
+
+    ``fix``: what to do about one that is not. ``counts_empty``: empty cells are the same too.
+    """
+
+    columns: tuple[str, ...]
+    of: str
+    fix: str
+    counts_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A row whose ``columns`` are filled names a row of another table by that table's ``keys``.
+
+    ``fix``: what to do about one that is not there; ``{known}`` is what the last column
+    may hold beside the others, and a column's name for its cell. ``also``: values of the last
+    column that are allowed although no row has them.
+    """
+
+    columns: tuple[str, ...]
+    table: str
+    keys: tuple[str, ...]
+    fix: str
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Required:
+    """A row that the models count on: ``value`` in ``column``, and why or how to add it."""
+
+    column: str
+    value: str
+    why: str
+
+
+# Table -> the model of its rows, in the order in which problems are listed.
+TABLES: dict[str, type["PolicyRow"]] = {}
+
+# Defaults for CRMs read by API: a policy of your own may leave them out.
+OPTIONAL_TABLES: set[str] = set()
+
+
 class PolicyRow(BaseModel):
-    """A row of a policy table. ``KEY``: the columns that tell its rows apart, without case."""
+    """A row of a policy table. ``KEY``: the columns that tell its rows apart, in any case."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     KEY: ClassVar[tuple[str, ...]] = ()
+    UNIQUE: ClassVar[tuple[Unique, ...]] = ()
+    REFERENCES: ClassVar[tuple[Reference, ...]] = ()
+    REQUIRED: ClassVar[tuple[Required, ...]] = ()
+
+    _number: int = PrivateAttr(default=0)
+
+    @property
+    def number(self) -> int:
+        """The row's number in its file, as a spreadsheet shows it."""
+        return self._number
+
+    @classmethod
+    def read(cls, number: int, cells: dict[str, str]) -> "PolicyRow":
+        """The row with this number; raises ``ValidationError`` for one that is refused."""
+        row = cls.model_validate({column: text or None for column, text in cells.items()})
+        row._number = number
+        return row
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong between the cells of the row."""
+        yield from ()
+
+    def __init_subclass__(
+        cls, *, table: str, key: tuple[str, ...] = (), is_optional: bool = False
+    ) -> None:
+        super().__init_subclass__()
+        TABLES[table] = cls
+        cls.KEY = key
+        if is_optional:
+            OPTIONAL_TABLES.add(table)
 
 
-class Tradition(PolicyRow):
+def _one_of(column: str, table: str, fix: str, also: tuple[str, ...] = ()) -> Reference:
+    return Reference((column,), table, (column,), fix, also)
+
+
+def _labelled(column: str) -> Reference:
+    keys = ("tradition", "milestone")
+    return Reference(
+        ("tradition", column), "milestone_labels", keys, f"add {{tradition}},{{{column}}},<label>"
+    )
+
+
+def _stage_of_tradition(column: str) -> Reference:
+    keys = ("tradition", "stage")
+    return Reference(("tradition", column), "stages", keys, "stages of the tradition: {known}")
+
+
+_OF_A_TRADITION = _one_of("tradition", "traditions", "known: {known}; add it to traditions.csv")
+_ONE_MEANING = "case and outer spaces do not count; keep one"
+
+
+def _low_below_high(row: Any) -> Iterator[str]:
+    if row.low is not None and row.high is not None and row.low > row.high:
+        yield f"low {row.low:g} is above high {row.high:g} (swap them)"
+
+
+def _need_value(row: Any) -> Iterator[str]:
+    if row.match != "range" and row.value is None:
+        yield f"match '{row.match}' needs a value (fill it)"
+
+
+class Tradition(PolicyRow, table="traditions", key=("tradition",)):
     """A company's dialect and how acceptance works in it; the window is in hours."""
-
-    KEY = ("tradition",)
 
     tradition: str
     label: str
-    acceptance_mode: Literal["explicit", "default"]
+    acceptance_mode: AcceptanceMode
     window_hours: NotNegative
     requires_explicit_intent: Boolean
     description: str | None
 
 
-class Stage(PolicyRow):
+class Stage(PolicyRow, table="stages", key=("tradition", "stage")):
     """A stage of a tradition: on the path with a milestone, or an exit with a kind."""
 
-    KEY = ("tradition", "stage")
+    UNIQUE = (
+        Unique(("tradition", "evidence"), "stage", "only one stage of a tradition can have it"),
+        Unique(("tradition", "label"), "stage", "only one stage of a tradition can have it"),
+    )
+    REFERENCES = (_OF_A_TRADITION, _labelled("milestone"))
 
     tradition: str
     stage: str
@@ -130,58 +246,52 @@ class Stage(PolicyRow):
         if value != value.lower():
             raise ValueError(f"must be in lower case (write {value.lower()}; the label is free)")
         if value == IGNORED_STAGE:
-            raise ValueError("is what a stage map calls raw stages that mean nothing (rename it)")
+            raise ValueError("is reserved for raw stages without a meaning (rename it)")
         return value
 
-    @model_validator(mode="after")
-    def _is_path_or_exit(self) -> "Stage":
+    def problems(self) -> Iterator[str]:
         if self.milestone and self.exit_kind:
-            raise ValueError(
+            yield (
                 f"stage '{self.stage}' has the milestone '{self.milestone}' and the exit kind "
-                f"'{self.exit_kind}' (a stage on the path has a milestone, an exit an exit "
+                f"'{self.exit_kind}' (a stage on the path has a milestone, an exit has an exit "
                 "kind: empty one of them)"
             )
         if not self.milestone and not self.exit_kind:
-            raise ValueError(
+            yield (
                 f"stage '{self.stage}' has neither a milestone nor an exit kind (fill one of them)"
             )
-        self._check_evidence()
-        return self
-
-    def _check_evidence(self) -> None:
-        """Refuse a proof that an opportunity cannot give of such a stage."""
-        fits = {
-            None: True,
-            "opportunity": self.milestone is not None,
-            "won": self.milestone == "won",
-            "lost": self.exit_kind is not None,
-        }
-        if not fits[self.evidence]:
-            needs = {
-                "opportunity": "a stage on the path",
-                "won": "a stage with milestone won",
-                "lost": "an exit",
-            }
-            raise ValueError(
-                f"stage '{self.stage}' has the evidence '{self.evidence}', which only "
-                f"{needs[str(self.evidence)]} can have (move or empty it)"
-            )
+        for evidence, fits, needs in (
+            ("opportunity", self.milestone is not None, "a stage on the path"),
+            ("won", self.milestone == "won", "a stage with milestone won"),
+            ("lost", self.exit_kind is not None, "an exit"),
+        ):
+            if self.evidence == evidence and not fits:
+                yield (
+                    f"stage '{self.stage}' has the evidence '{evidence}', which only {needs} can "
+                    "have (move or empty it)"
+                )
 
 
-class MilestoneLabel(PolicyRow):
+class MilestoneLabel(PolicyRow, table="milestone_labels", key=("tradition", "milestone")):
     """What a tradition calls a milestone."""
 
-    KEY = ("tradition", "milestone")
+    REFERENCES = (_OF_A_TRADITION,)
 
     tradition: str
     milestone: Milestone
     label: str
 
 
-class TransitionOverride(PolicyRow):
-    """A single move that a company decides otherwise; empty ``from_stage``: a first visit."""
+class TransitionOverride(
+    PolicyRow, table="transition_overrides", key=("tradition", "from_stage", "to_stage")
+):
+    """A single move with a rule of its own; empty ``from_stage``: a first visit."""
 
-    KEY = ("tradition", "from_stage", "to_stage")
+    REFERENCES = (
+        _OF_A_TRADITION,
+        _stage_of_tradition("from_stage"),
+        _stage_of_tradition("to_stage"),
+    )
 
     tradition: str
     from_stage: str | None
@@ -189,24 +299,27 @@ class TransitionOverride(PolicyRow):
     is_valid: Boolean | None
     requires_reason: Boolean | None
 
-    @model_validator(mode="after")
-    def _decides_something(self) -> "TransitionOverride":
+    def problems(self) -> Iterator[str]:
         if self.is_valid is None and self.requires_reason is None:
-            raise ValueError("the row decides nothing (fill is_valid or requires_reason)")
-        return self
+            yield "the row decides nothing (fill is_valid or requires_reason)"
+        if self.from_stage == self.to_stage:
+            yield f"'{self.to_stage}' to itself is no move (remove the row)"
 
 
-class StageAlias(PolicyRow):
-    """A raw stage name that every source understands."""
+class StageAlias(PolicyRow, table="stage_aliases"):
+    """A raw stage name that means the same in every source."""
+
+    UNIQUE = (Unique(("raw_stage",), "stage", _ONE_MEANING),)
+    REFERENCES = (_one_of("stage", "stages", "name a stage of any tradition"),)
 
     raw_stage: str
     stage: str
 
 
-class ReasonCode(PolicyRow):
+class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
     """Why a lead leaves; ``recycle_after_days``: when it is worth another look."""
 
-    KEY = ("reason_code",)
+    REQUIRED = (Required("reason_code", "other", "a lead without a reason counts as it (add it)"),)
 
     reason_code: str
     label: str
@@ -215,28 +328,29 @@ class ReasonCode(PolicyRow):
     recycle_after_days: Annotated[int, Field(ge=0)] | None
     applies_to: str | None
 
-    @model_validator(mode="after")
-    def _known_uses(self) -> "ReasonCode":
+    def problems(self) -> Iterator[str]:
         unknown = sorted(set((self.applies_to or "").split()) - REASON_USES)
         if unknown:
-            raise ValueError(
+            yield (
                 f"applies_to: '{unknown[0]}' is unknown "
                 f"(use, with spaces between: {', '.join(sorted(REASON_USES))})"
             )
-        return self
 
 
-class ReasonAlias(PolicyRow):
+class ReasonAlias(PolicyRow, table="reason_aliases"):
     """A raw reason and the code that it means."""
+
+    UNIQUE = (Unique(("reason_raw",), "reason_code", _ONE_MEANING),)
+    REFERENCES = (_one_of("reason_code", "reason_codes", "name a code"),)
 
     reason_raw: str
     reason_code: str
 
 
-class Signal(PolicyRow):
+class Signal(PolicyRow, table="signals", key=("signal",)):
     """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
 
-    KEY = ("signal",)
+    REFERENCES = (_one_of("intent_tier", "sla_policies", "name a tier or leave empty"),)
 
     signal: str
     intent_tier: str | None
@@ -244,124 +358,104 @@ class Signal(PolicyRow):
     is_explicit_intent: Boolean
 
 
-class ActivityKind(PolicyRow):
+class ActivityKind(PolicyRow, table="activity_kinds", key=("kind",)):
     """A kind of sales activity and whether it touches the lead."""
-
-    KEY = ("kind",)
 
     kind: str
     is_touch: Boolean
 
 
-class SlaPolicy(PolicyRow):
+class SlaPolicy(PolicyRow, table="sla_policies", key=("intent_tier",)):
     """How fast a handoff of an intent tier is due; rank 1 is the most urgent."""
 
-    KEY = ("intent_tier",)
+    UNIQUE = (
+        Unique(("tier_rank",), "intent_tier", "it must be clear which is more urgent: change one"),
+    )
+    REQUIRED = (
+        Required("intent_tier", "standard", "a handoff without engagements has it (add it)"),
+    )
 
     intent_tier: str
     tier_rank: int
     target_minutes: NotNegative | None
     clock: Literal["calendar", "business", "working_day"]
 
-    @model_validator(mode="after")
-    def _has_target(self) -> "SlaPolicy":
+    def problems(self) -> Iterator[str]:
         if self.target_minutes is None and self.clock != "working_day":
-            raise ValueError(
+            yield (
                 f"tier '{self.intent_tier}' has no target_minutes "
                 "(fill it; only clock working_day does without)"
             )
-        return self
 
 
-class WorkingHours(PolicyRow):
+class WorkingHours(PolicyRow, table="working_hours", key=("weekday",)):
     """When a weekday's work begins and ends, in the time zone of the configuration."""
-
-    KEY = ("weekday",)
 
     weekday: Weekday
     opens_at: TimeOfDay
     closes_at: TimeOfDay
 
-    @model_validator(mode="after")
-    def _opens_before_it_closes(self) -> "WorkingHours":
+    def problems(self) -> Iterator[str]:
         if self.closes_at <= self.opens_at:
-            raise ValueError(
+            yield (
                 f"{self.weekday} closes at {self.closes_at:%H:%M}, not after it opens at "
                 f"{self.opens_at:%H:%M} (swap them; leave a closed day out)"
             )
-        return self
 
 
-class Holiday(PolicyRow):
+class Holiday(PolicyRow, table="holidays"):
     """A day without working hours."""
 
     holiday_date: Date
     holiday_name: str | None
 
 
-class AttributeRule(PolicyRow):
-    """A condition on an attribute of a lead."""
+class FitRule(PolicyRow, table="fit_rules"):
+    """Points for an attribute: a range with both bounds included, or a text in any case."""
 
     attribute: LeadAttribute
-    match: str
-    value: str | None
-
-    def _need_value(self) -> None:
-        if self.value is None:
-            raise ValueError(f"match '{self.match}' needs a value (fill it)")
-
-
-class FitRule(AttributeRule):
-    """Points for an attribute: a range with both bounds included, or a text without case."""
-
     match: Literal["range", "equals", "contains"]
     low: Number | None
     high: Number | None
+    value: str | None
     fit_points: Number
 
-    @model_validator(mode="after")
-    def _is_complete(self) -> "FitRule":
-        if self.match != "range":
-            self._need_value()
-            return self
-        if self.attribute not in NUMERIC_ATTRIBUTES:
-            raise ValueError(
-                f"a range needs a number, and '{self.attribute}' is none "
+    def problems(self) -> Iterator[str]:
+        yield from _need_value(self)
+        yield from _low_below_high(self)
+        if self.match == "range" and self.attribute not in NUMERIC_ATTRIBUTES:
+            yield (
+                f"a range needs a number, which '{self.attribute}' is not "
                 f"(use {' or '.join(sorted(NUMERIC_ATTRIBUTES))}, or equals or contains)"
             )
-        if self.low is None and self.high is None:
-            raise ValueError("a range needs a bound (fill low, high or both)")
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"low {self.low:g} is above high {self.high:g} (swap them)")
-        return self
+        if self.match == "range" and self.low is None and self.high is None:
+            yield "a range needs a bound (fill low, high or both)"
 
 
-class Exclusion(AttributeRule):
-    """Leads that are no leads: tests, own staff, partners."""
+class Exclusion(PolicyRow, table="exclusions"):
+    """Leads that do not count: tests, own staff, partners."""
 
+    attribute: LeadAttribute
     match: Literal["equals", "contains"]
+    value: str | None
     why: str | None
 
-    @model_validator(mode="after")
-    def _is_complete(self) -> "Exclusion":
-        self._need_value()
-        return self
+    def problems(self) -> Iterator[str]:
+        yield from _need_value(self)
 
 
-class ScoreBand(PolicyRow):
+class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
     """A band of the score from its minimum up; one band has none and takes the rest."""
 
-    KEY = ("score_band",)
+    UNIQUE = (Unique(("min_score",), "score_band", "they overlap: give each its own", True),)
 
     score_band: str
     min_score: Number | None
     temperature: str
 
 
-class Segment(PolicyRow):
+class Segment(PolicyRow, table="segments", key=("segment",)):
     """A company size, both bounds included; no maximum: as large as they come."""
-
-    KEY = ("segment",)
 
     segment: str
     min_employees: Annotated[int, Field(ge=0)] | None
@@ -372,42 +466,45 @@ class Segment(PolicyRow):
         """The least number of employees; a segment without a minimum starts at none."""
         return self.min_employees or 0
 
-    @model_validator(mode="after")
-    def _minimum_below_maximum(self) -> "Segment":
+    def problems(self) -> Iterator[str]:
         if self.max_employees is not None and self.smallest > self.max_employees:
-            raise ValueError(
+            yield (
                 f"min_employees {self.smallest} is above max_employees "
                 f"{self.max_employees} (swap them)"
             )
-        return self
 
 
-class RuleParameter(PolicyRow):
+class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
     """A number of hours, days or points that a rule uses."""
 
-    KEY = ("parameter",)
+    REQUIRED = tuple(
+        Required("parameter", parameter, f"a rule needs it (add it, in {' or '.join(units)})")
+        for parameter, units in RULE_PARAMETERS.items()
+    )
 
     parameter: str
     value: NotNegative
     unit: str
     meaning: str | None
 
-    @model_validator(mode="after")
-    def _fits_its_rule(self) -> "RuleParameter":
+    def problems(self) -> Iterator[str]:
         units = RULE_PARAMETERS.get(self.parameter)
         if units and self.unit not in units:
-            raise ValueError(
+            yield (
                 f"the unit of '{self.parameter}' cannot be '{self.unit}' (use {' or '.join(units)})"
             )
         if self.parameter == "decay_period" and self.value == 0:
-            raise ValueError("decay_period must be above 0 (to switch decay off: decay_points 0)")
-        return self
+            yield "decay_period must be above 0 (to switch decay off: decay_points 0)"
 
 
-class ConversionPair(PolicyRow):
+class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "metric")):
     """A rate with a name, as a tradition means it."""
 
-    KEY = ("tradition", "metric")
+    REFERENCES = (
+        _OF_A_TRADITION,
+        _labelled("from_milestone"),
+        _labelled("to_milestone"),
+    )
 
     tradition: str
     metric: str
@@ -415,18 +512,18 @@ class ConversionPair(PolicyRow):
     to_milestone: Milestone
     sort_order: int
 
-    @model_validator(mode="after")
-    def _runs_forward(self) -> "ConversionPair":
+    def problems(self) -> Iterator[str]:
         if MILESTONES.index(self.from_milestone) >= MILESTONES.index(self.to_milestone):
-            raise ValueError(
+            yield (
                 f"'{self.metric}' goes from {self.from_milestone} to {self.to_milestone}, which "
                 f"is not later (order: {' < '.join(MILESTONES)})"
             )
-        return self
 
 
-class Benchmark(PolicyRow):
+class Benchmark(PolicyRow, table="benchmarks"):
     """The usual range of a metric, and how to read what lies outside."""
+
+    REFERENCES = (_one_of("segment", "segments", "known: {known}", also=("all", "unknown")),)
 
     diagnostic: str
     metric: str
@@ -438,26 +535,21 @@ class Benchmark(PolicyRow):
     reading_low: str | None
     reading_high: str | None
 
-    @model_validator(mode="after")
-    def _low_below_high(self) -> "Benchmark":
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"low {self.low:g} is above high {self.high:g} (swap them)")
-        return self
+    def problems(self) -> Iterator[str]:
+        yield from _low_below_high(self)
 
 
-class ChannelOfSource(PolicyRow):
+class ChannelOfSource(PolicyRow, table="channel_map", key=("lead_source",)):
     """The channel of a lead source."""
-
-    KEY = ("lead_source",)
 
     lead_source: str
     channel: str
 
 
-class DefinitionVersion(PolicyRow):
+class DefinitionVersion(PolicyRow, table="definition_versions", key=("version",)):
     """When the definitions changed and who signed."""
 
-    KEY = ("version",)
+    UNIQUE = (Unique(("valid_from",), "version", "give each version its own day"),)
 
     version: int
     valid_from: Date
@@ -465,10 +557,10 @@ class DefinitionVersion(PolicyRow):
     note: str | None
 
 
-class StageMapEntry(PolicyRow):
+class StageMapEntry(
+    PolicyRow, table="stage_maps", key=("crm", "property", "raw_stage"), is_optional=True
+):
     """What a value of a CRM's property means, unless the configuration says otherwise."""
-
-    KEY = ("crm", "property", "raw_stage")
 
     crm: str
     property: str
@@ -476,52 +568,21 @@ class StageMapEntry(PolicyRow):
     stage: str
 
 
-class CampaignKind(PolicyRow):
+class CampaignKind(
+    PolicyRow, table="campaign_kinds", key=("crm", "campaign_type"), is_optional=True
+):
     """The kind of engagement that a response to a CRM's campaign type is."""
-
-    KEY = ("crm", "campaign_type")
 
     crm: str
     campaign_type: str
     kind: str
 
 
-class CurrencyRate(PolicyRow):
+class CurrencyRate(
+    PolicyRow, table="currency_rates", key=("currency", "valid_from"), is_optional=True
+):
     """What one unit of a currency is worth in the company's, from a day on."""
-
-    KEY = ("currency", "valid_from")
 
     currency: str
     valid_from: Date
     rate: float = Field(gt=0)
-
-
-TABLES: dict[str, type[PolicyRow]] = {
-    "traditions": Tradition,
-    "stages": Stage,
-    "milestone_labels": MilestoneLabel,
-    "transition_overrides": TransitionOverride,
-    "stage_aliases": StageAlias,
-    "reason_codes": ReasonCode,
-    "reason_aliases": ReasonAlias,
-    "signals": Signal,
-    "activity_kinds": ActivityKind,
-    "sla_policies": SlaPolicy,
-    "working_hours": WorkingHours,
-    "holidays": Holiday,
-    "fit_rules": FitRule,
-    "exclusions": Exclusion,
-    "score_bands": ScoreBand,
-    "segments": Segment,
-    "rule_parameters": RuleParameter,
-    "conversion_pairs": ConversionPair,
-    "benchmarks": Benchmark,
-    "channel_map": ChannelOfSource,
-    "definition_versions": DefinitionVersion,
-    "stage_maps": StageMapEntry,
-    "campaign_kinds": CampaignKind,
-    "currency_rates": CurrencyRate,
-}
-
-# Defaults for CRMs read by API: a policy of one's own may leave them out.
-OPTIONAL_TABLES = frozenset({"stage_maps", "campaign_kinds", "currency_rates"})

@@ -1,11 +1,12 @@
-"""The warehouse file: where it lies, how it is opened, what its schemas are called.
+"""The warehouse file: where it is, how it is opened, what its schemas are called.
 
-One DuckDB file per output directory holds ``raw`` (what the sources gave), ``policy`` (the seeds),
+One DuckDB file per output directory holds ``raw`` (as delivered), ``policy`` (the seeds),
 ``build`` (staging, intermediate and mart models of the build under audit) and ``quality``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,7 +45,7 @@ def connect(
 
     The session time zone is UTC, so a time without a zone is read as UTC.
     """
-    import duckdb
+    import duckdb  # slow to import
 
     config: dict[str, str | bool | int | float | list[str]] = {}
     if threads:
@@ -59,3 +60,12 @@ def connect(
 def quoted(text: object) -> str:
     """A text between single quotes in SQL, for statements that take no values, such as attach."""
     return str(text).replace("'", "''")
+
+
+def records(
+    connection: "duckdb.DuckDBPyConnection", query: str, values: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """The rows of a query by the names of their columns."""
+    result = connection.execute(query, list(values))
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,4 +1,4 @@
-"""A finding of ``handoff doctor``: what is sound or wrong in one place, and how to mend it."""
+"""A finding of ``handoff doctor``: what is sound or wrong in one place, and how to fix it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,11 +10,11 @@ Status = Literal["ok", "warning", "error"]
 class Finding:
     """One line of the doctor's report.
 
-    ``area``: configuration, policy, output, a source, stages ... (set by the doctor for what a
-    source's own ``check`` finds). ``mend``: what to do about it; empty when there is nothing to do.
+    ``fix``: what to do about it; empty when there is nothing to do. ``area``: configuration,
+    policy, output, a source, stages ... (the doctor sets it).
     """
 
     status: Status
     message: str
-    mend: str = ""
+    fix: str = ""
     area: str = ""

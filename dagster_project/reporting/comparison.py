@@ -2,8 +2,7 @@
 
 The raw rows that an output's warehouse holds are copied into a scratch warehouse and built there
 under the other policy, as of the same moment. The warehouse of the output is only read, nothing is
-published, and the scratch is removed. Both sides are summed up by the same SQL and laid side by
-side.
+published, and the scratch is removed. Both builds are summed up by the same queries.
 """
 
 import tempfile
@@ -13,28 +12,32 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Group, RenderableType
+from rich.table import Table
+
 from dagster_project.config import policy
 from dagster_project.config.errors import BuildError, ConfigError
-from dagster_project.config.policy_tables import MILESTONES
 from dagster_project.config.settings import Settings
 from dagster_project.config.warehouse import (
     BUILD_SCHEMA,
     RAW_SCHEMA,
     WAREHOUSE_FILE,
     connect,
+    records,
     warehouse_path,
+    quoted,
 )
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landing import ensure_raw_tables
-from dagster_project.running.dbt import BuildRequest, build, parsed_project
+from dagster_project.reporting.console import grid, titled
+from dagster_project.reporting.run_summary import funnel
+from dagster_project.running import dbt
 from dagster_project.running.output_lock import hold_output
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-    from rich.console import RenderableType
-    from rich.table import Table
 
-# What a comparison reads of a build; the replay builds these and what they stand on.
+# What a comparison reads of a build; the replay builds these and their upstream models.
 _MODELS = (
     "build_info",
     "dim_milestones",
@@ -44,153 +47,85 @@ _MODELS = (
     "lifecycle_violations",
 )
 
-_REACHED = " ".join(
-    f"when '{name}' then cycles.{'cycle_started' if name == 'captured' else name}_at"
-    for name in MILESTONES
-)
-
-# The figures of one build, by name; {build} is the schema that holds it.
-_FIGURES = {
-    "definitions": """
-        select
-            tradition, acceptance_mode, acceptance_window_hours, policy_fingerprint,
-            definition_version
-        from {build}.build_info
-    """,
-    "milestones": f"""
-        select
-            milestones.milestone,
-            any_value(milestones.milestone_label) as label,
-            any_value(milestones.milestone_rank) as milestone_rank,
-            count(case milestones.milestone {_REACHED} end) as cycles
-        from {{build}}.dim_milestones as milestones
-        left join {{build}}.fct_lead_cycles as cycles
-            on true
-        group by milestones.milestone
-    """,
-    "rates": """
-        select
-            pairs.metric,
-            any_value(pairs.from_label || ' to ' || pairs.to_label) as label,
-            any_value(pairs.sort_order) as sort_order,
-            count(*) filter (where cycles.is_counted) as entered,
-            count(*) filter (where cycles.is_counted and cycles.is_converted) as converted,
-            count(*) filter (where cycles.is_counted and cycles.is_converted_in_window)
-                as converted_in_window
-        from {build}.int_conversion_pairs as pairs
-        left join {build}.int_pair_conversions as cycles
-            on pairs.metric = cycles.metric
-        group by pairs.metric
-    """,
-    "outcomes": """
-        select outcome, count(*) as cycles
-        from {build}.fct_lead_cycles
-        group by outcome
-    """,
-    "violations": """
-        select rule, any_value(severity) as severity, count(*) as findings
-        from {build}.lifecycle_violations
-        group by rule
-    """,
-    "cycles": """
-        select
-            source_system, lead_id, cycle_number,
-            outcome || case
-                when outcome = 'open' and acceptance_status is not null
-                    then ', ' || acceptance_status
-                else ''
-            end as outcome
-        from {build}.fct_lead_cycles
-    """,
-}
-
-# Both builds beside each other: ``last`` holds the figures of the last build, ``replay`` the other.
-_BESIDE = {
-    "milestones": """
-        select
-            milestone, last.label, replay.label,
-            coalesce(last.cycles, 0), coalesce(replay.cycles, 0)
-        from last.milestones as last
-        full join replay.milestones as replay using (milestone)
-        order by coalesce(last.milestone_rank, replay.milestone_rank)
-    """,
-    "rates": """
-        select
-            metric,
-            last.label, last.entered, last.converted, last.converted_in_window,
-            replay.label, replay.entered, replay.converted, replay.converted_in_window
-        from last.rates as last
-        full join replay.rates as replay using (metric)
-        order by coalesce(last.sort_order, replay.sort_order), metric
-    """,
-    "outcomes": """
-        select outcome, coalesce(last.cycles, 0), coalesce(replay.cycles, 0)
-        from last.outcomes as last
-        full join replay.outcomes as replay using (outcome)
-        order by greatest(last.cycles, replay.cycles) desc, outcome
-    """,
-    "violations": """
-        select
-            rule, coalesce(last.severity, replay.severity) as severity,
-            coalesce(last.findings, 0), coalesce(replay.findings, 0)
-        from last.violations as last
-        full join replay.violations as replay using (rule)
-        order by severity, rule
-    """,
-    "changes": """
-        select outcome_before, outcome_after, count(distinct lead), min(distinct lead, {limit})
-        from changed
-        group by outcome_before, outcome_after
-        order by count(distinct lead) desc, outcome_before, outcome_after
-    """,
-}
-_CHANGED = """
+_RATES = """
+    select
+        metric,
+        any_value(from_label || ' to ' || to_label),
+        count_if(is_counted),
+        count_if(is_counted and is_converted),
+        count_if(is_counted and is_converted_in_window)
+    from {build}.int_conversion_pairs
+    left join {build}.int_pair_conversions using (metric)
+    group by metric
+    order by any_value(sort_order), metric
+"""
+_OUTCOMES = "select outcome, count(*) from {build}.fct_lead_cycles group by outcome"
+_VIOLATIONS = """
+    select rule, any_value(severity), count(*) from {build}.lifecycle_violations group by rule
+"""
+_CYCLES = """
+    select
+        source_system, lead_id, cycle_number,
+        outcome || case
+            when outcome = 'open' and acceptance_status is not null
+                then ', ' || acceptance_status
+            else ''
+        end as outcome
+    from {build}.fct_lead_cycles
+"""
+_CHANGED = f"""
     create temporary view changed as
-    with sources as (
-        select count(distinct source_system) as source_count from last.cycles
-    )
+    with replay as ({_CYCLES.format(build=BUILD_SCHEMA)}),
+    sources as (select count(distinct source_system) as source_count from last_cycles)
 
     select
-        coalesce(last.outcome, 'no such cycle') as outcome_before,
+        coalesce(last_cycles.outcome, 'no such cycle') as outcome_before,
         coalesce(replay.outcome, 'no such cycle') as outcome_after,
         case when source_count > 1 then source_system || '/' else '' end || lead_id as lead
-    from last.cycles as last
-    full join replay.cycles as replay using (source_system, lead_id, cycle_number)
+    from last_cycles
+    full join replay using (source_system, lead_id, cycle_number)
     cross join sources
-    where last.outcome is distinct from replay.outcome
+    where last_cycles.outcome is distinct from replay.outcome
+"""
+_CHANGES = """
+    select outcome_before, outcome_after, count(distinct lead), min(distinct lead, {limit})
+    from changed
+    group by outcome_before, outcome_after
+    order by count(distinct lead) desc, outcome_before, outcome_after
 """
 
 
-@dataclass(frozen=True)
-class Definitions:
-    """What a build went by. ``definition_version``: the signed one, null where none holds yet."""
+# What a rate means (its label), cycles that entered, converted, converted in the window.
+Rate = tuple[str, int, int, int]
 
-    tradition: str
-    acceptance_mode: str
-    acceptance_window_hours: float
-    policy_fingerprint: str
-    definition_version: int | None
+
+@dataclass(frozen=True)
+class Figures:
+    """What one build says.
+
+    ``build``: its row of ``build_info``. ``milestones``: milestone -> label, cycles that reached
+    it. ``outcomes`` and ``violations`` are counts, the latter by rule and severity.
+    """
+
+    build: dict[str, Any]
+    milestones: dict[str, tuple[str, int]]
+    rates: dict[str, Rate]
+    outcomes: dict[tuple[str, ...], int]
+    violations: dict[tuple[str, ...], int]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The last build and its replay side by side; pairs of figures are in that order.
+    """The last build and its replay.
 
-    ``milestones``: milestone, both labels (null where a tradition lacks it), cycles that reached
-    it. ``rates``: metric, then per side its meaning, cycles entered, converted, converted in the
-    window (null where the tradition has no such rate). ``outcomes``: outcome, cycles.
-    ``violations``: rule, severity, findings. ``changes``: a cycle's outcome before and after (of
-    an open one also what sales answered), how many leads have such a cycle, and the first of
-    their ids; ``changed_leads`` counts each lead once.
+    ``changes``: a cycle's outcome before and after (of an open one also what sales answered), how
+    many leads have such a cycle, and the first of their ids; ``changed_leads`` counts each lead
+    once.
     """
 
     as_of: datetime
-    last: Definitions
-    replay: Definitions
-    milestones: list[tuple[Any, ...]]
-    rates: list[tuple[Any, ...]]
-    outcomes: list[tuple[Any, ...]]
-    violations: list[tuple[Any, ...]]
+    last: Figures
+    replay: Figures
     changes: list[tuple[str, str, int, list[str]]]
     changed_leads: int
 
@@ -216,13 +151,13 @@ def compare(
         raise ConfigError("compare with what? name --policy DIR, --tradition or --acceptance")
     other = (policy_dir or settings.lifecycle.policy_dir).expanduser().absolute()
     if not warehouse_path(output).is_file():
-        raise ConfigError(f"{output}: nothing was built here yet; handoff run comes first")
+        raise ConfigError(f"{output}: nothing was built here yet; handoff run first")
     _require_sound(other, tradition)
     with tempfile.TemporaryDirectory(dir=output, prefix=".compare-") as directory:
         scratch = Path(directory)
         progress("copying the history")
         with hold_output(output):
-            parameters = _copy_history(output, scratch / WAREHOUSE_FILE, settings)
+            parameters, last = _copy_history(output, scratch / WAREHOUSE_FILE, settings)
         parameters = replace(
             parameters,
             tradition=tradition or parameters.tradition,
@@ -232,8 +167,11 @@ def compare(
         progress("building it under the other policy")
         _replay(output, scratch, other, parameters, settings)
         with _scratch(scratch / WAREHOUSE_FILE, settings) as connection:
-            _sum_up(connection, BUILD_SCHEMA, "replay")
-            return _beside(connection, parameters.as_of, lead_limit)
+            replayed = _figures(connection, BUILD_SCHEMA)
+            connection.execute(_CHANGED)
+            changes = connection.execute(_CHANGES.format(limit=int(lead_limit))).fetchall()
+            ((leads,),) = connection.execute("select count(distinct lead) from changed").fetchall()
+    return Comparison(parameters.as_of, last, replayed, changes, leads)
 
 
 def _require_sound(policy_dir: Path, tradition: str | None) -> str:
@@ -249,23 +187,27 @@ def _scratch(path: Path, settings: Settings) -> "DuckDBPyConnection":
     return connect(path, threads=resources.threads, memory_limit=resources.memory_limit)
 
 
-def _copy_history(output: Path, scratch: Path, settings: Settings) -> raw_schema.RunParameters:
-    """Copy the raw tables, and the figures of the last build; returns what that build decided."""
-    import duckdb
+def _copy_history(
+    output: Path, scratch: Path, settings: Settings
+) -> tuple[raw_schema.RunParameters, Figures]:
+    """Copy the raw tables and the cycles of the last build; returns what that build decided."""
+    import duckdb  # slow to import
 
     path = warehouse_path(output)
     with _scratch(scratch, settings) as connection:
         try:
-            connection.execute(f"attach '{_quoted(path)}' as inside (read_only)")
+            connection.execute(f"attach '{quoted(path)}' as inside (read_only)")
         except duckdb.Error as error:
-            said = str(error).splitlines()[0]
-            raise BuildError(f"{path} can't be opened: {said}") from error
+            problem = str(error).splitlines()[0]
+            raise BuildError(f"{path} can't be opened: {problem}") from error
+        build = f"inside.{BUILD_SCHEMA}"
         try:
-            parameters = _parameters(connection)
-            _sum_up(connection, f"inside.{BUILD_SCHEMA}", "last")
+            figures = _figures(connection, build)
+            parameters = _parameters(connection, figures.build["build_id"])
+            connection.execute(f"create table last_cycles as {_CYCLES.format(build=build)}")
         except duckdb.CatalogException as error:
             raise ConfigError(
-                f"{output}: no whole build of this version lies here; handoff run comes first"
+                f"{output}: no complete build of this version is here; handoff run first"
             ) from error
         connection.execute(f"create schema {RAW_SCHEMA}")
         tables = connection.execute(
@@ -279,24 +221,19 @@ def _copy_history(output: Path, scratch: Path, settings: Settings) -> raw_schema
             )
         # Tables that the models read and the warehouse of an earlier version lacks.
         ensure_raw_tables(connection)
-    return parameters
+    return parameters, figures
 
 
-def _parameters(connection: "DuckDBPyConnection") -> raw_schema.RunParameters:
+def _parameters(connection: "DuckDBPyConnection", built: str) -> raw_schema.RunParameters:
     """What the last build decided; raises ``ConfigError`` if the raw rows are no longer its own."""
-    result = connection.execute(f"select * from inside.{RAW_SCHEMA}.run_parameters")
-    names = [column[0] for column in result.description]
-    row = result.fetchone()
-    built = connection.execute(f"select build_id from inside.{BUILD_SCHEMA}.build_info").fetchone()
-    if row is None or built is None:
-        raise ConfigError("nothing was built in this output yet; handoff run comes first")
-    parameters = raw_schema.RunParameters(**dict(zip(names, row, strict=True)))
-    if parameters.build_id != built[0]:
+    for row in records(connection, f"from inside.{RAW_SCHEMA}.run_parameters"):
+        if row["build_id"] == built:
+            return raw_schema.RunParameters(**row)
         raise ConfigError(
-            f"the last run ({parameters.build_id}) did not build what it read, so there is "
-            "nothing to compare with; handoff run comes first"
+            f"the last run ({row['build_id']}) did not finish its build, so there is "
+            "nothing to compare with; handoff run first"
         )
-    return parameters
+    raise ConfigError("nothing was built in this output yet; handoff run first")
 
 
 def _replay(
@@ -309,161 +246,119 @@ def _replay(
     """Build the scratch warehouse under the other policy."""
     with _scratch(scratch / WAREHOUSE_FILE, settings) as connection:
         raw_schema.write_run_parameters(connection, parameters)
-    request = BuildRequest(
+    request = dbt.BuildRequest(
         warehouse=scratch / WAREHOUSE_FILE,
         target_path=scratch / "dbt",
-        # Outlives the scratch: what failed is told there.
+        # Outlives the scratch, so that failures can be looked up.
         log_path=output / "logs" / "compare",
         policy_dir=policy_dir,
-        # Without the data tests: a replay is looked at, not published.
+        # Without the data tests: a replay is not published.
         selection=[f"+{model}" for model in _MODELS],
         threads=settings.warehouse.threads,
         memory_limit=settings.warehouse.memory_limit,
     )
-    build(parsed_project(), request).require_success()
+    dbt.build(dbt.parsed_project(), request).require_success()
 
 
-def _sum_up(connection: "DuckDBPyConnection", schema: str, side: str) -> None:
-    """Keep the figures of a build as the tables of a schema of their own."""
-    connection.execute(f"create schema {side}")
-    for name, query in _FIGURES.items():
-        connection.execute(f"create table {side}.{name} as {query.format(build=schema)}")
+def _figures(connection: "DuckDBPyConnection", build: str) -> Figures:
+    """Sum up the build in a schema."""
 
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        return connection.execute(query.format(build=build)).fetchall()
 
-def _beside(connection: "DuckDBPyConnection", as_of: datetime, lead_limit: int) -> Comparison:
-    connection.execute(_CHANGED)
-    found = {
-        name: connection.execute(query.format(limit=int(lead_limit))).fetchall()
-        for name, query in _BESIDE.items()
-    }
-    last, replayed = (
-        Definitions(*connection.execute(f"from {side}.definitions").fetchall()[0])
-        for side in ("last", "replay")
+    return Figures(
+        build=records(connection, f"from {build}.build_info")[0],
+        milestones={name: (label, cycles) for name, label, cycles in funnel(connection, build)},
+        rates={metric: (label, *cases) for metric, label, *cases in rows(_RATES)},
+        outcomes={(outcome,): cycles for outcome, cycles in rows(_OUTCOMES)},
+        violations={(rule, severity): count for rule, severity, count in rows(_VIOLATIONS)},
     )
-    ((leads,),) = connection.execute("select count(distinct lead) from changed").fetchall()
-    return Comparison(as_of, last, replayed, changed_leads=leads, **found)
 
 
-def _quoted(text: object) -> str:
-    return str(text).replace("'", "''")
-
-
-# --- for people ---------------------------------------------------------------------------------
-
-
-def render(comparison: Comparison) -> "RenderableType":
+def render(comparison: Comparison) -> RenderableType:
     """Both sides for the console."""
-    from rich.console import Group
-    from rich.text import Text
-
-    parts: list[RenderableType] = [
-        Text(f"As of {comparison.as_of:%Y-%m-%d %H:%M} UTC. Nothing is published by this.")
-    ]
-    for title, table in (
-        ("Definitions", _definitions_table(comparison)),
-        ("Milestones that cycles reached", _milestones_table(comparison)),
-        ("Rates (to date; in the conversion window)", _rates_table(comparison)),
-        ("Outcomes of the cycles", _outcomes_table(comparison)),
-        ("Broken rules", _violations_table(comparison)),
-        (_changes_title(comparison), _changes_table(comparison)),
-    ):
-        parts.append(Text(f"\n{title}", style="bold"))
-        if table.row_count:
-            parts.append(table)
-    return Group(*parts)
-
-
-def _table(*columns: str, wrapped: str = "") -> "Table":
-    """A plain table; the columns whose name begins with ``>`` hold figures."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 1), header_style="dim")
-    for name in columns:
-        side: Any = "right" if name.startswith(">") else "left"
-        table.add_column(name.removeprefix(">"), justify=side, no_wrap=name != wrapped)
-    return table
-
-
-def _figures(last: int, replayed: int) -> tuple[str, str, str]:
-    difference = f"{replayed - last:+,}" if replayed != last else ""
-    return f"{last:,}", f"{replayed:,}", difference
-
-
-def _definitions_table(comparison: Comparison) -> "Table":
-    table = _table("", "last build", "replay")
-    last, replayed = comparison.last, comparison.replay
-    table.add_row("tradition", last.tradition, replayed.tradition)
-    table.add_row("acceptance", *(_acceptance(side) for side in (last, replayed)))
-    table.add_row("policy", *(side.policy_fingerprint[:12] for side in (last, replayed)))
-    table.add_row(
-        "signed version", *(str(side.definition_version or "none") for side in (last, replayed))
+    last, replayed, leads = comparison.last, comparison.replay, comparison.changed_leads
+    changed = (
+        "1 lead changes its outcome" if leads == 1 else f"{leads:,} leads change their outcome"
     )
-    return table
+    outcomes = _counts(["outcome"], last.outcomes, replayed.outcomes)
+    violations = _counts(["rule", "severity"], last.violations, replayed.violations)
+    return Group(
+        f"As of {comparison.as_of:%Y-%m-%d %H:%M} UTC. Nothing is published by this.",
+        titled(
+            [
+                ("Definitions", _definitions(last.build, replayed.build)),
+                ("Milestones that cycles reached", _milestones(last, replayed)),
+                ("Rates (to date; in the conversion window)", _rates(last, replayed)),
+                ("Outcomes of the cycles", outcomes),
+                ("Broken rules", violations),
+                (changed, _changes(comparison)),
+            ]
+        ),
+    )
 
 
-def _acceptance(side: Definitions) -> str:
-    return f"{side.acceptance_mode}, {side.acceptance_window_hours:g} hours"
+def _difference(last: int, replayed: int) -> tuple[str, str, str]:
+    """Two figures, and by how much they differ."""
+    return f"{last:,}", f"{replayed:,}", f"{replayed - last:+,}" if replayed != last else ""
 
 
-def _milestones_table(comparison: Comparison) -> "Table":
-    from rich.markup import escape
-
-    table = _table("milestone", "last build", ">cycles", "replay", ">cycles", ">")
-    for milestone, last_label, label, last, replayed in comparison.milestones:
-        before, after, difference = _figures(last, replayed)
-        labels = [escape(text or "") for text in (last_label, label)]
-        table.add_row(milestone, labels[0], before, labels[1], after, difference)
-    return table
-
-
-def _rates_table(comparison: Comparison) -> "Table":
-    table = _table("rate", "last build", "", "replay", "")
-    for metric, *sides in comparison.rates:
-        cells = [cell for side in (sides[:4], sides[4:]) for cell in _rate(*side)]
-        table.add_row(metric, *cells)
-    return table
+def _definitions(*builds: dict[str, Any]) -> Table:
+    shown = {
+        "tradition": lambda build: build["tradition"],
+        "acceptance": "{acceptance_mode}, {acceptance_window_hours:g} hours".format_map,
+        "policy": lambda build: build["policy_fingerprint"][:12],
+        "signed version": lambda build: build["definition_version"] or "none",
+    }
+    rows = [(name, *map(show, builds)) for name, show in shown.items()]
+    return grid(["", "last build", "replay"], rows)
 
 
-def _rate(
-    label: str | None, entered: int | None, converted: int | None, in_window: int | None
-) -> tuple[str, str]:
-    from rich.markup import escape
+def _counts(
+    names: list[str], last: dict[tuple[str, ...], int], replayed: dict[tuple[str, ...], int]
+) -> Table:
+    both = {key: (last.get(key, 0), replayed.get(key, 0)) for key in last | replayed}
+    return grid(
+        [*names, ">last build", ">replay", ">change"],
+        [
+            (*key, *_difference(*both[key]))
+            for key in sorted(both, key=lambda key: (key[1:], -max(both[key]), key))
+        ],
+    )
 
-    if label is None or entered is None or converted is None or in_window is None:
+
+def _milestones(last: Figures, replayed: Figures) -> Table:
+    rows = []
+    for name, (label, cycles) in last.milestones.items():
+        new_label, new_cycles = replayed.milestones[name]
+        before, after, difference = _difference(cycles, new_cycles)
+        rows.append((name, label, before, new_label, after, difference))
+    return grid(["milestone", "last build", ">cycles", "replay", ">cycles", ">change"], rows)
+
+
+def _rates(last: Figures, replayed: Figures) -> Table:
+    return grid(
+        ["rate", "last build", "", "replay", ""],
+        [
+            (metric, *_rate(last.rates.get(metric)), *_rate(replayed.rates.get(metric)))
+            for metric in last.rates | replayed.rates
+        ],
+    )
+
+
+def _rate(rate: Rate | None) -> tuple[str, str]:
+    if rate is None:
         return "no such rate", ""
-    label = escape(label)
-    if not entered:
-        return label, "0 of 0"
-    said = f"{converted:,} of {entered:,} ({converted / entered:.1%}; {in_window / entered:.1%})"
-    return label, said
+    label, entered, converted, in_window = rate
+    shares = f" ({converted / entered:.1%}; {in_window / entered:.1%})" if entered else ""
+    return label, f"{converted:,} of {entered:,}{shares}"
 
 
-def _outcomes_table(comparison: Comparison) -> "Table":
-    table = _table("outcome", ">last build", ">replay", ">")
-    for outcome, last, replayed in comparison.outcomes:
-        table.add_row(outcome, *_figures(last, replayed))
-    return table
-
-
-def _violations_table(comparison: Comparison) -> "Table":
-    table = _table("rule", "severity", ">last build", ">replay", ">")
-    for rule, severity, last, replayed in comparison.violations:
-        table.add_row(rule, severity, *_figures(last, replayed))
-    return table
-
-
-def _changes_title(comparison: Comparison) -> str:
-    leads = comparison.changed_leads
-    if leads == 1:
-        return "1 lead changes its outcome"
-    return f"{leads:,} leads change their outcome" if leads else "No lead changes its outcome"
-
-
-def _changes_table(comparison: Comparison) -> "Table":
-    from rich.markup import escape
-
-    table = _table("last build", "replay", ">leads", "such as", wrapped="such as")
-    for before, after, leads, ids in comparison.changes:
-        named = ", ".join(ids) + (", ..." if len(ids) < leads else "")
-        table.add_row(before, after, f"{leads:,}", escape(named))
-    return table
+def _changes(comparison: Comparison) -> Table:
+    return grid(
+        ["last build", "replay", ">leads", "for example"],
+        [
+            (before, after, f"{leads:,}", ", ".join(ids) + (", ..." if len(ids) < leads else ""))
+            for before, after, leads, ids in comparison.changes
+        ],
+    )

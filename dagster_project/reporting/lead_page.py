@@ -1,18 +1,17 @@
-"""How one lead's story is shown on the console: in order, in words, every number with its why."""
+"""How one lead's story is shown on the console: in order, with the reason for every number."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from dagster_project.reporting.lead_story import Row, Story
+from dagster_project.reporting.console import facts, grid, titled
+from dagster_project.reporting.lead_story import Row, Story, read_story
 
 # What became of a stage change, in words; a kept one says which stage it is.
 _FATES = {
@@ -20,7 +19,7 @@ _FATES = {
     "ignored": "dropped: the source's map says it is no stage",
     "unmapped": "not an event: no map knows this stage",
     "late": "dropped: later than as_of",
-    "superseded": "dropped: another version of this change holds",
+    "superseded": "dropped: another version of this change is used",
     "repeated": "dropped: repeats a row",
     "left_out": "not read: the lead is in no mart",
 }
@@ -53,25 +52,26 @@ _EXIT_MEANS = {
 _LONGEST_TIMELINE = 200
 
 
-def page(story: "Story") -> RenderableType:
+def explain(warehouse: Path, lead_id: str, source_system: str | None = None) -> RenderableType:
+    """One lead's story for the console; raises ``ConfigError`` as ``read_story`` does."""
+    return page(read_story(warehouse, lead_id, source_system))
+
+
+def page(story: Story) -> RenderableType:
     """The whole story of a lead."""
-    parts: list[RenderableType] = [_headline(story)]
+    sections = [
+        ("What came, in order", _timeline(story)),
+        ("Rows in quarantine", _quarantine(story)),
+    ]
+    parts = [_headline(story)]
     if story.lead is not None:
-        parts.append(_attributes(story))
-    parts += _section("What came, in order", _timeline(story))
-    parts += _section("Rows in quarantine", _quarantine(story))
-    if story.lead is not None:
-        parts += _section("Stage visits", _visits(story))
-        for cycle in story.cycles:
-            parts += _section(_cycle_title(cycle), _cycle(story, cycle))
-        parts += _section("Broken rules", _violations(story))
-    return Group(*parts)
-
-
-def _section(title: str, body: RenderableType | None) -> list[RenderableType]:
-    if body is None:
-        return []
-    return [Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 2))]
+        parts.append(_attributes(story, story.lead))
+        sections += [
+            ("Stage visits", _visits(story)),
+            *((_cycle_title(cycle), _cycle(story, cycle)) for cycle in story.cycles),
+            ("Broken rules", _violations(story)),
+        ]
+    return Group(*parts, titled((title, body) for title, body in sections if body))
 
 
 # Words
@@ -95,35 +95,10 @@ def _signed(value: float) -> str:
     return f"{'+' if value >= 0 else '-'}{_number(abs(value))}"
 
 
-def _grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table | None:
-    """A table without lines; none when it has no rows. Empty columns are left out."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    if not cells:
-        return None
-    filled = [at for at in range(len(columns)) if any(row[at] for row in cells)]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for at in filled:
-        table.add_column(columns[at], overflow="fold", no_wrap=columns[at] == "when")
-    for row in cells:
-        table.add_row(*(escape(row[at]) for at in filled))
-    return table
-
-
-def _facts(lines: Iterable[tuple[str, str]]) -> Table:
-    """Names and what they say, one a line."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in lines:
-        if text:
-            table.add_row(name, escape(text))
-    return table
-
-
 # Who it is
 
 
-def _headline(story: "Story") -> RenderableType:
+def _headline(story: Story) -> RenderableType:
     build = story.build
     lines = [f"[bold]Lead {escape(story.lead_id)}[/] of {escape(story.source_system)}"]
     if story.asked_for != story.lead_id:
@@ -140,48 +115,43 @@ def _headline(story: "Story") -> RenderableType:
     return Text.from_markup("\n".join(lines))
 
 
-def _attributes(story: "Story") -> RenderableType:
-    lead = story.lead or {}
+def _attributes(story: Story, lead: Row) -> RenderableType:
     merged = [_record_name(story, row) for row in story.records if not _is_own(story, row)]
-    return _facts(
+    own = next((row["created_at"] for row in story.records if _is_own(story, row)), None)
+    created = _moment(lead["created_at"])
+    if own and own != lead["created_at"]:
+        created += f", when the first of its records was (its own record: {_moment(own)})"
+    return facts(
         [
-            ("created", _created(story)),
+            ("created", created),
             ("source", lead["lead_source"] or "unknown"),
             ("company", f"{_number(lead['employee_count']) or '?'} employees: {lead['segment']}"),
-            ("country", lead["country"] or ""),
+            ("country", lead["country"]),
             ("owner", lead["owner_id"] or "nobody"),
-            ("current stage", lead["known_current_stage_raw"] or ""),
+            ("current stage", lead["known_current_stage_raw"]),
             ("merged into it", ", ".join(merged)),
         ]
     )
 
 
-def _is_own(story: "Story", record: "Row") -> bool:
+def _is_own(story: Story, record: Row) -> bool:
     """True for the record that the lead is named after, false for one merged into it."""
-    return bool(
-        record["lead_id"] == story.lead_id and record["source_system"] == story.source_system
-    )
+    return _record_name(story, record) == story.lead_id
 
 
-def _record_name(story: "Story", record: "Row") -> str:
+def _record_name(story: Story, record: Row) -> str:
     """A record's id, with its source where that is another one."""
-    other = record["source_system"] != story.source_system
-    return f"{record['lead_id']}{' of ' + record['source_system'] if other else ''}"
-
-
-def _created(story: "Story") -> str:
-    lead = story.lead or {}
-    own = next((row["created_at"] for row in story.records if _is_own(story, row)), None)
-    text = _moment(lead["created_at"])
-    if own and own != lead["created_at"]:
-        text += f", when the first of its records was (its own record: {_moment(own)})"
-    return text
+    name, source = record["lead_id"], record["source_system"]
+    return name if source == story.source_system else f"{name} of {source}"
 
 
 # What came
 
 
-def _timeline(story: "Story") -> RenderableType | None:
+_Entry = tuple[datetime, str, str | None, str]
+
+
+def _timeline(story: Story) -> RenderableType | None:
     """Everything that came, in order of time; same moments in the order they are read in."""
     entries = [
         *_stage_entries(story),
@@ -189,24 +159,15 @@ def _timeline(story: "Story") -> RenderableType | None:
         *_engagement_entries(story),
         *_activity_entries(story),
     ]
-    entries.sort(key=lambda entry: entry[0])
-    shown = entries[:_LONGEST_TIMELINE]
-    table = _grid(
-        ["when", "what", "by", "what became of it"],
-        [(_moment(when), what, by, fate) for when, what, by, fate in shown],
-    )
-    if table and len(entries) > len(shown):
-        table.add_row("", f"... and {len(entries) - len(shown)} more", *[""] * 2)
-    return table
+    entries.sort(key=itemgetter(0))
+    rows = [(_moment(when), *others) for when, *others in entries[:_LONGEST_TIMELINE]]
+    if len(entries) > len(rows):
+        rows.append(("", f"... and {len(entries) - len(rows)} more", "", ""))
+    return grid(["when", "what", "by", "what became of it"], rows) if rows else None
 
 
-_Entry = tuple[datetime, str, str, str]
-
-
-def _stage_entries(story: "Story") -> Iterator[_Entry]:
+def _stage_entries(story: Story) -> Iterator[_Entry]:
     for event in story.stage_events:
-        if event["fate"] == "opportunity":
-            continue
         record = {
             "lead_id": event["record_lead_id"],
             "source_system": event["record_source_system"],
@@ -219,36 +180,36 @@ def _stage_entries(story: "Story") -> Iterator[_Entry]:
                 else "the first change says it was in this stage before"
             )
             yield event["occurred_at"], f"no change{on}", "", f"{event['stage']}: {known_by}"
-            continue
-        reason = f", reason {event['reason']!r}" if event["reason"] else ""
-        move = f"{event['from_stage_raw'] or ''} > {event['to_stage_raw'] or '(empty)'}".strip()
-        fate = _FATES.get(event["fate"], event["stage"] or "")
-        yield event["occurred_at"], f"stage {move}{reason}{on}", event["changed_by"] or "", fate
+        elif event["fate"] != "opportunity":
+            reason = f", reason {event['reason']!r}" if event["reason"] else ""
+            move = f"{event['from_stage_raw'] or ''} > {event['to_stage_raw'] or '(empty)'}".strip()
+            fate = _FATES.get(event["fate"], event["stage"] or "")
+            yield event["occurred_at"], f"stage {move}{reason}{on}", event["changed_by"], fate
 
 
-def _opportunity_entries(story: "Story") -> Iterator[_Entry]:
+def _opportunity_entries(story: Story) -> Iterator[_Entry]:
+    proven = {event["change_id"]: event["stage"] for event in story.stage_events}
     for row in story.opportunities:
-        name, owner, proofs = row["opportunity_id"], row["owner_id"] or "", row["proofs"] or ""
+        name, owner, status = row["opportunity_id"], row["owner_id"], row["status"]
         amount = f", {_number(row['amount'])}" if row["amount"] is not None else ""
-        proof = _proof(story, f"~opp:{name}", proofs)
+        proof = _proof(proven.get(f"~opp:{name}"))
         yield row["created_at"], f"opportunity {name} created{amount}", owner, proof
-        if row["status"] != "open" and row["closed_at"]:
-            reason = f", reason {row['loss_reason']!r}" if row["status"] == "lost" else ""
-            proof = _proof(story, f"~{row['status']}:{name}", proofs)
-            yield row["closed_at"], f"opportunity {name} {row['status']}{reason}", owner, proof
+        if status != "open" and row["closed_at"]:
+            reason = f", reason {row['loss_reason']!r}" if status == "lost" else ""
+            proof = _proof(proven.get(f"~{status}:{name}"), status)
+            yield row["closed_at"], f"opportunity {name} {status}{reason}", owner, proof
 
 
-def _proof(story: "Story", change_id: str, proofs: str) -> str:
+def _proof(stage: str | None, status: str = "open") -> str:
     """What an opportunity's moment proves: the stage of the event that was made from it."""
-    if change_id not in proofs.split(" "):
-        if change_id.startswith("~lost:"):
-            return "proves nothing: another opportunity lived on or was won meanwhile"
-        return "proves nothing: no stage of the tradition stands for it"
-    stage = next(row["stage"] for row in story.stage_events if row["change_id"] == change_id)
-    return f"{stage}: proven by the opportunity"
+    if stage:
+        return f"{stage}: proven by the opportunity"
+    if status == "lost":
+        return "proves nothing: another opportunity lived on or was won meanwhile"
+    return "proves nothing: the tradition has no stage for it"
 
 
-def _engagement_entries(story: "Story") -> Iterator[_Entry]:
+def _engagement_entries(story: Story) -> Iterator[_Entry]:
     for row in story.engagements:
         channel = f" ({row['channel']})" if row["channel"] else ""
         parts = [
@@ -260,7 +221,7 @@ def _engagement_entries(story: "Story") -> Iterator[_Entry]:
         yield row["occurred_at"], f"engagement {row['kind']}{channel}", "", meaning
 
 
-def _activity_entries(story: "Story") -> Iterator[_Entry]:
+def _activity_entries(story: Story) -> Iterator[_Entry]:
     for row in story.activities:
         direction = f" ({row['direction']})" if row["direction"] else ""
         kind = row["kind"] or "of no kind"
@@ -268,27 +229,19 @@ def _activity_entries(story: "Story") -> Iterator[_Entry]:
         yield row["occurred_at"], f"activity {kind}{direction}", row["rep_id"] or "", touch
 
 
-def _quarantine(story: "Story") -> RenderableType | None:
-    return _grid(
-        ["table", "file", "row", "column", "why"],
-        [
-            (
-                row["table_name"],
-                row["source_file"] or "",
-                row["source_row"] or "",
-                row["column_name"] or "",
-                row["reason"],
-            )
-            for row in story.quarantined
-        ],
-    )
+def _quarantine(story: Story) -> RenderableType | None:
+    read = itemgetter("table_name", "source_file", "source_row", "column_name", "reason")
+    rows = [read(row) for row in story.quarantined]
+    return grid(["table", "file", "row", "column", "why"], rows) if rows else None
 
 
 # Visits and cycles
 
 
-def _visits(story: "Story") -> RenderableType | None:
-    return _grid(
+def _visits(story: Story) -> RenderableType | None:
+    if not story.visits:
+        return None
+    return grid(
         ["#", "cycle", "stage", "entered", "left", "hours", "move", "reason", "owner", "note"],
         [
             (
@@ -300,20 +253,20 @@ def _visits(story: "Story") -> RenderableType | None:
                 _number(row["duration_hours"]),
                 _move(row),
                 _reason(row),
-                row["owner_id"] or "",
-                _QUALITIES.get(row["history_quality"], ""),
+                row["owner_id"],
+                _QUALITIES.get(row["history_quality"]),
             )
             for row in story.visits
         ],
     )
 
 
-def _move(visit: "Row") -> str:
+def _move(visit: Row) -> str:
     kind = _EXIT_MEANS.get(visit["transition_kind"], visit["transition_kind"] or "")
     return kind if visit["is_valid_transition"] else f"{kind}, not valid"
 
 
-def _reason(visit: "Row") -> str:
+def _reason(visit: Row) -> str:
     if visit["reason_raw"] is None:
         return "missing" if visit["reason_required"] else ""
     if visit["reason_raw"] == visit["reason_code"]:
@@ -321,7 +274,7 @@ def _reason(visit: "Row") -> str:
     return f"{visit['reason_raw']!r}: {visit['reason_code']}"
 
 
-def _cycle_title(cycle: "Row") -> str:
+def _cycle_title(cycle: Row) -> str:
     end = f" to {_moment(cycle['cycle_ended_at'])}" if cycle["cycle_ended_at"] else ""
     return (
         f"Cycle {cycle['cycle_number']} ({cycle['start_kind']}), from "
@@ -329,63 +282,41 @@ def _cycle_title(cycle: "Row") -> str:
     )
 
 
-def _cycle(story: "Story", cycle: "Row") -> RenderableType:
-    parts: list[RenderableType | None] = [_milestones(story, cycle)]
-    parts.append(_facts(_cycle_facts(story, cycle)))
-    return Group(*(part for part in parts if part is not None))
-
-
-def _milestones(story: "Story", cycle: "Row") -> RenderableType | None:
-    rows = []
-    for milestone in story.milestones:
-        name = milestone["milestone"]
-        at = cycle.get(f"{name}_at")
-        if at is None:
-            continue
-        why = (
-            _why_accepted(story, cycle)
-            if name == "accepted"
-            else _why_reached(story, cycle, name, cycle[f"{name}_basis"])
+def _cycle(story: Story, cycle: Row) -> RenderableType:
+    reached = [
+        (
+            milestone["milestone"],
+            milestone["milestone_label"],
+            _moment(cycle[f"{milestone['milestone']}_at"]),
+            _why_reached(story, cycle, milestone["milestone"]),
         )
-        rows.append((name, milestone["milestone_label"] or "", _moment(at), why))
-    return _grid(["milestone", "called", "when", "why"], rows)
+        for milestone in story.milestones
+        if cycle.get(f"{milestone['milestone']}_at")
+    ]
+    milestones = [grid(["milestone", "called", "when", "why"], reached)] if reached else []
+    return Group(*milestones, facts(_cycle_facts(story, cycle)))
 
 
-def _why_reached(story: "Story", cycle: "Row", milestone: str, basis: str) -> str:
-    visit = _visit_at(story, cycle, cycle[f"{milestone}_at"], milestone, basis)
-    if visit is None:
-        return basis
-    where = f"visit {visit['visit_number']}, {visit['stage']}"
-    if basis == "implied":
-        return f"implied: {where}, means {visit['milestone']}"
-    return f"{basis}: {where}"
-
-
-def _visit_at(
-    story: "Story", cycle: "Row", at: datetime, milestone: str, basis: str
-) -> "Row | None":
-    """The visit that a milestone was reached with: it began at that moment."""
-    for visit in story.visits:
-        begins = visit["cycle_number"] == cycle["cycle_number"] and visit["entered_at"] == at
-        means_it = visit["milestone"] == milestone
-        if begins and visit["milestone"] and means_it == (basis != "implied"):
-            return visit
-    return None
-
-
-def _why_accepted(story: "Story", cycle: "Row") -> str:
-    kind = cycle["acceptance_kind"]
-    if kind == "default":
+def _why_reached(story: Story, cycle: Row, milestone: str) -> str:
+    basis = cycle["acceptance_kind" if milestone == "accepted" else f"{milestone}_basis"]
+    if milestone == "accepted" and basis == "default":
         hours = _number(story.build["acceptance_window_hours"])
         return f"default: {hours} h after the handoff and sales had not rejected it"
-    if kind == "implied":
+    if milestone == "accepted" and basis == "implied":
         return "implied: whoever is sales qualified was accepted"
-    return _why_reached(story, {**cycle, "accepted_basis": kind}, "accepted", kind)
+    is_implied = basis == "implied"
+    for visit in story.visits:
+        begins = visit["entered_at"] == cycle[f"{milestone}_at"]
+        is_own = begins and visit["cycle_number"] == cycle["cycle_number"]
+        if is_own and visit["milestone"] and is_implied == (visit["milestone"] != milestone):
+            means = f", means {visit['milestone']}" if is_implied else ""
+            return f"{basis}: visit {visit['visit_number']}, {visit['stage']}{means}"
+    return str(basis)
 
 
-def _cycle_facts(story: "Story", cycle: "Row") -> Iterator[tuple[str, str]]:
+def _cycle_facts(story: Story, cycle: Row) -> Iterator[tuple[str, str]]:
     yield "acceptance", _acceptance(cycle)
-    yield "owner", cycle["owner_id"] or ""
+    yield "owner", cycle["owner_id"]
     if cycle["handed_off_at"]:
         yield "intent", _intent(story, cycle)
         yield "first touch", _first_touch(story, cycle)
@@ -400,7 +331,7 @@ def _cycle_facts(story: "Story", cycle: "Row") -> Iterator[tuple[str, str]]:
         yield "won amount", _number(cycle["won_amount"] or 0)
 
 
-def _acceptance(cycle: "Row") -> str:
+def _acceptance(cycle: Row) -> str:
     status = cycle["acceptance_status"] or ""
     if status == "pending" and cycle["acceptance_due_at"]:
         return f"pending, by default at {_moment(cycle['acceptance_due_at'])}"
@@ -409,7 +340,7 @@ def _acceptance(cycle: "Row") -> str:
     return status
 
 
-def _intent(story: "Story", cycle: "Row") -> str:
+def _intent(story: Story, cycle: Row) -> str:
     text = f"{cycle['intent_tier']}: "
     trigger = next(
         (
@@ -418,7 +349,7 @@ def _intent(story: "Story", cycle: "Row") -> str:
             if row["cycle_number"] == cycle["cycle_number"]
             and row["counts_for_intent"]
             and row["intent_tier"] == cycle["intent_tier"]
-            and row["occurred_at"] == cycle["triggered_at"]
+            and row["occurred_at"] == cycle.get("triggered_at")
         ),
         None,
     )
@@ -427,11 +358,11 @@ def _intent(story: "Story", cycle: "Row") -> str:
     else:
         text += "no engagement sets it, the handoff is the trigger"
     if story.build["requires_explicit_intent"]:
-        text += "; explicit intent: " + ("yes" if cycle["has_explicit_intent"] else "none")
+        text += "; explicit intent: " + ("yes" if cycle.get("has_explicit_intent") else "none")
     return text
 
 
-def _first_touch(story: "Story", cycle: "Row") -> str:
+def _first_touch(story: Story, cycle: Row) -> str:
     at = cycle["first_touch_at"]
     if at is None:
         return "none"
@@ -444,12 +375,12 @@ def _first_touch(story: "Story", cycle: "Row") -> str:
     return f"{what}{_moment(at)}, {_number(cycle['speed_to_lead_minutes'])} minutes after it"
 
 
-def _service_level(cycle: "Row") -> str:
+def _service_level(cycle: Row) -> str:
     due = f", due {_moment(cycle['sla_due_at'])}" if cycle["sla_due_at"] else ""
     return f"{_SLA.get(cycle['sla_status'], cycle['sla_status'] or '')}{due}"
 
 
-def _score(story: "Story", cycle: "Row") -> Iterator[tuple[str, str]]:
+def _score(story: Story, cycle: Row) -> Iterator[tuple[str, str]]:
     """The score with its parts: each fit rule that applied, each engagement, the decay."""
     if cycle["scored_at"] is None:
         yield "score", "none: neither handed off nor marketing qualified"
@@ -467,9 +398,9 @@ def _score(story: "Story", cycle: "Row") -> Iterator[tuple[str, str]]:
         and row["counts_for_score"]
         and row["interest_points"]
     ]
-    if counted and cycle["last_interest_at"] is None:
-        counted.append("nothing of it with positive points, so 0")
-    elif cycle["decay_points"]:
+    if counted and cycle.get("last_interest_at") is None:
+        counted.append("no engagement with positive points, so 0")
+    elif cycle.get("decay_points"):
         counted.append(
             f"decay {_signed(-cycle['decay_points'])}, idle since "
             f"{_moment(cycle['last_interest_at'])}"
@@ -482,7 +413,7 @@ def _parts(parts: Iterable[str]) -> str:
     return f" = {text}" if text else " (nothing counts)"
 
 
-def _fit_rule(rule: "Row") -> str:
+def _fit_rule(rule: Row) -> str:
     points = _signed(rule["fit_points"])
     if rule["match_kind"] == "range":
         low, high = _number(rule["low"]), _number(rule["high"])
@@ -493,31 +424,21 @@ def _fit_rule(rule: "Row") -> str:
     return f"{rule['attribute']} {verb} {rule['match_value']!r} {points}"
 
 
-def _exit(cycle: "Row") -> str:
+def _exit(cycle: Row) -> str:
     reason = cycle["reason_code"] or "no reason"
     late = ", a late rejection" if cycle["is_late_rejection"] else ""
     return f"{cycle['exit_stage']} at {_moment(cycle['exited_at'])}: {reason}{late}"
 
 
-def _violations(story: "Story") -> RenderableType | None:
-    if not story.violations:
-        return Text("none")
-    return _grid(
-        ["severity", "rule", "where", "when", "detail"],
-        [
-            (
-                row["severity"],
-                row["rule"],
-                _where(row),
-                _moment(row["occurred_at"]),
-                row["detail"] or "",
-            )
-            for row in story.violations
-        ],
-    )
+def _violations(story: Story) -> RenderableType:
+    rows = [
+        (row["severity"], row["rule"], _where(row), _moment(row["occurred_at"]), row["detail"])
+        for row in story.violations
+    ]
+    return grid(["severity", "rule", "where", "when", "detail"], rows) if rows else Text("none")
 
 
-def _where(row: "Row") -> str:
+def _where(row: Row) -> str:
     if row["visit_number"] is not None:
         return f"visit {row['visit_number']}"
     if row["cycle_number"] is not None:

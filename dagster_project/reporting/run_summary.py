@@ -37,7 +37,7 @@ def read_summary(output: Path, build_id: str | None = None) -> Summary:
     with connect(warehouse_path(output), read_only=True) as connection:
         build_id = build_id or _build_id(connection)
         return Summary(
-            funnel=_funnel(connection),
+            funnel=funnel(connection),
             broken_rules=connection.execute(
                 f"select rule, severity, count(*) from {BUILD_SCHEMA}.lifecycle_violations "
                 "group by all order by severity, count(*) desc, rule"
@@ -56,16 +56,18 @@ def _build_id(connection: "DuckDBPyConnection") -> str | None:
     return row[0] if row else None
 
 
-def _funnel(connection: "DuckDBPyConnection") -> list[tuple[str, str, int]]:
+def funnel(
+    connection: "DuckDBPyConnection", build: str = BUILD_SCHEMA
+) -> list[tuple[str, str, int]]:
+    """The milestones of the build in a schema, their labels and the cycles that reached them."""
     milestones = connection.execute(
-        f"select milestone, milestone_label from {BUILD_SCHEMA}.dim_milestones "
-        "order by milestone_rank"
+        f"select milestone, milestone_label from {build}.dim_milestones order by milestone_rank"
     ).fetchall()
     counts = ", ".join(
         "count(*)" if milestone == _FIRST_MILESTONE else f"count({milestone}_at)"
         for milestone, _ in milestones
     )
-    row = connection.execute(f"select {counts} from {BUILD_SCHEMA}.fct_lead_cycles").fetchone()
+    row = connection.execute(f"select {counts} from {build}.fct_lead_cycles").fetchone()
     return [(*milestone, count) for milestone, count in zip(milestones, row or (), strict=True)]
 
 

@@ -14,7 +14,8 @@ from dagster_project.config import policy
 from dagster_project.config.contract import AcceptanceMode, AuditMode
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.locations import config_path
-from dagster_project.config.settings import FilesSource, Settings, WarehouseSettings, load_settings
+from dagster_project.config.settings import Settings, WarehouseSettings, load_settings
+from dagster_project.config.sources import FilesSource
 from expectations.catalogue import threshold_problems
 
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from dagster_project.config.settings import HubSpotSource
+from dagster_project.config.sources import HubSpotSource
 from dagster_project.config.warehouse import connect
 from dagster_project.ingestion.landing import ingest_source
 from dagster_project.ingestion.result import IngestionResult

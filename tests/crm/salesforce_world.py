@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dagster_project.config.settings import SalesforceFields
+from dagster_project.config.sources import SalesforceFields
 from dagster_project.ingestion.salesforce.resources import OBJECTS
 from tests.crm.salesforce_server import Org, salesforce_id
 

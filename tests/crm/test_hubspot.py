@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from dagster_project.config.errors import SourceError
-from dagster_project.config.settings import HubSpotSource, load_settings
+from dagster_project.config.settings import load_settings
+from dagster_project.config.sources import HubSpotSource
 from dagster_project.config.warehouse import PROJECT_ROOT
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.hubspot.load import load as hubspot

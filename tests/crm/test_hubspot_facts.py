@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dagster_project.config.settings import HubSpotSource, LandedSource
+from dagster_project.config.sources import HubSpotSource, LandedSource
 from dagster_project.ingestion.hubspot.load import load as hubspot
 from dagster_project.ingestion.landed.load import load as landed
 from tests.crm import hubspot_tables

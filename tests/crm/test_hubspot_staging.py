@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dagster_project.config.contract import CONTRACT_TABLES
-from dagster_project.config.settings import HubSpotSource
+from dagster_project.config.sources import HubSpotSource
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.hubspot.load import load as hubspot
 from dagster_project.ingestion.raw_schema import raw_columns

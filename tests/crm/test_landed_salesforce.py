@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from dagster_project.config.errors import SourceError
-from dagster_project.config.settings import LandedSource
+from dagster_project.config.sources import LandedSource
 from dagster_project.ingestion.landed.load import load as landed
 from dagster_project.ingestion.landing import ensure_raw_tables
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dagster_project.config.settings import LandedSource, SalesforceSource
+from dagster_project.config.sources import LandedSource, SalesforceSource
 from dagster_project.ingestion.landed.load import salesforce as landed_salesforce
 from dagster_project.ingestion.rest import Patience
 from dagster_project.ingestion.salesforce.load import load as salesforce

@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from dagster_project.config.settings import SalesforceFields
+from dagster_project.config.sources import SalesforceFields
 from dagster_project.ingestion.salesforce.resources import (
     OBJECTS,
     custom_fields,

@@ -6,8 +6,10 @@ import duckdb
 import pytest
 
 from dagster_project.config.errors import ConfigError, SourceError
-from dagster_project.config.settings import FilesSource, load_settings
-from dagster_project.ingestion.discovery.proposal import Proposal, propose
+from dagster_project.config.settings import load_settings
+from dagster_project.config.sources import FilesSource
+from dagster_project.ingestion.discovery.placing import Proposal
+from dagster_project.ingestion.discovery.proposal import propose
 from dagster_project.ingestion.landing import ingest_source
 from dagster_project.ingestion.result import IngestionResult
 
@@ -243,7 +245,7 @@ def test_pipedrive_export(proposed, warehouse, rows):
         ("1", "Call", "2026-01-26T11:00:00Z"),
         ("2", "Lunch", "2026-02-03T12:00:00Z"),
     ]
-    assert "each deal stands for a lead" in "\n".join(proposal.unplaced)
+    assert "each deal counts as a lead" in "\n".join(proposal.unplaced)
 
 
 def test_won_flag_without_a_closed_flag_gives_way_to_the_stage(proposed, warehouse, rows):
@@ -272,8 +274,8 @@ def test_zoho_export(proposed, warehouse, rows):
         ("zcrm_2", None, None),
     ]
     left = "\n".join(proposal.unplaced)
-    assert "No. of Employees would be leads.employee_count, but has values that are no " in left
-    assert "(such as 51-200)" in left
+    assert "No. of Employees would be leads.employee_count, but has values that are not " in left
+    assert "(for example 51-200)" in left
     assert "Pre-Qualified" in left
 
 
@@ -316,7 +318,7 @@ def test_text_that_is_not_utf_8_is_proposed_with_an_encoding(tmp_path, warehouse
     assert rows("select created_at, company from raw.leads") == [("2025-12-31T00:00:00Z", "Müller")]
 
 
-def test_open_order_of_day_and_month_is_said(tmp_path):
+def test_open_order_of_day_and_month_is_reported(tmp_path):
     (tmp_path / "leads.csv").write_text("Lead ID,Created Date\n1,05/01/2026\n2,06/02/2026\n")
     proposal = propose(tmp_path, tmp_path / "handoff.yml")
     assert "month first is a guess" in "\n".join(proposal.unplaced)
@@ -326,7 +328,7 @@ def test_open_order_of_day_and_month_is_said(tmp_path):
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "leads.csv").write_text("lead_id,created_at\n1,2026-01-01\n")
     (tmp_path / "handoff.yml").write_text("mine")
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         propose(tmp_path, tmp_path / "handoff.yml")
     assert (tmp_path / "handoff.yml").read_text() == "mine"
     with pytest.raises(ConfigError, match="cannot be written"):

@@ -123,7 +123,7 @@ def test_formats_and_stage_dates_are_in_the_exports_time_zone(ingest, export, ro
 def test_an_unknown_time_zone_is_refused(tmp_path):
     path = tmp_path / "handoff.yml"
     path.write_text("sources: [{kind: files, path: x, timezone: CET+1}]\n")
-    with pytest.raises(ConfigError, match=r"sources.0.timezone: 'CET\+1' is no time zone name"):
+    with pytest.raises(ConfigError, match=r"sources.0.timezone: 'CET\+1' is not a time zone"):
         load_settings(path)
 
 

@@ -9,7 +9,7 @@ import duckdb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dagster_project.config.settings import FilesSource
+from dagster_project.config.sources import FilesSource
 from dagster_project.ingestion.landing import ingest_source
 
 NASTY = st.text(

@@ -121,7 +121,7 @@ def test_files_that_nothing_reads_are_noted(ingest, export):
 
 
 def test_progress_is_told(warehouse, export):
-    from dagster_project.config.settings import FilesSource
+    from dagster_project.config.sources import FilesSource
 
     said: list[str] = []
     ingest_source(warehouse, FilesSource(kind="files", path=export), progress=said.append)

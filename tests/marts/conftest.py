@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.config.settings import FilesSource
+from dagster_project.config.sources import FilesSource
 from tests.marts.mart_runner import Project, Warehouse, compile_project
 
 SAMPLE = Path(__file__).parents[2] / "seeds" / "sample_crm"

@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from dagster_project.config.settings import FilesSource
+from dagster_project.config.sources import FilesSource
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.files.load import ingest
 from dagster_project.ingestion.landing import ensure_raw_tables

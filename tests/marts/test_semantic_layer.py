@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dagster_project.config.settings import FilesSource
+from dagster_project.config.sources import FilesSource
 from tests.conftest import GOLDEN_EXPORT
 from tests.marts.mart_runner import PROJECT_ROOT, Project, Warehouse
 

@@ -1,1 +1,1 @@
-"""A look at unknown exports, and the configuration that reads them."""
+"""Examines unknown exports and proposes the configuration that reads them."""

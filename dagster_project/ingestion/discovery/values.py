@@ -1,22 +1,21 @@
 """What the cells of an unknown export look like: times, numbers, stages, kinds.
 
-Everything is judged on distinct values of a column, in SQL; nothing is guessed that the values do
-not show, and where they leave a choice, the reading says so.
+Everything is judged by the distinct values of a column. Nothing is guessed that the values do not
+show; where they leave a choice, the reading says so.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dagster_project.config import policy
 from dagster_project.ingestion.files.csv import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SAMPLE = 2_000
 _ENOUGH = 0.98
 _DATES = (
     "%m/%d/%Y",
@@ -57,43 +56,10 @@ _MARKED_NUMBER = {
 
 
 @dataclass(frozen=True)
-class Values:
-    """The distinct filled values of one column, most frequent first, and how many rows fill it."""
-
-    counts: tuple[tuple[str, int], ...]
-    filled: int
-    distinct: int
-
-    @property
-    def texts(self) -> list[str]:
-        return [text for text, _ in self.counts]
-
-
-def values_of(connection: "DuckDBPyConnection", table: str, column: str) -> Values:
-    """Look at one text column of a table."""
-    totals = connection.execute(
-        f"select count(nullif(trim({column}), '')), count(distinct nullif(trim({column}), '')) "
-        f"from {table}"
-    ).fetchone()
-    counts = connection.execute(
-        f"""
-        select trim({column}) as cell, count(*) as cells
-        from {table}
-        where nullif(trim({column}), '') is not null
-        group by cell
-        order by cells desc, cell
-        limit {SAMPLE}
-        """
-    ).fetchall()
-    filled, distinct = totals or (0, 0)
-    return Values(tuple((text, count) for text, count in counts), filled, distinct)
-
-
-@dataclass(frozen=True)
 class TimeReading:
     """How a column's times read: ``formats`` (none for ISO), and the ``share`` that they fit.
 
-    ``is_ambiguous``: day and month could stand in either order.
+    ``is_ambiguous``: day and month could be in either order.
     """
 
     formats: tuple[str, ...]
@@ -140,17 +106,15 @@ def is_month_first(time_format: str) -> bool:
 
 def _share_of_iso(connection: "DuckDBPyConnection", texts: Sequence[str]) -> float:
     full = r"regexp_replace(cell, '^([^T ]+[T ]\d{1,2}:\d{2})(Z|[+-]|$| )', '\1:00\2')"
-    row = connection.execute(
-        f"""
+    query = f"""
         select avg(cast(
             regexp_matches(cell, '{_ISO}')
             and try_cast(regexp_replace({full}, ' ([+-]\\d)', '\\1') as timestamptz) is not null
             as integer))
         from (select upper(unnest(?)) as cell)
-        """,
-        [list(texts)],
-    ).fetchone()
-    return float(row[0] or 0) if row else 0.0
+    """
+    ((share,),) = connection.execute(query, [list(texts)]).fetchall()
+    return float(share or 0)
 
 
 def _epoch_format(texts: Sequence[str]) -> str | None:
@@ -166,25 +130,18 @@ def _hits(
     connection: "DuckDBPyConnection", texts: Sequence[str], formats: Sequence[str]
 ) -> dict[str, int]:
     counts = ", ".join(f"count(try_strptime(cell, {literal(item)}))" for item in formats)
-    row = connection.execute(
-        f"select {counts} from (select unnest(?) as cell)", [list(texts)]
-    ).fetchone()
-    return dict(zip(formats, row or (), strict=True))
+    query = f"select {counts} from (select unnest(?) as cell)"
+    (row,) = connection.execute(query, [list(texts)]).fetchall()
+    return dict(zip(formats, row, strict=True))
 
 
 def _unread(connection: "DuckDBPyConnection", texts: Sequence[str], time_format: str) -> list[str]:
-    rows = connection.execute(
-        f"""
-        select cell from (select unnest(?) as cell)
-        where try_strptime(cell, {literal(time_format)}) is null
-        """,
-        [list(texts)],
-    ).fetchall()
-    return [cell for (cell,) in rows]
+    query = "select cell from (select unnest(?) as cell) where try_strptime(cell, ?) is null"
+    return [cell for (cell,) in connection.execute(query, [list(texts), time_format]).fetchall()]
 
 
 def decimal_mark(texts: Sequence[str]) -> str | None:
-    """The decimal mark of formatted numbers; an empty text if they read as they stand.
+    """The decimal mark of formatted numbers; an empty text if they read as they are.
 
     None when they are no numbers.
     """
@@ -206,13 +163,17 @@ def _share(texts: Sequence[str], pattern: str) -> float:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the policy knows of stages, kinds and signals, for comparing without case."""
+    """What the policy knows of stages, kinds and signals, for comparing in any case.
+
+    ``stages``: a stage's name, label or alias -> stage. ``mapped``: CRM, property and value ->
+    stage. ``meanings``: stage -> its milestone or exit kind. ``evidence``: what an opportunity
+    proves -> stage.
+    """
 
     stages: dict[str, str]
     mapped: dict[tuple[str, str, str], str]
-    names: tuple[str, ...]
     meanings: dict[str, str]
-    by_tradition: dict[str, frozenset[str]]
+    by_tradition: dict[str, set[str]]
     kinds: tuple[str, ...]
     signals: tuple[str, ...]
     evidence: dict[str, str]
@@ -225,33 +186,30 @@ class Vocabulary:
 
 
 def read_vocabulary(policy_dir: Path) -> Vocabulary:
-    """Read the policy's tables that name things."""
-    stages: dict[str, str] = {}
-    meanings: dict[str, str] = {}
+    """Read the policy's tables that name things; of two meanings of a name the first counts."""
+    stages = policy.cells(policy_dir, "stages")
     by_tradition: dict[str, set[str]] = {}
-    evidence: dict[str, str] = {}
-    for row in _rows(policy_dir / "stages.csv"):
-        stages.setdefault(row["stage"].casefold(), row["stage"])
-        stages.setdefault(row["label"].casefold(), row["stage"])
+    for row in stages:
         by_tradition.setdefault(row["tradition"], set()).add(row["stage"])
-        meanings[row["stage"]] = row["exit_kind"] or row["milestone"]
-        if row["evidence"]:
-            evidence.setdefault(row["evidence"], row["stage"])
-    for row in _rows(policy_dir / "stage_aliases.csv"):
-        stages[row["raw_stage"].casefold()] = row["stage"]
-    mapped = {
-        (row["crm"].casefold(), key(row["property"]), row["raw_stage"].casefold()): row["stage"]
-        for row in _rows(policy_dir / "stage_maps.csv")
-    }
     return Vocabulary(
-        stages,
-        mapped,
-        tuple(dict.fromkeys(meanings)),
-        meanings,
-        {name: frozenset(known) for name, known in by_tradition.items()},
-        tuple(row["kind"] for row in _rows(policy_dir / "activity_kinds.csv")),
-        tuple(row["signal"] for row in _rows(policy_dir / "signals.csv")),
-        evidence,
+        stages={
+            row[name].casefold(): row["stage"]
+            for name in ("label", "stage")
+            for row in reversed(stages)
+        }
+        | {
+            row["raw_stage"].casefold(): row["stage"]
+            for row in policy.cells(policy_dir, "stage_aliases")
+        },
+        mapped={
+            (row["crm"].casefold(), key(row["property"]), row["raw_stage"].casefold()): row["stage"]
+            for row in policy.cells(policy_dir, "stage_maps")
+        },
+        meanings={row["stage"]: row["exit_kind"] or row["milestone"] for row in stages},
+        by_tradition=by_tradition,
+        kinds=tuple(row["kind"] for row in policy.cells(policy_dir, "activity_kinds")),
+        signals=tuple(row["signal"] for row in policy.cells(policy_dir, "signals")),
+        evidence={row["evidence"]: row["stage"] for row in reversed(stages) if row["evidence"]},
     )
 
 
@@ -261,7 +219,7 @@ def key(name: str) -> str:
 
 
 def named_in(text: str, names: Iterable[str]) -> str | None:
-    """The longest of these names that stands in a text as words of its own."""
+    """The longest of these names that occurs in a text as whole words."""
     words = f" {re.sub(r'[^a-z0-9]+', ' ', text.casefold()).strip()} "
     found = [
         name
@@ -269,10 +227,3 @@ def named_in(text: str, names: Iterable[str]) -> str | None:
         if f" {re.sub(r'[^a-z0-9]+', ' ', name.casefold()).strip()} " in words
     ]
     return max(found, key=len, default=None)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.config.errors import SourceError
-from dagster_project.config.settings import FilesSource, StageDate, TableMapping, TimeFormats
+from dagster_project.config.sources import FilesSource, StageDate, TableMapping, TimeFormats
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.files.csv import Inserted, RejectedRow, literal, open_csv

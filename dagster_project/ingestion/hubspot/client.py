@@ -25,7 +25,7 @@ from dagster_project.ingestion.rest import (
 )
 
 if TYPE_CHECKING:
-    from dagster_project.config.settings import HubSpotSource
+    from dagster_project.config.sources import HubSpotSource
     from dagster_project.ingestion.result import Progress
 
 # What HubSpot takes at most: results of one search, ids of one batch with past values, ids of one

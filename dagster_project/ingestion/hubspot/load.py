@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dagster_project.config.errors import SourceError
-from dagster_project.config.settings import HubSpotSource
+from dagster_project.config.sources import HubSpotSource
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.finding import Finding

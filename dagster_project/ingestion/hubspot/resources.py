@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dagster_project.config.settings import HubSpotProperties
+from dagster_project.config.sources import HubSpotProperties
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion import raw_schema
 

@@ -33,7 +33,7 @@ from dagster_project.ingestion.result import IngestionResult, Note, Progress, Ta
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from dagster_project.config.settings import LandedSource
+    from dagster_project.config.sources import LandedSource
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dagster_project.ingestion.result import IngestionResult, Progress
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from dagster_project.config.settings import LandedSource
+    from dagster_project.config.sources import LandedSource
 
 _READERS = {
     "hubspot": "dagster_project.ingestion.landed.hubspot",

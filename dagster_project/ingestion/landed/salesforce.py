@@ -28,7 +28,7 @@ from dagster_project.ingestion.salesforce.resources import (
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from dagster_project.config.settings import LandedSource
+    from dagster_project.config.sources import LandedSource
 
 # Tables that a tool calls otherwise than the object.
 _OWN_NAMES = {("dlt", "User"): "sf_user"}

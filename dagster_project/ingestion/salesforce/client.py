@@ -32,7 +32,7 @@ from dagster_project.ingestion.rest import (
 )
 
 if TYPE_CHECKING:
-    from dagster_project.config.settings import SalesforceSource
+    from dagster_project.config.sources import SalesforceSource
     from dagster_project.ingestion.result import Progress
 
 # 406 and 420 are what Salesforce's front end answers when it is overloaded.

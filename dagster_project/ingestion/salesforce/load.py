@@ -32,7 +32,7 @@ from dagster_project.ingestion.salesforce.resources import (
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from dagster_project.config.settings import SalesforceSource
+    from dagster_project.config.sources import SalesforceSource
 
 # How often a query may start again at the same record before the run gives up.
 MAX_RESTARTS = 3

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dagster_project.config.settings import SalesforceFields
+from dagster_project.config.sources import SalesforceFields
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion import raw_schema
 

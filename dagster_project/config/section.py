@@ -1,0 +1,65 @@
+"""What every section of ``handoff.yml`` is built from: its base class and its kinds of values."""
+
+import codecs
+import datetime as dt
+from typing import Annotated, Any
+
+import pytz
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+
+class Section(BaseModel):
+    """A part of the configuration; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        allowed = sorted(field.alias or name for name, field in cls.model_fields.items())
+        for key in data if isinstance(data, dict) else ():
+            if key not in (*allowed, *cls.model_fields):
+                problem = f"unknown key; allowed here: {', '.join(allowed)}"
+                raise PydanticCustomError(
+                    "unknown_key", "{problem}", {"problem": problem, "key": key}
+                )
+        return data
+
+
+def _known_zone(value: str) -> str:
+    if value not in pytz.all_timezones_set:
+        raise ValueError(f"{value!r} is not a time zone; use a name such as Europe/Amsterdam")
+    return value
+
+
+def _known_encoding(value: str) -> str:
+    try:
+        codecs.lookup(value)
+    except LookupError:
+        raise ValueError("no such text encoding; use one such as utf-8, utf-16 or cp1252") from None
+    return value
+
+
+def _iso_moment(value: Any) -> Any:
+    """A date or time as text; YAML has turned what looks like one into an object already."""
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    try:
+        dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError("not a time; use 2026-06-30 or 2026-06-30T00:00:00Z") from None
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+Moment = Annotated[str, BeforeValidator(_iso_moment)]
+ClockTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]

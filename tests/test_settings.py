@@ -1,0 +1,68 @@
+"""What is wrong with ``handoff.yml`` is one line that names the key and what is allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from dagster_project.config.errors import ConfigError
+from dagster_project.config.settings import load_settings
+from dagster_project.config.sources import FilesSource
+
+
+def load(tmp_path: Path, text: str) -> FilesSource:
+    """The first source of a configuration."""
+    path = tmp_path / "handoff.yml"
+    path.write_text(text, "utf-8")
+    source = load_settings(path).sources[0]
+    assert isinstance(source, FilesSource)
+    return source
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2026-06-30", "2026-06-30"),
+        ("2026-06-30T06:00:00Z", "2026-06-30T06:00:00+00:00"),
+        ("'2026-06-30T06:00:00Z'", "2026-06-30T06:00:00Z"),
+    ],
+)
+def test_moment_of_an_export_is_read_as_text(tmp_path: Path, written: str, read: str) -> None:
+    source = load(tmp_path, f"sources: [{{kind: files, path: here, as_of: {written}}}]")
+    assert (source.as_of, source.path) == (read, tmp_path / "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "[{kind: files, path: a}, {kind: files, name: b, path: b, as_of: 2026-06-30}]",
+            "sources.1.as_of: only where the source is the only one",
+        ),
+        (
+            "[{kind: files, path: a, as_of: soon}]",
+            "sources.0.as_of: not a time; use 2026-06-30 or 2026-06-30T00:00:00Z (got 'soon')",
+        ),
+        (
+            "[{kind: files, path: a, stage_dates: [{stage: mql, column: x, tz: UTC}]}]",
+            "sources.0.stage_dates.0.tz: unknown key; allowed here: column, delimiter, encoding, "
+            "file, lead_id, stage, time_format",
+        ),
+        (
+            "[{kind: landed, name: a, crm: hubspot, tool: dlt, schema: s, hubspot: {stage: []}}]",
+            "sources.0.hubspot.stage: unknown key; allowed here: columns, lead_reason_property, "
+            "loss_reason_property, objects, reason_property, signals, stages",
+        ),
+    ],
+)
+def test_problem_names_its_key(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, f"sources: {text}")
+    assert raised.value.problems == [f"{tmp_path}/handoff.yml: {problem}"]
+    assert raised.value.exit_code == 2
+
+
+def test_secret_in_place_of_a_variable_name_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, "alerts: {channels: {mail: {url_env: 'mailto://me:hunter2@acme.example'}}}")
+    assert "alerts.channels.mail.url_env: name an environment variable" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
