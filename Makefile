@@ -74,7 +74,7 @@ dev: setup ## Dagster's UI on the output of handoff.yml, with the runs of the sh
 docs: setup ## dbt's documentation of the project, in var/dbt_docs
 	@test -f var/warehouse.duckdb || $(MAKE) --no-print-directory run
 	@mkdir -p var/dbt_docs
-	@HANDOFF_DEV_WAREHOUSE=$(CURDIR)/var/sample_crm/warehouse.duckdb $(VENV)/bin/dbt docs generate --static \
+	@HANDOFF_WAREHOUSE=$(CURDIR)/var/warehouse.duckdb $(VENV)/bin/dbt docs generate --static --target prod \
 	  --project-dir dbt_project --profiles-dir dbt_project \
 	  --target-path $(CURDIR)/var/dbt_docs --log-path $(CURDIR)/$(SCRATCH)/logs
 	@echo "open var/dbt_docs/static_index.html"

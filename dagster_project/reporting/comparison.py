@@ -23,9 +23,9 @@ from dagster_project.config.warehouse import (
     RAW_SCHEMA,
     WAREHOUSE_FILE,
     connect,
+    quoted,
     records,
     warehouse_path,
-    quoted,
 )
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landing import ensure_raw_tables
