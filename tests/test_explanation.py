@@ -15,7 +15,7 @@ from dagster_project.config.errors import ConfigError
 from dagster_project.config.settings import FilesSource
 from dagster_project.config.warehouse import POLICY_DIR, connect
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.files.load import load as files
+from dagster_project.ingestion.files import load as files
 from dagster_project.ingestion.landing import ensure_raw_tables
 from dagster_project.reporting.lead_story import explain, read_story
 from dagster_project.running import dbt as dbt_runner

@@ -15,7 +15,7 @@ from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import HubSpotSource, load_settings
 from dagster_project.config.warehouse import PROJECT_ROOT
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.hubspot.load import load as hubspot
+from dagster_project.ingestion.hubspot import load as hubspot
 from dagster_project.ingestion.hubspot.resources import TABLES
 from dagster_project.ingestion.landing import ensure_raw_tables
 from dagster_project.ingestion.rest import (

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from dagster_project.config.settings import HubSpotSource, LandedSource
-from dagster_project.ingestion.hubspot.load import load as hubspot
-from dagster_project.ingestion.landed.load import load as landed
+from dagster_project.ingestion.hubspot import load as hubspot
+from dagster_project.ingestion.landed import load as landed
 from tests.crm import hubspot_tables
 from tests.crm.crm_models import facts
 from tests.crm.hubspot_server import TOKEN, HubSpotServer

@@ -12,7 +12,7 @@ from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import SalesforceSource
 from dagster_project.ingestion.landing import ensure_raw_tables
 from dagster_project.ingestion.rest import LimitReached, Patience
-from dagster_project.ingestion.salesforce.load import load as salesforce
+from dagster_project.ingestion.salesforce import load as salesforce
 from dagster_project.ingestion.salesforce.resources import OBJECTS
 from tests.crm.salesforce_server import (
     CLIENT_ID,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from dagster_project.config.settings import LandedSource, SalesforceSource
-from dagster_project.ingestion.landed.load import salesforce as landed_salesforce
+from dagster_project.ingestion.landed import load as landed
 from dagster_project.ingestion.rest import Patience
-from dagster_project.ingestion.salesforce.load import load as salesforce
+from dagster_project.ingestion.salesforce import load as salesforce
 from tests.crm import salesforce_models as models
 from tests.crm.salesforce_landed import TOOLS, land
 from tests.crm.salesforce_server import CLIENT_ID, CLIENT_SECRET, SalesforceServer
@@ -78,7 +78,7 @@ def _landed(world: World, tool: str) -> Callable[[Any], Any]:
         if tool == "dlt":
             _date_closings(world)
         land(connection, world, tool, "crm")
-        return landed_salesforce.ingest(connection, landed_source(tool), 1)
+        return landed.ingest(connection, landed_source(tool), 1)
 
     return ingest
 
