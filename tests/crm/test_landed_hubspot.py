@@ -165,7 +165,7 @@ def test_a_configured_property_that_is_not_landed_is_an_error(
     message = "has no column for why_not (setting hubspot.reason_property; is it selected in"
     with pytest.raises(SourceError, match=re.escape(message)):
         ingest_source(warehouse, wrong)
-    assert [finding.status for finding in landed.check(wrong)] == ["error"]
+    assert [finding.status for finding in landed.check(wrong)].count("error") == 1
 
 
 def test_moments_of_entry_stand_in_for_a_history_that_is_not_landed(

@@ -6,7 +6,7 @@ import json
 import duckdb
 import pytest
 
-from dagster_project.ingestion.files.csv import DELIMITERS
+from dagster_project.ingestion.files.delimited_text import DELIMITERS
 
 LEADS = (
     "lead_id{0}created_at{0}company{0}employee_count\r\n"

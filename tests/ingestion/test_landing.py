@@ -116,7 +116,7 @@ def test_files_that_nothing_reads_are_noted(ingest, export):
     (export / "contacts.csv").write_text("a\n1\n")
     (export / "readme.txt").write_text("hello")
     assert [note.message for note in ingest().notes] == [
-        "not read, as no table bears the name: contacts.csv"
+        "not read, as no table has the name: contacts.csv"
     ]
 
 

@@ -20,7 +20,7 @@ from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.warehouse import POLICY_DIR
 from dagster_project.ingestion.discovery import values
 from dagster_project.ingestion.discovery.values import TimeReading, Values, Vocabulary, key
-from dagster_project.ingestion.files.load import open_file
+from dagster_project.ingestion.files.client import open_file
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -1,4 +1,4 @@
-"""How Handoff speaks to HubSpot: lists, searches, batches, associations, and its errors."""
+"""How HubSpot is called: lists, searches, batches, associations, and its errors."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
+from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 from requests import Response
 
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.hubspot.resources import HubSpotObject
 from dagster_project.ingestion.rest import (
     CallRefused,
-    Cursor,
     Dialect,
     LimitReached,
     Page,
@@ -51,18 +51,17 @@ class HubSpotDialect(Dialect):
         """Everything passes that HubSpot says will, but for the limit of the day."""
         if response.status_code not in _PASSING or _is_daily_limit(response):
             return None
-        policy = _text(response, "policyName")
-        reason = f"HTTP {response.status_code} {policy or self.message(response)}"
-        return reason.strip()
+        why = _said(response, "policyName") or self.message(response)
+        return f"HTTP {response.status_code} {why}".strip()
 
     def message(self, response: Response) -> str:
         """HubSpot's own words, without the token should it repeat it."""
-        return _text(response, "message").replace(self._token, "(token)")
+        return _said(response, "message").replace(self._token, "(token)")
 
     def refusal(self, call: str, response: Response) -> CallRefused:
-        """What a refused call means and how to mend it."""
+        """What a refused call means and how to fix it."""
         status, message = response.status_code, self.message(response)
-        code = _text(response, "category") or _text(response, "errorType")
+        code = _said(response, "category") or _said(response, "errorType")
         text = f"{call}: {message or f'HTTP {status}'}"
         if _is_daily_limit(response):
             return LimitReached(
@@ -73,7 +72,7 @@ class HubSpotDialect(Dialect):
         if status in {401, 530}:
             text += (
                 f" (the token in {self._source.token_env} is wrong or no longer valid: put the "
-                "private app's present token there)"
+                "private app's current token there)"
             )
         elif status == 403:
             scopes = _missing_scopes(response)
@@ -93,8 +92,10 @@ class HubSpotDialect(Dialect):
         return f"after {midnight:%Y-%m-%d %H:%M} UTC (midnight in {self.time_zone})"
 
 
-class HubSpotClient:
+class HubSpotClient(RestApi):
     """Calls to one account."""
+
+    dialect: HubSpotDialect
 
     def __init__(
         self,
@@ -108,26 +109,15 @@ class HubSpotClient:
                 f"source {source.name}: the environment variable {source.token_env} is not set; "
                 "put the private app's token there"
             )
+        dialect = HubSpotDialect(source, token)
+        auth = BearerTokenAuth(token)
+        super().__init__(source.name, source.base_url, auth, dialect, progress, patience)
         self.source = source
-        self._dialect = HubSpotDialect(source, token)
-        self._api = RestApi(
-            source.name,
-            source.base_url,
-            BearerTokenAuth(token),
-            self._dialect,
-            progress,
-            patience,
-        )
-
-    @property
-    def calls(self) -> int:
-        """How many calls were made, with those that were tried again."""
-        return self._api.calls
 
     def learn_time_zone(self) -> None:
         """Ask when the account's day ends, to say so when its calls are used up."""
         try:
-            self._dialect.time_zone = self._api.get("account-info/v3/details").get("timeZone")
+            self.dialect.time_zone = self.get("account-info/v3/details").get("timeZone")
         except LimitReached:
             raise
         except CallRefused as refused:
@@ -137,34 +127,29 @@ class HubSpotClient:
     def now(self) -> datetime:
         """The time of HubSpot's latest answer: its clock decides, not this machine's."""
         try:
-            return parsedate_to_datetime(self._api.headers["Date"]).astimezone(UTC)
+            return parsedate_to_datetime(self.headers["Date"]).astimezone(UTC)
         except (KeyError, ValueError):
             return datetime.now(UTC)
 
-    def property_definitions(self, name: str) -> list[dict[str, Any]]:
+    def property_definitions(self, name: str) -> dict[str, dict[str, Any]]:
         """The properties that an account has of an object, with the options of their values."""
-        answer = self._api.get(f"crm/v3/properties/{name}")
-        return list(answer.get("results") or [])
+        found = self.get(f"crm/v3/properties/{name}").get("results") or []
+        return {str(definition["name"]): definition for definition in found}
 
     def pipelines(self, name: str) -> list[dict[str, Any]]:
         """The pipelines of an object, with their stages."""
-        return list(self._api.get(f"crm/v3/pipelines/{name}").get("results") or [])
+        return list(self.get(f"crm/v3/pipelines/{name}").get("results") or [])
 
     def owners(self) -> Iterator[dict[str, Any]]:
         """All owners, those who left too."""
         for archived in ("false", "true"):
-            pages = self._api.pages(
-                "GET",
-                "crm/v3/owners/",
-                Cursor(cursor_path="paging.next.after", cursor_param="after"),
-                params={"limit": LIST_PAGE, "archived": archived},
-            )
-            for page in pages:
+            params = {"limit": LIST_PAGE, "archived": archived}
+            for page in self._list("crm/v3/owners/", params):
                 yield from page.records
 
     def first_record(self, name: str) -> None:
         """The cheapest call that needs an object's scope."""
-        self._api.get(f"crm/v3/objects/{name}", limit=1)
+        self.get(f"crm/v3/objects/{name}", limit=1)
 
     def list_records(
         self,
@@ -176,9 +161,8 @@ class HubSpotClient:
         archived: bool = False,
     ) -> Iterator[Page]:
         """Every record of an object, in the order of its id, from the cursor ``after`` on."""
-        limit = self.source.page_size if history else LIST_PAGE
-        params = {
-            "limit": min(limit, HISTORY_BATCH) if history else limit,
+        params: dict[str, Any] = {
+            "limit": min(self.source.page_size, HISTORY_BATCH) if history else LIST_PAGE,
             "properties": ",".join(properties),
             "archived": "true" if archived else "false",
         }
@@ -186,10 +170,16 @@ class HubSpotClient:
             params["propertiesWithHistory"] = ",".join(history)
         if after:
             params["after"] = after
-        return self._api.pages(
-            "GET",
-            f"crm/v3/objects/{item.name}",
-            Cursor(after, cursor_path="paging.next.after", cursor_param="after"),
+        return self._list(f"crm/v3/objects/{item.name}", params)
+
+    def _list(self, path: str, params: dict[str, Any]) -> Iterator[Page]:
+        """The pages of a list, from ``after`` in the parameters on."""
+        return self.pages(
+            f"GET {path}",
+            JSONResponseCursorPaginator(cursor_path="paging.next.after", cursor_param="after"),
+            _following,
+            records="results",
+            start=params.get("after"),
             params=params,
         )
 
@@ -201,11 +191,14 @@ class HubSpotClient:
         """
         while True:
             count, last = 0, after_id
-            for page in self._api.pages(
-                "POST",
-                f"crm/v3/objects/{item.name}/search",
-                Cursor(cursor_path="paging.next.after", cursor_body_path="after"),
-                body=self._search(item, since, after_id),
+            for page in self.pages(
+                f"POST crm/v3/objects/{item.name}/search",
+                JSONResponseCursorPaginator(
+                    cursor_path="paging.next.after", cursor_body_path="after"
+                ),
+                _following,
+                records="results",
+                json=self._search(item, since, after_id),
             ):
                 for record in page.records:
                     count, last = count + 1, str(record["id"])
@@ -218,15 +211,12 @@ class HubSpotClient:
 
     def _search(self, item: HubSpotObject, since: datetime, after_id: str) -> dict[str, Any]:
         milliseconds = str(int(since.timestamp() * 1000))
+        filters = [
+            {"propertyName": item.modified, "operator": "GTE", "value": milliseconds},
+            {"propertyName": "hs_object_id", "operator": "GT", "value": after_id},
+        ]
         return {
-            "filterGroups": [
-                {
-                    "filters": [
-                        {"propertyName": item.modified, "operator": "GTE", "value": milliseconds},
-                        {"propertyName": "hs_object_id", "operator": "GT", "value": after_id},
-                    ]
-                }
-            ],
+            "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": ["hs_object_id"],
             "limit": self.source.search_page_size,
@@ -239,14 +229,14 @@ class HubSpotClient:
         properties: Sequence[str],
         history: Sequence[str] = (),
     ) -> list[dict[str, Any]]:
-        """The records with these ids (no more than ``batch_size``); gone ones are left out."""
+        """The records with these ids (no more than one batch holds); gone ones are left out."""
         body: dict[str, Any] = {
             "inputs": [{"id": record_id} for record_id in ids],
             "properties": list(properties),
         }
         if history:
             body["propertiesWithHistory"] = list(history)
-        answer = self._api.post(f"crm/v3/objects/{item.name}/batch/read", body)
+        answer = self.post(f"crm/v3/objects/{item.name}/batch/read", body)
         return list(answer.get("results") or [])
 
     def contacts_of(
@@ -254,7 +244,7 @@ class HubSpotClient:
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """What HubSpot associates records with among the contacts: pairs of id and association."""
         for batch in batches(ids, ASSOCIATION_BATCH):
-            answer = self._api.post(
+            answer = self.post(
                 f"crm/v4/associations/{item.name}/contacts/batch/read",
                 {"inputs": [{"id": record_id} for record_id in batch]},
             )
@@ -269,12 +259,8 @@ class HubSpotClient:
         self, item: HubSpotObject, record_id: str
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """The associations of one record that has more of them than a batch shows."""
-        for page in self._api.pages(
-            "GET",
-            f"crm/v4/objects/{item.name}/{record_id}/associations/contacts",
-            Cursor(cursor_path="paging.next.after", cursor_param="after"),
-            params={"limit": 500},
-        ):
+        path = f"crm/v4/objects/{item.name}/{record_id}/associations/contacts"
+        for page in self._list(path, {"limit": 500}):
             yield from ((record_id, to) for to in page.records)
 
 
@@ -285,15 +271,20 @@ def batches(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
         yield batch
 
 
-def _text(response: Response, key: str) -> str:
+def _following(content: dict[str, Any]) -> Any:
+    """Where the next page of a list or search starts."""
+    return ((content.get("paging") or {}).get("next") or {}).get("after")
+
+
+def _said(response: Response, key: str) -> str:
     content = json_of(response)
     return str(content.get(key) or "") if isinstance(content, dict) else ""
 
 
 def _is_daily_limit(response: Response) -> bool:
     return response.status_code == 429 and (
-        _text(response, "policyName").upper() == "DAILY"
-        or "daily limit" in _text(response, "message").lower()
+        _said(response, "policyName").upper() == "DAILY"
+        or "daily limit" in _said(response, "message").lower()
     )
 
 

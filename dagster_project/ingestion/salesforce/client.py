@@ -1,4 +1,4 @@
-"""How Salesforce is spoken to: login, queries page by page, Bulk 2.0 jobs, and its errors.
+"""How Salesforce is called: login, queries page by page, Bulk 2.0 jobs, and its errors.
 
 What every API shares (retries, messages) is in ``rest``; this module says what is Salesforce's
 own. An expired session is renewed once per call.
@@ -15,10 +15,8 @@ from urllib.parse import urlparse
 import pyarrow as pa
 import pyarrow.csv
 from dlt.common.pendulum import pendulum
-from dlt.sources.helpers.requests import Client
-from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
-from dlt.sources.helpers.rest_client.paginators import HeaderCursorPaginator, JSONLinkPaginator
+from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
 from requests import PreparedRequest, RequestException, Response
 
 from dagster_project.config.errors import SourceError
@@ -27,6 +25,7 @@ from dagster_project.ingestion.rest import (
     Dialect,
     LimitReached,
     Patience,
+    RepeatedPage,
     RestApi,
     json_of,
 )
@@ -45,7 +44,7 @@ BULK_PAGE_ROWS = 20_000
 FIRST_LOOK, LONGEST_LOOK = 0.2, 10.0
 
 _LOGIN = "POST /services/oauth2/token"
-_LOGIN_MENDS = {
+_LOGIN_FIXES = {
     "invalid_client": "check {secret}",
     "invalid_client_id": "check {id}",
     "invalid_grant": "give the connected app a run-as user for client credentials",
@@ -69,13 +68,7 @@ class Session(OAuth2ClientCredentials):
             access_token_url=f"{base_url(source)}/services/oauth2/token",
             client_id=_secret(source, source.client_id_env),
             client_secret=_secret(source, source.client_secret_env),
-            session=Client(
-                request_timeout=patience.timeout,
-                raise_for_status=False,
-                request_max_attempts=patience.attempts,
-                request_backoff_factor=patience.backoff,
-                request_max_retry_delay=patience.longest,
-            ).session,
+            session=patience.client().session,
         )
 
     def build_access_token_request(self) -> dict[str, Any]:
@@ -105,14 +98,14 @@ class Session(OAuth2ClientCredentials):
         self.token_expiry = pendulum.now().add(seconds=expires_in)
 
     def _refusal(self, response: Response, content: dict[str, Any]) -> CallRefused:
-        """Why a login failed and how to mend it."""
+        """Why a login failed and how to fix it."""
         code = str(content.get("error", ""))
         why = content.get("error_description") or code or f"HTTP {response.status_code}"
-        mend = _LOGIN_MENDS.get(code, "check the domain and the connected app").format(
+        fix = _LOGIN_FIXES.get(code, "check the domain and the connected app").format(
             id=self._source.client_id_env, secret=self._source.client_secret_env
         )
         return CallRefused(
-            f"source {self._source.name}: {_LOGIN}: login refused: {why} ({mend})",
+            f"source {self._source.name}: {_LOGIN}: login refused: {why} ({fix})",
             response.status_code,
             code,
         )
@@ -177,26 +170,6 @@ class SalesforceDialect(Dialect):
         return CallRefused(text, status, code)
 
 
-class _Locator(HeaderCursorPaginator):
-    """Bulk 2.0 pages: the next page's locator is a header, the text ``null`` at the end."""
-
-    def __init__(self) -> None:
-        super().__init__(cursor_key="Sforce-Locator", cursor_param="locator")
-
-    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        super().update_state(response, data)
-        if self._next_reference in {"", "null"}:
-            self._next_reference = None
-
-
-class _BulkPages(RESTClient):
-    """A REST client whose pages are CSV: one Arrow table of text columns each."""
-
-    def extract_response(self, response: Response, data_selector: Any) -> list[Any]:
-        del data_selector  # a CSV page is all data
-        return [_csv_table(response.content)]
-
-
 class SalesforceClient(RestApi):
     """Calls to one org; all answers hold the fields as text or JSON values."""
 
@@ -224,46 +197,36 @@ class SalesforceClient(RestApi):
         Yields the total number of rows beside each page's records. Raises ``QueryLost`` when the
         server no longer knows the query, or when it repeats a page.
         """
-        seen: set[str] = set()
-        name = soql[soql.index("FROM ") :]
-        with self._named("GET", f"queryAll {name}"):
-            for page in self._client.paginate(
-                "queryAll",
+        try:
+            for page in self.pages(
+                "GET queryAll",
+                JSONLinkPaginator("nextRecordsUrl"),
+                lambda content: content.get("nextRecordsUrl"),
+                records="records",
+                named=f"GET queryAll {soql[soql.index('FROM ') :]}",
                 params={"q": soql},
-                paginator=JSONLinkPaginator("nextRecordsUrl"),
-                data_selector="records",
-                hooks=dict(self._hooks),
             ):
-                content = page.response.json()
-                following = content.get("nextRecordsUrl")
-                if following is not None and following in seen:
-                    raise QueryLost(
-                        f"source {self.source.name}: GET queryAll {name}: the same page came twice",
-                        200,
-                        "REPEATED_PAGE",
-                    )
-                seen.add(following)
-                yield int(content.get("totalSize", 0)), content.get("records", [])
+                yield int(page.content.get("totalSize", 0)), page.records
+        except RepeatedPage as error:
+            raise QueryLost(error.problems[0], 200, "REPEATED_PAGE") from None
 
     def bulk_pages(self, soql: str) -> Iterator[pa.Table]:
-        """The pages of a query, by a Bulk 2.0 job; all columns are text, empty is null."""
+        """The pages of a query, by a Bulk 2.0 job; all columns are text, empty is null.
+
+        They are CSV, and the place of the next one is a header (the text ``null`` at the end);
+        dlt pages through JSON only.
+        """
         job = self.post(
             "jobs/query",
             {"operation": "queryAll", "query": soql, "contentType": "CSV", "lineEnding": "LF"},
         )
         self._wait_for(job["id"])
         path = f"jobs/query/{job['id']}/results"
-        client = _BulkPages(self._base_url, auth=self._client.auth, session=self._client.session)
-        with self._named("GET", path):
-            for page in client.paginate(
-                path,
-                params={"maxRecords": BULK_PAGE_ROWS},
-                paginator=_Locator(),
-                data_selector="$",
-                headers={"Accept": "text/csv"},
-                hooks=dict(self._hooks),
-            ):
-                yield page[0]
+        params: dict[str, Any] = {"maxRecords": BULK_PAGE_ROWS}
+        while params.get("locator") not in {"", "null"}:
+            page = self.call("GET", path, params=params, headers={"Accept": "text/csv"})
+            yield _csv_table(page.content)
+            params["locator"] = page.headers.get("Sforce-Locator", "")
 
     def _wait_for(self, job_id: str) -> None:
         """Wait until a Bulk job is complete. Raises ``CallRefused`` when it failed."""
@@ -284,12 +247,15 @@ class SalesforceClient(RestApi):
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_LOOK)
 
-    def _transient_reason(
-        self, response: Response | None, error: BaseException | None
-    ) -> str | None:
-        if response is not None and response.status_code < 400 and _is_csv(response):
-            return None if _is_whole(response) else "the answer was cut off"
-        return super()._transient_reason(response, error)
+    def is_whole(self, response: Response) -> bool:
+        """Whether an answer came completely: CSV has as many rows as its header announces."""
+        if "csv" not in response.headers.get("Content-Type", ""):
+            return super().is_whole(response)
+        try:
+            rows = _csv_table(response.content).num_rows
+        except pa.ArrowInvalid:
+            return False
+        return str(rows) == response.headers.get("Sforce-NumberOfRecords", str(rows))
 
 
 def base_url(source: "SalesforceSource") -> str:
@@ -306,19 +272,6 @@ def error_of(response: Response) -> tuple[str, str]:
         return "", ""
     code = first.get("errorCode") or first.get("error") or ""
     return str(code), str(first.get("message") or first.get("error_description") or "")
-
-
-def _is_csv(response: Response) -> bool:
-    return "csv" in response.headers.get("Content-Type", "")
-
-
-def _is_whole(response: Response) -> bool:
-    """Whether a CSV page holds as many rows as its header announces."""
-    try:
-        rows = _csv_table(response.content).num_rows
-    except pa.ArrowInvalid:
-        return False
-    return str(rows) == response.headers.get("Sforce-NumberOfRecords", str(rows))
 
 
 def _csv_table(content: bytes) -> pa.Table:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster_project.config.errors import SourceError
-from dagster_project.ingestion.files.csv import Inserted, literal
+from dagster_project.ingestion.files.delimited_text import Inserted, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
