@@ -162,7 +162,7 @@ class RawLoad:
 
         values = zip(*rows, strict=True) if rows else [()] * len(columns)
         arrays = [pa.array(column, pa.string()) for column in values]
-        name = f"staged_{'_'.join(columns)}"
+        name = f"staged_{columns[0]}_{len(columns)}"
         self.connection.register(name, pa.table(arrays, names=list(columns)))
         try:
             yield name

@@ -60,22 +60,6 @@ class RepeatedPage(SourceError):
     """The API gave a page again that it had given: its pages never end."""
 
 
-class Dialect:
-    """How one API says what went wrong; each source has its own."""
-
-    def transient_reason(self, response: Response) -> str | None:
-        """Why an answer of status 400 and above may pass by itself; ``None`` when it will not."""
-        raise NotImplementedError
-
-    def message(self, response: Response) -> str:
-        """What the API says of a call that went wrong."""
-        raise NotImplementedError
-
-    def refusal(self, call: str, response: Response) -> CallRefused:
-        """The error of a call that will not pass by itself; ``call`` names source and call."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class Page:
     """One page of records. ``following``: where the next one starts; ``content``: the answer."""
@@ -86,20 +70,21 @@ class Page:
 
 
 class RestApi:
-    """Calls to one API. ``calls`` counts them; ``headers`` are those of the latest answer."""
+    """Calls to one API. ``calls`` counts them; ``headers`` are those of the latest answer.
+
+    How an API says what went wrong is up to each source's client.
+    """
 
     def __init__(
         self,
         source_name: str,
         base_url: str,
         auth: AuthBase,
-        dialect: Dialect,
         progress: Progress | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.calls = 0
         self.headers: dict[str, str] = {}
-        self.dialect = dialect
         self._source_name = source_name
         self._base_url = base_url
         self._progress = progress or (lambda _: None)
@@ -174,7 +159,7 @@ class RestApi:
         try:
             yield
         except _Refused as refused:
-            raise self.dialect.refusal(call, refused.response) from None
+            raise self.refusal(call, refused.response) from None
         except HTTPError as error:
             raise self._gave_up(call, error.response) from None
         except RequestException as error:
@@ -188,7 +173,7 @@ class RestApi:
     def _gave_up(self, call: str, response: Response | None) -> SourceError:
         what = "no answer"
         if response is not None:
-            what = self.dialect.message(response) or f"HTTP {response.status_code}"
+            what = self.message(response) or f"HTTP {response.status_code}"
         return SourceError(
             f"{call}: still failing after {self._patience.attempts} tries: {what}; run again later"
         )
@@ -207,11 +192,25 @@ class RestApi:
     ) -> str | None:
         if response is not None:
             if response.status_code >= 400:
-                return self.dialect.transient_reason(response)
+                return self.transient_reason(response)
             return None if self.is_whole(response) else "the answer was cut off"
         if isinstance(error, RequestException):
             return f"no complete answer ({type(error).__name__})"
         return None
+
+    # What each API says in its own way
+
+    def transient_reason(self, response: Response) -> str | None:
+        """Why an answer of status 400 and above may pass by itself; ``None`` when it will not."""
+        raise NotImplementedError
+
+    def message(self, response: Response) -> str:
+        """What the API says of a call that went wrong."""
+        raise NotImplementedError
+
+    def refusal(self, call: str, response: Response) -> CallRefused:
+        """The error of a call that will not pass by itself; ``call`` names source and call."""
+        raise NotImplementedError
 
     def is_whole(self, response: Response) -> bool:
         """Whether an answer came completely."""
@@ -221,7 +220,7 @@ class RestApi:
         """Refuse every answer that is an error, so that none is read as data."""
         self.headers = dict(response.headers)
         if response.status_code >= 400:
-            if self.dialect.transient_reason(response):
+            if self.transient_reason(response):
                 raise HTTPError(f"HTTP {response.status_code}", response=response)
             raise _Refused(response)
 

@@ -21,6 +21,7 @@ from dagster_project.config.warehouse import POLICY_DIR
 from dagster_project.ingestion.discovery import values
 from dagster_project.ingestion.discovery.values import TimeReading, Values, Vocabulary, key
 from dagster_project.ingestion.files.client import open_file
+from dagster_project.ingestion.files.delimited_text import TextFormat
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -183,7 +184,7 @@ def _look_at_files(
 def _look_at_file(
     connection: "DuckDBPyConnection", path: Path, scratch: Path, table: str, encoding: str
 ) -> Look:
-    reader = open_file(path.name, path, scratch, encoding=encoding)
+    reader = open_file(path.name, path, scratch, TextFormat(encoding=encoding))
     cells = [f"c{at}" for at in range(len(reader.headers))]
     columns = ", ".join(f"{cell} varchar" for cell in cells)
     connection.execute(f"create table {table} (n bigint, {columns}, extra_columns varchar)")

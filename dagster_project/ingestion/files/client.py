@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import FilesSource
-from dagster_project.ingestion.files.delimited_text import Inserted, open_csv
+from dagster_project.ingestion.files.delimited_text import Inserted, TextFormat, open_csv
 from dagster_project.ingestion.files.typed_records import open_jsonl, open_parquet
 
 if TYPE_CHECKING:
@@ -37,20 +37,10 @@ class Reader(Protocol):
     ) -> Inserted: ...
 
 
-def open_file(
-    label: str,
-    path: Path,
-    scratch: Path,
-    *,
-    delimiter: str | None = None,
-    encoding: str = "utf-8",
-    expected: Sequence[str] = (),
-    encoding_key: str = "encoding",
-) -> Reader:
+def open_file(label: str, path: Path, scratch: Path, text_format: TextFormat) -> Reader:
     """A reader for a file, by its ending; files of other endings are CSV.
 
-    ``label`` begins every message, ``scratch`` is a directory for copies, ``expected`` are names
-    that tell the delimiter of a CSV file, ``encoding_key`` is the setting that messages name.
+    ``label`` begins every message, ``scratch`` is a directory for copies.
     """
     path = _without_wildcards(path, scratch)
     match path.suffix.lower():
@@ -58,15 +48,7 @@ def open_file(
             return open_parquet(label, path)
         case ".jsonl":
             return open_jsonl(label, path)
-    return open_csv(
-        label,
-        path,
-        scratch,
-        delimiter=delimiter,
-        encoding=encoding,
-        expected=expected,
-        encoding_key=encoding_key,
-    )
+    return open_csv(label, path, scratch, text_format)
 
 
 def _without_wildcards(path: Path, scratch: Path) -> Path:
@@ -121,30 +103,16 @@ class Export:
             )
         return path
 
-    def open(
-        self,
-        path: Path,
-        delimiter: str | None,
-        encoding: str,
-        expected: Sequence[str],
-        encoding_key: str,
-    ) -> Reader:
+    def open(self, path: Path, text_format: TextFormat) -> Reader:
         """The reader for a file; one per file and way of reading, for the whole load."""
-        key = (path, delimiter, encoding)
+        key = (path, text_format.delimiter, text_format.encoding)
         if key not in self._readers:
+            label = self.label(path)
             try:
-                self._readers[key] = open_file(
-                    self.label(path),
-                    path,
-                    self._scratch,
-                    delimiter=delimiter,
-                    encoding=encoding,
-                    expected=expected,
-                    encoding_key=encoding_key,
-                )
+                self._readers[key] = open_file(label, path, self._scratch, text_format)
             except OSError as error:
                 why = error.strerror or error
-                raise SourceError(f"{self.label(path)}: cannot be read: {why}") from error
+                raise SourceError(f"{label}: cannot be read: {why}") from error
         return self._readers[key]
 
     @property

@@ -75,6 +75,19 @@ class Inserted:
 
 
 @dataclass(frozen=True)
+class TextFormat:
+    """How a text file is written. ``encoding_key``: the setting that messages name.
+
+    ``expected``: names that tell the delimiter where it is not given.
+    """
+
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    encoding_key: str = "encoding"
+    expected: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class _Piece:
     """A stretch of the file that holds one broken record; ``fields`` when it can be split."""
 
@@ -293,28 +306,19 @@ class CsvTable:
             pass
 
 
-def open_csv(
-    label: str,
-    path: Path,
-    scratch: Path,
-    *,
-    delimiter: str | None = None,
-    encoding: str = "utf-8",
-    expected: Sequence[str] = (),
-    encoding_key: str = "encoding",
-) -> CsvTable:
+def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> CsvTable:
     """Make a CSV file ready to be read: unpacked, UTF-8, delimiter and header known.
 
-    ``expected``: names that tell the delimiter where it is not given. ``encoding_key``: the
-    setting that a message points to. Raises ``SourceError`` for a file that is empty, has no
-    header, cannot be unpacked or decoded, or names a column twice.
+    Raises ``SourceError`` for a file that is empty, has no header, cannot be unpacked or decoded,
+    or names a column twice.
     """
+    encoding_key = text_format.encoding_key
     text = _unpacked(label, path, scratch) if path.suffix.lower() == ".gz" else path
-    text = _as_utf8(label, text, scratch, encoding, encoding_key)
+    text = _as_utf8(label, text, scratch, text_format.encoding, encoding_key)
     head = next(_decoded(label, text, "utf-8-sig", encoding_key), "")
     if not head.strip():
         raise SourceError(f"{label}: the file is empty; it needs at least a header line")
-    delimiter = delimiter or _guess_delimiter(head, expected)
+    delimiter = text_format.delimiter or _guess_delimiter(head, text_format.expected)
     if not _any_record(delimiter).match(head.lstrip().encode()):
         raise SourceError(f"{label}: the header line is broken: its quotes do not balance")
     cells = _first_row(head, delimiter)

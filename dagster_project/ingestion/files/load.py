@@ -17,7 +17,7 @@ from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import FilesSource, StageDate, TableMapping
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.files.client import SUFFIXES, Export, Reader
-from dagster_project.ingestion.files.delimited_text import Inserted, literal
+from dagster_project.ingestion.files.delimited_text import Inserted, TextFormat, literal
 from dagster_project.ingestion.files.resources import (
     Headers,
     contract_columns,
@@ -240,9 +240,8 @@ class _ExportReader:
                 return self._open(path, name, CONTRACT_TABLES[name].columns)
         setting, first = dates.items[0]
         expected = [item.column for _, item in dates.items]
-        return self._export.open(
-            dates.path, first.delimiter, first.encoding, expected, f"{setting}.encoding"
-        )
+        text_format = TextFormat(first.delimiter, first.encoding, f"{setting}.encoding", expected)
+        return self._export.open(dates.path, text_format)
 
     def _insert_changes(self, at: int, header: str, stage: str) -> int:
         return rows_changed(
@@ -278,7 +277,8 @@ class _ExportReader:
     def _open(self, path: Path, table: str, expected: Sequence[str]) -> Reader:
         mapping = self._mapping(table)
         setting = f"tables.{table}.encoding"
-        return self._export.open(path, mapping.delimiter, mapping.encoding, expected, setting)
+        text_format = TextFormat(mapping.delimiter, mapping.encoding, setting, expected)
+        return self._export.open(path, text_format)
 
     def _is_loaded(self, table: str, fingerprint: str) -> bool:
         """Whether, in append mode, a table of this source holds this content already."""

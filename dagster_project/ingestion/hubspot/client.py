@@ -16,7 +16,6 @@ from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.hubspot.resources import HubSpotObject
 from dagster_project.ingestion.rest import (
     CallRefused,
-    Dialect,
     LimitReached,
     Page,
     Patience,
@@ -39,63 +38,8 @@ LIST_PAGE = 100
 _PASSING = frozenset({423, 429, 477, *range(500, 530)})
 
 
-class HubSpotDialect(Dialect):
-    """HubSpot's errors. ``time_zone``: the account's, in which its day of calls ends."""
-
-    def __init__(self, source: "HubSpotSource", token: str) -> None:
-        self._source = source
-        self._token = token
-        self.time_zone: str | None = None
-
-    def transient_reason(self, response: Response) -> str | None:
-        """Everything passes that HubSpot says will, but for the limit of the day."""
-        if response.status_code not in _PASSING or _is_daily_limit(response):
-            return None
-        why = _said(response, "policyName") or self.message(response)
-        return f"HTTP {response.status_code} {why}".strip()
-
-    def message(self, response: Response) -> str:
-        """HubSpot's own words, without the token should it repeat it."""
-        return _said(response, "message").replace(self._token, "(token)")
-
-    def refusal(self, call: str, response: Response) -> CallRefused:
-        """What a refused call means and how to fix it."""
-        status, message = response.status_code, self.message(response)
-        code = _said(response, "category") or _said(response, "errorType")
-        text = f"{call}: {message or f'HTTP {status}'}"
-        if _is_daily_limit(response):
-            return LimitReached(
-                f"{text} What came is kept; run again {self._next_day()} and it goes on from there",
-                status,
-                "DAILY",
-            )
-        if status in {401, 530}:
-            text += (
-                f" (the token in {self._source.token_env} is wrong or no longer valid: put the "
-                "private app's current token there)"
-            )
-        elif status == 403:
-            scopes = _missing_scopes(response)
-            text += f" (missing: {', '.join(scopes)})" if scopes else ""
-        return CallRefused(text, status, code)
-
-    def _next_day(self) -> str:
-        """When the account's day of calls begins again."""
-        try:
-            zone = ZoneInfo(self.time_zone) if self.time_zone else None
-        except (ZoneInfoNotFoundError, ValueError):
-            zone = None
-        if zone is None:
-            return "after midnight in the account's time zone"
-        tomorrow = (datetime.now(zone) + timedelta(days=1)).date()
-        midnight = datetime.combine(tomorrow, time(), zone).astimezone(UTC)
-        return f"after {midnight:%Y-%m-%d %H:%M} UTC (midnight in {self.time_zone})"
-
-
 class HubSpotClient(RestApi):
-    """Calls to one account."""
-
-    dialect: HubSpotDialect
+    """Calls to one account. ``time_zone``: the account's, in which its day of calls ends."""
 
     def __init__(
         self,
@@ -109,15 +53,15 @@ class HubSpotClient(RestApi):
                 f"source {source.name}: the environment variable {source.token_env} is not set; "
                 "put the private app's token there"
             )
-        dialect = HubSpotDialect(source, token)
-        auth = BearerTokenAuth(token)
-        super().__init__(source.name, source.base_url, auth, dialect, progress, patience)
+        super().__init__(source.name, source.base_url, BearerTokenAuth(token), progress, patience)
         self.source = source
+        self.time_zone: str | None = None
+        self._token = token
 
     def learn_time_zone(self) -> None:
         """Ask when the account's day ends, to say so when its calls are used up."""
         try:
-            self.dialect.time_zone = self.get("account-info/v3/details").get("timeZone")
+            self.time_zone = self.get("account-info/v3/details").get("timeZone")
         except LimitReached:
             raise
         except CallRefused as refused:
@@ -262,6 +206,52 @@ class HubSpotClient(RestApi):
         path = f"crm/v4/objects/{item.name}/{record_id}/associations/contacts"
         for page in self._list(path, {"limit": 500}):
             yield from ((record_id, to) for to in page.records)
+
+    # What went wrong
+
+    def transient_reason(self, response: Response) -> str | None:
+        """Everything passes that HubSpot says will, but for the limit of the day."""
+        if response.status_code not in _PASSING or _is_daily_limit(response):
+            return None
+        why = _said(response, "policyName") or self.message(response)
+        return f"HTTP {response.status_code} {why}".strip()
+
+    def message(self, response: Response) -> str:
+        """HubSpot's own words, without the token should it repeat it."""
+        return _said(response, "message").replace(self._token, "(token)")
+
+    def refusal(self, call: str, response: Response) -> CallRefused:
+        """What a refused call means and how to fix it."""
+        status, message = response.status_code, self.message(response)
+        code = _said(response, "category") or _said(response, "errorType")
+        text = f"{call}: {message or f'HTTP {status}'}"
+        if _is_daily_limit(response):
+            return LimitReached(
+                f"{text} What came is kept; run again {self._next_day()} and it goes on from there",
+                status,
+                "DAILY",
+            )
+        if status in {401, 530}:
+            text += (
+                f" (the token in {self.source.token_env} is wrong or no longer valid: put the "
+                "private app's current token there)"
+            )
+        elif status == 403:
+            scopes = _missing_scopes(response)
+            text += f" (missing: {', '.join(scopes)})" if scopes else ""
+        return CallRefused(text, status, code)
+
+    def _next_day(self) -> str:
+        """When the account's day of calls begins again."""
+        try:
+            zone = ZoneInfo(self.time_zone) if self.time_zone else None
+        except (ZoneInfoNotFoundError, ValueError):
+            zone = None
+        if zone is None:
+            return "after midnight in the account's time zone"
+        tomorrow = (datetime.now(zone) + timedelta(days=1)).date()
+        midnight = datetime.combine(tomorrow, time(), zone).astimezone(UTC)
+        return f"after {midnight:%Y-%m-%d %H:%M} UTC (midnight in {self.time_zone})"
 
 
 def batches(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:

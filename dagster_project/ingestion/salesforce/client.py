@@ -4,6 +4,7 @@ What every API shares (retries, messages) is in ``rest``; this module says what 
 own. An expired session is renewed once per call.
 """
 
+import csv
 import io
 import os
 import time
@@ -12,8 +13,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-import pyarrow as pa
-import pyarrow.csv
 from dlt.common.pendulum import pendulum
 from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
 from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
@@ -22,7 +21,6 @@ from requests import PreparedRequest, RequestException, Response
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.rest import (
     CallRefused,
-    Dialect,
     LimitReached,
     Patience,
     RepeatedPage,
@@ -132,8 +130,78 @@ class Session(OAuth2ClientCredentials):
         return again
 
 
-class SalesforceDialect(Dialect):
-    """Errors are a list of objects with ``errorCode`` and ``message``."""
+class SalesforceClient(RestApi):
+    """Calls to one org; all answers hold the fields as text or JSON values."""
+
+    def __init__(
+        self,
+        source: "SalesforceSource",
+        progress: "Progress | None" = None,
+        patience: Patience | None = None,
+    ) -> None:
+        patience = patience or Patience()
+        session = Session(source, patience)
+        session.obtain_token()
+        address = f"{session.instance_url}/services/data/v{source.api_version}"
+        super().__init__(source.name, address, session, progress, patience)
+        self.source = source
+
+    def query_pages(self, soql: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """The pages of a query over all records, deleted and archived ones too.
+
+        Yields the total number of rows beside each page's records. Raises ``QueryLost`` when the
+        server no longer knows the query, or when it repeats a page.
+        """
+        try:
+            for page in self.pages(
+                "GET queryAll",
+                JSONLinkPaginator("nextRecordsUrl"),
+                lambda content: content.get("nextRecordsUrl"),
+                records="records",
+                named=f"GET queryAll {soql[soql.index('FROM ') :]}",
+                params={"q": soql},
+            ):
+                yield int(page.content.get("totalSize", 0)), page.records
+        except RepeatedPage as error:
+            raise QueryLost(error.problems[0], 200, "REPEATED_PAGE") from None
+
+    def bulk_pages(self, soql: str) -> Iterator[list[dict[str, str]]]:
+        """The pages of a query, by a Bulk 2.0 job; all values are text.
+
+        They are CSV, and the place of the next one is a header (the text ``null`` at the end);
+        dlt pages through JSON only.
+        """
+        job = self.post(
+            "jobs/query",
+            {"operation": "queryAll", "query": soql, "contentType": "CSV", "lineEnding": "LF"},
+        )
+        self._wait_for(job["id"])
+        path = f"jobs/query/{job['id']}/results"
+        params: dict[str, Any] = {"maxRecords": BULK_PAGE_ROWS}
+        while params.get("locator") not in {"", "null"}:
+            page = self.call("GET", path, params=params, headers={"Accept": "text/csv"})
+            header, *rows = _csv_rows(page) or [[]]
+            yield [dict(zip(header, row, strict=True)) for row in rows]
+            params["locator"] = page.headers.get("Sforce-Locator", "")
+
+    def _wait_for(self, job_id: str) -> None:
+        """Wait until a Bulk job is complete. Raises ``CallRefused`` when it failed."""
+        pause, path = FIRST_LOOK, f"jobs/query/{job_id}"
+        while True:
+            job = self.get(path)
+            if job["state"] == "JobComplete":
+                return
+            if job["state"] in {"Failed", "Aborted"}:
+                why = str(job.get("errorMessage") or job["state"].lower())
+                raise CallRefused(
+                    f"source {self.source.name}: GET {path}: the Bulk job for"
+                    f" {job.get('object', 'a query')} {job['state'].lower()}: {why}",
+                    200,
+                    why.split(":")[0].strip(),
+                )
+            self._progress(f"{self.source.name}: Bulk job {job_id}: {job['state']}")
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_LOOK)
 
     def transient_reason(self, response: Response) -> str | None:
         """Overload, time-outs and locks may pass by themselves."""
@@ -169,93 +237,16 @@ class SalesforceDialect(Dialect):
             text += "; the run-as user lacks a permission for this call"
         return CallRefused(text, status, code)
 
-
-class SalesforceClient(RestApi):
-    """Calls to one org; all answers hold the fields as text or JSON values."""
-
-    def __init__(
-        self,
-        source: "SalesforceSource",
-        progress: "Progress | None" = None,
-        patience: Patience | None = None,
-    ) -> None:
-        patience = patience or Patience()
-        session = Session(source, patience)
-        session.obtain_token()
-        address = f"{session.instance_url}/services/data/v{source.api_version}"
-        super().__init__(source.name, address, session, SalesforceDialect(), progress, patience)
-        self.source = source
-
-    @property
-    def usage(self) -> str:
-        """What the org last said of its calls of the last 24 hours: ``api-usage=18/5000``."""
-        return self.headers.get("Sforce-Limit-Info", "")
-
-    def query_pages(self, soql: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """The pages of a query over all records, deleted and archived ones too.
-
-        Yields the total number of rows beside each page's records. Raises ``QueryLost`` when the
-        server no longer knows the query, or when it repeats a page.
-        """
-        try:
-            for page in self.pages(
-                "GET queryAll",
-                JSONLinkPaginator("nextRecordsUrl"),
-                lambda content: content.get("nextRecordsUrl"),
-                records="records",
-                named=f"GET queryAll {soql[soql.index('FROM ') :]}",
-                params={"q": soql},
-            ):
-                yield int(page.content.get("totalSize", 0)), page.records
-        except RepeatedPage as error:
-            raise QueryLost(error.problems[0], 200, "REPEATED_PAGE") from None
-
-    def bulk_pages(self, soql: str) -> Iterator[pa.Table]:
-        """The pages of a query, by a Bulk 2.0 job; all columns are text, empty is null.
-
-        They are CSV, and the place of the next one is a header (the text ``null`` at the end);
-        dlt pages through JSON only.
-        """
-        job = self.post(
-            "jobs/query",
-            {"operation": "queryAll", "query": soql, "contentType": "CSV", "lineEnding": "LF"},
-        )
-        self._wait_for(job["id"])
-        path = f"jobs/query/{job['id']}/results"
-        params: dict[str, Any] = {"maxRecords": BULK_PAGE_ROWS}
-        while params.get("locator") not in {"", "null"}:
-            page = self.call("GET", path, params=params, headers={"Accept": "text/csv"})
-            yield _csv_table(page.content)
-            params["locator"] = page.headers.get("Sforce-Locator", "")
-
-    def _wait_for(self, job_id: str) -> None:
-        """Wait until a Bulk job is complete. Raises ``CallRefused`` when it failed."""
-        pause, path = FIRST_LOOK, f"jobs/query/{job_id}"
-        while True:
-            job = self.get(path)
-            if job["state"] == "JobComplete":
-                return
-            if job["state"] in {"Failed", "Aborted"}:
-                why = str(job.get("errorMessage") or job["state"].lower())
-                raise CallRefused(
-                    f"source {self.source.name}: GET {path}: the Bulk job for"
-                    f" {job.get('object', 'a query')} {job['state'].lower()}: {why}",
-                    200,
-                    why.split(":")[0].strip(),
-                )
-            self._progress(f"{self.source.name}: Bulk job {job_id}: {job['state']}")
-            time.sleep(pause)
-            pause = min(pause * 2, LONGEST_LOOK)
-
     def is_whole(self, response: Response) -> bool:
         """Whether an answer came completely: CSV has as many rows as its header announces."""
         if "csv" not in response.headers.get("Content-Type", ""):
             return super().is_whole(response)
         try:
-            rows = _csv_table(response.content).num_rows
-        except pa.ArrowInvalid:
+            header, *rows = _csv_rows(response) or [[]]
+        except (UnicodeDecodeError, csv.Error):
             return False
-        return str(rows) == response.headers.get("Sforce-NumberOfRecords", str(rows))
+        announced = response.headers.get("Sforce-NumberOfRecords", str(len(rows)))
+        return announced == str(len(rows)) and all(len(row) == len(header) for row in rows)
 
 
 def base_url(source: "SalesforceSource") -> str:
@@ -274,24 +265,10 @@ def error_of(response: Response) -> tuple[str, str]:
     return str(code), str(first.get("message") or first.get("error_description") or "")
 
 
-def _csv_table(content: bytes) -> pa.Table:
-    """A page of Bulk results. NUL bytes are dropped; an empty field is null."""
-    text = content.replace(b"\x00", b"")
-    header = text.split(b"\n", 1)[0]
-    if not header.strip():
-        return pa.table({})
-    names = pyarrow.csv.read_csv(io.BytesIO(header + b"\n")).column_names
-    return pyarrow.csv.read_csv(
-        io.BytesIO(text),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        read_options=pyarrow.csv.ReadOptions(block_size=len(text) + 1),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-        ),
-    )
+def _csv_rows(page: Response) -> list[list[str]]:
+    """A page of Bulk results, the header first. NUL bytes are dropped."""
+    text = page.content.replace(b"\x00", b"").decode()
+    return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
 
 
 def _secret(source: "SalesforceSource", variable: str) -> str:

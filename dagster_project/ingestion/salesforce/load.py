@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.raw_load import RawLoad
@@ -238,8 +236,8 @@ def _read_stream(load: RawLoad, client: SalesforceClient, stream: _Stream) -> No
     load.connection.execute(f"create or replace temp table {_STAGED} ({columns}, _row bigint)")
     while True:
         try:
-            for page, total in _pages(client, stream):
-                _stage(load, stream, page)
+            for records, total in _pages(client, stream):
+                _stage(load, stream, records)
                 load.say(f"{stream.item.name}: {stream.rows:,} of {total:,} rows")
         except QueryLost:
             stream.since = stream.newest or stream.since
@@ -252,16 +250,16 @@ def _read_stream(load: RawLoad, client: SalesforceClient, stream: _Stream) -> No
             return
 
 
-def _pages(client: SalesforceClient, stream: _Stream) -> Iterator[tuple[pa.Table, int]]:
-    """Pages as Arrow tables, with the total: by REST, or by Bulk above the row threshold."""
+def _pages(client: SalesforceClient, stream: _Stream) -> Iterator[tuple[list[dict[str, Any]], int]]:
+    """Pages of records, with the total: by REST, or by Bulk above the row threshold."""
     for total, records in client.query_pages(stream.soql):
         if total > client.source.bulk_above_rows:
             break
-        yield _text_table(records, stream.fields), total
+        yield records, total
     else:
         return
-    for page in client.bulk_pages(stream.soql):
-        yield page, total
+    for records in client.bulk_pages(stream.soql):
+        yield records, total
 
 
 def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) -> CallRefused:
@@ -277,31 +275,19 @@ def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) ->
     return CallRefused(f"{error}{hint}", error.status, error.code)
 
 
-def _text_table(records: list[dict[str, Any]], fields: list[str]) -> pa.Table:
-    """A page of JSON records as text columns."""
-    return pa.table(
-        {
-            name: pa.array([text_of(record.get(name)) for record in records], pa.string())
-            for name in fields
-        }
-    )
-
-
-def _stage(load: RawLoad, stream: _Stream, page: pa.Table) -> None:
+def _stage(load: RawLoad, stream: _Stream, records: list[dict[str, Any]]) -> None:
     """Put a page into the staging table and remember its newest record."""
-    if page.num_rows == 0:
+    if not records:
         return
-    names = {name.lower(): name for name in page.column_names}
-    columns = ", ".join(f'"{names[name.lower()]}"' for name in stream.fields)
-    load.connection.register("salesforce_page", page)
-    load.connection.execute(
-        f"insert into {_STAGED} select {columns}, {stream.rows} + row_number() over ()"
-        " from salesforce_page"
-    )
-    load.connection.unregister("salesforce_page")
-    stream.rows += page.num_rows
-    last = page.column(names[stream.item.cursor.lower()])[page.num_rows - 1].as_py()
-    moment = _iso(datetime.fromisoformat(last))
+    names = {name.lower(): name for name in records[0]}
+    fields = [names[name.lower()] for name in stream.fields]
+    rows = [[text_of(record.get(name)) for name in fields] for record in records]
+    with load.staged(stream.fields, rows) as page:
+        load.connection.execute(
+            f"insert into {_STAGED} select *, {stream.rows} + row_number() over () from {page}"
+        )
+    stream.rows += len(rows)
+    moment = _iso(datetime.fromisoformat(records[-1][names[stream.item.cursor.lower()]]))
     stream.newest = max(moment, stream.newest or moment)
 
 
