@@ -248,3 +248,8 @@ def text_of(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def texts_of(record: dict[str, Any], *keys: str) -> tuple[str | None, ...]:
+    """The values under some keys as text."""
+    return tuple(text_of(record.get(key)) for key in keys)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster_project.ingestion.files.delimited_text import literal
+from dagster_project.ingestion.sql_text import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

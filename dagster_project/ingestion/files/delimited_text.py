@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING
 
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.raw_schema import rows_changed
+from dagster_project.ingestion.sql_text import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -329,11 +330,6 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
             f"{label}: the header names a column twice: {', '.join(repeated)}; rename one of them"
         )
     return CsvTable(label, text, delimiter, headers, scratch, encoding_key)
-
-
-def literal(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _unpacked(label: str, path: Path, scratch: Path) -> Path:

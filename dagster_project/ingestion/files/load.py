@@ -17,7 +17,7 @@ from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import FilesSource, StageDate, TableMapping
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.files.client import SUFFIXES, Export, Reader
-from dagster_project.ingestion.files.delimited_text import Inserted, TextFormat, literal
+from dagster_project.ingestion.files.delimited_text import Inserted, TextFormat
 from dagster_project.ingestion.files.resources import (
     Headers,
     contract_columns,
@@ -34,6 +34,7 @@ from dagster_project.ingestion.raw_schema import (
     transaction,
 )
 from dagster_project.ingestion.result import IngestionResult, Progress, TableResult
+from dagster_project.ingestion.sql_text import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -42,7 +42,7 @@ from dagster_project.ingestion.hubspot.resources import (
 )
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
-from dagster_project.ingestion.rest import CallRefused, Patience, RepeatedPage, text_of
+from dagster_project.ingestion.rest import CallRefused, Patience, RepeatedPage, text_of, texts_of
 from dagster_project.ingestion.result import IngestionResult, Progress
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class _AccountReader:
         _require_properties(self._source, item, known)
         wanted = [prop for prop in properties(name, self._source) if prop in known]
         self._options += [
-            (name, prop, text_of(option.get("value")), text_of(option.get("label")))
+            (name, prop, *texts_of(option, "value", "label"))
             for prop in wanted
             for option in known[prop].get("options") or []
         ]
@@ -214,15 +214,8 @@ class _AccountReader:
             raise _with_fix(refused, OBJECTS[name]) from None
         for pipeline in pipelines:
             for stage in pipeline.get("stages") or []:
-                meta = stage.get("metadata") or {}
-                yield (
-                    name,
-                    text_of(pipeline.get("id")),
-                    text_of(stage.get("id")),
-                    text_of(stage.get("label")),
-                    text_of(meta.get("isClosed")),
-                    text_of(meta.get("probability")),
-                )
+                closing = texts_of(stage.get("metadata") or {}, "isClosed", "probability")
+                yield (name, text_of(pipeline.get("id")), *texts_of(stage, "id", "label"), *closing)
 
     # Records
 
@@ -430,41 +423,27 @@ def _fix(refused: CallRefused, item: HubSpotObject) -> str:
 
 
 def _record_row(record: dict[str, Any], *, is_archived: bool = False) -> Row:
-    archived = is_archived or record.get("archived") is True
     return (
         text_of(record.get("id")),
-        "true" if archived else "false",
-        text_of(record.get("createdAt")),
-        text_of(record.get("updatedAt")),
+        text_of(is_archived or record.get("archived") is True),
+        *texts_of(record, "createdAt", "updatedAt"),
         json.dumps(record.get("properties") or {}, ensure_ascii=False),
     )
 
 
 def _history_rows(name: str, record: dict[str, Any]) -> Iterator[Row]:
+    record_id = text_of(record.get("id"))
     for prop, entries in (record.get("propertiesWithHistory") or {}).items():
         for entry in entries or []:
-            yield (
-                name,
-                text_of(record.get("id")),
-                prop,
-                text_of(entry.get("value")),
-                text_of(entry.get("timestamp")),
-                text_of(entry.get("sourceType")),
-                text_of(entry.get("sourceId")),
-                text_of(entry.get("updatedByUserId")),
-            )
+            origin = texts_of(entry, "sourceType", "sourceId", "updatedByUserId")
+            yield (name, record_id, prop, *texts_of(entry, "value", "timestamp"), *origin)
 
 
 def _association_row(from_id: str, to: dict[str, Any], position: int) -> Row:
     labels = [str(kind.get("label") or "") for kind in to.get("associationTypes") or []]
     is_primary = any("primary" in label.lower() for label in labels)
-    return (
-        from_id,
-        "contacts",
-        text_of(to.get("toObjectId")),
-        "true" if is_primary else "false",
-        f"{position:06}",
-    )
+    to_id = text_of(to.get("toObjectId"))
+    return (from_id, "contacts", to_id, text_of(is_primary), f"{position:06}")
 
 
 def _owner_row(owner: dict[str, Any]) -> Row:
@@ -477,5 +456,5 @@ def _owner_row(owner: dict[str, Any]) -> Row:
         text_of(user),
         " ".join(names) or None,
         text_of(primary[0].get("name")) if primary else None,
-        "true" if owner.get("archived") else "false",
+        text_of(bool(owner.get("archived"))),
     )

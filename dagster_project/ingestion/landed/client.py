@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dagster_project.config.errors import SourceError
+from dagster_project.ingestion.sql_text import identifier, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,7 +41,7 @@ class LandedTable:
     def column(self, *names: str) -> tuple[str, str] | None:
         """The first of these columns that is there, quoted, and its type."""
         found = (self.columns[folded(name)] for name in names if folded(name) in self.columns)
-        return next(((quoted(name), kind) for name, kind in found), None)
+        return next(((identifier(name), kind) for name, kind in found), None)
 
     def text(self, *names: str) -> str | None:
         """SQL for the first of these columns as text, empty as null; ``None`` without one."""
@@ -51,11 +52,6 @@ class LandedTable:
         """SQL for the first of these columns as a time in ISO text; numbers are milliseconds."""
         found = self.column(*names)
         return as_time(*found) if found else None
-
-    def is_true(self, *names: str) -> str | None:
-        """SQL for the first of these columns as a truth value; what is none is null."""
-        found = self.column(*names)
-        return f"try_cast({found[0]} as boolean)" if found else None
 
     def json(self, *names: str) -> str | None:
         """SQL for the first of these columns as JSON, be it text, JSON or a structure."""
@@ -70,8 +66,18 @@ class LandedTable:
         own, whole = self.text(f"{prefix}{name}", name), self.json(*_WHOLE_RECORDS)
         if own is not None or whole is None:
             return own
-        key = escaped(f'$."{name}"')
-        return f"nullif(trim(json_extract_string({whole}, '{key}')), '')"
+        return f"nullif(trim(json_extract_string({whole}, {literal(f'$.{identifier(name)}')})), '')"
+
+    def select(self, **columns: str | None) -> str:
+        """The query for columns, given as SQL (``None``: null), of the rows that are present."""
+        values = ", ".join(f"{sql or 'null'} as {name}" for name, sql in columns.items())
+        return f"select {values} from {self.relation} as landed where {self.is_finished}"
+
+    def any_true(self, *names: str) -> str:
+        """SQL for whether one of these columns is true; those that are not there are not."""
+        found = (self.column(name) for name in names)
+        flags = [f"coalesce(try_cast({own[0]} as boolean), false)" for own in found if own]
+        return " or ".join(flags) or "false"
 
     @property
     def is_finished(self) -> str:
@@ -103,7 +109,7 @@ class LandedTables:
             [database, source.schema_name],
         ).fetchall()
         relations = {
-            table: ".".join(quoted(part) for part in (in_database, source.schema_name, table))
+            table: ".".join(identifier(part) for part in (in_database, source.schema_name, table))
             for in_database, table, _, _ in rows
         }
         key = self._renamed.get("dltloads", "dltloads")
@@ -133,7 +139,7 @@ def attached(connection: "DuckDBPyConnection", source: "LandedSource") -> Iterat
     if not source.path.is_file():
         raise SourceError(f"source {source.name}: path: {source.path}: no such file")
     try:
-        connection.execute(f"attach '{escaped(str(source.path))}' as {_ATTACHED} (read_only)")
+        connection.execute(f"attach {literal(str(source.path))} as {_ATTACHED} (read_only)")
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise SourceError(
@@ -155,14 +161,9 @@ def _key(table: str) -> str:
     return "__".join(folded(part) for part in table.split("__"))
 
 
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def escaped(text: str) -> str:
-    """A text as it stands between quotes in SQL."""
-    return text.replace("'", "''")
+def flag(condition: str) -> str:
+    """SQL for a condition as text."""
+    return f"case when {condition} then 'true' else 'false' end"
 
 
 def _as_text(column: str, kind: str) -> str:

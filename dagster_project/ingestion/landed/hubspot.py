@@ -27,17 +27,17 @@ from dagster_project.ingestion.landed.client import (
     LandedTable,
     LandedTables,
     as_time,
-    escaped,
+    flag,
     folded,
 )
 from dagster_project.ingestion.landed.resources import HUBSPOT, HUBSPOT_HISTORY_IDS
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.result import Note
+from dagster_project.ingestion.sql_text import literal
 
 if TYPE_CHECKING:
     from dagster_project.config.settings import LandedSource
 
-_DELETED = ("_fivetran_deleted", "archived", "is_deleted")
 # Properties that tell when a stage was entered last, for objects whose history is not landed.
 _ENTERED = re.compile(r"^hs(?:v2)?dateentered(.+)$|^hslifecyclestage(.+)date$")
 
@@ -192,21 +192,16 @@ class HubSpotTables:
         values = {name: value for name in names if (value := self._property(table, name))}
         if item.name == "contacts":
             values |= self._merged(table, values)
-        pairs = ", ".join(f"'{escaped(name)}', {value}" for name, value in values.items())
-        deleted = [f"coalesce({flag}, false)" for name in _DELETED if (flag := table.is_true(name))]
+        pairs = ", ".join(f"{literal(name)}, {value}" for name, value in values.items())
         created = "createdate" if item.name in {"contacts", "deals"} else "hs_createdate"
-        return f"""
-            select
-                {_identity(item, table)} as id,
-                case when {" or ".join(deleted) or "false"} then 'true' else 'false' end
-                    as archived,
-                {table.time("created_at", f"{prefix}{created}") or "null"} as created_at,
-                {table.time("updated_at", f"{prefix}{item.modified}") or "null"} as updated_at,
-                cast(json_object({pairs}) as varchar) as properties,
-                {table.text(*VERSIONS) or "null"} as version
-            from {table.relation} as landed
-            where {table.is_finished}
-        """
+        return table.select(
+            id=_identity(item, table),
+            archived=flag(table.any_true("_fivetran_deleted", "archived", "is_deleted")),
+            created_at=table.time("created_at", f"{prefix}{created}"),
+            updated_at=table.time("updated_at", f"{prefix}{item.modified}"),
+            properties=f"cast(json_object({pairs}) as varchar)",
+            version=table.text(*VERSIONS),
+        )
 
     def _merged(self, table: LandedTable, values: dict[str, str]) -> dict[str, str]:
         """The contacts that a contact swallowed, from the table of merges of older versions."""
@@ -238,39 +233,32 @@ class HubSpotTables:
             load.note(f"{table.relation} lacks the columns of past values", table.name)
             return
         names = history_properties(item.name, self._settings)
-        chosen = ", ".join(f"'{escaped(name)}'" for name in names)
-        _stage(
-            load,
-            "history",
-            f"""
-            select distinct
-                '{item.name}' as object_type,
-                {identity} as object_id,
-                {prop} as property,
-                {table.text("value") or "null"} as value,
-                {moment} as changed_at,
-                {table.text("source_type", "source") or "null"} as source_type,
-                {table.text("source_id") or "null"} as source_id,
-                {table.text("updated_by_user_id") or "null"} as updated_by
-            from {table.relation}
-            where {table.is_finished} and {prop} in ({chosen})
-            """,
+        chosen = ", ".join(literal(name) for name in names)
+        changes = table.select(
+            object_type=f"'{item.name}'",
+            object_id=identity,
+            property=prop,
+            value=table.text("value"),
+            changed_at=moment,
+            source_type=table.text("source_type", "source"),
+            source_id=table.text("source_id"),
+            updated_by=table.text("updated_by_user_id"),
         )
+        query = f"select distinct * from ({changes}) where property in ({chosen})"
+        _stage(load, "history", query)
         _record(load, HISTORY_TABLE, table.relation, add_history(load, "landed_history"))
 
     def _take_entered(self, load: RawLoad, item: HubSpotObject) -> None:
         """Where there is no history at all: when a record entered its stages, as it says itself."""
         for table in self._records(item.name):
+            identity = _identity(item, table)
             query = " union all ".join(
-                f"""
-                select
-                    {_identity(item, table)} as object_id,
-                    '{escaped(prop)}' as property,
-                    {value} as value,
-                    {moment} as changed_at
-                from {table.relation}
-                where {table.is_finished}
-                """
+                table.select(
+                    object_id=identity,
+                    property=literal(prop),
+                    value=value,
+                    changed_at=moment,
+                )
                 for prop, value, moment in self._entered(item, table)
             )
             if not query:
@@ -288,7 +276,7 @@ class HubSpotTables:
                     and not exists (
                         select 1 from {RAW_SCHEMA}.{HISTORY_TABLE} as known
                         where
-                            known.source_system = '{escaped(load.source_system)}'
+                            known.source_system = {literal(load.source_system)}
                             and known.object_type = '{item.name}'
                             and known.object_id = entered.object_id
                             and known.property = entered.property
@@ -318,7 +306,7 @@ class HubSpotTables:
                 moment = table.time(column)
                 if match and moment and "lifecyclestage" in named:
                     value = match.group(1) or match.group(2)
-                    yield "lifecyclestage", f"'{escaped(value)}'", moment
+                    yield "lifecyclestage", literal(value), moment
 
     def _take_contacts_of(self, load: RawLoad, item: HubSpotObject) -> None:
         """Which contacts an object's records belong to."""
@@ -330,24 +318,20 @@ class HubSpotTables:
         if self._source.tool == "airbyte":
             contacts = f"from_json({table.json(column)}, '[\"VARCHAR\"]')"
             to_id, place = f"unnest({contacts})", f"generate_subscripts({contacts}, 1)"
+        pairs = table.select(
+            from_id=record,
+            to_id=to_id,
+            place=place,
+            is_primary=flag(table.any_true("is_primary", "primary")),
+        )
         _stage(
             load,
             "associations",
             f"""
             select
-                from_id, 'contacts' as to_type, to_id,
-                case when is_primary then 'true' else 'false' end as is_primary,
+                from_id, 'contacts' as to_type, to_id, is_primary,
                 printf('%06d', place) as position
-            from (
-                select
-                    {record} as from_id,
-                    {to_id} as to_id,
-                    {place} as place,
-                    coalesce({table.is_true("is_primary", "primary") or "false"}, false)
-                        as is_primary
-                from {table.relation}
-                where {table.is_finished}
-            )
+            from ({pairs})
             where from_id in (select id from landed_records)
             """,
         )
@@ -376,6 +360,10 @@ class HubSpotTables:
         if table is None:
             return ""
         if stages := table.json("stages"):
+            rows = table.select(
+                pipeline_id=table.text("pipeline_id", "id"),
+                stage=f"unnest(from_json({stages}, '[\"JSON\"]'))",
+            )
             return f"""
                 select
                     'deals' as object_type,
@@ -384,25 +372,16 @@ class HubSpotTables:
                     stage ->> '$.label' as stage_label,
                     stage ->> '$.metadata.isClosed' as is_closed,
                     stage ->> '$.metadata.probability' as probability
-                from (
-                    select
-                        {table.text("pipeline_id", "id") or "null"} as pipeline_id,
-                        unnest(from_json({stages}, '["JSON"]')) as stage
-                    from {table.relation}
-                    where {table.is_finished}
-                )
+                from ({rows})
             """
-        return f"""
-            select
-                'deals' as object_type,
-                {table.text("pipeline_id") or self._pipeline_of(table)} as pipeline_id,
-                {table.text("stage_id", "id") or "null"} as stage_id,
-                {table.text("label") or "null"} as stage_label,
-                {table.text("is_closed", "metadata__is_closed") or "null"} as is_closed,
-                {table.text("probability", "metadata__probability") or "null"} as probability
-            from {table.relation} as stages
-            where {table.is_finished}
-        """
+        return table.select(
+            object_type="'deals'",
+            pipeline_id=table.text("pipeline_id") or self._pipeline_of(table),
+            stage_id=table.text("stage_id", "id"),
+            stage_label=table.text("label"),
+            is_closed=table.text("is_closed", "metadata__is_closed"),
+            probability=table.text("probability", "metadata__probability"),
+        )
 
     def _pipeline_of(self, table: LandedTable) -> str:
         """SQL for the pipeline of a stage, which dlt keeps in the parent's row only."""
@@ -411,7 +390,7 @@ class HubSpotTables:
             return "null"
         return f"""(
             select max(parent.id) from {parent.relation} as parent
-            where parent._dlt_id = stages._dlt_parent_id
+            where parent._dlt_id = landed._dlt_parent_id
         )"""
 
     def _options(self) -> str:
@@ -419,28 +398,18 @@ class HubSpotTables:
         options, definitions = self._tables.find("property_option"), self._tables.find("property")
         if options is None or definitions is None:
             return ""
-        wanted = [
-            *(definitions.text(*names) for names in (("_fivetran_id", "id"), ("hubspot_object",))),
-            definitions.text("name"),
-            *(options.text(name) for name in ("property_id", "value", "label")),
-        ]
-        if None in wanted:
+        labels = {name: options.text(name) for name in ("property_id", "value", "label")}
+        names = {
+            "property_id": definitions.text("_fivetran_id", "id"),
+            "object_type": definitions.text("hubspot_object"),
+            "property": definitions.text("name"),
+        }
+        if None in (*labels.values(), *names.values()):
             return ""
-        identity, object_type, name, property_id, value, label = wanted
         return f"""
-            select definitions.object_type, definitions.property, options.value, options.label
-            from (
-                select {property_id} as property_id, {value} as value, {label} as label
-                from {options.relation}
-            ) as options
-            inner join (
-                select
-                    {identity} as id,
-                    rtrim(lower({object_type}), 's') || 's' as object_type,
-                    {name} as property
-                from {definitions.relation}
-            ) as definitions
-                on options.property_id = definitions.id
+            select rtrim(lower(object_type), 's') || 's' as object_type, property, value, label
+            from ({options.select(**labels)})
+            inner join ({definitions.select(**names)}) using (property_id)
         """
 
 
@@ -452,26 +421,20 @@ def _identity(item: HubSpotObject, table: LandedTable) -> str | None:
 def _owners_of(table: LandedTable) -> str:
     """One table's owners, with what orders their versions."""
     first, last = table.text("first_name") or "null", table.text("last_name") or "null"
-    users = [
-        user
-        for name in ("user_id", "active_user_id", "user_id_including_inactive")
-        if (user := table.text(name))
-    ]
-    if deleted := table.is_true("archived", "is_deleted"):
-        archived = f"coalesce({deleted}, false)"
-    else:
-        archived = f"not coalesce({table.is_true('is_active') or 'true'}, true)"
-    return f"""
-        select
-            {table.text("owner_id", "id") or "null"} as id,
-            coalesce({", ".join([*users, "null"])}) as user_id,
-            nullif(concat_ws(' ', {first}, {last}), '') as name,
-            cast(null as varchar) as team,
-            case when {archived} then 'true' else 'false' end as archived,
-            {table.text(*VERSIONS) or "null"} as version
-        from {table.relation}
-        where {table.is_finished}
-    """
+    users = (
+        table.text(name) for name in ("user_id", "active_user_id", "user_id_including_inactive")
+    )
+    is_archived = table.any_true("archived", "is_deleted")
+    if is_archived == "false" and (active := table.column("is_active")):
+        is_archived = f"not coalesce(try_cast({active[0]} as boolean), true)"
+    return table.select(
+        id=table.text("owner_id", "id"),
+        user_id=f"coalesce({', '.join([*filter(None, users), 'null'])})",
+        name=f"nullif(concat_ws(' ', {first}, {last}), '')",
+        team="cast(null as varchar)",
+        archived=flag(is_archived),
+        version=table.text(*VERSIONS),
+    )
 
 
 def _stage(load: RawLoad, name: str, query: str) -> None:
