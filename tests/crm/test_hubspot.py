@@ -614,7 +614,7 @@ def test_the_state_is_the_time_of_hubspot(
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_the_examples_of_the_page_are_valid(at: int, tmp_path: Path) -> None:
-    page = (PROJECT_ROOT / "docs" / "hubspot.md").read_text(encoding="utf-8")
+    page = (PROJECT_ROOT / "docs" / "sources" / "hubspot.md").read_text(encoding="utf-8")
     config = tmp_path / "handoff.yml"
     config.write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[at], encoding="utf-8")
     (found,) = load_settings(config).sources
@@ -622,6 +622,6 @@ def test_the_examples_of_the_page_are_valid(at: int, tmp_path: Path) -> None:
 
 
 def test_the_page_names_every_key() -> None:
-    page = (PROJECT_ROOT / "docs" / "hubspot.md").read_text(encoding="utf-8")
+    page = (PROJECT_ROOT / "docs" / "sources" / "hubspot.md").read_text(encoding="utf-8")
     keys = set(HubSpotSource.model_fields) - {"kind", "name"}
     assert {key for key in keys if f"`{key}`" not in page} == set()
