@@ -253,6 +253,18 @@ def test_other_fields_read_everything_again(
     assert _rows(warehouse) == _expected(server)
 
 
+@pytest.mark.parametrize("call", ["query", "next"])
+def test_other_fields_are_read_of_everything_when_the_load_breaks_off(
+    warehouse: duckdb.DuckDBPyConnection, server: SalesforceServer, call: str
+) -> None:
+    _ingest(warehouse, server, stages=[{"field": "Status"}], overlap_minutes=0)
+    server.faults = [Fault(call, "403 REQUEST_LIMIT_EXCEEDED")]
+    with pytest.raises(LimitReached):
+        _ingest(warehouse, server, 2, overlap_minutes=0)
+    _ingest(warehouse, server, 3, overlap_minutes=0)
+    assert _rows(warehouse) == _expected(server)
+
+
 @pytest.mark.parametrize(
     "how", ["429", "429 after", "503", "406", "cut", "broken", "silent", "expire"]
 )

@@ -1,9 +1,9 @@
 """Source kind ``salesforce``: an org's leads and what happened to them, by its APIs.
 
 Each object is a stream, read in the order of its changes: everything at first, later what changed
-since. Small answers come by REST, large ones by a Bulk 2.0 job. A stream's rows and how far it has
-been read are written in one transaction, so a run that breaks off goes on where it stopped. Deleted
-and merged records are read too (queryAll).
+since. Small answers come by REST, large ones by a Bulk 2.0 job. Each page and how far the stream
+has been read are written in one transaction, so a run that breaks off continues where it stopped.
+Deleted and merged records are read too (queryAll).
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
-from dagster_project.ingestion.rest import CallRefused, Patience, text_of
+from dagster_project.ingestion.rest import CallRefused, Patience, texts_of
 from dagster_project.ingestion.result import IngestionResult, Progress
 from dagster_project.ingestion.salesforce.client import QueryLost, SalesforceClient
 from dagster_project.ingestion.salesforce.resources import (
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 # How often a query may start again at the same record before the run gives up.
 MAX_RESTARTS = 3
-_STAGED = "staged_salesforce"
 
 
 @dataclass
@@ -87,7 +86,7 @@ def ingest(
 
 
 def _read_object(load: RawLoad, client: SalesforceClient, item: SalesforceObject) -> None:
-    """Read one object, and land what came of it even when the org fails in between."""
+    """Read one object with the fields that the user may see of it."""
     available = _available_fields(client, item)
     if available is None:
         load.note(_unreadable(item), item.table)
@@ -96,14 +95,7 @@ def _read_object(load: RawLoad, client: SalesforceClient, item: SalesforceObject
     missing = [name for name in item.fields if name not in fields and name != "CurrencyIsoCode"]
     if missing:
         load.note(f"{item.name} has no field {', '.join(missing)}", item.table)
-    stream = _Stream(item, fields, _since(load, client.source, item))
-    try:
-        _read_stream(load, client, stream)
-    except SourceError:
-        if stream.rows:
-            _land(load, client.source, stream)
-        raise
-    _land(load, client.source, stream)
+    _read_stream(load, client, _Stream(item, fields, _since(load, client.source, item)))
 
 
 def _unreadable(item: SalesforceObject) -> str:
@@ -231,23 +223,24 @@ def _since(load: RawLoad, source: "SalesforceSource", item: SalesforceObject) ->
 
 
 def _read_stream(load: RawLoad, client: SalesforceClient, stream: _Stream) -> None:
-    """Stage all pages of a stream; a query that the server forgot starts again where it was."""
-    columns = ", ".join(f'"{name}" varchar' for name in stream.fields)
-    load.connection.execute(f"create or replace temp table {_STAGED} ({columns}, _row bigint)")
+    """Land all pages of a stream; a query that the server forgot starts again where it was."""
+    name = stream.item.name
     while True:
         try:
             for records, total in _pages(client, stream):
-                _stage(load, stream, records)
-                load.say(f"{stream.item.name}: {stream.rows:,} of {total:,} rows")
+                _land(load, client.source, stream, records)
+                load.say(f"{name}: {stream.rows:,} of {total:,} rows")
         except QueryLost:
             stream.since = stream.newest or stream.since
             if not stream.has_progress():
                 raise
-            load.say(f"{stream.item.name}: the query is started again")
+            load.say(f"{name}: the query is started again")
         except CallRefused as error:
             raise _explained(client, stream, error) from error
         else:
-            return
+            break
+    # Without a row there is still a load to record, with the fields that are read from now on.
+    _land(load, client.source, stream, [])
 
 
 def _pages(client: SalesforceClient, stream: _Stream) -> Iterator[tuple[list[dict[str, Any]], int]]:
@@ -275,36 +268,33 @@ def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) ->
     return CallRefused(f"{error}{hint}", error.status, error.code)
 
 
-def _stage(load: RawLoad, stream: _Stream, records: list[dict[str, Any]]) -> None:
-    """Put a page into the staging table and remember its newest record."""
-    if not records:
-        return
-    names = {name.lower(): name for name in records[0]}
+def _land(
+    load: RawLoad, source: "SalesforceSource", stream: _Stream, records: list[dict[str, Any]]
+) -> None:
+    """Write a page, and with it how far the stream has been read, as one transaction."""
+    item = stream.item
+    names = {name.lower(): name for name in (records[0] if records else stream.fields)}
     fields = [names[name.lower()] for name in stream.fields]
-    rows = [[text_of(record.get(name)) for name in fields] for record in records]
-    with load.staged(stream.fields, rows) as page:
-        load.connection.execute(
-            f"insert into {_STAGED} select *, {stream.rows} + row_number() over () from {page}"
-        )
+    rows = [
+        (*texts_of(record, *fields), str(stream.rows + at)) for at, record in enumerate(records, 1)
+    ]
+    if records:
+        moment = _iso(datetime.fromisoformat(records[-1][names[item.cursor.lower()]]))
+        stream.newest = max(moment, stream.newest or moment)
     stream.rows += len(rows)
-    moment = _iso(datetime.fromisoformat(records[-1][names[stream.item.cursor.lower()]]))
-    stream.newest = max(moment, stream.newest or moment)
+    newest = stream.newest or load.state(item.name).get("newest")
+    with (
+        transaction(load.connection),
+        load.staged((*stream.fields, "_row"), rows) as staged,
+    ):
+        insert_rows(load, item, staged, stream.fields)
+        if newest:
+            state = {"newest": newest, "fields": fields_fingerprint(item.name, source)}
+            load.keep_state(item.name, state)
+        load.record(item.table, item.name, len(rows), newest=newest)
 
 
 def _iso(moment: datetime) -> str:
     """A time as SOQL wants it: UTC with milliseconds."""
     utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03}Z"
-
-
-def _land(load: RawLoad, source: "SalesforceSource", stream: _Stream) -> None:
-    """Move what was staged into raw, with how far the stream has been read, as one transaction."""
-    item = stream.item
-    with transaction(load.connection):
-        insert_rows(load, item, _STAGED, stream.fields)
-        newest = stream.newest or load.state(item.name).get("newest")
-        if newest:
-            state = {"newest": newest, "fields": fields_fingerprint(item.name, source)}
-            load.keep_state(item.name, state)
-        load.record(item.table, item.name, stream.rows, newest=newest)
-    load.connection.execute(f"drop table if exists {_STAGED}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dagster_project.config.settings import SalesforceFields
 from dagster_project.config.warehouse import RAW_SCHEMA
+from dagster_project.ingestion.sql_text import literal
 
 if TYPE_CHECKING:
     from dagster_project.ingestion.raw_load import RawLoad
@@ -213,7 +214,7 @@ def insert_rows(
 ) -> None:
     """Move staged rows into an object's raw table.
 
-    ``staged``: a table with one text column per API name in ``columns``, and ``_row`` (its order).
+    ``staged``: a relation with a text column per API name in ``columns``, and ``_row``, its order.
     An object's new version replaces its old one; a history row that is known is not added again.
     The caller holds the transaction.
     """
@@ -221,7 +222,7 @@ def insert_rows(
     target = f"{RAW_SCHEMA}.{item.table}"
     known = {field.lower() for field in item.fields}
     pairs = ", ".join(
-        f"'{column}', {available[column.lower()]}"
+        f"{literal(column)}, {available[column.lower()]}"
         for column in columns
         if column.lower() not in known
     )
@@ -247,7 +248,8 @@ def insert_rows(
             where present.source_system = ? and present.id = staged."Id"
         )
         qualify row_number() over (
-            partition by "Id" order by {available.get(item.cursor.lower(), "null")} desc, _row desc
+            partition by "Id"
+            order by {available.get(item.cursor.lower(), "null")} desc, cast(_row as bigint) desc
         ) = 1
         """,
         [load.source_system, load.load_id, load.source_system],
