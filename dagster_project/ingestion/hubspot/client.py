@@ -13,7 +13,7 @@ from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginat
 from requests import Response
 
 from dagster_project.config.errors import SourceError
-from dagster_project.ingestion.hubspot.resources import HubSpotObject
+from dagster_project.ingestion.hubspot.resources import OBJECTS, HubSpotObject
 from dagster_project.ingestion.rest import (
     CallRefused,
     LimitReached,
@@ -239,6 +239,7 @@ class HubSpotClient(RestApi):
         elif status == 403:
             scopes = _missing_scopes(response)
             text += f" (missing: {', '.join(scopes)})" if scopes else ""
+            text += _scope_advice(call, is_named=bool(scopes))
         return CallRefused(text, status, code)
 
     def _next_day(self) -> str:
@@ -276,6 +277,15 @@ def _is_daily_limit(response: Response) -> bool:
         _said(response, "policyName").upper() == "DAILY"
         or "daily limit" in _said(response, "message").lower()
     )
+
+
+def _scope_advice(call: str, *, is_named: bool) -> str:
+    """What to do about a missing scope of the object that a call reads."""
+    item = next((OBJECTS[part] for part in call.split("/") if part in OBJECTS), None)
+    if item is None:
+        return ""
+    advice = f"; give the private app {'that scope' if is_named else f'the scope {item.scope}'}"
+    return advice if item.name == "contacts" else f"{advice}, or leave {item.name} out of objects"
 
 
 def _missing_scopes(response: Response) -> list[str]:

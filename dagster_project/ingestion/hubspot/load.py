@@ -131,13 +131,11 @@ def _check_object(
             client.pipelines(item.name)
         if configured_properties(item.name, source):
             _require_properties(source, item, client.property_definitions(item.name))
-    except CallRefused as refused:
-        if item.name == "leads" and _may_be_absent(source, refused):
-            yield Finding("warning", f"source {source.name}: {_NO_LEADS}")
-            return
-        yield Finding("error", refused.problems[0], _fix(refused, item))
     except SourceError as error:
-        yield from (Finding("error", problem) for problem in error.problems)
+        if item.name == "leads" and _may_be_absent(source, error):
+            yield Finding("warning", f"source {source.name}: {_NO_LEADS}")
+        else:
+            yield from (Finding("error", problem) for problem in error.problems)
 
 
 class _AccountReader:
@@ -170,10 +168,10 @@ class _AccountReader:
             known = self._client.property_definitions(name)
         except CallRefused as refused:
             was_read = bool(self._load.state(name))
-            if name == "leads" and not was_read and _may_be_absent(self._source, refused):
-                self._load.note(_NO_LEADS, item.table)
-                return None
-            raise _with_fix(refused, item) from None
+            if name != "leads" or was_read or not _may_be_absent(self._source, refused):
+                raise
+            self._load.note(_NO_LEADS, item.table)
+            return None
         _require_properties(self._source, item, known)
         wanted = [prop for prop in properties(name, self._source) if prop in known]
         self._options += [
@@ -211,7 +209,7 @@ class _AccountReader:
         except CallRefused as refused:
             if name == "leads" and _may_be_absent(self._source, refused):
                 return
-            raise _with_fix(refused, OBJECTS[name]) from None
+            raise
         for pipeline in pipelines:
             for stage in pipeline.get("stages") or []:
                 closing = texts_of(stage.get("metadata") or {}, "isClosed", "probability")
@@ -222,16 +220,13 @@ class _AccountReader:
     def _read_stream(self, stream: _Stream) -> None:
         """Read one object: all of it the first time, then what changed."""
         state = self._begin(stream)
-        try:
-            if state["phase"] == "all":
-                self._read_all(stream, state)
-            else:
-                self._read_changed(stream, state)
-            done = {"fingerprint": state["fingerprint"], "phase": "done", "since": state["next"]}
-            self._land(stream, done)
-            self._read_archived(stream)
-        except CallRefused as refused:
-            raise _with_fix(refused, stream.item) from None
+        if state["phase"] == "all":
+            self._read_all(stream, state)
+        else:
+            self._read_changed(stream, state)
+        done = {"fingerprint": state["fingerprint"], "phase": "done", "since": state["next"]}
+        self._land(stream, done)
+        self._read_archived(stream)
 
     def _begin(self, stream: _Stream) -> dict[str, Any]:
         """Where this load starts: behind the last one, or where an unfinished one stopped."""
@@ -396,30 +391,15 @@ def _require_properties(
         raise SourceError(problems)
 
 
-def _may_be_absent(source: HubSpotSource, refused: CallRefused) -> bool:
+def _may_be_absent(source: HubSpotSource, error: SourceError) -> bool:
     """Whether an account may be read without its leads: it has none, and nobody asked for them."""
+    if not isinstance(error, CallRefused):
+        return False
     given = source.model_fields_set
     is_asked_for = "objects" in given or (
         "stages" in given and any(stage.property.startswith("leads.") for stage in source.stages)
     )
-    return refused.status == 404 or (refused.status == 403 and not is_asked_for)
-
-
-def _with_fix(refused: CallRefused, item: HubSpotObject) -> CallRefused:
-    """The refusal, with how to fix it where a scope is missing."""
-    fix = _fix(refused, item)
-    if not fix:
-        return refused
-    return CallRefused(f"{refused.problems[0]}; {fix}", refused.status, refused.code)
-
-
-def _fix(refused: CallRefused, item: HubSpotObject) -> str:
-    """What to do about a missing scope; empty when that is not what is wrong."""
-    if refused.status != 403:
-        return ""
-    is_named = "(missing: " in refused.problems[0]
-    fix = f"give the private app {'that scope' if is_named else f'the scope {item.scope}'}"
-    return fix if item.name == "contacts" else f"{fix}, or leave {item.name} out of objects"
+    return error.status == 404 or (error.status == 403 and not is_asked_for)
 
 
 def _record_row(record: dict[str, Any], *, is_archived: bool = False) -> Row:
