@@ -8,7 +8,6 @@ one goes on from there. HubSpot's clock decides what "since" means.
 import difflib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,29 +16,14 @@ from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import HubSpotSource
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.finding import Finding
+from dagster_project.ingestion.hubspot import resources
 from dagster_project.ingestion.hubspot.client import (
     HISTORY_BATCH,
     LIST_PAGE,
     HubSpotClient,
     batches,
 )
-from dagster_project.ingestion.hubspot.resources import (
-    ASSOCIATION_FIELDS,
-    HISTORY_FIELDS,
-    HISTORY_TABLE,
-    OBJECTS,
-    RECORD_FIELDS,
-    SMALL_TABLES,
-    HubSpotObject,
-    add_history,
-    configured_properties,
-    history_properties,
-    properties,
-    replace_associations,
-    replace_records,
-    replace_table,
-    write_property_roles,
-)
+from dagster_project.ingestion.hubspot.resources import HubSpotObject
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
 from dagster_project.ingestion.rest import CallRefused, Patience, RepeatedPage, text_of, texts_of
@@ -59,6 +43,8 @@ _NO_LEADS = (
 )
 
 Row = tuple[str | None, ...]
+# Some records of an object, and the place in its listing or search that is reached with them.
+_Portion = tuple[list[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass
@@ -113,7 +99,7 @@ def check(source: HubSpotSource) -> list[Finding]:
         return [Finding("error", problem) for problem in error.problems]
     findings: list[Finding] = []
     for name in source.objects:
-        findings += _check_object(client, source, OBJECTS[name])
+        findings += _check_object(client, source, resources.OBJECTS[name])
     try:
         next(client.owners(), None)
     except SourceError as error:
@@ -129,7 +115,7 @@ def _check_object(
         client.first_record(item.name)
         if item.name == "deals":
             client.pipelines(item.name)
-        if configured_properties(item.name, source):
+        if resources.configured_properties(item.name, source):
             _require_properties(source, item, client.property_definitions(item.name))
     except SourceError as error:
         if item.name == "leads" and _may_be_absent(source, error):
@@ -150,7 +136,7 @@ class _AccountReader:
 
     def read(self) -> None:
         with transaction(self._load.connection):
-            write_property_roles(self._load, self._source)
+            resources.write_property_roles(self._load, self._source)
         self._client.learn_time_zone()
         streams = [stream for name in self._source.objects if (stream := self._stream(name))]
         self._read_small_tables()
@@ -161,7 +147,7 @@ class _AccountReader:
 
     def _stream(self, name: str) -> _Stream | None:
         """An object with the properties that this account has; ``None`` for absent leads."""
-        item = OBJECTS[name]
+        item = resources.OBJECTS[name]
         try:
             if name == "leads":
                 self._client.first_record(name)
@@ -173,13 +159,13 @@ class _AccountReader:
             self._load.note(_NO_LEADS, item.table)
             return None
         _require_properties(self._source, item, known)
-        wanted = [prop for prop in properties(name, self._source) if prop in known]
+        wanted = [prop for prop in resources.properties(name, self._source) if prop in known]
         self._options += [
             (name, prop, *texts_of(option, "value", "label"))
             for prop in wanted
             for option in known[prop].get("options") or []
         ]
-        history = history_properties(name, self._source)
+        history = resources.history_properties(name, self._source)
         return _Stream(item, wanted, [prop for prop in history if prop in known])
 
     def _read_small_tables(self) -> None:
@@ -194,12 +180,12 @@ class _AccountReader:
             ],
             "hubspot_property_options": self._options,
         }
-        for table, columns in SMALL_TABLES.items():
+        for table, columns in resources.SMALL_TABLES.items():
             with (
                 transaction(self._load.connection),
                 self._load.staged(columns, rows[table]) as staged,
             ):
-                count = replace_table(self._load, table, staged)
+                count = resources.replace_table(self._load, table, staged)
                 place = table.removeprefix("hubspot_")
                 self._load.record(table, place, count, mode="snapshot")
 
@@ -220,10 +206,18 @@ class _AccountReader:
     def _read_stream(self, stream: _Stream) -> None:
         """Read one object: all of it the first time, then what changed."""
         state = self._begin(stream)
-        if state["phase"] == "all":
-            self._read_all(stream, state)
-        else:
-            self._read_changed(stream, state)
+        is_full = state["phase"] == "all"
+        try:
+            for records, place in (self._listed if is_full else self._changed)(stream, state):
+                self._collect(stream, records)
+                state |= place
+                self._land_chunk(stream, state)
+        except SourceError:
+            self._land(stream, state)
+            raise
+        if is_full:
+            self._land(stream, state)
+            self._forget_unseen(stream, state["first_load"])
         done = {"fingerprint": state["fingerprint"], "phase": "done", "since": state["next"]}
         self._land(stream, done)
         self._read_archived(stream)
@@ -244,12 +238,17 @@ class _AccountReader:
             state |= {"phase": "changed", "since": since.isoformat(), "next": now, "last_id": "0"}
         return state
 
-    def _read_all(self, stream: _Stream, state: dict[str, Any]) -> None:
-        """List every record, from where the listing stopped on."""
+    def _listed(self, stream: _Stream, state: dict[str, Any]) -> Iterator[_Portion]:
+        """Every record, from where the listing stopped on; one that lost its place starts again."""
         restarts = RESTARTS
         while True:
+            pages = self._client.list_records(
+                stream.item, stream.properties, stream.history, after=state.get("after")
+            )
             try:
-                self._list(stream, state)
+                for page in pages:
+                    yield page.records, {"after": page.following}
+                return
             except (CallRefused, RepeatedPage) as error:
                 is_lost = isinstance(error, RepeatedPage) or error.status == 400
                 if not is_lost or not state.get("after") or not restarts:
@@ -259,44 +258,24 @@ class _AccountReader:
                     state.pop("after")
                 why = error.problems[0].removeprefix(f"source {self._source.name}: ")
                 self._load.say(f"{why}; starting again ({stream.item.name})")
-            else:
-                break
-        self._forget_unseen(stream, state)
 
-    def _list(self, stream: _Stream, state: dict[str, Any]) -> None:
-        pages = self._client.list_records(
-            stream.item, stream.properties, stream.history, after=state.get("after")
-        )
-        with self._landing(stream, state):
-            for page in pages:
-                self._collect(stream, page.records)
-                state["after"] = page.following
-                self._land_chunk(stream, state)
+    def _changed(self, stream: _Stream, state: dict[str, Any]) -> Iterator[_Portion]:
+        """The records that changed since the last load, found by a search."""
+        since = datetime.fromisoformat(state["since"])
+        ids = self._client.changed_ids(stream.item, since, state["last_id"])
+        for batch in batches(ids, HISTORY_BATCH if stream.history else LIST_PAGE):
+            records = self._client.read_batch(stream.item, batch, stream.properties, stream.history)
+            yield records, {"last_id": batch[-1]}
 
-    def _forget_unseen(self, stream: _Stream, state: dict[str, Any]) -> None:
+    def _forget_unseen(self, stream: _Stream, first_load: int) -> None:
         """Remove records that a full read no longer met: HubSpot has erased them for good."""
-        self._land(stream, state)
         self._load.connection.execute(
             f"""
             delete from {RAW_SCHEMA}.{stream.item.table}
             where source_system = ? and object_type = ? and load_id < ? and archived = 'false'
             """,
-            [self._source.name, stream.item.name, state["first_load"]],
+            [self._source.name, stream.item.name, first_load],
         )
-
-    def _read_changed(self, stream: _Stream, state: dict[str, Any]) -> None:
-        """Search for what changed, and read only that."""
-        since = datetime.fromisoformat(state["since"])
-        ids = self._client.changed_ids(stream.item, since, state["last_id"])
-        size = HISTORY_BATCH if stream.history else LIST_PAGE
-        with self._landing(stream, state):
-            for batch in batches(ids, size):
-                records = self._client.read_batch(
-                    stream.item, batch, stream.properties, stream.history
-                )
-                self._collect(stream, records)
-                state["last_id"] = batch[-1]
-                self._land_chunk(stream, state)
 
     def _read_archived(self, stream: _Stream) -> None:
         """Mark what was deleted: HubSpot lists it for about 90 days."""
@@ -332,15 +311,6 @@ class _AccountReader:
 
     # Landing
 
-    @contextmanager
-    def _landing(self, stream: _Stream, state: dict[str, Any]) -> Iterator[None]:
-        """Land what was read when the source fails in the block."""
-        try:
-            yield
-        except SourceError:
-            self._land(stream, state)
-            raise
-
     def _land_chunk(self, stream: _Stream, state: dict[str, Any] | None = None) -> None:
         if len(self._buffer.records) >= CHUNK:
             self._land(stream, state)
@@ -351,18 +321,18 @@ class _AccountReader:
         newest = max((row[3] for row in buffer.records if row[3]), default=None)
         with (
             transaction(load.connection),
-            load.staged(RECORD_FIELDS, buffer.records) as records,
-            load.staged(HISTORY_FIELDS, buffer.history) as history,
-            load.staged(ASSOCIATION_FIELDS, buffer.associations) as associations,
+            load.staged(resources.RECORD_FIELDS, buffer.records) as records,
+            load.staged(resources.HISTORY_FIELDS, buffer.history) as history,
+            load.staged(resources.ASSOCIATION_FIELDS, buffer.associations) as associations,
         ):
             if buffer.records:
-                count = replace_records(load, item.name, records)
+                count = resources.replace_records(load, item.name, records)
                 load.record(item.table, f"crm/v3/objects/{item.name}", count, newest=newest)
             if buffer.history:
-                count = add_history(load, history)
-                load.record(HISTORY_TABLE, f"{item.name} with history", count)
+                count = resources.add_history(load, history)
+                load.record(resources.HISTORY_TABLE, f"{item.name} with history", count)
             if buffer.records and item.has_contacts:
-                replace_associations(load, item.name, records, associations)
+                resources.replace_associations(load, item.name, records, associations)
             if state is not None:
                 load.keep_state(item.name, state)
         if buffer.records:
@@ -379,7 +349,7 @@ def _require_properties(
     HubSpot itself does not complain about an unknown property: it would just be missing.
     """
     problems = []
-    for prop, setting in configured_properties(item.name, source).items():
+    for prop, setting in resources.configured_properties(item.name, source).items():
         if prop not in known:
             near = difflib.get_close_matches(prop, known, 3)
             hint = f"; near to it: {', '.join(near)}" if near else ""

@@ -8,20 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dagster_project.config.warehouse import RAW_SCHEMA
-from dagster_project.ingestion.hubspot.resources import (
-    ASSOCIATIONS_TABLE,
-    HISTORY_TABLE,
-    OBJECTS,
-    HubSpotObject,
-    add_history,
-    configured_properties,
-    history_properties,
-    properties,
-    replace_associations,
-    replace_records,
-    replace_table,
-    write_property_roles,
-)
+from dagster_project.ingestion.hubspot import resources
+from dagster_project.ingestion.hubspot.resources import HISTORY_TABLE, OBJECTS, HubSpotObject
 from dagster_project.ingestion.landed.client import (
     VERSIONS,
     LandedTable,
@@ -73,7 +61,7 @@ class HubSpotTables:
     def _missing_properties(self, item: HubSpotObject) -> Iterator[str]:
         """The configured properties that no table of an object has."""
         tables = self._records(item.name)
-        for prop, setting in configured_properties(item.name, self._settings).items():
+        for prop, setting in resources.configured_properties(item.name, self._settings).items():
             if not any(self._value(table, prop) for table in tables):
                 yield (
                     f"source {self._source.name}: {tables[0].relation} has no column for {prop} "
@@ -89,7 +77,7 @@ class HubSpotTables:
                 continue
             if item.has_contacts and name in self._layout.contacts_of and not self._pairs(name):
                 yield Note(f"nothing says which contacts {name} belong to", item.table)
-            if history_properties(name, self._settings) and self._history(name) is None:
+            if resources.history_properties(name, self._settings) and self._history(name) is None:
                 why = self._why_missing(f"{name} history")
                 yield Note(
                     f"past values of {name} ({why}): only the moments that the records tell of",
@@ -98,10 +86,10 @@ class HubSpotTables:
 
     def take(self, load: RawLoad) -> None:
         """Everything, object by object."""
-        write_property_roles(load, self._settings)
+        resources.write_property_roles(load, self._settings)
         for item in self._objects():
             self._take_records(load, item)
-            if history_properties(item.name, self._settings):
+            if resources.history_properties(item.name, self._settings):
                 self._take_history(load, item)
                 self._take_entered(load, item)
             if item.has_contacts:
@@ -113,7 +101,7 @@ class HubSpotTables:
         ):
             if query:
                 _stage(load, "rows", query)
-                count = replace_table(load, table, "landed_rows")
+                count = resources.replace_table(load, table, "landed_rows")
                 _record(load, table, table.removeprefix("hubspot_"), count)
 
     # What is there
@@ -181,14 +169,14 @@ class HubSpotTables:
             f"delete from {RAW_SCHEMA}.{item.table} where source_system = ? and object_type = ?",
             [load.source_system, item.name],
         )
-        count = replace_records(load, item.name, "landed_records")
+        count = resources.replace_records(load, item.name, "landed_records")
         newest = load.connection.execute("select max(updated_at) from landed_records").fetchall()
         _record(load, item.table, tables[0].relation, count, newest[0][0])
 
     def _records_query(self, item: HubSpotObject, table: LandedTable) -> str:
         """One table's rows in the shape of raw records, with what orders their versions."""
         prefix = self._layout.prefix
-        names = properties(item.name, self._settings)
+        names = resources.properties(item.name, self._settings)
         values = {name: value for name in names if (value := self._property(table, name))}
         if item.name == "contacts":
             values |= self._merged(table, values)
@@ -232,7 +220,7 @@ class HubSpotTables:
         if identity is None or prop is None or moment is None:
             load.note(f"{table.relation} lacks the columns of past values", table.name)
             return
-        names = history_properties(item.name, self._settings)
+        names = resources.history_properties(item.name, self._settings)
         chosen = ", ".join(literal(name) for name in names)
         changes = table.select(
             object_type=f"'{item.name}'",
@@ -246,7 +234,7 @@ class HubSpotTables:
         )
         query = f"select distinct * from ({changes}) where property in ({chosen})"
         _stage(load, "history", query)
-        _record(load, HISTORY_TABLE, table.relation, add_history(load, "landed_history"))
+        _record(load, HISTORY_TABLE, table.relation, resources.add_history(load, "landed_history"))
 
     def _take_entered(self, load: RawLoad, item: HubSpotObject) -> None:
         """Where there is no history at all: when a record entered its stages, as it says itself."""
@@ -284,7 +272,8 @@ class HubSpotTables:
                     )
                 """,
             )
-            _record(load, HISTORY_TABLE, table.relation, add_history(load, "landed_history"))
+            count = resources.add_history(load, "landed_history")
+            _record(load, HISTORY_TABLE, table.relation, count)
 
     def _entered(self, item: HubSpotObject, table: LandedTable) -> Iterator[tuple[str, str, str]]:
         """Property, value and moment of each stage that a table's columns tell of, as SQL."""
@@ -335,8 +324,9 @@ class HubSpotTables:
             where from_id in (select id from landed_records)
             """,
         )
-        count = replace_associations(load, item.name, "landed_records", "landed_associations")
-        _record(load, ASSOCIATIONS_TABLE, f"{table.relation} ({item.name})", count)
+        touched, staged = "landed_records", "landed_associations"
+        count = resources.replace_associations(load, item.name, touched, staged)
+        _record(load, resources.ASSOCIATIONS_TABLE, f"{table.relation} ({item.name})", count)
 
     # Small tables
 
