@@ -7,6 +7,7 @@ Loading is not dlt's: its pipeline keeps nothing of a load that fails on page 4,
 load of a CRM must resume where it stopped.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -231,6 +232,16 @@ class _Refused(Exception):
     def __init__(self, response: Response) -> None:
         super().__init__(f"HTTP {response.status_code}")
         self.response = response
+
+
+def secret(source_name: str, variable: str, advice: str = "") -> str:
+    """A secret from the environment. Raises ``SourceError`` that names the variable."""
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise SourceError(
+            f"source {source_name}: the environment variable {variable} is not set{advice}"
+        )
+    return value
 
 
 def json_of(response: Response) -> Any:

@@ -1,6 +1,5 @@
 """How HubSpot is called: lists, searches, batches, associations, and its errors."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from email.utils import parsedate_to_datetime
@@ -12,7 +11,6 @@ from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 from requests import Response
 
-from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.hubspot.resources import OBJECTS, HubSpotObject
 from dagster_project.ingestion.rest import (
     CallRefused,
@@ -21,6 +19,7 @@ from dagster_project.ingestion.rest import (
     Patience,
     RestApi,
     json_of,
+    secret,
 )
 
 if TYPE_CHECKING:
@@ -47,12 +46,7 @@ class HubSpotClient(RestApi):
         progress: "Progress | None" = None,
         patience: Patience | None = None,
     ) -> None:
-        token = os.environ.get(source.token_env, "").strip()
-        if not token:
-            raise SourceError(
-                f"source {source.name}: the environment variable {source.token_env} is not set; "
-                "put the private app's token there"
-            )
+        token = secret(source.name, source.token_env, "; put the private app's token there")
         super().__init__(source.name, source.base_url, BearerTokenAuth(token), progress, patience)
         self.source = source
         self.time_zone: str | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dagster_project.config.settings import HubSpotProperties
 from dagster_project.config.warehouse import RAW_SCHEMA
+from dagster_project.ingestion.field_roles import FieldRole, configured_fields
 from dagster_project.ingestion.raw_schema import rows_changed
 
 if TYPE_CHECKING:
@@ -143,46 +144,31 @@ OBJECTS: dict[str, HubSpotObject] = {
 }
 
 
-@dataclass(frozen=True)
-class PropertyRole:
-    """What a property means. ``setting``: what asks for it; empty where it is a default.
-
-    A default may be missing in an account. The other fields are columns of ``FIELDS_TABLE``.
-    """
-
-    role: str
-    object_type: str
-    property: str
-    setting: str
-    value: str | None = None
-    stage: str | None = None
-
-
-def property_roles(settings: HubSpotProperties) -> Iterator[PropertyRole]:
+def property_roles(settings: HubSpotProperties) -> Iterator[FieldRole]:
     """What a source's configuration says of its properties, in the order of naming."""
     given = settings.model_fields_set
     for at, stage in enumerate(settings.stages):
         object_type, prop = split_property(stage.property)
         setting = f"stages[{at}].property" if "stages" in given else ""
-        yield PropertyRole("stage", object_type, prop, setting)
+        yield FieldRole("stage", object_type, prop, setting)
         for value, name in stage.map.items():
-            yield PropertyRole("stage_value", object_type, prop, setting, value, name)
+            yield FieldRole("stage_value", object_type, prop, setting, value, name)
     if reason := settings.reason_property:
-        yield PropertyRole("reason", "contacts", reason, "reason_property")
+        yield FieldRole("reason", "contacts", reason, "reason_property")
     for role, object_type, setting in (
         ("reason", "leads", "lead_reason_property"),
         ("loss_reason", "deals", "loss_reason_property"),
     ):
         prop = getattr(settings, setting)
-        yield PropertyRole(role, object_type, prop, setting if setting in given else "")
+        yield FieldRole(role, object_type, prop, setting if setting in given else "")
     for at, signal in enumerate(settings.signals):
         prop, setting = signal.property, f"signals[{at}].property"
-        yield PropertyRole("signal", "contacts", prop, setting, None, signal.kind)
+        yield FieldRole("signal", "contacts", prop, setting, None, signal.kind)
         for value, kind in signal.map.items():
-            yield PropertyRole("signal_value", "contacts", prop, setting, value, kind)
+            yield FieldRole("signal_value", "contacts", prop, setting, value, kind)
     for column, prop in (DEFAULT_COLUMNS | dict(settings.columns)).items():
         setting = f"columns.{column}" if column in settings.columns else ""
-        yield PropertyRole("column", "contacts", prop, setting, column)
+        yield FieldRole("column", "contacts", prop, setting, column)
 
 
 def split_property(name: str) -> tuple[str, str]:
@@ -193,26 +179,22 @@ def split_property(name: str) -> tuple[str, str]:
 
 def configured_properties(name: str, settings: HubSpotProperties) -> dict[str, str]:
     """The properties of an object that the configuration asks for, and the setting that does."""
-    wanted: dict[str, str] = {}
-    for role in property_roles(settings):
-        if role.object_type == name and role.setting:
-            wanted.setdefault(role.property, role.setting)
-    return wanted
+    return configured_fields(property_roles(settings), name)
 
 
 def history_properties(name: str, settings: HubSpotProperties) -> list[str]:
     """The properties of an object whose past values are read."""
     wanted = [
-        role.property
+        role.field
         for role in property_roles(settings)
-        if role.object_type == name and role.role in {"stage", "reason", "signal"}
+        if role.object_name == name and role.role in {"stage", "reason", "signal"}
     ]
     return list(dict.fromkeys((*OBJECTS[name].history, *wanted)))
 
 
 def properties(name: str, settings: HubSpotProperties) -> list[str]:
     """All properties that are read of an object."""
-    wanted = [role.property for role in property_roles(settings) if role.object_type == name]
+    wanted = [role.field for role in property_roles(settings) if role.object_name == name]
     history = history_properties(name, settings)
     return list(dict.fromkeys((*OBJECTS[name].properties, *history, *wanted)))
 
@@ -222,7 +204,7 @@ def write_property_roles(load: "RawLoad", settings: HubSpotProperties) -> None:
     load.replace_settings(
         FIELDS_TABLE,
         [
-            (role.role, role.object_type, role.property, role.value, role.stage, f"{rank:04}")
+            (role.role, role.object_name, role.field, role.value, role.stage, f"{rank:04}")
             for rank, role in enumerate(property_roles(settings))
         ],
     )

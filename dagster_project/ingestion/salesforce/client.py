@@ -6,7 +6,6 @@ own. An expired session is renewed once per call.
 
 import csv
 import io
-import os
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from dagster_project.ingestion.rest import (
     RepeatedPage,
     RestApi,
     json_of,
+    secret,
 )
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class Session(OAuth2ClientCredentials):
         self.instance_url = ""
         super().__init__(
             access_token_url=f"{base_url(source)}/services/oauth2/token",
-            client_id=_secret(source, source.client_id_env),
-            client_secret=_secret(source, source.client_secret_env),
+            client_id=secret(source.name, source.client_id_env),
+            client_secret=secret(source.name, source.client_secret_env),
             session=patience.client().session,
         )
 
@@ -269,11 +269,3 @@ def _csv_rows(page: Response) -> list[list[str]]:
     """A page of Bulk results, the header first. NUL bytes are dropped."""
     text = page.content.replace(b"\x00", b"").decode()
     return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
-
-
-def _secret(source: "SalesforceSource", variable: str) -> str:
-    """A secret from the environment. Raises ``SourceError`` that names the variable."""
-    value = os.environ.get(variable, "")
-    if not value:
-        raise SourceError(f"source {source.name}: the environment variable {variable} is not set")
-    return value

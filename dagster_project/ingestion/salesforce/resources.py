@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from dagster_project.config.settings import SalesforceFields
 from dagster_project.config.warehouse import RAW_SCHEMA
+from dagster_project.ingestion.field_roles import FieldRole, configured_fields
 from dagster_project.ingestion.sql_text import literal
 
 if TYPE_CHECKING:
@@ -154,18 +155,6 @@ TABLES: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class FieldRole:
-    """What a configured field of an object means; ``setting`` asks for it, for messages."""
-
-    role: str
-    object_name: str
-    field: str
-    setting: str
-    value: str | None = None
-    stage: str | None = None
-
-
 def field_roles(fields: SalesforceFields) -> Iterator[FieldRole]:
     """What a source's configuration says of its fields, in the order of naming."""
     for at, stage in enumerate(fields.stages):
@@ -186,11 +175,8 @@ def field_roles(fields: SalesforceFields) -> Iterator[FieldRole]:
 def custom_fields(name: str, fields: SalesforceFields) -> dict[str, str]:
     """The fields beyond the standard ones that a source reads of an object, and their settings."""
     standard = {field.lower() for field in OBJECTS[name].fields}
-    wanted: dict[str, str] = {}
-    for role in field_roles(fields):
-        if role.object_name == name and role.field.lower() not in standard:
-            wanted.setdefault(role.field, role.setting)
-    return wanted
+    wanted = configured_fields(field_roles(fields), name)
+    return {field: setting for field, setting in wanted.items() if field.lower() not in standard}
 
 
 def write_field_roles(load: "RawLoad", fields: SalesforceFields) -> None:
