@@ -1,4 +1,4 @@
-"""One load of one source: what it writes beside its rows, and what it tells while it runs.
+"""One load of one source: its records, notes, state and progress.
 
 Every reader keeps its records, notes and watermarks through this class, within transactions that
 the reader opens, so rows and what is known of them land together.

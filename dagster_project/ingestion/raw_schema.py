@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-# Columns that stand before and behind the contract's columns in every raw contract table.
+# Columns before and after the contract's columns in every raw contract table.
 LINEAGE_COLUMNS = ("source_system", "load_id", "source_file", "source_row")
 EXTRA_COLUMNS = "extra_columns"
 

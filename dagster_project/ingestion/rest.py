@@ -54,7 +54,7 @@ class CallRefused(SourceError):
 
 
 class LimitReached(CallRefused):
-    """The calls of the day are used up: what came is kept, and the next run goes on from there."""
+    """The calls of the day are used up: what was read is kept, and the next run continues."""
 
 
 class RepeatedPage(SourceError):
@@ -227,7 +227,7 @@ class RestApi:
 
 
 class _Refused(Exception):
-    """An answer that says no for good; becomes the dialect's error where the call is known."""
+    """An answer that says no for good; becomes the client's error where the call is known."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(f"HTTP {response.status_code}")

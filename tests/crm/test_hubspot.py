@@ -356,7 +356,7 @@ def test_the_limit_of_the_day_keeps_what_came(
     message = stopped.value.problems[0]
     assert stopped.value.exit_code == 3
     assert message.startswith("source hubspot: ")
-    assert "What came is kept; run again after " in message
+    assert "What was read is kept; run again after " in message
     if call != "details":
         assert "UTC (midnight in Europe/Amsterdam)" in message
     assert not [line for line in said if "trying again" in line]
@@ -575,7 +575,7 @@ def test_an_unknown_property_is_named_with_its_setting(
     }
     expected = (
         "source hubspot: stages[1].property: HubSpot's contacts have no property "
-        "'hs_leadstatus'; near to it: hs_lead_status"
+        "'hs_leadstatus'; similar: hs_lead_status"
     )
     with pytest.raises(SourceError) as error:
         load(warehouse, server, **settings)
@@ -584,7 +584,7 @@ def test_an_unknown_property_is_named_with_its_setting(
     assert expected in [finding.message for finding in hubspot.check(source(server, **settings))]
 
 
-def test_a_sound_account_has_nothing_to_mend(server: HubSpotServer) -> None:
+def test_a_sound_account_has_nothing_to_fix(server: HubSpotServer) -> None:
     assert hubspot.check(source(server)) == []
     assert max(server.read.values(), default=0) <= 1
 

@@ -149,8 +149,8 @@ def test_only_contacts_are_needed(
     result = ingest_source(warehouse, source(tool, tables))
     assert read(result)["hubspot_contacts"] == 29
     said = " ".join(note.message for note in result.notes)
-    assert "deals (no table): done without" in said
-    assert "past values of contacts (no table)" in said
+    assert "deals (no table): left out" in said
+    assert "history of contacts (no table)" in said
     findings = landed.check(source(tool, tables))
     assert {finding.status for finding in findings} == {"warning"}
     assert len(findings) == len(result.notes)

@@ -326,7 +326,7 @@ def test_a_lost_query_goes_on_from_the_last_record(
     messages: list[str] = []
     _ingest(warehouse, server, messages=messages)
     assert _rows(warehouse) == _expected(server)
-    assert "salesforce: Lead: the query is started again" in messages
+    assert "salesforce: Lead: restarting the query" in messages
     assert [query for query in server.queries if "FROM Lead WHERE SystemModstamp >= " in query]
 
 

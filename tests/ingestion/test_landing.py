@@ -51,7 +51,7 @@ def test_snapshot_is_what_holds_and_loads_are_history(ingest, export, rows):
         (2, "leads", "snapshot", 3, True),
     ]
     assert [note.message for note in result.notes] == [
-        "the export has no reps any more; the table is empty now"
+        "the export no longer has reps; the table is empty now"
     ]
 
 

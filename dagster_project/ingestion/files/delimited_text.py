@@ -141,7 +141,7 @@ class CsvTable:
                 path, self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             )
         raise SourceError(
-            f"{self.label}: the rows cannot be made out; export the file again, with every quote "
+            f"{self.label}: the rows cannot be read; export the file again, with every quote "
             'inside a value doubled ("")'
         )
 
@@ -287,7 +287,7 @@ class CsvTable:
         )
 
     def _rejected(self, source_row: int, piece: _Piece) -> RejectedRow:
-        """The rejected row for a broken record, with the cells that can be made out."""
+        """The rejected row for a broken record, with the cells that can be read."""
         cells: dict[str, str | list[str]] = {"row": piece.text}
         if piece.fields is not None:
             wanted, given = len(self.headers), len(piece.fields)

@@ -382,7 +382,7 @@ class _ExportReader:
             is_absent = name not in self._load.result.tables and self._mode(name) == "snapshot"
             if is_absent and self._load.retire_loads(name):
                 self._load.remove_earlier_rows(name)
-                self._load.note(f"the export has no {name} any more; the table is empty now", name)
+                self._load.note(f"the export no longer has {name}; the table is empty now", name)
 
     def _note_unread_files(self) -> None:
         """Name data files that no table and no stage date reads."""

@@ -167,7 +167,7 @@ class HubSpotClient(RestApi):
         properties: Sequence[str],
         history: Sequence[str] = (),
     ) -> list[dict[str, Any]]:
-        """The records with these ids (no more than one batch holds); gone ones are left out."""
+        """The records with these ids, at most one batch; those that are gone are left out."""
         body: dict[str, Any] = {
             "inputs": [{"id": record_id} for record_id in ids],
             "properties": list(properties),
@@ -221,7 +221,7 @@ class HubSpotClient(RestApi):
         text = f"{call}: {message or f'HTTP {status}'}"
         if _is_daily_limit(response):
             return LimitReached(
-                f"{text} What came is kept; run again {self._next_day()} and it goes on from there",
+                f"{text} What was read is kept; run again {self._next_day()} to continue",
                 status,
                 "DAILY",
             )

@@ -2,7 +2,7 @@
 
 The first load lists everything; later ones search for what changed since and read only that. Rows
 land in chunks, each in one transaction with the cursor behind it: whatever stops a load, the next
-one goes on from there. HubSpot's clock decides what "since" means.
+one continues from there. HubSpot's clock decides what "since" means.
 """
 
 import difflib
@@ -81,7 +81,7 @@ def ingest(
     """Read what changed in an account since the last load into the raw HubSpot tables.
 
     Raises ``SourceError`` when the account cannot be read; what came before then is kept, and the
-    next load goes on from there.
+    next load continues from there.
     """
     client = HubSpotClient(source, progress, patience)
     load = RawLoad(connection, source.name, load_id, progress)
@@ -352,7 +352,7 @@ def _require_properties(
     for prop, setting in resources.configured_properties(item.name, source).items():
         if prop not in known:
             near = difflib.get_close_matches(prop, known, 3)
-            hint = f"; near to it: {', '.join(near)}" if near else ""
+            hint = f"; similar: {', '.join(near)}" if near else ""
             problems.append(
                 f"source {source.name}: {setting}: HubSpot's {item.name} have no property "
                 f"{prop!r}{hint}"

@@ -69,18 +69,18 @@ class HubSpotTables:
                 )
 
     def notes(self) -> Iterator[Note]:
-        """What is missing and done without."""
+        """What is missing, and what that costs."""
         for name in self._settings.objects:
             item = OBJECTS[name]
             if not self._records(name):
-                yield Note(f"{name} ({self._why_missing(name)}): done without", item.table)
+                yield Note(f"{name} ({self._why_missing(name)}): left out", item.table)
                 continue
             if item.has_contacts and name in self._layout.contacts_of and not self._pairs(name):
-                yield Note(f"nothing says which contacts {name} belong to", item.table)
+                yield Note(f"no table says which contacts {name} belong to", item.table)
             if resources.history_properties(name, self._settings) and self._history(name) is None:
                 why = self._why_missing(f"{name} history")
                 yield Note(
-                    f"past values of {name} ({why}): only the moments that the records tell of",
+                    f"history of {name} ({why}): only the stage dates on the records are known",
                     HISTORY_TABLE,
                 )
 
@@ -218,7 +218,7 @@ class HubSpotTables:
         prop = table.text("property", "property_name", "name")
         moment = table.time("timestamp")
         if identity is None or prop is None or moment is None:
-            load.note(f"{table.relation} lacks the columns of past values", table.name)
+            load.note(f"{table.relation} lacks the columns of a history", table.name)
             return
         names = resources.history_properties(item.name, self._settings)
         chosen = ", ".join(literal(name) for name in names)

@@ -61,7 +61,7 @@ class SalesforceTables:
                     )
 
     def notes(self) -> Iterator[Note]:
-        """What is missing and done without."""
+        """What is missing, and what that costs."""
         tool = self._source.tool
         for name, item in OBJECTS.items():
             table = self._tables.get(name)
@@ -83,7 +83,7 @@ class SalesforceTables:
             self._take(load, OBJECTS[name], table)
 
     def _take(self, load: RawLoad, item: SalesforceObject, table: LandedTable) -> None:
-        """Take one table; rows that the tool holds no more are gone, except history."""
+        """Take one table; rows that the tool no longer has are removed, except history."""
         wanted = (*item.fields, *custom_fields(item.name, self._source.salesforce))
         fields = {field: value for field in wanted if (value := table.value(field))}
         if table.column("_fivetran_deleted") and "IsDeleted" in item.fields:

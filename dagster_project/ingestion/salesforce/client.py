@@ -224,7 +224,7 @@ class SalesforceClient(RestApi):
         if code == LIMIT_CODE:
             usage = response.headers.get("Sforce-Limit-Info", "")
             return LimitReached(
-                f"{text}; what came is kept: run again when calls of the last 24 hours have"
+                f"{text}; what was read is kept: run again when calls of the last 24 hours have"
                 f" expired{f' ({usage})' if usage else ''}",
                 status,
                 code,

@@ -73,7 +73,7 @@ def ingest(
     """Read what changed in an org since the last load into the raw Salesforce tables.
 
     Raises ``SourceError`` when the org cannot be read; what came before then is kept, and the next
-    load goes on from there.
+    load continues from there.
     """
     client = SalesforceClient(source, progress, patience)
     load = RawLoad(connection, source.name, load_id, progress)
@@ -234,7 +234,7 @@ def _read_stream(load: RawLoad, client: SalesforceClient, stream: _Stream) -> No
             stream.since = stream.newest or stream.since
             if not stream.has_progress():
                 raise
-            load.say(f"{name}: the query is started again")
+            load.say(f"{name}: restarting the query")
         except CallRefused as error:
             raise _explained(client, stream, error) from error
         else:

@@ -105,7 +105,7 @@ OBJECTS: dict[str, SalesforceObject] = {
             "OpportunityContactRole",
             "salesforce_opportunity_contact_roles",
             "Id IsDeleted OpportunityId ContactId Role IsPrimary CreatedDate SystemModstamp",
-            "a deal is known of converted leads only",
+            "only converted leads have opportunities",
         ),
         SalesforceObject(
             "Task",
