@@ -9,21 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.raw_schema import rows_changed
 from dagster_project.ingestion.result import IngestionResult, Note, Progress, TableResult
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 
 @dataclass
 class RawLoad:
     """One load of the source ``source_system``; ``result`` is what it brought so far."""
 
-    connection: "DuckDBPyConnection"
+    connection: DuckDBPyConnection
     source_system: str
     load_id: int
     progress: Progress | None = None
@@ -157,9 +157,6 @@ class RawLoad:
     @contextmanager
     def staged(self, columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> Iterator[str]:
         """Rows of text as a relation that SQL can read, for the length of the block."""
-        # Heavy, so not at start-up.
-        import pyarrow as pa
-
         values = zip(*rows, strict=True) if rows else [()] * len(columns)
         arrays = [pa.array(column, pa.string()) for column in values]
         name = f"staged_{columns[0]}_{len(columns)}"

@@ -3,7 +3,7 @@
 Raw holds what the sources gave, as text, with the load, file and row it came from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,35 +51,24 @@ def raw_columns(table: ContractTable) -> tuple[str, ...]:
     return (*LINEAGE_COLUMNS, *table.columns, EXTRA_COLUMNS)
 
 
-def contract_table_ddl(table: ContractTable) -> str:
-    """The columns of a raw contract table with their types, as DDL."""
-    columns = [
-        f"{name} {'bigint' if name in {'load_id', 'source_row'} else 'varchar'}"
-        for name in raw_columns(table)
-    ]
-    return ", ".join(columns)
-
-
 def ensure_raw_schema(connection: "DuckDBPyConnection") -> None:
     """Create the contract's raw tables and the records of loads where they do not exist yet."""
     connection.execute(f"create schema if not exists {RAW_SCHEMA}")
-    for table in CONTRACT_TABLES.values():
-        _create(connection, table.name, contract_table_ddl(table))
+    contract = {table.name: raw_columns(table) for table in CONTRACT_TABLES.values()}
+    create_text_tables(connection, contract, numbers={"load_id", "source_row"})
     for name, columns in _RECORD_TABLES.items():
-        _create(connection, name, columns)
+        connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({columns})")
 
 
 def create_text_tables(
-    connection: "DuckDBPyConnection", tables: dict[str, tuple[str, ...]]
+    connection: "DuckDBPyConnection",
+    tables: dict[str, tuple[str, ...]],
+    numbers: Collection[str] = ("load_id",),
 ) -> None:
-    """Create raw tables of another shape (a CRM's own), all text but ``load_id``."""
+    """Create raw tables where they do not exist yet; all columns are text but ``numbers``."""
     for name, columns in tables.items():
-        types = [f"{column} {'bigint' if column == 'load_id' else 'varchar'}" for column in columns]
-        _create(connection, name, ", ".join(types))
-
-
-def _create(connection: "DuckDBPyConnection", name: str, columns: str) -> None:
-    connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({columns})")
+        types = [f"{column} {'bigint' if column in numbers else 'varchar'}" for column in columns]
+        connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({', '.join(types)})")
 
 
 @contextmanager

@@ -1,13 +1,18 @@
 """Loads: what is current, what is history, and what the models can rely on."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import signature
+from typing import get_args
 
 import pytest
 
 from dagster_project.config import contract
 from dagster_project.config.errors import ConfigError
+from dagster_project.config.settings import Source
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
+from dagster_project.ingestion.landing import SOURCE_KINDS, ensure_raw_tables, ingest_source
 
 LOADS = """
     select load_id, table_name, mode, rows_read, is_current from raw.loads order by 1, 2
@@ -155,3 +160,21 @@ def test_run_parameters_are_one_row_in_utc(warehouse, rows):
     assert rows("select build_id, as_of, tradition, acceptance_mode from raw.run_parameters") == [
         ("b1", datetime(2026, 6, 30), "four_stage", None)
     ]
+
+
+def test_every_source_kind_has_the_same_shape():
+    sources = [*get_args(get_args(Source)[0])]
+    kinds = [get_args(source.model_fields["kind"].annotation)[0] for source in sources]
+    assert sorted(kinds) == sorted(SOURCE_KINDS)
+    for kind in SOURCE_KINDS:
+        package = f"dagster_project.ingestion.{kind}"
+        assert find_spec(f"{package}.client")
+        assert isinstance(import_module(f"{package}.resources").TABLES, dict)
+        load = import_module(f"{package}.load")
+        assert list(signature(load.ingest).parameters)[:4] == [
+            "connection",
+            "source",
+            "load_id",
+            "progress",
+        ]
+        assert list(signature(load.check).parameters) == ["source"]

@@ -7,16 +7,15 @@ there.
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import FilesSource
 from dagster_project.ingestion.files.delimited_text import Inserted, TextFormat, open_csv
 from dagster_project.ingestion.files.typed_records import open_jsonl, open_parquet
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl")
 
@@ -29,7 +28,7 @@ class Reader(Protocol):
 
     def insert(
         self,
-        connection: "DuckDBPyConnection",
+        connection: DuckDBPyConnection,
         target: str,
         select: Sequence[str],
         mine: str,

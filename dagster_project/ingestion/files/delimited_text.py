@@ -35,14 +35,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.raw_schema import rows_changed
 from dagster_project.ingestion.sql_text import literal
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -115,7 +113,7 @@ class CsvTable:
 
     def insert(
         self,
-        connection: "DuckDBPyConnection",
+        connection: DuckDBPyConnection,
         target: str,
         select: Sequence[str],
         mine: str,
@@ -147,7 +145,7 @@ class CsvTable:
 
     def _scan(
         self,
-        connection: "DuckDBPyConnection",
+        connection: DuckDBPyConnection,
         path: Path,
         target: str,
         select: Sequence[str],
@@ -269,7 +267,7 @@ class CsvTable:
         return copy
 
     def _collect(
-        self, connection: "DuckDBPyConnection", target: str, mine: str
+        self, connection: DuckDBPyConnection, target: str, mine: str
     ) -> tuple[RejectedRow, ...]:
         """Take the placeholders out of the target, and give the rows they stand for."""
         if not self._broken:

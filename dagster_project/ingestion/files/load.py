@@ -10,7 +10,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.config.errors import SourceError
@@ -36,15 +38,12 @@ from dagster_project.ingestion.raw_schema import (
 from dagster_project.ingestion.result import IngestionResult, Progress, TableResult
 from dagster_project.ingestion.sql_text import literal
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 _STAGE_DATE_TABLE = CONTRACT_TABLES["stage_changes"]
 _READ_BUFFER = 1 << 20
 
 
 def ingest(
-    connection: "DuckDBPyConnection",
+    connection: DuckDBPyConnection,
     source: FilesSource,
     load_id: int,
     progress: Progress | None = None,
@@ -67,9 +66,6 @@ def check(source: FilesSource) -> list[Finding]:
 
     Raises ``SourceError`` when the directory or the leads are missing.
     """
-    # Heavy, so not at start-up.
-    import duckdb
-
     findings = []
     with tempfile.TemporaryDirectory(prefix="handoff-") as scratch, duckdb.connect() as connection:
         export = Export(source, Path(scratch))
@@ -308,9 +304,6 @@ class _ExportReader:
         condition: str = "true",
     ) -> Inserted:
         """Run a reader; what DuckDB says of the file becomes a message that names it."""
-        # Heavy, so not at start-up.
-        import duckdb
-
         mine = f"load_id = {self._load.load_id} and source_file = {literal(path.name)}"
         try:
             return reader.insert(self._load.connection, target, select, mine, condition)

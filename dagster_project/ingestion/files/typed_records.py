@@ -10,15 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.files.delimited_text import Inserted
 from dagster_project.ingestion.raw_schema import rows_changed
 from dagster_project.ingestion.sql_text import identifier, literal
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 _FLOATS = {"FLOAT", "DOUBLE"}
 _NESTED = re.compile(r"^(STRUCT|MAP|UNION|JSON)|\[\d*\]$")
@@ -33,7 +32,7 @@ class TypedTable:
 
     def insert(
         self,
-        connection: "DuckDBPyConnection",
+        connection: DuckDBPyConnection,
         target: str,
         select: Sequence[str],
         mine: str,  # noqa: ARG002 - part of the readers' common shape; nothing is read twice here
@@ -46,9 +45,6 @@ class TypedTable:
 
 def open_parquet(label: str, path: Path) -> TypedTable:
     """Describe a Parquet file. Raises ``SourceError`` when it is empty or damaged."""
-    # Heavy, so not at start-up.
-    import duckdb
-
     _refuse_empty(label, path)
     source = f"read_parquet({literal(str(path))}, file_row_number = true)"
     try:
@@ -73,9 +69,6 @@ def open_jsonl(label: str, path: Path) -> TypedTable:
 
     Raises ``SourceError`` when it is empty or a line is no JSON object.
     """
-    # Heavy, so not at start-up.
-    import duckdb
-
     _refuse_empty(label, path)
     source = f"read_ndjson_objects({literal(str(path))}, maximum_object_size = 67108864)"
     rows = f"(select row_number() over () as source_row, json from {source})"

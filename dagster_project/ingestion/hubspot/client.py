@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 from requests import Response
 
+from dagster_project.config.settings import HubSpotSource
 from dagster_project.ingestion.hubspot.resources import OBJECTS, HubSpotObject
 from dagster_project.ingestion.rest import (
     CallRefused,
@@ -21,10 +22,7 @@ from dagster_project.ingestion.rest import (
     json_of,
     secret,
 )
-
-if TYPE_CHECKING:
-    from dagster_project.config.settings import HubSpotSource
-    from dagster_project.ingestion.result import Progress
+from dagster_project.ingestion.result import Progress
 
 # What HubSpot takes at most: results of one search, ids of one batch with past values, ids of one
 # batch of associations.
@@ -42,8 +40,8 @@ class HubSpotClient(RestApi):
 
     def __init__(
         self,
-        source: "HubSpotSource",
-        progress: "Progress | None" = None,
+        source: HubSpotSource,
+        progress: Progress | None = None,
         patience: Patience | None = None,
     ) -> None:
         token = secret(source.name, source.token_env, "; put the private app's token there")

@@ -10,7 +10,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import HubSpotSource
@@ -28,9 +30,6 @@ from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
 from dagster_project.ingestion.rest import CallRefused, Patience, RepeatedPage, text_of, texts_of
 from dagster_project.ingestion.result import IngestionResult, Progress
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 # Records that are held in memory before they land.
 CHUNK = 5_000
@@ -71,7 +70,7 @@ class _Stream:
 
 
 def ingest(
-    connection: "DuckDBPyConnection",
+    connection: DuckDBPyConnection,
     source: HubSpotSource,
     load_id: int,
     progress: Progress | None = None,

@@ -10,15 +10,12 @@ e-mails and meetings are not read at all.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dagster_project.config.settings import HubSpotProperties
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.field_roles import FieldRole, configured_fields
+from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import rows_changed
-
-if TYPE_CHECKING:
-    from dagster_project.ingestion.raw_load import RawLoad
 
 RECORD_FIELDS = ("id", "archived", "created_at", "updated_at", "properties")
 HISTORY_FIELDS = (
@@ -199,7 +196,7 @@ def properties(name: str, settings: HubSpotProperties) -> list[str]:
     return list(dict.fromkeys((*OBJECTS[name].properties, *history, *wanted)))
 
 
-def write_property_roles(load: "RawLoad", settings: HubSpotProperties) -> None:
+def write_property_roles(load: RawLoad, settings: HubSpotProperties) -> None:
     """Replace what the configuration of a source says of its properties."""
     load.replace_settings(
         FIELDS_TABLE,
@@ -213,7 +210,7 @@ def write_property_roles(load: "RawLoad", settings: HubSpotProperties) -> None:
 # Landing; the caller holds the transaction. Each gives the number of rows that it wrote.
 
 
-def replace_records(load: "RawLoad", name: str, staged: str) -> int:
+def replace_records(load: RawLoad, name: str, staged: str) -> int:
     """Put the staged versions of records in the place of earlier ones.
 
     ``staged``: a relation of ``RECORD_FIELDS``; of several versions of one record the latest holds.
@@ -239,7 +236,7 @@ def replace_records(load: "RawLoad", name: str, staged: str) -> int:
     )
 
 
-def add_history(load: "RawLoad", staged: str) -> int:
+def add_history(load: RawLoad, staged: str) -> int:
     """Add the changes that are not known yet; ``staged``: a relation of ``HISTORY_FIELDS``."""
     return rows_changed(
         load.connection,
@@ -271,7 +268,7 @@ def add_history(load: "RawLoad", staged: str) -> int:
     )
 
 
-def replace_associations(load: "RawLoad", from_type: str, touched: str, staged: str) -> int:
+def replace_associations(load: RawLoad, from_type: str, touched: str, staged: str) -> int:
     """Replace what records belong to.
 
     ``touched``: a relation with the ``id`` of every record that was looked at. ``staged``: one of
@@ -300,7 +297,7 @@ def replace_associations(load: "RawLoad", from_type: str, touched: str, staged: 
     )
 
 
-def replace_table(load: "RawLoad", table: str, staged: str) -> int:
+def replace_table(load: RawLoad, table: str, staged: str) -> int:
     """Replace all that a source has in one of the ``SMALL_TABLES``."""
     load.connection.execute(
         f"delete from {RAW_SCHEMA}.{table} where source_system = ?", [load.source_system]

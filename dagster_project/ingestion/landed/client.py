@@ -9,15 +9,13 @@ finished load, an active row, the latest extraction.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import duckdb
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
+from dagster_project.config.settings import LandedSource
 from dagster_project.ingestion.sql_text import identifier, literal
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-    from dagster_project.config.settings import LandedSource
 
 # Columns by which a tool orders the versions of a row.
 VERSIONS = ("_airbyte_extracted_at", "_airbyte_emitted_at", "_dlt_load_id", "_fivetran_synced")
@@ -94,7 +92,7 @@ class LandedTables:
     """A tool's tables, as far as they are there."""
 
     def __init__(
-        self, connection: "DuckDBPyConnection", source: "LandedSource", database: str | None
+        self, connection: DuckDBPyConnection, source: LandedSource, database: str | None
     ) -> None:
         """``database``: where the tables are; ``None``: in the connection's own."""
         self._renamed = {_key(own): _key(here) for own, here in source.tables.items()}
@@ -128,14 +126,11 @@ class LandedTables:
 
 
 @contextmanager
-def attached(connection: "DuckDBPyConnection", source: "LandedSource") -> Iterator[LandedTables]:
+def attached(connection: DuckDBPyConnection, source: LandedSource) -> Iterator[LandedTables]:
     """The tables, in another file for the length of the block, or in the connection's own."""
     if source.path is None:
         yield LandedTables(connection, source, None)
         return
-    # Heavy, so not at start-up.
-    import duckdb
-
     if not source.path.is_file():
         raise SourceError(f"source {source.name}: path: {source.path}: no such file")
     try:

@@ -5,8 +5,8 @@ Times become ISO texts in UTC, whether a tool keeps them as text, time or number
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from dagster_project.config.settings import LandedSource
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.hubspot import resources
 from dagster_project.ingestion.hubspot.resources import HISTORY_TABLE, OBJECTS, HubSpotObject
@@ -23,9 +23,6 @@ from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.result import Note
 from dagster_project.ingestion.sql_text import literal
 
-if TYPE_CHECKING:
-    from dagster_project.config.settings import LandedSource
-
 # Properties that tell when a stage was entered last, for objects whose history is not landed.
 _ENTERED = re.compile(r"^hs(?:v2)?dateentered(.+)$|^hslifecyclestage(.+)date$")
 
@@ -33,7 +30,7 @@ _ENTERED = re.compile(r"^hs(?:v2)?dateentered(.+)$|^hslifecyclestage(.+)date$")
 class HubSpotTables:
     """The tables of HubSpot's objects, as far as the tool has them."""
 
-    def __init__(self, source: "LandedSource", tables: LandedTables) -> None:
+    def __init__(self, source: LandedSource, tables: LandedTables) -> None:
         self._source = source
         self._settings = source.hubspot
         self._tables = tables

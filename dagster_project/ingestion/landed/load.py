@@ -4,9 +4,11 @@ The tables are in the warehouse file itself or in another DuckDB file, which is 
 length of the load and never written to. How they become raw rows is in one module per CRM.
 """
 
-from typing import TYPE_CHECKING
+import duckdb
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
+from dagster_project.config.settings import LandedSource
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.landed.client import attached
 from dagster_project.ingestion.landed.hubspot import HubSpotTables
@@ -15,11 +17,6 @@ from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
 from dagster_project.ingestion.result import IngestionResult, Progress
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-    from dagster_project.config.settings import LandedSource
-
 _CRMS: dict[str, type[HubSpotTables] | type[SalesforceTables]] = {
     "hubspot": HubSpotTables,
     "salesforce": SalesforceTables,
@@ -27,8 +24,8 @@ _CRMS: dict[str, type[HubSpotTables] | type[SalesforceTables]] = {
 
 
 def ingest(
-    connection: "DuckDBPyConnection",
-    source: "LandedSource",
+    connection: DuckDBPyConnection,
+    source: LandedSource,
     load_id: int,
     progress: Progress | None = None,
 ) -> IngestionResult:
@@ -48,16 +45,13 @@ def ingest(
     return load.result
 
 
-def check(source: "LandedSource") -> list[Finding]:
+def check(source: LandedSource) -> list[Finding]:
     """What is missing of a tool's tables; reads no row.
 
     Tables in the warehouse file itself are looked at by the run, which holds that file.
     """
     if source.path is None:
         return []
-    # Heavy, so not at start-up.
-    import duckdb
-
     try:
         with duckdb.connect() as connection, attached(connection, source) as tables:
             crm = _CRMS[source.crm](source, tables)

@@ -1,8 +1,8 @@
 """Salesforce tables that a tool keeps, and how they become raw rows."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from dagster_project.config.settings import LandedSource
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.landed.client import VERSIONS, LandedTable, LandedTables
 from dagster_project.ingestion.landed.resources import (
@@ -20,16 +20,13 @@ from dagster_project.ingestion.salesforce.resources import (
     write_field_roles,
 )
 
-if TYPE_CHECKING:
-    from dagster_project.config.settings import LandedSource
-
 _STAGED = "staged_landed_salesforce"
 
 
 class SalesforceTables:
     """The tables of Salesforce's objects, as far as the tool has them."""
 
-    def __init__(self, source: "LandedSource", tables: LandedTables) -> None:
+    def __init__(self, source: LandedSource, tables: LandedTables) -> None:
         self._source = source
         self._tables: dict[str, LandedTable] = {}
         for name, item in OBJECTS.items():

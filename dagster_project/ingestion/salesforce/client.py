@@ -9,7 +9,7 @@ import io
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlparse
 
 from dlt.common.pendulum import pendulum
@@ -18,6 +18,7 @@ from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
 from requests import PreparedRequest, RequestException, Response
 
 from dagster_project.config.errors import SourceError
+from dagster_project.config.settings import SalesforceSource
 from dagster_project.ingestion.rest import (
     CallRefused,
     LimitReached,
@@ -27,10 +28,7 @@ from dagster_project.ingestion.rest import (
     json_of,
     secret,
 )
-
-if TYPE_CHECKING:
-    from dagster_project.config.settings import SalesforceSource
-    from dagster_project.ingestion.result import Progress
+from dagster_project.ingestion.result import Progress
 
 # 406 and 420 are what Salesforce's front end answers when it is overloaded.
 RETRY_STATUS = frozenset({406, 420, 429, *range(500, 600)})
@@ -59,7 +57,7 @@ class QueryLost(CallRefused):
 class Session(OAuth2ClientCredentials):
     """Client credentials at the org's My Domain; a session that expired is renewed."""
 
-    def __init__(self, source: "SalesforceSource", patience: Patience) -> None:
+    def __init__(self, source: SalesforceSource, patience: Patience) -> None:
         self._source = source
         self.instance_url = ""
         super().__init__(
@@ -135,8 +133,8 @@ class SalesforceClient(RestApi):
 
     def __init__(
         self,
-        source: "SalesforceSource",
-        progress: "Progress | None" = None,
+        source: SalesforceSource,
+        progress: Progress | None = None,
         patience: Patience | None = None,
     ) -> None:
         patience = patience or Patience()
@@ -249,7 +247,7 @@ class SalesforceClient(RestApi):
         return announced == str(len(rows)) and all(len(row) == len(header) for row in rows)
 
 
-def base_url(source: "SalesforceSource") -> str:
+def base_url(source: SalesforceSource) -> str:
     """The org's address: https, except for a server on this machine."""
     domain = source.domain
     return domain if urlparse(domain).scheme in {"http", "https"} else f"https://{domain}"

@@ -9,9 +9,12 @@ Deleted and merged records are read too (queryAll).
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
+from dagster_project.config.settings import SalesforceSource
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
@@ -26,11 +29,6 @@ from dagster_project.ingestion.salesforce.resources import (
     insert_rows,
     write_field_roles,
 )
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-    from dagster_project.config.settings import SalesforceSource
 
 # How often a query may start again at the same record before the run gives up.
 MAX_RESTARTS = 3
@@ -63,8 +61,8 @@ class _Stream:
 
 
 def ingest(
-    connection: "DuckDBPyConnection",
-    source: "SalesforceSource",
+    connection: DuckDBPyConnection,
+    source: SalesforceSource,
     load_id: int,
     progress: Progress | None = None,
     *,
@@ -102,7 +100,7 @@ def _unreadable(item: SalesforceObject) -> str:
     return f"{item.name} can't be read: {item.without}"
 
 
-def check(source: "SalesforceSource") -> list[Finding]:
+def check(source: SalesforceSource) -> list[Finding]:
     """What keeps an org from being read, or makes it say less; a few cheap calls."""
     try:
         client = SalesforceClient(source, patience=Patience(attempts=2, timeout=20))
@@ -138,7 +136,7 @@ def _object_findings(client: SalesforceClient, item: SalesforceObject) -> list[F
     return [Finding("warning", _unreadable(item), "give the run-as user read access to it")]
 
 
-def _untracked(client: SalesforceClient, source: "SalesforceSource") -> list[Finding]:
+def _untracked(client: SalesforceClient, source: SalesforceSource) -> list[Finding]:
     """Fields that should have a history and have none: history tracking is probably off."""
     findings = []
     for name in (*(stage.field for stage in source.stages), *source.reasons):
@@ -185,7 +183,7 @@ def _available_fields(client: SalesforceClient, item: SalesforceObject) -> set[s
 
 
 def _chosen_fields(
-    source: "SalesforceSource", item: SalesforceObject, available: set[str]
+    source: SalesforceSource, item: SalesforceObject, available: set[str]
 ) -> list[str]:
     """The fields to read: the standard ones that are there and all configured ones.
 
@@ -210,7 +208,7 @@ def _chosen_fields(
     return [*standard, *wanted]
 
 
-def _since(load: RawLoad, source: "SalesforceSource", item: SalesforceObject) -> str | None:
+def _since(load: RawLoad, source: SalesforceSource, item: SalesforceObject) -> str | None:
     """From when on to read: a little before the newest record, or everything.
 
     Everything is read again when other fields are configured than last time.
@@ -269,7 +267,7 @@ def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) ->
 
 
 def _land(
-    load: RawLoad, source: "SalesforceSource", stream: _Stream, records: list[dict[str, Any]]
+    load: RawLoad, source: SalesforceSource, stream: _Stream, records: list[dict[str, Any]]
 ) -> None:
     """Write a page, and with it how far the stream has been read, as one transaction."""
     item = stream.item

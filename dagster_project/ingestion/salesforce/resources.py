@@ -12,15 +12,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dagster_project.config.settings import SalesforceFields
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.field_roles import FieldRole, configured_fields
+from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.sql_text import literal
-
-if TYPE_CHECKING:
-    from dagster_project.ingestion.raw_load import RawLoad
 
 LINEAGE_COLUMNS = ("source_system", "load_id", "source_row")
 CUSTOM_FIELDS = "custom_fields"
@@ -179,7 +176,7 @@ def custom_fields(name: str, fields: SalesforceFields) -> dict[str, str]:
     return {field: setting for field, setting in wanted.items() if field.lower() not in standard}
 
 
-def write_field_roles(load: "RawLoad", fields: SalesforceFields) -> None:
+def write_field_roles(load: RawLoad, fields: SalesforceFields) -> None:
     """Replace what the configuration of a source says of its fields."""
     load.replace_settings(
         FIELDS_TABLE,
@@ -195,9 +192,7 @@ def fields_fingerprint(name: str, fields: SalesforceFields) -> str:
     return json.dumps([*OBJECTS[name].fields, *sorted(custom_fields(name, fields))])
 
 
-def insert_rows(
-    load: "RawLoad", item: SalesforceObject, staged: str, columns: Iterable[str]
-) -> None:
+def insert_rows(load: RawLoad, item: SalesforceObject, staged: str, columns: Iterable[str]) -> None:
     """Move staged rows into an object's raw table.
 
     ``staged``: a relation with a text column per API name in ``columns``, and ``_row``, its order.
