@@ -63,6 +63,27 @@ class RawLoad:
         source and table are history from now on) or ``append``. What comes in several chunks is
         one record, unless its content has a fingerprint.
         """
+        self._count(table, place, rows, rejected, size, newest)
+        if mode == "snapshot":
+            self.retire_loads(table)
+        self.connection.execute(
+            f"insert into {RAW_SCHEMA}.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, true)",
+            [
+                self.load_id,
+                self.source_system,
+                table,
+                place,
+                mode,
+                rows + self._rows_of_earlier_chunks(table, place),
+                size,
+                fingerprint,
+                datetime.now(UTC).replace(tzinfo=None),
+            ],
+        )
+
+    def _count(
+        self, table: str, place: str, rows: int, rejected: int, size: int, newest: str | None
+    ) -> None:
         before = self.result.tables.get(table, TableResult(table))
         self.result.tables[table] = replace(
             before,
@@ -72,8 +93,9 @@ class RawLoad:
             newest=max((time for time in (before.newest, newest) if time), default=None),
             files=tuple(dict.fromkeys((*before.files, place))),
         )
-        if mode == "snapshot":
-            self.retire_loads(table)
+
+    def _rows_of_earlier_chunks(self, table: str, place: str) -> int:
+        """Take out the record of this load's earlier chunks from a place; returns their rows."""
         chunks = self.connection.execute(
             f"""
             delete from {RAW_SCHEMA}.loads
@@ -84,20 +106,7 @@ class RawLoad:
             """,
             [self.source_system, self.load_id, table, place],
         ).fetchall()
-        self.connection.execute(
-            f"insert into {RAW_SCHEMA}.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, true)",
-            [
-                self.load_id,
-                self.source_system,
-                table,
-                place,
-                mode,
-                rows + sum(chunk[0] for chunk in chunks),
-                size,
-                fingerprint,
-                datetime.now(UTC).replace(tzinfo=None),
-            ],
-        )
+        return sum(rows for (rows,) in chunks)
 
     def retire_loads(self, table: str) -> int:
         """Make the earlier loads of a table history; returns how many were current."""

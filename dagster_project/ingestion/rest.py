@@ -182,15 +182,13 @@ class RestApi:
     def _should_retry(self, response: Response | None, error: BaseException | None) -> bool:
         """Whether an answer (or its absence) is worth another try; reports it when it is."""
         self.calls += 1
-        reason = self._transient_reason(response, error)
+        reason = self._why_again(response, error)
         self._tries = self._tries + 1 if reason else 0
         if reason and self._tries < self._patience.attempts:
             self._progress(f"{self._source_name}: {reason}; trying again ({self._tries})")
         return reason is not None
 
-    def _transient_reason(
-        self, response: Response | None, error: BaseException | None
-    ) -> str | None:
+    def _why_again(self, response: Response | None, error: BaseException | None) -> str | None:
         if response is not None:
             if response.status_code >= 400:
                 return self.transient_reason(response)
