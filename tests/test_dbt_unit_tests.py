@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.config.warehouse import DBT_PROJECT_DIR, PROJECT_ROOT, connect
-from dagster_project.ingestion.hubspot.resources import ensure_hubspot_tables
 from dagster_project.ingestion.landing import ensure_raw_tables
-from dagster_project.ingestion.salesforce.resources import ensure_salesforce_tables
 
 RULES_OF_THE_PAGE = 60
 
@@ -24,8 +22,6 @@ def test_every_sentence_of_the_dbt_project_holds(tmp_path: Path) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
     connection = connect(warehouse)
     ensure_raw_tables(connection)
-    ensure_hubspot_tables(connection)
-    ensure_salesforce_tables(connection)
     connection.close()
 
     done = subprocess.run(

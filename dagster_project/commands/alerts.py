@@ -279,8 +279,9 @@ def _ensure_exists(output: Path) -> None:
 
 
 def _place(config: Path | None, output: Path | None) -> "tuple[Settings, Path]":
+    from dagster_project.config.locations import config_path
     from dagster_project.config.settings import load_settings
-    from dagster_project.running.plan import config_path, output_directory
+    from dagster_project.running.plan import output_directory
 
     settings = load_settings(config_path(config))
     return settings, output_directory(settings, str(output) if output else None)

@@ -1,9 +1,10 @@
 """One way in for every source: dispatch by kind.
 
-Each source kind is a module of this package with
-``ingest(connection, source, load_id, progress) -> IngestionResult``. A module writes raw rows, the
-records of its loads and its notes, in transactions of its own, and raises ``SourceError`` when the
-source cannot be read.
+A source kind is a package here with two modules: ``resources`` says in ``TABLES`` which raw tables
+it needs beside the contract's, and ``load`` reads a source:
+``ingest(connection, source, load_id, progress) -> IngestionResult`` and ``check(source)``. It
+writes raw rows, the records of its loads and its notes in transactions of its own, and raises
+``SourceError`` when the source cannot be read.
 """
 
 import importlib
@@ -11,19 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from dagster_project.config.errors import ConfigError
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.hubspot.resources import ensure_hubspot_tables
 from dagster_project.ingestion.result import IngestionResult, Progress
-from dagster_project.ingestion.salesforce.resources import ensure_salesforce_tables
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_MODULES = {
-    "files": "dagster_project.ingestion.files.load",
-    "hubspot": "dagster_project.ingestion.hubspot.load",
-    "salesforce": "dagster_project.ingestion.salesforce.load",
-    "landed": "dagster_project.ingestion.landed.load",
-}
+SOURCE_KINDS = (
+    "files",
+    "hubspot",
+    "salesforce",
+    "landed",
+)
 
 
 def ensure_raw_tables(connection: "DuckDBPyConnection") -> None:
@@ -32,15 +31,15 @@ def ensure_raw_tables(connection: "DuckDBPyConnection") -> None:
     The models never ask which CRM a company has.
     """
     raw_schema.ensure_raw_schema(connection)
-    ensure_hubspot_tables(connection)
-    ensure_salesforce_tables(connection)
+    for kind in SOURCE_KINDS:
+        raw_schema.create_text_tables(connection, _module(kind, "resources").TABLES)
 
 
 def reader_of(source: Any) -> Any:
-    """The module that reads a source's kind; loaded late, since some bring an HTTP client."""
-    if source.kind not in _MODULES:
+    """The module that reads a source's kind; loaded when needed, as some bring an HTTP client."""
+    if source.kind not in SOURCE_KINDS:
         raise ConfigError(f"source {source.name}: no reader for kind {source.kind!r}")
-    return importlib.import_module(_MODULES[source.kind])
+    return _module(source.kind, "load")
 
 
 def ingest_source(
@@ -60,3 +59,7 @@ def ingest_source(
         load_id = raw_schema.next_load_id(connection)
     result: IngestionResult = reader_of(source).ingest(connection, source, load_id, progress)
     return result
+
+
+def _module(kind: str, name: str) -> Any:
+    return importlib.import_module(f"{__package__}.{kind}.{name}")

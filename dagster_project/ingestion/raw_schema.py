@@ -3,7 +3,7 @@
 Raw holds what the sources gave, as text, with the load, file and row it came from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
-# Columns that stand before and behind the contract's columns in every raw contract table.
+# Columns before and after the contract's columns in every raw contract table.
 LINEAGE_COLUMNS = ("source_system", "load_id", "source_file", "source_row")
 EXTRA_COLUMNS = "extra_columns"
 
@@ -37,6 +37,7 @@ _RECORD_TABLES = {
         "source_system varchar, load_id bigint, table_name varchar, severity varchar, "
         "message varchar"
     ),
+    "source_state": "source_system varchar, stream varchar, cursor varchar",
     "run_parameters": (
         "build_id varchar, as_of timestamp, tradition varchar, acceptance_mode varchar, "
         "acceptance_window_hours double, timezone varchar, policy_fingerprint varchar, "
@@ -50,35 +51,24 @@ def raw_columns(table: ContractTable) -> tuple[str, ...]:
     return (*LINEAGE_COLUMNS, *table.columns, EXTRA_COLUMNS)
 
 
-def contract_table_ddl(table: ContractTable) -> str:
-    """The columns of a raw contract table with their types, as DDL."""
-    columns = [
-        f"{name} {'bigint' if name in {'load_id', 'source_row'} else 'varchar'}"
-        for name in raw_columns(table)
-    ]
-    return ", ".join(columns)
-
-
 def ensure_raw_schema(connection: "DuckDBPyConnection") -> None:
     """Create the contract's raw tables and the records of loads where they do not exist yet."""
     connection.execute(f"create schema if not exists {RAW_SCHEMA}")
-    for table in CONTRACT_TABLES.values():
-        _create(connection, table.name, contract_table_ddl(table))
+    contract = {table.name: raw_columns(table) for table in CONTRACT_TABLES.values()}
+    create_text_tables(connection, contract, numbers={"load_id", "source_row"})
     for name, columns in _RECORD_TABLES.items():
-        _create(connection, name, columns)
+        connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({columns})")
 
 
 def create_text_tables(
-    connection: "DuckDBPyConnection", tables: dict[str, tuple[str, ...]]
+    connection: "DuckDBPyConnection",
+    tables: dict[str, tuple[str, ...]],
+    numbers: Collection[str] = ("load_id",),
 ) -> None:
-    """Create raw tables of another shape (a CRM's own), all text but ``load_id``."""
+    """Create raw tables where they do not exist yet; all columns are text but ``numbers``."""
     for name, columns in tables.items():
-        types = [f"{column} {'bigint' if column == 'load_id' else 'varchar'}" for column in columns]
-        _create(connection, name, ", ".join(types))
-
-
-def _create(connection: "DuckDBPyConnection", name: str, columns: str) -> None:
-    connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({columns})")
+        types = [f"{column} {'bigint' if column in numbers else 'varchar'}" for column in columns]
+        connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({', '.join(types)})")
 
 
 @contextmanager
@@ -108,98 +98,12 @@ def next_load_id(connection: "DuckDBPyConnection") -> int:
     return (row[0] or 0) + 1 if row else 1
 
 
-@dataclass(frozen=True)
-class Load:
-    """What one load took from one file (or call) into one table.
-
-    ``rows_read`` counts the rows that reached the raw table and those the reader had to reject.
-    ``mode``: ``snapshot`` (replaces what this source had in the table) or ``append``.
-    """
-
-    load_id: int
-    source_system: str
-    table_name: str
-    source_file: str
-    mode: str
-    rows_read: int
-    bytes: int = 0
-    fingerprint: str | None = None
-
-
-def record_load(connection: "DuckDBPyConnection", load: Load) -> None:
-    """Write a load into ``raw.loads`` as current.
-
-    In snapshot mode earlier loads of the same source and table are history from now on. The rows
-    themselves are the caller's: see ``remove_earlier_rows``.
-    """
-    if load.mode == "snapshot":
-        connection.execute(
-            f"""
-            update {RAW_SCHEMA}.loads set is_current = false
-            where source_system = ? and table_name = ? and load_id < ? and is_current
-            """,
-            [load.source_system, load.table_name, load.load_id],
-        )
-    connection.execute(
-        f"insert into {RAW_SCHEMA}.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, true)",
-        [
-            load.load_id,
-            load.source_system,
-            load.table_name,
-            load.source_file,
-            load.mode,
-            load.rows_read,
-            load.bytes,
-            load.fingerprint,
-            datetime.now(UTC).replace(tzinfo=None),
-        ],
-    )
-
-
-def remove_earlier_rows(
-    connection: "DuckDBPyConnection", source_system: str, table_name: str, load_id: int
-) -> None:
-    """Remove what earlier loads of a source left in a raw table and in the rejected rows."""
-    connection.execute(
-        f"delete from {RAW_SCHEMA}.{table_name} where source_system = ? and load_id < ?",
-        [source_system, load_id],
-    )
-    connection.execute(
-        f"""
-        delete from {RAW_SCHEMA}.rejected_rows
-        where source_system = ? and table_name = ? and load_id < ?
-        """,
-        [source_system, table_name, load_id],
-    )
-
-
-def record_note(
-    connection: "DuckDBPyConnection",
-    source_system: str,
-    load_id: int,
-    table_name: str | None,
-    message: str,
-    severity: str = "warning",
-) -> None:
-    """Keep something the reader noticed and went on with (unknown columns, an empty table)."""
-    connection.execute(
-        f"insert into {RAW_SCHEMA}.ingestion_notes values (?, ?, ?, ?, ?)",
-        [source_system, load_id, table_name, severity, message],
-    )
-
-
-def write_stage_map(
-    connection: "DuckDBPyConnection", source_system: str, stage_names: dict[str, str]
-) -> None:
-    """Replace the configured stage names of a source (raw stage -> stage)."""
-    connection.execute(
-        f"delete from {RAW_SCHEMA}.stage_map where source_system = ?", [source_system]
-    )
-    for raw_stage, stage in stage_names.items():
-        connection.execute(
-            f"insert into {RAW_SCHEMA}.stage_map values (?, ?, ?)",
-            [source_system, raw_stage, stage],
-        )
+def rows_changed(
+    connection: "DuckDBPyConnection", statement: str, parameters: Sequence[object] = ()
+) -> int:
+    """Run an insert, update or delete, and give the number of its rows."""
+    changed = connection.execute(statement, parameters).fetchone()
+    return int(changed[0]) if changed else 0
 
 
 @dataclass(frozen=True)
@@ -221,11 +125,11 @@ class RunParameters:
 def write_sources(connection: "DuckDBPyConnection", names: Sequence[str]) -> None:
     """Replace the list of sources; the first has rank 1 and wins where people are matched.
 
-    Raises ``ConfigError`` if two sources bear one name: each would replace the other's rows.
+    Raises ``ConfigError`` if two sources share a name: each would replace the other's rows.
     """
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(f"two sources are called {twice[0]!r}; give each a name of its own")
+        raise ConfigError(f"two sources are called {twice[0]!r}; give each its own name")
     connection.execute(f"delete from {RAW_SCHEMA}.sources")
     for rank, name in enumerate(names, start=1):
         connection.execute(f"insert into {RAW_SCHEMA}.sources values (?, ?)", [name, rank])

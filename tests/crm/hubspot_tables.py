@@ -228,7 +228,7 @@ def dlt(account: HubSpotAccount, path: Path) -> None:
     _write(path, "hubspot_dlt", tables)
 
 
-DRESSES: dict[str, tuple[str, Callable[[HubSpotAccount, Path], None]]] = {
+LAYOUTS: dict[str, tuple[str, Callable[[HubSpotAccount, Path], None]]] = {
     "fivetran": ("hubspot", fivetran),
     "airbyte": ("airbyte", airbyte),
     "dlt": ("hubspot_dlt", dlt),

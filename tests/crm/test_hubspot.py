@@ -16,16 +16,11 @@ from dagster_project.config.settings import load_settings
 from dagster_project.config.sources import HubSpotSource
 from dagster_project.config.warehouse import PROJECT_ROOT
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.hubspot.load import load as hubspot
+from dagster_project.ingestion.hubspot import load as hubspot
 from dagster_project.ingestion.hubspot.resources import TABLES
 from dagster_project.ingestion.landing import ensure_raw_tables
-from dagster_project.ingestion.rest import (
-    CallRefused,
-    LimitReached,
-    Patience,
-    RepeatedPage,
-    read_state,
-)
+from dagster_project.ingestion.raw_load import RawLoad
+from dagster_project.ingestion.rest import CallRefused, LimitReached, Patience, RepeatedPage
 from dagster_project.ingestion.result import IngestionResult
 from tests.crm.hubspot_server import (
     TOKEN,
@@ -94,7 +89,7 @@ def rows(warehouse: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[Any, ...]
             warehouse.execute(f"select * exclude (load_id) from raw.{table}").fetchall(), key=repr
         )
         for table in TABLES
-        if table not in {"source_state", "hubspot_fields"}
+        if table != "hubspot_fields"
     }
 
 
@@ -362,7 +357,7 @@ def test_the_limit_of_the_day_keeps_what_came(
     message = stopped.value.problems[0]
     assert stopped.value.exit_code == 3
     assert message.startswith("source hubspot: ")
-    assert "What came is kept; run again after " in message
+    assert "What was read is kept; run again after " in message
     if call != "details":
         assert "UTC (midnight in Europe/Amsterdam)" in message
     assert not [line for line in said if "trying again" in line]
@@ -412,7 +407,7 @@ def test_a_listing_goes_on_where_it_stopped(
     with pytest.raises(SourceError):
         load(warehouse, server, page_size=5)
     assert count(warehouse, "hubspot_contacts") == 15
-    assert read_state(warehouse, "hubspot", "contacts")["after"] == "1015"
+    assert RawLoad(warehouse, "hubspot", 0).state("contacts")["after"] == "1015"
     load(warehouse, server, page_size=5)
     assert count(warehouse, "hubspot_contacts") == 29
     assert server.read["contacts"] == 28 + 1
@@ -581,7 +576,7 @@ def test_an_unknown_property_is_named_with_its_setting(
     }
     expected = (
         "source hubspot: stages[1].property: HubSpot's contacts have no property "
-        "'hs_leadstatus'; near to it: hs_lead_status"
+        "'hs_leadstatus'; similar: hs_lead_status"
     )
     with pytest.raises(SourceError) as error:
         load(warehouse, server, **settings)
@@ -590,7 +585,7 @@ def test_an_unknown_property_is_named_with_its_setting(
     assert expected in [finding.message for finding in hubspot.check(source(server, **settings))]
 
 
-def test_a_sound_account_has_nothing_to_mend(server: HubSpotServer) -> None:
+def test_a_sound_account_has_nothing_to_fix(server: HubSpotServer) -> None:
     assert hubspot.check(source(server)) == []
     assert max(server.read.values(), default=0) <= 1
 
@@ -610,7 +605,7 @@ def test_the_state_is_the_time_of_hubspot(
     warehouse: duckdb.DuckDBPyConnection, server: HubSpotServer
 ) -> None:
     load(warehouse, server)
-    state = read_state(warehouse, "hubspot", "contacts")
+    state = RawLoad(warehouse, "hubspot", 0).state("contacts")
     assert datetime.fromisoformat(state["since"]) == NOW
     assert state["phase"] == "done"
 
@@ -620,7 +615,7 @@ def test_the_state_is_the_time_of_hubspot(
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_the_examples_of_the_page_are_valid(at: int, tmp_path: Path) -> None:
-    page = (PROJECT_ROOT / "docs" / "hubspot.md").read_text(encoding="utf-8")
+    page = (PROJECT_ROOT / "docs" / "sources" / "hubspot.md").read_text(encoding="utf-8")
     config = tmp_path / "handoff.yml"
     config.write_text(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[at], encoding="utf-8")
     (found,) = load_settings(config).sources
@@ -628,6 +623,6 @@ def test_the_examples_of_the_page_are_valid(at: int, tmp_path: Path) -> None:
 
 
 def test_the_page_names_every_key() -> None:
-    page = (PROJECT_ROOT / "docs" / "hubspot.md").read_text(encoding="utf-8")
+    page = (PROJECT_ROOT / "docs" / "sources" / "hubspot.md").read_text(encoding="utf-8")
     keys = set(HubSpotSource.model_fields) - {"kind", "name"}
     assert {key for key in keys if f"`{key}`" not in page} == set()

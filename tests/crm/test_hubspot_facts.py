@@ -1,6 +1,6 @@
-"""One world, every dress: the golden cases told by HubSpot give the golden facts.
+"""One world, every route: the golden cases told by HubSpot give the golden facts.
 
-What a dress cannot carry is listed with its reason. The list is exact: a cell that is listed and
+What a route cannot carry is listed with its reason. The list is exact: a cell that is listed and
 equal all the same fails as well.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from dagster_project.config.sources import HubSpotSource, LandedSource
-from dagster_project.ingestion.hubspot.load import load as hubspot
-from dagster_project.ingestion.landed.load import load as landed
+from dagster_project.ingestion.hubspot import load as hubspot
+from dagster_project.ingestion.landed import load as landed
 from tests.crm import hubspot_tables
 from tests.crm.crm_models import facts
 from tests.crm.hubspot_server import TOKEN, HubSpotServer
@@ -27,7 +27,7 @@ NUMBERS = {"fct_lead_stages": "visit_number", "fct_lead_cycles": "cycle_number"}
 
 @dataclass(frozen=True)
 class Gap:
-    """Cells that a dress cannot carry: of some columns, of some leads (all, if none is named)."""
+    """Cells that a route cannot carry: of some columns, of some leads (all, if none is named)."""
 
     reason: str
     fact: str
@@ -43,7 +43,7 @@ MERGED_HISTORY = (
     "HubSpot writes the histories of merged contacts into one, so that no move in it is known to "
     "come from a merge"
 )
-ALL_DRESSES = (
+ALL_ROUTES = (
     Gap(
         FIRST_VALUE,
         "fct_lead_stages",
@@ -69,11 +69,11 @@ NO_LEADS_OBJECT = (
 )
 NO_ACTIVITIES = "dlt's source reads no calls, e-mails or meetings"
 GAPS: dict[str, tuple[Gap, ...]] = {
-    "api": ALL_DRESSES,
-    "fivetran": ALL_DRESSES,
-    "airbyte": ALL_DRESSES,
+    "api": ALL_ROUTES,
+    "fivetran": ALL_ROUTES,
+    "airbyte": ALL_ROUTES,
     "dlt": (
-        *(gap for gap in ALL_DRESSES if "sla_status" not in gap.columns),
+        *(gap for gap in ALL_ROUTES if "sla_status" not in gap.columns),
         Gap(
             FIRST_VALUE,
             "fct_lead_cycles",
@@ -94,18 +94,18 @@ GAPS: dict[str, tuple[Gap, ...]] = {
         ),
     ),
 }
-# Rows that a dress cannot carry: the disqualification that only the leads object tells of.
+# Rows that a route cannot carry: the disqualification that only the leads object tells of.
 MISSING_ROWS = {"dlt": {("fct_lead_stages", "screened_out", "2")}}
 
 
 @pytest.fixture(params=list(GAPS))
-def dress(
+def route(
     request: pytest.FixtureRequest,
     crm_project: Project,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[str, World, Warehouse]:
-    """The golden world as it lands from one of its dresses."""
+    """The golden world as it lands from one of its routes."""
     world, warehouse = World(), Warehouse(crm_project)
     if request.param == "api":
         monkeypatch.setenv("HUBSPOT_TOKEN", TOKEN)
@@ -113,7 +113,7 @@ def dress(
             source = HubSpotSource(kind="hubspot", base_url=server.url, **PROPERTIES)
             hubspot.ingest(warehouse.connection, source, 1)
     else:
-        schema, write = hubspot_tables.DRESSES[request.param]
+        schema, write = hubspot_tables.LAYOUTS[request.param]
         write(world.account, tmp_path / "tables.duckdb")
         landed.ingest(
             warehouse.connection,
@@ -124,7 +124,7 @@ def dress(
 
 
 def landed_source(tool: str, path: Path | None, **settings: Any) -> LandedSource:
-    """A source that reads a dress; no tool lands the labels of values, so the map has values."""
+    """A source that reads a route; no tool lands the labels of values, so the map has values."""
     properties = PROPERTIES | {
         "stages": [
             {"property": "lifecyclestage", "map": {LIFECYCLE["SAL"]: "sal"}},
@@ -143,8 +143,8 @@ def landed_source(tool: str, path: Path | None, **settings: Any) -> LandedSource
     )
 
 
-def test_the_golden_facts_come_out(dress: tuple[str, World, Warehouse]) -> None:
-    name, world, warehouse = dress
+def test_the_golden_facts_come_out(route: tuple[str, World, Warehouse]) -> None:
+    name, world, warehouse = route
     differing: set[tuple[str, str, str]] = set()
     for tradition in golden.TRADITIONS:
         found = facts(warehouse, tradition)
@@ -168,9 +168,9 @@ def test_the_golden_facts_come_out(dress: tuple[str, World, Warehouse]) -> None:
     assert {cell for cell in listed if _is_named(cell, name)} <= differing
 
 
-def _is_named(cell: tuple[str, str, str], dress: str) -> bool:
+def _is_named(cell: tuple[str, str, str], route: str) -> bool:
     """Whether a cell is listed with its lead: then it must differ, or the list is stale."""
-    return any(cell[1] in gap.leads and cell[2] in gap.columns for gap in GAPS[dress])
+    return any(cell[1] in gap.leads and cell[2] in gap.columns for gap in GAPS[route])
 
 
 def _key(fact: str, row: dict[str, Any]) -> tuple[str, str]:
@@ -188,8 +188,8 @@ def _translated(rows: list[dict[str, Any]], world: World) -> Iterator[dict[str, 
         yield row | names
 
 
-def test_every_lead_of_the_export_is_accounted_for(dress: tuple[str, World, Warehouse]) -> None:
-    _, world, warehouse = dress
+def test_every_lead_of_the_export_is_accounted_for(route: tuple[str, World, Warehouse]) -> None:
+    _, world, warehouse = route
     found = facts(warehouse, "four_stage")["lead_accounting"]
     buckets = {world.names[row["lead_id"]]: row["bucket"] for row in found}
     assert set(buckets) == {lead["lead_id"] for lead in world.export["leads"]}

@@ -9,7 +9,7 @@ import pytest
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.sources import HubSpotSource
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.hubspot.load import load as hubspot
+from dagster_project.ingestion.hubspot import load as hubspot
 from dagster_project.ingestion.raw_schema import raw_columns
 from tests.crm import crm_models
 from tests.crm.crm_models import staged

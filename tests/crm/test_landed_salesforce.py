@@ -9,7 +9,7 @@ import pytest
 
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sources import LandedSource
-from dagster_project.ingestion.landed.load import load as landed
+from dagster_project.ingestion.landed import load as landed
 from dagster_project.ingestion.landing import ensure_raw_tables
 
 LEAD_COLUMNS = "id, is_deleted, status, company, system_modstamp, created_date, why_c"
@@ -63,10 +63,10 @@ def test_a_table_becomes_text_columns_and_configured_fields(
         "select source_system, load_id, id, is_deleted, system_modstamp, created_date,"
         " custom_fields, email from raw.salesforce_leads"
     ).fetchall() == [
-        ("sf", 7, "00Q1", "false", "2026-01-02 07:00:00+00", "2026-01-01", '{"Why__c":"x"}', None)
+        ("sf", 7, "00Q1", "false", "2026-01-02T07:00:00.000Z", "2026-01-01", '{"Why__c":"x"}', None)
     ]
     assert result.tables["salesforce_leads"].rows_read == 1
-    assert result.tables["salesforce_leads"].newest == "2026-01-02 07:00:00+00"
+    assert result.tables["salesforce_leads"].newest == "2026-01-02T07:00:00.000Z"
 
 
 def test_an_attached_file_is_read_and_let_go(

@@ -12,7 +12,7 @@ from dagster_project.config.errors import SourceError
 from dagster_project.config.sources import SalesforceSource
 from dagster_project.ingestion.landing import ensure_raw_tables
 from dagster_project.ingestion.rest import LimitReached, Patience
-from dagster_project.ingestion.salesforce.load import load as salesforce
+from dagster_project.ingestion.salesforce import load as salesforce
 from dagster_project.ingestion.salesforce.resources import OBJECTS
 from tests.crm.salesforce_server import (
     CLIENT_ID,
@@ -253,6 +253,18 @@ def test_other_fields_read_everything_again(
     assert _rows(warehouse) == _expected(server)
 
 
+@pytest.mark.parametrize("call", ["query", "next"])
+def test_other_fields_are_read_of_everything_when_the_load_breaks_off(
+    warehouse: duckdb.DuckDBPyConnection, server: SalesforceServer, call: str
+) -> None:
+    _ingest(warehouse, server, stages=[{"field": "Status"}], overlap_minutes=0)
+    server.faults = [Fault(call, "403 REQUEST_LIMIT_EXCEEDED")]
+    with pytest.raises(LimitReached):
+        _ingest(warehouse, server, 2, overlap_minutes=0)
+    _ingest(warehouse, server, 3, overlap_minutes=0)
+    assert _rows(warehouse) == _expected(server)
+
+
 @pytest.mark.parametrize(
     "how", ["429", "429 after", "503", "406", "cut", "broken", "silent", "expire"]
 )
@@ -314,7 +326,7 @@ def test_a_lost_query_goes_on_from_the_last_record(
     messages: list[str] = []
     _ingest(warehouse, server, messages=messages)
     assert _rows(warehouse) == _expected(server)
-    assert "salesforce: Lead: the query is started again" in messages
+    assert "salesforce: Lead: restarting the query" in messages
     assert [query for query in server.queries if "FROM Lead WHERE SystemModstamp >= " in query]
 
 

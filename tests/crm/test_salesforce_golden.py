@@ -1,4 +1,4 @@
-"""One world, every dress: the golden export as a Salesforce org, by API and as landed tables."""
+"""One world, every route: the golden export as a Salesforce org, by API and as landed tables."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from dagster_project.config.sources import LandedSource, SalesforceSource
-from dagster_project.ingestion.landed.load import salesforce as landed_salesforce
+from dagster_project.ingestion.landed import load as landed
 from dagster_project.ingestion.rest import Patience
-from dagster_project.ingestion.salesforce.load import load as salesforce
+from dagster_project.ingestion.salesforce import load as salesforce
 from tests.crm import salesforce_models as models
 from tests.crm.salesforce_landed import TOOLS, land
 from tests.crm.salesforce_server import CLIENT_ID, CLIENT_SECRET, SalesforceServer
@@ -17,9 +17,9 @@ from tests.lifecycle import golden
 from tests.lifecycle.model_runner import Warehouse
 
 PATIENCE = Patience(attempts=3, backoff=0.01, longest=0.05, timeout=5)
-DRESSES = ("rest", "bulk", *TOOLS)
+ROUTES = ("rest", "bulk", *TOOLS)
 
-# Leads whose story a dress can't carry, each with the reason.
+# Leads whose story a route can't carry, each with the reason.
 CANT_CARRY: dict[str, dict[str, str]] = {
     "dlt": {
         "expansion": "without history a stage has one date: two passes are told as one",
@@ -78,7 +78,7 @@ def _landed(world: World, tool: str) -> Callable[[Any], Any]:
         if tool == "dlt":
             _date_closings(world)
         land(connection, world, tool, "crm")
-        return landed_salesforce.ingest(connection, landed_source(tool), 1)
+        return landed.ingest(connection, landed_source(tool), 1)
 
     return ingest
 
@@ -96,46 +96,46 @@ def _filled() -> dict[str, tuple[Warehouse, dict[str, str]]]:
     return {}
 
 
-@pytest.fixture(params=DRESSES)
-def dress(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=ROUTES)
+def route(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def filled(
-    dress: str, _filled: dict[str, tuple[Warehouse, dict[str, str]]]
+    route: str, _filled: dict[str, tuple[Warehouse, dict[str, str]]]
 ) -> tuple[Warehouse, dict[str, str]]:
-    """The models over one dress, and the translation of its ids."""
-    if dress not in _filled:
+    """The models over one route, and the translation of its ids."""
+    if route not in _filled:
         world = World()
-        if dress in TOOLS:
-            ingest = _landed(world, dress)
+        if route in TOOLS:
+            ingest = _landed(world, route)
         else:
-            ingest = _by_api(world, 0 if dress == "bulk" else 100_000)
+            ingest = _by_api(world, 0 if route == "bulk" else 100_000)
         _filled.clear()
-        _filled[dress] = models.fill(ingest), world.ids.names
-    return _filled[dress]
+        _filled[route] = models.fill(ingest), world.ids.names
+    return _filled[route]
 
 
-def _told(rows: list[dict[str, Any]], dress: str) -> list[dict[str, Any]]:
-    """The rows of the leads that a dress can carry."""
-    return [row for row in rows if row["lead_id"] not in CANT_CARRY.get(dress, {})]
+def _told(rows: list[dict[str, Any]], route: str) -> list[dict[str, Any]]:
+    """The rows of the leads that a route can carry."""
+    return [row for row in rows if row["lead_id"] not in CANT_CARRY.get(route, {})]
 
 
 @pytest.mark.parametrize("tradition", golden.TRADITIONS)
 def test_facts_equal_the_golden_ones(
-    filled: tuple[Warehouse, dict[str, str]], dress: str, tradition: str
+    filled: tuple[Warehouse, dict[str, str]], route: str, tradition: str
 ) -> None:
     warehouse, names = filled
     found = models.facts(warehouse, names, tradition)
     for fact in ("fct_lead_stages", "fct_lead_cycles"):
         expected = golden.expected(tradition, fact)
-        assert golden.same_columns(_told(found[fact], dress), expected) == golden.same_columns(
-            _told(expected, dress), expected
+        assert golden.same_columns(_told(found[fact], route), expected) == golden.same_columns(
+            _told(expected, route), expected
         ), fact
 
 
-def test_staged_rows_equal_the_export(filled: tuple[Warehouse, dict[str, str]], dress: str) -> None:
+def test_staged_rows_equal_the_export(filled: tuple[Warehouse, dict[str, str]], route: str) -> None:
     warehouse, names = filled
     export = golden.export()
     for table, columns in {
@@ -145,8 +145,8 @@ def test_staged_rows_equal_the_export(filled: tuple[Warehouse, dict[str, str]], 
         "engagements": "engagement_id lead_id kind occurred_at",
         "opportunities": "opportunity_id lead_id created_at amount closed_at loss_reason owner_id",
     }.items():
-        found = _told(models.staged(warehouse, names, table), dress)
-        assert _plain(found, columns) == _plain(_told(export[table], dress), columns), table
+        found = _told(models.staged(warehouse, names, table), route)
+        assert _plain(found, columns) == _plain(_told(export[table], route), columns), table
 
 
 def _plain(rows: list[dict[str, Any]], columns: str) -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from dagster_project.config.sources import SalesforceFields
+from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.salesforce.resources import (
     OBJECTS,
     custom_fields,
@@ -67,6 +68,7 @@ class Story:
 
     def told(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
         """The rows of a staging model, ordered, with the times as 'day hour:minute'."""
+        load = RawLoad(self.connection, models.SOURCE, 1)
         for item in OBJECTS.values():
             self.connection.execute(f"delete from raw.{item.table}")
         for name, rows in self.rows.items():
@@ -75,15 +77,15 @@ class Story:
             content = {field: [_text(row.get(field)) for row in rows] for field in names}
             staged = pa.table({**content, "_row": list(range(len(rows)))})
             self.connection.register("staged_story", staged)
-            insert_rows(self.connection, item, "staged_story", names, models.SOURCE, 1)
+            insert_rows(load, item, "staged_story", names)
             self.connection.unregister("staged_story")
-        write_field_roles(self.connection, models.SOURCE, self.fields)
+        write_field_roles(load, self.fields)
         for model in self.warehouse.project.models:
             if "salesforce__" in model.relation:
                 self.connection.execute(
                     f"create or replace table {model.relation} as {model.query}"
                 )
-        rows = self.warehouse.rows(f"int_salesforce__{table}")
+        rows = self.warehouse.rows(f"stg_salesforce__{table}")
         return sorted(
             (tuple(_short(row[column]) for column in columns) for row in rows),
             key=lambda row: tuple(str(value) for value in row),

@@ -1,4 +1,4 @@
-"""Bad files: what cannot be used is set aside or refused, and the message names the mend."""
+"""Bad files: what cannot be used is set aside or refused, and the message says how to fix it."""
 
 import gzip
 import json

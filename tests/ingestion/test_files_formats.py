@@ -1,12 +1,16 @@
 """Every file format gives the same text, with the numbers of its rows."""
 
+import csv
 import gzip
 import json
+import unicodedata
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from dagster_project.ingestion.files.csv import DELIMITERS
+from dagster_project.ingestion.files.delimited_text import DELIMITERS
 
 LEADS = (
     "lead_id{0}created_at{0}company{0}employee_count\r\n"
@@ -170,6 +174,52 @@ def test_jsonl_values_become_plain_text(ingest, export, rows):
     ]
     extras = rows("select extra_columns from raw.leads where lead_id = 'L2'")
     assert json.loads(extras[0][0]) == {"x/y~z": '{"k":[1]}'}
+
+
+# Every sign that Python takes for white space, one a row; only spaces (Unicode Zs) are empty.
+WHITE = [chr(code) for code in range(1, 0x3001) if chr(code).isspace()]
+
+
+@pytest.mark.parametrize("name", ["leads.csv", "leads.jsonl", "leads.parquet"])
+def test_spaces_of_any_kind_are_empty_in_every_format(ingest, export, rows, name):
+    (export / "leads.csv").unlink()
+    records = [
+        {"lead_id": str(at), "created_at": "2026-01-01", "company": sign, "title": f"{sign}x{sign}"}
+        for at, sign in enumerate(WHITE)
+    ]
+    lines = "\n".join(json.dumps(record) for record in records)
+    (export / "leads.jsonl").write_text(lines)
+    if name == "leads.csv":
+        with (export / name).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(records[0]), quoting=csv.QUOTE_ALL)
+            writer.writeheader()
+            writer.writerows(records)
+    if name == "leads.parquet":
+        table = pa.Table.from_pylist(records)
+        pq.write_table(table, export / name)
+    if name != "leads.jsonl":
+        (export / "leads.jsonl").unlink()
+    ingest()
+    found = rows("select company, title from raw.leads order by cast(lead_id as integer)")
+    expected = [None if unicodedata.category(sign) == "Zs" else sign for sign in WHITE]
+    assert [company for company, _ in found] == expected
+    assert [title for _, title in found] == [f"{sign}x{sign}" for sign in WHITE]
+    # As the models read it: what is trimmed to nothing is nothing.
+    assert rows("select count(*) from raw.leads where trim(company) = ''") == [(0,)]
+
+
+def test_spaces_of_any_kind_around_compared_values_do_not_count(ingest, export, rows):
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,lead_source,Type\n"
+        "L1,2026-01-01,\u00a0Web\u3000,Person\u2003\nL2,2026-01-01,Web,Firm\n",
+        encoding="utf-8",
+    )
+    mapping = {
+        "values": {"lead_source": {"web ": "Organic Search"}},
+        "where": {"Type": ["\u00a0person"]},
+    }
+    ingest(tables={"leads": mapping})
+    assert rows("select lead_id, lead_source from raw.leads") == [("L1", "Organic Search")]
 
 
 def test_rows_of_a_large_jsonl_file_keep_their_order(ingest, export, rows):

@@ -1,13 +1,18 @@
 """Loads: what is current, what is history, and what the models can rely on."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import signature
+from typing import get_args
 
 import pytest
 
 from dagster_project.config import contract
 from dagster_project.config.errors import ConfigError
+from dagster_project.config.sources import Source
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
+from dagster_project.ingestion.landing import SOURCE_KINDS, ensure_raw_tables, ingest_source
 
 LOADS = """
     select load_id, table_name, mode, rows_read, is_current from raw.loads order by 1, 2
@@ -51,7 +56,7 @@ def test_snapshot_is_what_holds_and_loads_are_history(ingest, export, rows):
         (2, "leads", "snapshot", 3, True),
     ]
     assert [note.message for note in result.notes] == [
-        "the export has no reps any more; the table is empty now"
+        "the export no longer has reps; the table is empty now"
     ]
 
 
@@ -116,7 +121,7 @@ def test_files_that_nothing_reads_are_noted(ingest, export):
     (export / "contacts.csv").write_text("a\n1\n")
     (export / "readme.txt").write_text("hello")
     assert [note.message for note in ingest().notes] == [
-        "not read, as no table bears the name: contacts.csv"
+        "not read, as no table has the name: contacts.csv"
     ]
 
 
@@ -155,3 +160,21 @@ def test_run_parameters_are_one_row_in_utc(warehouse, rows):
     assert rows("select build_id, as_of, tradition, acceptance_mode from raw.run_parameters") == [
         ("b1", datetime(2026, 6, 30), "four_stage", None)
     ]
+
+
+def test_every_source_kind_has_the_same_shape():
+    sources = [*get_args(get_args(Source)[0])]
+    kinds = [get_args(source.model_fields["kind"].annotation)[0] for source in sources]
+    assert sorted(kinds) == sorted(SOURCE_KINDS)
+    for kind in SOURCE_KINDS:
+        package = f"dagster_project.ingestion.{kind}"
+        assert find_spec(f"{package}.client")
+        assert isinstance(import_module(f"{package}.resources").TABLES, dict)
+        load = import_module(f"{package}.load")
+        assert list(signature(load.ingest).parameters)[:4] == [
+            "connection",
+            "source",
+            "load_id",
+            "progress",
+        ]
+        assert list(signature(load.check).parameters) == ["source"]

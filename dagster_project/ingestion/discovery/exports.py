@@ -15,7 +15,8 @@ from dagster_project.ingestion.discovery.values import (
     swapped,
     time_reading,
 )
-from dagster_project.ingestion.files.load import open_file
+from dagster_project.ingestion.files.client import open_file
+from dagster_project.ingestion.files.delimited_text import TextFormat
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -83,7 +84,7 @@ class Exports:
         self.problems.append(problem)
 
     def _read(self, path: Path, scratch: Path, encoding: str) -> ExportFile:
-        reader = open_file(path.name, path, scratch, encoding=encoding)
+        reader = open_file(path.name, path, scratch, TextFormat(encoding=encoding))
         table = f"export_{len(self.files)}"
         cells = [f"c{at}" for at in range(len(reader.headers))]
         columns = ", ".join(f"{cell} varchar" for cell in cells)

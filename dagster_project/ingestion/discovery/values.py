@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster_project.config import policy
-from dagster_project.ingestion.files.csv import literal
+from dagster_project.ingestion.sql_text import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -1,32 +1,28 @@
-"""How Handoff speaks to HubSpot: lists, searches, batches, associations, and its errors."""
+"""How HubSpot is called: lists, searches, batches, associations, and its errors."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
+from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 from requests import Response
 
-from dagster_project.config.errors import SourceError
-from dagster_project.ingestion.hubspot.resources import HubSpotObject
+from dagster_project.config.sources import HubSpotSource
+from dagster_project.ingestion.hubspot.resources import OBJECTS, HubSpotObject
 from dagster_project.ingestion.rest import (
     CallRefused,
-    Cursor,
-    Dialect,
     LimitReached,
     Page,
     Patience,
     RestApi,
     json_of,
+    secret,
 )
-
-if TYPE_CHECKING:
-    from dagster_project.config.sources import HubSpotSource
-    from dagster_project.ingestion.result import Progress
+from dagster_project.ingestion.result import Progress
 
 # What HubSpot takes at most: results of one search, ids of one batch with past values, ids of one
 # batch of associations.
@@ -39,45 +35,203 @@ LIST_PAGE = 100
 _PASSING = frozenset({423, 429, 477, *range(500, 530)})
 
 
-class HubSpotDialect(Dialect):
-    """HubSpot's errors. ``time_zone``: the account's, in which its day of calls ends."""
+class HubSpotClient(RestApi):
+    """Calls to one account. ``time_zone``: the account's, in which its day of calls ends."""
 
-    def __init__(self, source: "HubSpotSource", token: str) -> None:
-        self._source = source
-        self._token = token
+    def __init__(
+        self,
+        source: HubSpotSource,
+        progress: Progress | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        token = secret(source.name, source.token_env, "; put the private app's token there")
+        super().__init__(source.name, source.base_url, BearerTokenAuth(token), progress, patience)
+        self.source = source
         self.time_zone: str | None = None
+        self._token = token
+
+    def learn_time_zone(self) -> None:
+        """Ask when the account's day ends, to say so when its calls are used up."""
+        try:
+            self.time_zone = self.get("account-info/v3/details").get("timeZone")
+        except LimitReached:
+            raise
+        except CallRefused as refused:
+            if refused.status == 401:
+                raise
+
+    def now(self) -> datetime:
+        """The time of HubSpot's latest answer: its clock decides, not this machine's."""
+        try:
+            return parsedate_to_datetime(self.headers["Date"]).astimezone(UTC)
+        except (KeyError, ValueError):
+            return datetime.now(UTC)
+
+    def property_definitions(self, name: str) -> dict[str, dict[str, Any]]:
+        """The properties that an account has of an object, with the options of their values."""
+        found = self.get(f"crm/v3/properties/{name}").get("results") or []
+        return {str(definition["name"]): definition for definition in found}
+
+    def pipelines(self, name: str) -> list[dict[str, Any]]:
+        """The pipelines of an object, with their stages."""
+        return list(self.get(f"crm/v3/pipelines/{name}").get("results") or [])
+
+    def owners(self) -> Iterator[dict[str, Any]]:
+        """All owners, those who left too."""
+        for archived in ("false", "true"):
+            params = {"limit": LIST_PAGE, "archived": archived}
+            for page in self._list("crm/v3/owners/", params):
+                yield from page.records
+
+    def first_record(self, name: str) -> None:
+        """The cheapest call that needs an object's scope."""
+        self.get(f"crm/v3/objects/{name}", limit=1)
+
+    def list_records(
+        self,
+        item: HubSpotObject,
+        properties: Sequence[str],
+        history: Sequence[str] = (),
+        *,
+        after: str | None = None,
+        archived: bool = False,
+    ) -> Iterator[Page]:
+        """Every record of an object, in the order of its id, from the cursor ``after`` on."""
+        params: dict[str, Any] = {
+            "limit": min(self.source.page_size, HISTORY_BATCH) if history else LIST_PAGE,
+            "properties": ",".join(properties),
+            "archived": "true" if archived else "false",
+        }
+        if history:
+            params["propertiesWithHistory"] = ",".join(history)
+        if after:
+            params["after"] = after
+        return self._list(f"crm/v3/objects/{item.name}", params)
+
+    def _list(self, path: str, params: dict[str, Any]) -> Iterator[Page]:
+        """The pages of a list, from ``after`` in the parameters on."""
+        return self.pages(
+            f"GET {path}",
+            JSONResponseCursorPaginator(cursor_path="paging.next.after", cursor_param="after"),
+            _following,
+            records="results",
+            start=params.get("after"),
+            params=params,
+        )
+
+    def changed_ids(self, item: HubSpotObject, since: datetime, after_id: str) -> Iterator[str]:
+        """The ids of records that changed since, in their order, from ``after_id`` on.
+
+        One search shows no more than its first 10,000 results, so another one follows from the
+        last id on.
+        """
+        while True:
+            count, last = 0, after_id
+            for page in self.pages(
+                f"POST crm/v3/objects/{item.name}/search",
+                JSONResponseCursorPaginator(
+                    cursor_path="paging.next.after", cursor_body_path="after"
+                ),
+                _following,
+                records="results",
+                json=self._search(item, since, after_id),
+            ):
+                for record in page.records:
+                    count, last = count + 1, str(record["id"])
+                    yield last
+                if count + self.source.search_page_size > SEARCH_CAP:
+                    break
+            else:
+                return
+            after_id = last
+
+    def _search(self, item: HubSpotObject, since: datetime, after_id: str) -> dict[str, Any]:
+        milliseconds = str(int(since.timestamp() * 1000))
+        filters = [
+            {"propertyName": item.modified, "operator": "GTE", "value": milliseconds},
+            {"propertyName": "hs_object_id", "operator": "GT", "value": after_id},
+        ]
+        return {
+            "filterGroups": [{"filters": filters}],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "properties": ["hs_object_id"],
+            "limit": self.source.search_page_size,
+        }
+
+    def read_batch(
+        self,
+        item: HubSpotObject,
+        ids: Sequence[str],
+        properties: Sequence[str],
+        history: Sequence[str] = (),
+    ) -> list[dict[str, Any]]:
+        """The records with these ids, at most one batch; those that are gone are left out."""
+        body: dict[str, Any] = {
+            "inputs": [{"id": record_id} for record_id in ids],
+            "properties": list(properties),
+        }
+        if history:
+            body["propertiesWithHistory"] = list(history)
+        answer = self.post(f"crm/v3/objects/{item.name}/batch/read", body)
+        return list(answer.get("results") or [])
+
+    def contacts_of(
+        self, item: HubSpotObject, ids: Iterable[str]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What HubSpot associates records with among the contacts: pairs of id and association."""
+        for batch in batches(ids, ASSOCIATION_BATCH):
+            answer = self.post(
+                f"crm/v4/associations/{item.name}/contacts/batch/read",
+                {"inputs": [{"id": record_id} for record_id in batch]},
+            )
+            for result in answer.get("results") or []:
+                record_id = str(result["from"]["id"])
+                if (result.get("paging") or {}).get("next"):
+                    yield from self._all_contacts_of(item, record_id)
+                else:
+                    yield from ((record_id, to) for to in result.get("to") or [])
+
+    def _all_contacts_of(
+        self, item: HubSpotObject, record_id: str
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The associations of one record that has more of them than a batch shows."""
+        path = f"crm/v4/objects/{item.name}/{record_id}/associations/contacts"
+        for page in self._list(path, {"limit": 500}):
+            yield from ((record_id, to) for to in page.records)
+
+    # What went wrong
 
     def transient_reason(self, response: Response) -> str | None:
         """Everything passes that HubSpot says will, but for the limit of the day."""
         if response.status_code not in _PASSING or _is_daily_limit(response):
             return None
-        policy = _text(response, "policyName")
-        reason = f"HTTP {response.status_code} {policy or self.message(response)}"
-        return reason.strip()
+        why = _said(response, "policyName") or self.message(response)
+        return f"HTTP {response.status_code} {why}".strip()
 
     def message(self, response: Response) -> str:
         """HubSpot's own words, without the token should it repeat it."""
-        return _text(response, "message").replace(self._token, "(token)")
+        return _said(response, "message").replace(self._token, "(token)")
 
     def refusal(self, call: str, response: Response) -> CallRefused:
-        """What a refused call means and how to mend it."""
+        """What a refused call means and how to fix it."""
         status, message = response.status_code, self.message(response)
-        code = _text(response, "category") or _text(response, "errorType")
+        code = _said(response, "category") or _said(response, "errorType")
         text = f"{call}: {message or f'HTTP {status}'}"
         if _is_daily_limit(response):
             return LimitReached(
-                f"{text} What came is kept; run again {self._next_day()} and it goes on from there",
+                f"{text} What was read is kept; run again {self._next_day()} to continue",
                 status,
                 "DAILY",
             )
         if status in {401, 530}:
             text += (
-                f" (the token in {self._source.token_env} is wrong or no longer valid: put the "
-                "private app's present token there)"
+                f" (the token in {self.source.token_env} is wrong or no longer valid: put the "
+                "private app's current token there)"
             )
         elif status == 403:
             scopes = _missing_scopes(response)
             text += f" (missing: {', '.join(scopes)})" if scopes else ""
+            text += _scope_advice(call, is_named=bool(scopes))
         return CallRefused(text, status, code)
 
     def _next_day(self) -> str:
@@ -93,191 +247,6 @@ class HubSpotDialect(Dialect):
         return f"after {midnight:%Y-%m-%d %H:%M} UTC (midnight in {self.time_zone})"
 
 
-class HubSpotClient:
-    """Calls to one account."""
-
-    def __init__(
-        self,
-        source: "HubSpotSource",
-        progress: "Progress | None" = None,
-        patience: Patience | None = None,
-    ) -> None:
-        token = os.environ.get(source.token_env, "").strip()
-        if not token:
-            raise SourceError(
-                f"source {source.name}: the environment variable {source.token_env} is not set; "
-                "put the private app's token there"
-            )
-        self.source = source
-        self._dialect = HubSpotDialect(source, token)
-        self._api = RestApi(
-            source.name,
-            source.base_url,
-            BearerTokenAuth(token),
-            self._dialect,
-            progress,
-            patience,
-        )
-
-    @property
-    def calls(self) -> int:
-        """How many calls were made, with those that were tried again."""
-        return self._api.calls
-
-    def learn_time_zone(self) -> None:
-        """Ask when the account's day ends, to say so when its calls are used up."""
-        try:
-            self._dialect.time_zone = self._api.get("account-info/v3/details").get("timeZone")
-        except LimitReached:
-            raise
-        except CallRefused as refused:
-            if refused.status == 401:
-                raise
-
-    def now(self) -> datetime:
-        """The time of HubSpot's latest answer: its clock decides, not this machine's."""
-        try:
-            return parsedate_to_datetime(self._api.headers["Date"]).astimezone(UTC)
-        except (KeyError, ValueError):
-            return datetime.now(UTC)
-
-    def property_definitions(self, name: str) -> list[dict[str, Any]]:
-        """The properties that an account has of an object, with the options of their values."""
-        answer = self._api.get(f"crm/v3/properties/{name}")
-        return list(answer.get("results") or [])
-
-    def pipelines(self, name: str) -> list[dict[str, Any]]:
-        """The pipelines of an object, with their stages."""
-        return list(self._api.get(f"crm/v3/pipelines/{name}").get("results") or [])
-
-    def owners(self) -> Iterator[dict[str, Any]]:
-        """All owners, those who left too."""
-        for archived in ("false", "true"):
-            pages = self._api.pages(
-                "GET",
-                "crm/v3/owners/",
-                Cursor(cursor_path="paging.next.after", cursor_param="after"),
-                params={"limit": LIST_PAGE, "archived": archived},
-            )
-            for page in pages:
-                yield from page.records
-
-    def first_record(self, name: str) -> None:
-        """The cheapest call that needs an object's scope."""
-        self._api.get(f"crm/v3/objects/{name}", limit=1)
-
-    def list_records(
-        self,
-        item: HubSpotObject,
-        properties: Sequence[str],
-        history: Sequence[str] = (),
-        *,
-        after: str | None = None,
-        archived: bool = False,
-    ) -> Iterator[Page]:
-        """Every record of an object, in the order of its id, from the cursor ``after`` on."""
-        limit = self.source.page_size if history else LIST_PAGE
-        params = {
-            "limit": min(limit, HISTORY_BATCH) if history else limit,
-            "properties": ",".join(properties),
-            "archived": "true" if archived else "false",
-        }
-        if history:
-            params["propertiesWithHistory"] = ",".join(history)
-        if after:
-            params["after"] = after
-        return self._api.pages(
-            "GET",
-            f"crm/v3/objects/{item.name}",
-            Cursor(after, cursor_path="paging.next.after", cursor_param="after"),
-            params=params,
-        )
-
-    def changed_ids(self, item: HubSpotObject, since: datetime, after_id: str) -> Iterator[str]:
-        """The ids of records that changed since, in their order, from ``after_id`` on.
-
-        One search shows no more than its first 10,000 results, so another one follows from the
-        last id on.
-        """
-        while True:
-            count, last = 0, after_id
-            for page in self._api.pages(
-                "POST",
-                f"crm/v3/objects/{item.name}/search",
-                Cursor(cursor_path="paging.next.after", cursor_body_path="after"),
-                body=self._search(item, since, after_id),
-            ):
-                for record in page.records:
-                    count, last = count + 1, str(record["id"])
-                    yield last
-                if count + self.source.search_page_size > SEARCH_CAP:
-                    break
-            else:
-                return
-            after_id = last
-
-    def _search(self, item: HubSpotObject, since: datetime, after_id: str) -> dict[str, Any]:
-        milliseconds = str(int(since.timestamp() * 1000))
-        return {
-            "filterGroups": [
-                {
-                    "filters": [
-                        {"propertyName": item.modified, "operator": "GTE", "value": milliseconds},
-                        {"propertyName": "hs_object_id", "operator": "GT", "value": after_id},
-                    ]
-                }
-            ],
-            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
-            "properties": ["hs_object_id"],
-            "limit": self.source.search_page_size,
-        }
-
-    def read_batch(
-        self,
-        item: HubSpotObject,
-        ids: Sequence[str],
-        properties: Sequence[str],
-        history: Sequence[str] = (),
-    ) -> list[dict[str, Any]]:
-        """The records with these ids (no more than ``batch_size``); gone ones are left out."""
-        body: dict[str, Any] = {
-            "inputs": [{"id": record_id} for record_id in ids],
-            "properties": list(properties),
-        }
-        if history:
-            body["propertiesWithHistory"] = list(history)
-        answer = self._api.post(f"crm/v3/objects/{item.name}/batch/read", body)
-        return list(answer.get("results") or [])
-
-    def contacts_of(
-        self, item: HubSpotObject, ids: Iterable[str]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What HubSpot associates records with among the contacts: pairs of id and association."""
-        for batch in batches(ids, ASSOCIATION_BATCH):
-            answer = self._api.post(
-                f"crm/v4/associations/{item.name}/contacts/batch/read",
-                {"inputs": [{"id": record_id} for record_id in batch]},
-            )
-            for result in answer.get("results") or []:
-                record_id = str(result["from"]["id"])
-                if (result.get("paging") or {}).get("next"):
-                    yield from self._all_contacts_of(item, record_id)
-                else:
-                    yield from ((record_id, to) for to in result.get("to") or [])
-
-    def _all_contacts_of(
-        self, item: HubSpotObject, record_id: str
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The associations of one record that has more of them than a batch shows."""
-        for page in self._api.pages(
-            "GET",
-            f"crm/v4/objects/{item.name}/{record_id}/associations/contacts",
-            Cursor(cursor_path="paging.next.after", cursor_param="after"),
-            params={"limit": 500},
-        ):
-            yield from ((record_id, to) for to in page.records)
-
-
 def batches(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
     """The ids in tuples of at most ``size``."""
     waiting = iter(ids)
@@ -285,16 +254,30 @@ def batches(ids: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
         yield batch
 
 
-def _text(response: Response, key: str) -> str:
+def _following(content: dict[str, Any]) -> Any:
+    """Where the next page of a list or search starts."""
+    return ((content.get("paging") or {}).get("next") or {}).get("after")
+
+
+def _said(response: Response, key: str) -> str:
     content = json_of(response)
     return str(content.get(key) or "") if isinstance(content, dict) else ""
 
 
 def _is_daily_limit(response: Response) -> bool:
     return response.status_code == 429 and (
-        _text(response, "policyName").upper() == "DAILY"
-        or "daily limit" in _text(response, "message").lower()
+        _said(response, "policyName").upper() == "DAILY"
+        or "daily limit" in _said(response, "message").lower()
     )
+
+
+def _scope_advice(call: str, *, is_named: bool) -> str:
+    """What to do about a missing scope of the object that a call reads."""
+    item = next((OBJECTS[part] for part in call.split("/") if part in OBJECTS), None)
+    if item is None:
+        return ""
+    advice = f"; give the private app {'that scope' if is_named else f'the scope {item.scope}'}"
+    return advice if item.name == "contacts" else f"{advice}, or leave {item.name} out of objects"
 
 
 def _missing_scopes(response: Response) -> list[str]:

@@ -2,53 +2,34 @@
 
 The first load lists everything; later ones search for what changed since and read only that. Rows
 land in chunks, each in one transaction with the cursor behind it: whatever stops a load, the next
-one goes on from there. HubSpot's clock decides what "since" means.
+one continues from there. HubSpot's clock decides what "since" means.
 """
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pyarrow as pa
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sources import HubSpotSource
 from dagster_project.config.warehouse import RAW_SCHEMA
-from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.finding import Finding
+from dagster_project.ingestion.hubspot import resources
 from dagster_project.ingestion.hubspot.client import (
     HISTORY_BATCH,
     LIST_PAGE,
     HubSpotClient,
     batches,
 )
-from dagster_project.ingestion.hubspot.resources import (
-    OBJECTS,
-    HubSpotObject,
-    add_history,
-    configured_properties,
-    ensure_hubspot_tables,
-    history_properties,
-    properties,
-    replace_associations,
-    replace_records,
-    replace_table,
-    write_property_roles,
-)
-from dagster_project.ingestion.rest import (
-    CallRefused,
-    Patience,
-    RepeatedPage,
-    read_state,
-    write_state,
-)
-from dagster_project.ingestion.result import IngestionResult, Note, Progress, TableResult
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from dagster_project.ingestion.hubspot.resources import HubSpotObject
+from dagster_project.ingestion.raw_load import RawLoad
+from dagster_project.ingestion.raw_schema import transaction
+from dagster_project.ingestion.rest import CallRefused, Patience, RepeatedPage, text_of, texts_of
+from dagster_project.ingestion.result import IngestionResult, Progress
 
 # Records that are held in memory before they land.
 CHUNK = 5_000
@@ -60,29 +41,18 @@ _NO_LEADS = (
     "crm.objects.leads.read); without it, rejections come from the contact's properties alone"
 )
 
-_RECORD_FIELDS = ("id", "archived", "created_at", "updated_at", "properties")
-_HISTORY_FIELDS = (
-    *("object_type", "object_id", "property", "value", "changed_at"),
-    *("source_type", "source_id", "updated_by"),
-)
-_PIPELINE_FIELDS = (
-    *("object_type", "pipeline_id", "stage_id", "stage_label", "is_closed", "probability"),
-)
-_ASSOCIATION_FIELDS = ("from_id", "to_type", "to_id", "is_primary", "position")
+Row = tuple[str | None, ...]
+# Some records of an object, and the place in its listing or search that is reached with them.
+_Portion = tuple[list[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass
 class _Buffer:
-    """Records of one object that wait to land."""
+    """Rows of one object that wait to land."""
 
-    records: list[tuple[str | None, ...]] = field(default_factory=list)
-    history: list[tuple[str | None, ...]] = field(default_factory=list)
-    associations: list[tuple[str | None, ...]] = field(default_factory=list)
-
-    def clear(self) -> None:
-        self.records.clear()
-        self.history.clear()
-        self.associations.clear()
+    records: list[Row] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+    associations: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -100,7 +70,7 @@ class _Stream:
 
 
 def ingest(
-    connection: "DuckDBPyConnection",
+    connection: DuckDBPyConnection,
     source: HubSpotSource,
     load_id: int,
     progress: Progress | None = None,
@@ -110,13 +80,11 @@ def ingest(
     """Read what changed in an account since the last load into the raw HubSpot tables.
 
     Raises ``SourceError`` when the account cannot be read; what came before then is kept, and the
-    next load goes on from there.
+    next load continues from there.
     """
-    report = progress or (lambda _: None)
-    client = HubSpotClient(source, report, patience)
-    ensure_hubspot_tables(connection)
-    load = _Load(connection, source, client, load_id, report)
-    load.read()
+    client = HubSpotClient(source, progress, patience)
+    load = RawLoad(connection, source.name, load_id, progress)
+    _AccountReader(load, source, client).read()
     load.result.api_calls = client.calls
     return load.result
 
@@ -130,7 +98,7 @@ def check(source: HubSpotSource) -> list[Finding]:
         return [Finding("error", problem) for problem in error.problems]
     findings: list[Finding] = []
     for name in source.objects:
-        findings += _check_object(client, source, OBJECTS[name])
+        findings += _check_object(client, source, resources.OBJECTS[name])
     try:
         next(client.owners(), None)
     except SourceError as error:
@@ -146,41 +114,28 @@ def _check_object(
         client.first_record(item.name)
         if item.name == "deals":
             client.pipelines(item.name)
-        if configured_properties(item.name, source):
-            _require_properties(source, item, _definitions(client, item))
-    except CallRefused as refused:
-        if item.name == "leads" and _may_be_absent(source, refused):
-            yield Finding("warning", f"source {source.name}: {_NO_LEADS}")
-            return
-        yield Finding("error", refused.problems[0], _mend(refused, item))
+        if resources.configured_properties(item.name, source):
+            _require_properties(source, item, client.property_definitions(item.name))
     except SourceError as error:
-        yield from (Finding("error", problem) for problem in error.problems)
+        if item.name == "leads" and _may_be_absent(source, error):
+            yield Finding("warning", f"source {source.name}: {_NO_LEADS}")
+        else:
+            yield from (Finding("error", problem) for problem in error.problems)
 
 
-class _Load:
-    """One load of one account."""
+class _AccountReader:
+    """Reads one account: its small tables, then object by object."""
 
-    def __init__(
-        self,
-        connection: "DuckDBPyConnection",
-        source: HubSpotSource,
-        client: HubSpotClient,
-        load_id: int,
-        report: Progress,
-    ) -> None:
-        self.result = IngestionResult(source_system=source.name, load_id=load_id)
-        self._connection = connection
+    def __init__(self, load: RawLoad, source: HubSpotSource, client: HubSpotClient) -> None:
+        self._load = load
         self._source = source
         self._client = client
-        self._load_id = load_id
-        self._report = report
         self._buffer = _Buffer()
-        self._options: list[tuple[str, str, str | None, str | None]] = []
+        self._options: list[Row] = []
 
     def read(self) -> None:
-        """Everything, object by object."""
-        with raw_schema.transaction(self._connection):
-            write_property_roles(self._connection, self._source.name, self._source)
+        with transaction(self._load.connection):
+            resources.write_property_roles(self._load, self._source)
         self._client.learn_time_zone()
         streams = [stream for name in self._source.objects if (stream := self._stream(name))]
         self._read_small_tables()
@@ -191,117 +146,108 @@ class _Load:
 
     def _stream(self, name: str) -> _Stream | None:
         """An object with the properties that this account has; ``None`` for absent leads."""
-        item = OBJECTS[name]
-        wanted, history = properties(name, self._source), history_properties(name, self._source)
+        item = resources.OBJECTS[name]
         try:
             if name == "leads":
                 self._client.first_record(name)
-            known = _definitions(self._client, item)
+            known = self._client.property_definitions(name)
         except CallRefused as refused:
-            was_read = bool(read_state(self._connection, self._source.name, name))
-            if name == "leads" and not was_read and _may_be_absent(self._source, refused):
-                self._note(item.table, _NO_LEADS)
-                return None
-            raise _with_mend(refused, item) from None
+            was_read = bool(self._load.state(name))
+            if name != "leads" or was_read or not _may_be_absent(self._source, refused):
+                raise
+            self._load.note(_NO_LEADS, item.table)
+            return None
         _require_properties(self._source, item, known)
-        asked_for = set(wanted) | set(history)
-        for prop in asked_for & set(known):
-            self._options += [
-                (name, prop, _text(option.get("value")), _text(option.get("label")))
-                for option in known[prop].get("options") or []
-            ]
-        return _Stream(
-            item,
-            [prop for prop in wanted if prop in known],
-            [prop for prop in history if prop in known],
-        )
+        wanted = [prop for prop in resources.properties(name, self._source) if prop in known]
+        self._options += [
+            (name, prop, *texts_of(option, "value", "label"))
+            for prop in wanted
+            for option in known[prop].get("options") or []
+        ]
+        history = resources.history_properties(name, self._source)
+        return _Stream(item, wanted, [prop for prop in history if prop in known])
 
     def _read_small_tables(self) -> None:
         """Owners, pipelines and the labels of values: read whole, every time."""
-        owners = [_owner_row(owner) for owner in self._client.owners()]
-        pipelines = [
-            row
-            for name in ("deals", "leads")
-            if name in self._source.objects
-            for row in self._pipeline_rows(name)
-        ]
-        tables: dict[str, tuple[tuple[str, ...], list[Any]]] = {
-            "hubspot_owners": (("id", "user_id", "name", "team", "archived"), owners),
-            "hubspot_pipelines": (_PIPELINE_FIELDS, pipelines),
-            "hubspot_property_options": (
-                ("object_type", "property", "value", "label"),
-                list(self._options),
-            ),
+        rows = {
+            "hubspot_owners": [_owner_row(owner) for owner in self._client.owners()],
+            "hubspot_pipelines": [
+                row
+                for name in ("deals", "leads")
+                if name in self._source.objects
+                for row in self._pipeline_rows(name)
+            ],
+            "hubspot_property_options": self._options,
         }
-        for table, (columns, rows) in tables.items():
-            with raw_schema.transaction(self._connection), self._staged(columns, rows) as staged:
-                count = replace_table(
-                    self._connection, table, staged, self._source.name, self._load_id
-                )
-                self._record(table, table.removeprefix("hubspot_"), count, None, "snapshot")
+        for table, columns in resources.SMALL_TABLES.items():
+            with (
+                transaction(self._load.connection),
+                self._load.staged(columns, rows[table]) as staged,
+            ):
+                count = resources.replace_table(self._load, table, staged)
+                place = table.removeprefix("hubspot_")
+                self._load.record(table, place, count, mode="snapshot")
 
-    def _pipeline_rows(self, name: str) -> Iterator[tuple[str | None, ...]]:
+    def _pipeline_rows(self, name: str) -> Iterator[Row]:
         try:
             pipelines = self._client.pipelines(name)
         except CallRefused as refused:
             if name == "leads" and _may_be_absent(self._source, refused):
                 return
-            raise _with_mend(refused, OBJECTS[name]) from None
+            raise
         for pipeline in pipelines:
             for stage in pipeline.get("stages") or []:
-                meta = stage.get("metadata") or {}
-                yield (
-                    name,
-                    _text(pipeline.get("id")),
-                    _text(stage.get("id")),
-                    _text(stage.get("label")),
-                    _text(meta.get("isClosed")),
-                    _text(meta.get("probability")),
-                )
+                closing = texts_of(stage.get("metadata") or {}, "isClosed", "probability")
+                yield (name, text_of(pipeline.get("id")), *texts_of(stage, "id", "label"), *closing)
 
     # Records
 
     def _read_stream(self, stream: _Stream) -> None:
         """Read one object: all of it the first time, then what changed."""
         state = self._begin(stream)
+        is_full = state["phase"] == "all"
         try:
-            if state["phase"] == "all":
-                self._read_all(stream, state)
-            else:
-                self._read_changed(stream, state)
-            done = {key: state[key] for key in ("fingerprint",)}
-            self._land(stream, {**done, "phase": "done", "since": state["next"]})
-            self._read_archived(stream)
-        except CallRefused as refused:
-            raise _with_mend(refused, stream.item) from None
+            for records, place in (self._listed if is_full else self._changed)(stream, state):
+                self._collect(stream, records)
+                state |= place
+                self._land_chunk(stream, state)
+        except SourceError:
+            self._land(stream, state)
+            raise
+        if is_full:
+            self._land(stream, state)
+            self._forget_unseen(stream, state["first_load"])
+        done = {"fingerprint": state["fingerprint"], "phase": "done", "since": state["next"]}
+        self._land(stream, done)
+        self._read_archived(stream)
 
     def _begin(self, stream: _Stream) -> dict[str, Any]:
         """Where this load starts: behind the last one, or where an unfinished one stopped."""
-        state = read_state(self._connection, self._source.name, stream.item.name)
-        now = self._client.now()
+        state = self._load.state(stream.item.name)
+        now = self._client.now().isoformat()
         if not state or state.get("fingerprint") != stream.fingerprint:
-            state = {"fingerprint": stream.fingerprint, "phase": "all", "next": now.isoformat()}
-            state["first_load"] = self._load_id
+            state = {"fingerprint": stream.fingerprint, "phase": "all", "next": now}
+            state["first_load"] = self._load.load_id
             if self._source.start_date:
                 start = datetime.combine(self._source.start_date, datetime.min.time(), UTC)
                 state |= {"phase": "changed", "since": start.isoformat(), "last_id": "0"}
         elif state["phase"] == "done":
             since = datetime.fromisoformat(state["since"])
             since -= timedelta(minutes=self._source.overlap_minutes)
-            state |= {
-                "phase": "changed",
-                "since": since.isoformat(),
-                "next": now.isoformat(),
-                "last_id": "0",
-            }
+            state |= {"phase": "changed", "since": since.isoformat(), "next": now, "last_id": "0"}
         return state
 
-    def _read_all(self, stream: _Stream, state: dict[str, Any]) -> None:
-        """List every record, from where the listing stopped on."""
+    def _listed(self, stream: _Stream, state: dict[str, Any]) -> Iterator[_Portion]:
+        """Every record, from where the listing stopped on; one that lost its place starts again."""
         restarts = RESTARTS
         while True:
+            pages = self._client.list_records(
+                stream.item, stream.properties, stream.history, after=state.get("after")
+            )
             try:
-                self._list(stream, state)
+                for page in pages:
+                    yield page.records, {"after": page.following}
+                return
             except (CallRefused, RepeatedPage) as error:
                 is_lost = isinstance(error, RepeatedPage) or error.status == 400
                 if not is_lost or not state.get("after") or not restarts:
@@ -309,59 +255,32 @@ class _Load:
                 restarts -= 1
                 if isinstance(error, CallRefused):
                     state.pop("after")
-                self._report(f"{error.problems[0]}; starting again ({stream.item.name})")
-            else:
-                break
-        self._forget_unseen(stream, state)
+                why = error.problems[0].removeprefix(f"source {self._source.name}: ")
+                self._load.say(f"{why}; starting again ({stream.item.name})")
 
-    def _list(self, stream: _Stream, state: dict[str, Any]) -> None:
-        pages = self._client.list_records(
-            stream.item, stream.properties, stream.history, after=state.get("after")
-        )
-        try:
-            for page in pages:
-                self._collect(stream, page.records)
-                state["after"] = page.following
-                if len(self._buffer.records) >= CHUNK:
-                    self._land(stream, state)
-        except SourceError:
-            self._land(stream, state)
-            raise
+    def _changed(self, stream: _Stream, state: dict[str, Any]) -> Iterator[_Portion]:
+        """The records that changed since the last load, found by a search."""
+        since = datetime.fromisoformat(state["since"])
+        ids = self._client.changed_ids(stream.item, since, state["last_id"])
+        for batch in batches(ids, HISTORY_BATCH if stream.history else LIST_PAGE):
+            records = self._client.read_batch(stream.item, batch, stream.properties, stream.history)
+            yield records, {"last_id": batch[-1]}
 
-    def _forget_unseen(self, stream: _Stream, state: dict[str, Any]) -> None:
+    def _forget_unseen(self, stream: _Stream, first_load: int) -> None:
         """Remove records that a full read no longer met: HubSpot has erased them for good."""
-        self._land(stream, state)
-        self._connection.execute(
+        self._load.connection.execute(
             f"""
             delete from {RAW_SCHEMA}.{stream.item.table}
             where source_system = ? and object_type = ? and load_id < ? and archived = 'false'
             """,
-            [self._source.name, stream.item.name, state["first_load"]],
+            [self._source.name, stream.item.name, first_load],
         )
-
-    def _read_changed(self, stream: _Stream, state: dict[str, Any]) -> None:
-        """Search for what changed, and read only that."""
-        since = datetime.fromisoformat(state["since"])
-        ids = self._client.changed_ids(stream.item, since, state["last_id"])
-        size = HISTORY_BATCH if stream.history else LIST_PAGE
-        try:
-            for batch in batches(ids, size):
-                records = self._client.read_batch(
-                    stream.item, batch, stream.properties, stream.history
-                )
-                self._collect(stream, records)
-                state["last_id"] = batch[-1]
-                if len(self._buffer.records) >= CHUNK:
-                    self._land(stream, state)
-        except SourceError:
-            self._land(stream, state)
-            raise
 
     def _read_archived(self, stream: _Stream) -> None:
         """Mark what was deleted: HubSpot lists it for about 90 days."""
         known = {
             row[0]
-            for row in self._connection.execute(
+            for row in self._load.connection.execute(
                 f"""
                 select id from {RAW_SCHEMA}.{stream.item.table}
                 where source_system = ? and object_type = ? and archived = 'true'
@@ -370,121 +289,55 @@ class _Load:
             ).fetchall()
         }
         for page in self._client.list_records(stream.item, stream.properties, archived=True):
-            fresh = [record for record in page.records if _text(record.get("id")) not in known]
+            fresh = [record for record in page.records if text_of(record.get("id")) not in known]
             self._buffer.records += [_record_row(record, is_archived=True) for record in fresh]
-            if len(self._buffer.records) >= CHUNK:
-                self._land(stream)
+            self._land_chunk(stream)
         self._land(stream)
 
     def _collect(self, stream: _Stream, records: list[dict[str, Any]]) -> None:
         """Take a page of records, with what they belong to, into the buffer."""
         ids = [str(record["id"]) for record in records if record.get("id") is not None]
-        associations: list[tuple[str | None, ...]] = []
         if stream.item.has_contacts:
-            for position, (from_id, to) in enumerate(self._client.contacts_of(stream.item, ids)):
-                associations.append(_association_row(from_id, to, position))
-        self._buffer.associations += associations
+            # All calls first: a page lands with all of its associations or not at all.
+            pairs = list(self._client.contacts_of(stream.item, ids))
+            self._buffer.associations += [
+                _association_row(from_id, to, position)
+                for position, (from_id, to) in enumerate(pairs)
+            ]
         for record in records:
             self._buffer.records.append(_record_row(record))
             self._buffer.history += _history_rows(stream.item.name, record)
 
     # Landing
 
+    def _land_chunk(self, stream: _Stream, state: dict[str, Any] | None = None) -> None:
+        if len(self._buffer.records) >= CHUNK:
+            self._land(stream, state)
+
     def _land(self, stream: _Stream, state: dict[str, Any] | None = None) -> None:
         """Write the buffered records, and with them how far the object has been read."""
-        name, source = stream.item.name, self._source.name
-        buffer, connection = self._buffer, self._connection
+        item, load, buffer = stream.item, self._load, self._buffer
         newest = max((row[3] for row in buffer.records if row[3]), default=None)
         with (
-            raw_schema.transaction(connection),
-            self._staged(_RECORD_FIELDS, buffer.records) as records,
-            self._staged(_HISTORY_FIELDS, buffer.history) as history,
-            self._staged(_ASSOCIATION_FIELDS, buffer.associations) as associations,
+            transaction(load.connection),
+            load.staged(resources.RECORD_FIELDS, buffer.records) as records,
+            load.staged(resources.HISTORY_FIELDS, buffer.history) as history,
+            load.staged(resources.ASSOCIATION_FIELDS, buffer.associations) as associations,
         ):
             if buffer.records:
-                count = replace_records(connection, name, records, source, self._load_id)
-                path = f"crm/v3/objects/{name}"
-                self._record(stream.item.table, path, count, newest)
+                count = resources.replace_records(load, item.name, records)
+                load.record(item.table, f"crm/v3/objects/{item.name}", count, newest=newest)
             if buffer.history:
-                count = add_history(connection, history, source, self._load_id)
-                self._record("hubspot_property_history", f"{name} with history", count, None)
-            if buffer.records and stream.item.has_contacts:
-                replace_associations(connection, name, records, associations, source, self._load_id)
+                count = resources.add_history(load, history)
+                load.record(resources.HISTORY_TABLE, f"{item.name} with history", count)
+            if buffer.records and item.has_contacts:
+                resources.replace_associations(load, item.name, records, associations)
             if state is not None:
-                write_state(connection, source, name, state)
+                load.keep_state(item.name, state)
         if buffer.records:
-            read = self.result.tables[stream.item.table].rows_read
-            self._report(f"{source}: {name}: {len(buffer.records):,} read ({read:,} in all)")
-        buffer.clear()
-
-    def _staged(self, columns: Iterable[str], rows: list[Any]) -> "_Staged":
-        return _Staged(self._connection, tuple(columns), rows)
-
-    def _record(
-        self, table: str, place: str, count: int, newest: str | None, mode: str = "append"
-    ) -> None:
-        """Count what landed, in the load's record and in the result."""
-        present = self.result.tables.get(table, TableResult(table))
-        newest = max((value for value in (present.newest, newest) if value), default=None)
-        self.result.tables[table] = replace(
-            present,
-            rows_read=present.rows_read + count,
-            newest=newest,
-            files=tuple(dict.fromkeys((*present.files, place))),
-        )
-        earlier = self._connection.execute(
-            f"""
-            delete from {RAW_SCHEMA}.loads
-            where source_system = ? and load_id = ? and source_file = ?
-            returning rows_read
-            """,
-            [self._source.name, self._load_id, place],
-        ).fetchall()
-        raw_schema.record_load(
-            self._connection,
-            raw_schema.Load(
-                load_id=self._load_id,
-                source_system=self._source.name,
-                table_name=table,
-                source_file=place,
-                mode=mode,
-                rows_read=count + sum(row[0] for row in earlier),
-            ),
-        )
-
-    def _note(self, table: str, message: str) -> None:
-        self.result.notes.append(Note(message, table))
-        raw_schema.record_note(self._connection, self._source.name, self._load_id, table, message)
-
-
-class _Staged:
-    """Rows as a relation that SQL can read, for the length of a block."""
-
-    def __init__(
-        self, connection: "DuckDBPyConnection", columns: tuple[str, ...], rows: list[Any]
-    ) -> None:
-        self._connection = connection
-        self._name = f"staged_{columns[0]}_{len(columns)}"
-        values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-        self._table = pa.table(
-            {
-                column: pa.array(value, pa.string())
-                for column, value in zip(columns, values, strict=True)
-            }
-        )
-
-    def __enter__(self) -> str:
-        self._connection.register(self._name, self._table)
-        return self._name
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.unregister(self._name)
-
-
-def _definitions(client: HubSpotClient, item: HubSpotObject) -> dict[str, dict[str, Any]]:
-    return {
-        str(definition["name"]): definition for definition in client.property_definitions(item.name)
-    }
+            read = load.result.tables[item.table].rows_read
+            load.say(f"{item.name}: {len(buffer.records):,} read ({read:,} in all)")
+        self._buffer = _Buffer()
 
 
 def _require_properties(
@@ -492,106 +345,65 @@ def _require_properties(
 ) -> None:
     """Raise ``SourceError`` for each configured property that the account does not have.
 
-    HubSpot itself says nothing of an unknown property: it would just be missing.
+    HubSpot itself does not complain about an unknown property: it would just be missing.
     """
     problems = []
-    for prop, place in configured_properties(item.name, source).items():
+    for prop, setting in resources.configured_properties(item.name, source).items():
         if prop not in known:
             near = difflib.get_close_matches(prop, known, 3)
-            hint = f"; near to it: {', '.join(near)}" if near else ""
+            hint = f"; similar: {', '.join(near)}" if near else ""
             problems.append(
-                f"source {source.name}: {place}: HubSpot's {item.name} have no property "
+                f"source {source.name}: {setting}: HubSpot's {item.name} have no property "
                 f"{prop!r}{hint}"
             )
     if problems:
         raise SourceError(problems)
 
 
-def _may_be_absent(source: HubSpotSource, refused: CallRefused) -> bool:
+def _may_be_absent(source: HubSpotSource, error: SourceError) -> bool:
     """Whether an account may be read without its leads: it has none, and nobody asked for them."""
-    is_asked_for = "objects" in source.model_fields_set or any(
-        name.startswith("leads.")
-        for name in (stage.property for stage in source.stages)
-        if "stages" in source.model_fields_set
+    if not isinstance(error, CallRefused):
+        return False
+    given = source.model_fields_set
+    is_asked_for = "objects" in given or (
+        "stages" in given and any(stage.property.startswith("leads.") for stage in source.stages)
     )
-    return refused.status == 404 or (refused.status == 403 and not is_asked_for)
+    return error.status == 404 or (error.status == 403 and not is_asked_for)
 
 
-def _with_mend(refused: CallRefused, item: HubSpotObject) -> CallRefused:
-    """The refusal, with how to mend it where a scope is missing."""
-    mend = _mend(refused, item)
-    if not mend:
-        return refused
-    return CallRefused(f"{refused.problems[0]}; {mend}", refused.status, refused.code)
-
-
-def _mend(refused: CallRefused, item: HubSpotObject) -> str:
-    """What to do about a missing scope; empty when that is not what is wrong."""
-    if refused.status != 403:
-        return ""
-    is_named = "(missing: " in refused.problems[0]
-    mend = f"give the private app {'that scope' if is_named else f'the scope {item.scope}'}"
-    if item.name == "contacts":
-        return mend
-    return f"{mend}, or leave {item.name} out of objects"
-
-
-def _record_row(record: dict[str, Any], *, is_archived: bool = False) -> tuple[str | None, ...]:
-    archived = is_archived or record.get("archived") is True
+def _record_row(record: dict[str, Any], *, is_archived: bool = False) -> Row:
     return (
-        _text(record.get("id")),
-        "true" if archived else "false",
-        _text(record.get("createdAt")),
-        _text(record.get("updatedAt")),
+        text_of(record.get("id")),
+        text_of(is_archived or record.get("archived") is True),
+        *texts_of(record, "createdAt", "updatedAt"),
         json.dumps(record.get("properties") or {}, ensure_ascii=False),
     )
 
 
-def _history_rows(name: str, record: dict[str, Any]) -> Iterator[tuple[str | None, ...]]:
+def _history_rows(name: str, record: dict[str, Any]) -> Iterator[Row]:
+    record_id = text_of(record.get("id"))
     for prop, entries in (record.get("propertiesWithHistory") or {}).items():
         for entry in entries or []:
-            yield (
-                name,
-                _text(record.get("id")),
-                prop,
-                _text(entry.get("value")),
-                _text(entry.get("timestamp")),
-                _text(entry.get("sourceType")),
-                _text(entry.get("sourceId")),
-                _text(entry.get("updatedByUserId")),
-            )
+            origin = texts_of(entry, "sourceType", "sourceId", "updatedByUserId")
+            yield (name, record_id, prop, *texts_of(entry, "value", "timestamp"), *origin)
 
 
-def _association_row(from_id: str, to: dict[str, Any], position: int) -> tuple[str | None, ...]:
+def _association_row(from_id: str, to: dict[str, Any], position: int) -> Row:
     labels = [str(kind.get("label") or "") for kind in to.get("associationTypes") or []]
     is_primary = any("primary" in label.lower() for label in labels)
-    return (
-        from_id,
-        "contacts",
-        _text(to.get("toObjectId")),
-        "true" if is_primary else "false",
-        f"{position:06}",
-    )
+    to_id = text_of(to.get("toObjectId"))
+    return (from_id, "contacts", to_id, text_of(is_primary), f"{position:06}")
 
 
-def _owner_row(owner: dict[str, Any]) -> tuple[str | None, ...]:
+def _owner_row(owner: dict[str, Any]) -> Row:
     names = [str(owner[key]) for key in ("firstName", "lastName") if owner.get(key)]
     teams = owner.get("teams") or []
     primary = [team for team in teams if team.get("primary")] or teams
     user = owner.get("userId") or owner.get("userIdIncludingInactive")
     return (
-        _text(owner.get("id")),
-        _text(user),
+        text_of(owner.get("id")),
+        text_of(user),
         " ".join(names) or None,
-        _text(primary[0].get("name")) if primary else None,
-        "true" if owner.get("archived") else "false",
+        text_of(primary[0].get("name")) if primary else None,
+        text_of(bool(owner.get("archived"))),
     )
-
-
-def _text(value: Any) -> str | None:
-    """A value as text; empty is null, as both mean the same to HubSpot."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

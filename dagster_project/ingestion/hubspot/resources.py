@@ -8,31 +8,21 @@ Names and phone numbers of contacts, the names of deals, and what was written or
 e-mails and meetings are not read at all.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from dagster_project.config.sources import HubSpotProperties
 from dagster_project.config.warehouse import RAW_SCHEMA
-from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.field_roles import FieldRole, configured_fields
+from dagster_project.ingestion.raw_load import RawLoad
+from dagster_project.ingestion.raw_schema import rows_changed
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-LINEAGE_COLUMNS = ("source_system", "load_id")
-RECORD_COLUMNS = (
-    *LINEAGE_COLUMNS,
-    *("object_type", "id", "archived", "created_at", "updated_at", "properties"),
-)
-HISTORY_COLUMNS = (
-    *LINEAGE_COLUMNS,
+RECORD_FIELDS = ("id", "archived", "created_at", "updated_at", "properties")
+HISTORY_FIELDS = (
     *("object_type", "object_id", "property", "value", "changed_at"),
     *("source_type", "source_id", "updated_by"),
 )
-ASSOCIATION_COLUMNS = (
-    *LINEAGE_COLUMNS,
-    *("from_type", "from_id", "to_type", "to_id", "is_primary", "position"),
-)
+ASSOCIATION_FIELDS = ("from_id", "to_type", "to_id", "is_primary", "position")
 
 HISTORY_TABLE = "hubspot_property_history"
 ASSOCIATIONS_TABLE = "hubspot_associations"
@@ -41,30 +31,25 @@ ASSOCIATIONS_TABLE = "hubspot_associations"
 # the contract column; ``stage``: the stage or the engagement kind; ``rank``: the order of naming.
 FIELDS_TABLE = "hubspot_fields"
 
-TABLES: dict[str, tuple[str, ...]] = {
-    "hubspot_contacts": RECORD_COLUMNS,
-    "hubspot_leads": RECORD_COLUMNS,
-    "hubspot_deals": RECORD_COLUMNS,
-    "hubspot_engagements": RECORD_COLUMNS,
-    HISTORY_TABLE: HISTORY_COLUMNS,
-    ASSOCIATIONS_TABLE: ASSOCIATION_COLUMNS,
+_LINEAGE = ("source_system", "load_id")
+_RECORDS = (*_LINEAGE, "object_type", *RECORD_FIELDS)
+# Small tables, replaced as a whole by every load, and their columns after the lineage.
+SMALL_TABLES = {
+    "hubspot_owners": ("id", "user_id", "name", "team", "archived"),
     "hubspot_pipelines": (
-        *LINEAGE_COLUMNS,
         *("object_type", "pipeline_id", "stage_id", "stage_label", "is_closed", "probability"),
     ),
-    "hubspot_owners": (
-        *LINEAGE_COLUMNS,
-        *("id", "user_id", "name", "team", "archived"),
-    ),
-    "hubspot_property_options": (
-        *LINEAGE_COLUMNS,
-        *("object_type", "property", "value", "label"),
-    ),
-    FIELDS_TABLE: (
-        "source_system",
-        *("role", "object_type", "property", "value", "stage", "rank"),
-    ),
-    "source_state": ("source_system", "stream", "cursor"),
+    "hubspot_property_options": ("object_type", "property", "value", "label"),
+}
+TABLES: dict[str, tuple[str, ...]] = {
+    "hubspot_contacts": _RECORDS,
+    "hubspot_leads": _RECORDS,
+    "hubspot_deals": _RECORDS,
+    "hubspot_engagements": _RECORDS,
+    HISTORY_TABLE: (*_LINEAGE, *HISTORY_FIELDS),
+    ASSOCIATIONS_TABLE: (*_LINEAGE, "from_type", *ASSOCIATION_FIELDS),
+    **{table: (*_LINEAGE, *columns) for table, columns in SMALL_TABLES.items()},
+    FIELDS_TABLE: ("source_system", "role", "object_type", "property", "value", "stage", "rank"),
 }
 
 # Contract lead column -> contact property, where the configuration names no other.
@@ -81,72 +66,71 @@ DEFAULT_COLUMNS = {
 
 @dataclass(frozen=True)
 class HubSpotObject:
-    """One kind of record: its raw table, the properties that are always read, and its scope.
+    """One kind of record: its raw table, its scope, and the properties that are always read.
 
-    ``modified``: the property that orders its changes. ``history``: properties whose past values
-    are read. ``contacts``: whether it belongs to contacts through associations.
+    ``history``: the properties whose past values are read.
     """
 
     name: str
     table: str
-    properties: tuple[str, ...]
     scope: str
-    modified: str = "hs_lastmodifieddate"
+    property_names: str
     history: tuple[str, ...] = ()
-    has_contacts: bool = True
 
+    @property
+    def properties(self) -> tuple[str, ...]:
+        return tuple(self.property_names.split())
 
-def _object(name: str, table: str, scope: str, properties: str, history: str = "") -> HubSpotObject:
-    return HubSpotObject(
-        name=name,
-        table=table,
-        properties=tuple(properties.split()),
-        scope=scope,
-        modified="lastmodifieddate" if name == "contacts" else "hs_lastmodifieddate",
-        history=tuple(history.split()),
-        has_contacts=name != "contacts",
-    )
+    @property
+    def modified(self) -> str:
+        """The property that orders its changes."""
+        return "lastmodifieddate" if self.name == "contacts" else "hs_lastmodifieddate"
+
+    @property
+    def has_contacts(self) -> bool:
+        """Whether it belongs to contacts through associations."""
+        return self.name != "contacts"
 
 
 OBJECTS: dict[str, HubSpotObject] = {
     item.name: item
     for item in (
-        _object(
+        HubSpotObject(
             "contacts",
             "hubspot_contacts",
             "crm.objects.contacts.read",
             "email hubspot_owner_id createdate lastmodifieddate hs_merged_object_ids "
             "hs_calculated_merged_vids",
-            history="hubspot_owner_id",
+            history=("hubspot_owner_id",),
         ),
-        _object(
+        HubSpotObject(
             "leads",
             "hubspot_leads",
             "crm.objects.leads.read",
             "hs_pipeline hs_pipeline_stage hubspot_owner_id hs_primary_contact_id hs_createdate "
             "hs_lastmodifieddate",
         ),
-        _object(
+        HubSpotObject(
             "deals",
             "hubspot_deals",
             "crm.objects.deals.read",
             "dealstage pipeline amount amount_in_home_currency deal_currency_code closedate "
             "createdate hubspot_owner_id hs_is_closed hs_is_closed_won hs_lastmodifieddate",
-            history="dealstage",
+            history=("dealstage",),
         ),
-        _object(
+        HubSpotObject(
             "calls",
             "hubspot_engagements",
             "crm.objects.contacts.read",
             "hs_timestamp hubspot_owner_id hs_call_direction hs_call_status hs_lastmodifieddate",
         ),
-        _object(
+        HubSpotObject(
             "emails",
             "hubspot_engagements",
             "sales-email-read",
             "hs_timestamp hubspot_owner_id hs_email_direction hs_email_status hs_lastmodifieddate",
         ),
-        _object(
+        HubSpotObject(
             "meetings",
             "hubspot_engagements",
             "crm.objects.contacts.read",
@@ -157,6 +141,33 @@ OBJECTS: dict[str, HubSpotObject] = {
 }
 
 
+def property_roles(settings: HubSpotProperties) -> Iterator[FieldRole]:
+    """What a source's configuration says of its properties, in the order of naming."""
+    given = settings.model_fields_set
+    for at, stage in enumerate(settings.stages):
+        object_type, prop = split_property(stage.property)
+        setting = f"stages[{at}].property" if "stages" in given else ""
+        yield FieldRole("stage", object_type, prop, setting)
+        for value, name in stage.map.items():
+            yield FieldRole("stage_value", object_type, prop, setting, value, name)
+    if reason := settings.reason_property:
+        yield FieldRole("reason", "contacts", reason, "reason_property")
+    for role, object_type, setting in (
+        ("reason", "leads", "lead_reason_property"),
+        ("loss_reason", "deals", "loss_reason_property"),
+    ):
+        prop = getattr(settings, setting)
+        yield FieldRole(role, object_type, prop, setting if setting in given else "")
+    for at, signal in enumerate(settings.signals):
+        prop, setting = signal.property, f"signals[{at}].property"
+        yield FieldRole("signal", "contacts", prop, setting, None, signal.kind)
+        for value, kind in signal.map.items():
+            yield FieldRole("signal_value", "contacts", prop, setting, value, kind)
+    for column, prop in (DEFAULT_COLUMNS | dict(settings.columns)).items():
+        setting = f"columns.{column}" if column in settings.columns else ""
+        yield FieldRole("column", "contacts", prop, setting, column)
+
+
 def split_property(name: str) -> tuple[str, str]:
     """The object and the property that a configured name means: ``leads.x`` is of the leads."""
     head, dot, tail = name.partition(".")
@@ -164,138 +175,71 @@ def split_property(name: str) -> tuple[str, str]:
 
 
 def configured_properties(name: str, settings: HubSpotProperties) -> dict[str, str]:
-    """The properties of an object that the configuration asks for, and the setting that does.
-
-    Only what the user wrote: what is asked for by default may be missing in an account.
-    """
-    wanted: dict[str, str] = {}
-    if "stages" in settings.model_fields_set:
-        for at, stage in enumerate(settings.stages):
-            object_type, prop = split_property(stage.property)
-            if object_type == name:
-                wanted.setdefault(prop, f"stages[{at}].property")
-    if name == "contacts":
-        if settings.reason_property:
-            wanted.setdefault(settings.reason_property, "reason_property")
-        for at, signal in enumerate(settings.signals):
-            wanted.setdefault(signal.property, f"signals[{at}].property")
-        for column, prop in settings.columns.items():
-            wanted.setdefault(prop, f"columns.{column}")
-    if name == "leads" and "lead_reason_property" in settings.model_fields_set:
-        wanted.setdefault(settings.lead_reason_property, "lead_reason_property")
-    if name == "deals" and "loss_reason_property" in settings.model_fields_set:
-        wanted.setdefault(settings.loss_reason_property, "loss_reason_property")
-    return wanted
+    """The properties of an object that the configuration asks for, and the setting that does."""
+    return configured_fields(property_roles(settings), name)
 
 
 def history_properties(name: str, settings: HubSpotProperties) -> list[str]:
     """The properties of an object whose past values are read."""
-    wanted = list(OBJECTS[name].history)
-    wanted += [
-        prop
-        for object_type, prop in (split_property(stage.property) for stage in settings.stages)
-        if object_type == name
+    wanted = [
+        role.field
+        for role in property_roles(settings)
+        if role.object_name == name and role.role in {"stage", "reason", "signal"}
     ]
-    if name == "contacts":
-        wanted += [settings.reason_property] if settings.reason_property else []
-        wanted += [signal.property for signal in settings.signals]
-    if name == "leads":
-        wanted.append(settings.lead_reason_property)
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys((*OBJECTS[name].history, *wanted)))
 
 
 def properties(name: str, settings: HubSpotProperties) -> list[str]:
     """All properties that are read of an object."""
-    wanted = [*OBJECTS[name].properties, *history_properties(name, settings)]
-    if name == "contacts":
-        wanted += _lead_columns(settings).values()
-    if name == "deals":
-        wanted.append(settings.loss_reason_property)
-    return list(dict.fromkeys(wanted))
+    wanted = [role.field for role in property_roles(settings) if role.object_name == name]
+    history = history_properties(name, settings)
+    return list(dict.fromkeys((*OBJECTS[name].properties, *history, *wanted)))
 
 
-def _lead_columns(settings: HubSpotProperties) -> dict[str, str]:
-    """Contract lead column -> contact property."""
-    columns = dict(DEFAULT_COLUMNS)
-    columns.update({str(column): prop for column, prop in settings.columns.items()})
-    return columns
-
-
-def ensure_hubspot_tables(connection: "DuckDBPyConnection") -> None:
-    """Create the raw tables of HubSpot, empty, where they do not exist yet."""
-    raw_schema.create_text_tables(connection, TABLES)
-
-
-def write_property_roles(
-    connection: "DuckDBPyConnection", source_system: str, settings: HubSpotProperties
-) -> None:
+def write_property_roles(load: RawLoad, settings: HubSpotProperties) -> None:
     """Replace what the configuration of a source says of its properties."""
-    rows: list[tuple[str, str, str, str | None, str | None]] = []
-    for stage in settings.stages:
-        object_type, prop = split_property(stage.property)
-        rows.append(("stage", object_type, prop, None, None))
-        rows += [
-            ("stage_value", object_type, prop, value, name) for value, name in stage.map.items()
-        ]
-    if settings.reason_property:
-        rows.append(("reason", "contacts", settings.reason_property, None, None))
-    rows.append(("reason", "leads", settings.lead_reason_property, None, None))
-    rows.append(("loss_reason", "deals", settings.loss_reason_property, None, None))
-    for signal in settings.signals:
-        rows.append(("signal", "contacts", signal.property, None, signal.kind))
-        rows += [
-            ("signal_value", "contacts", signal.property, value, kind)
-            for value, kind in signal.map.items()
-        ]
-    for column, prop in _lead_columns(settings).items():
-        rows.append(("column", "contacts", prop, column, None))
-    connection.execute(
-        f"delete from {RAW_SCHEMA}.{FIELDS_TABLE} where source_system = ?", [source_system]
-    )
-    connection.executemany(
-        f"insert into {RAW_SCHEMA}.{FIELDS_TABLE} values (?, ?, ?, ?, ?, ?, ?)",
-        [[source_system, *row, f"{rank:04}"] for rank, row in enumerate(rows)],
+    load.replace_settings(
+        FIELDS_TABLE,
+        [
+            (role.role, role.object_name, role.field, role.value, role.stage, f"{rank:04}")
+            for rank, role in enumerate(property_roles(settings))
+        ],
     )
 
 
-def replace_records(
-    connection: "DuckDBPyConnection", name: str, staged: str, source_system: str, load_id: int
-) -> int:
-    """Put the staged versions of records in the place of earlier ones; returns how many.
+# Landing; the caller holds the transaction. Each gives the number of rows that it wrote.
 
-    ``staged``: a relation with ``id, archived, created_at, updated_at, properties``; of several
-    versions of one record the latest holds. The caller holds the transaction.
+
+def replace_records(load: RawLoad, name: str, staged: str) -> int:
+    """Put the staged versions of records in the place of earlier ones.
+
+    ``staged``: a relation of ``RECORD_FIELDS``; of several versions of one record the latest holds.
     """
-    target = OBJECTS[name].table
-    connection.execute(
+    target = f"{RAW_SCHEMA}.{OBJECTS[name].table}"
+    load.connection.execute(
         f"""
-        delete from {RAW_SCHEMA}.{target} as present using {staged} as staged
+        delete from {target} as present using {staged} as staged
         where present.source_system = ? and present.object_type = ? and present.id = staged.id
         """,
-        [source_system, name],
+        [load.source_system, name],
     )
-    inserted = connection.execute(
+    return rows_changed(
+        load.connection,
         f"""
-        insert into {RAW_SCHEMA}.{target}
-        select ?, ?, ?, id, archived, created_at, updated_at, properties
+        insert into {target}
+        select ?, ?, ?, {", ".join(RECORD_FIELDS)}
         from {staged}
         where id is not null
         qualify row_number() over (partition by id order by updated_at desc, properties desc) = 1
         """,
-        [source_system, load_id, name],
-    ).fetchone()
-    return int(inserted[0]) if inserted else 0
+        [load.source_system, load.load_id, name],
+    )
 
 
-def add_history(
-    connection: "DuckDBPyConnection", staged: str, source_system: str, load_id: int
-) -> int:
-    """Add the staged changes that are not known yet; returns how many.
-
-    ``staged``: a relation with the columns of the history from ``object_type`` on. The caller
-    holds the transaction.
-    """
-    inserted = connection.execute(
+def add_history(load: RawLoad, staged: str) -> int:
+    """Add the changes that are not known yet; ``staged``: a relation of ``HISTORY_FIELDS``."""
+    return rows_changed(
+        load.connection,
         f"""
         insert into {RAW_SCHEMA}.{HISTORY_TABLE}
         with touched as (
@@ -303,10 +247,7 @@ def add_history(
         ),
         known as (
             select present.* from {RAW_SCHEMA}.{HISTORY_TABLE} as present
-            semi join touched
-                on
-                    present.object_type = touched.object_type
-                    and present.object_id = touched.object_id
+            semi join touched using (object_type, object_id)
             where present.source_system = ?
         )
         select
@@ -323,25 +264,17 @@ def add_history(
                 and coalesce(staged.value, '') = coalesce(known.value, '')
         group by all
         """,
-        [source_system, source_system, load_id],
-    ).fetchone()
-    return int(inserted[0]) if inserted else 0
+        [load.source_system, load.source_system, load.load_id],
+    )
 
 
-def replace_associations(
-    connection: "DuckDBPyConnection",
-    from_type: str,
-    touched: str,
-    staged: str,
-    source_system: str,
-    load_id: int,
-) -> int:
-    """Replace what records belong to; returns how many associations there are now.
+def replace_associations(load: RawLoad, from_type: str, touched: str, staged: str) -> int:
+    """Replace what records belong to.
 
-    ``touched``: a relation with the ``id`` of every record that was looked at. ``staged``: one
-    with ``from_id, to_type, to_id, is_primary, position``. The caller holds the transaction.
+    ``touched``: a relation with the ``id`` of every record that was looked at. ``staged``: one of
+    ``ASSOCIATION_FIELDS``.
     """
-    connection.execute(
+    load.connection.execute(
         f"""
         delete from {RAW_SCHEMA}.{ASSOCIATIONS_TABLE} as present using {touched} as touched
         where
@@ -349,9 +282,10 @@ def replace_associations(
             and present.from_type = ?
             and present.from_id = touched.id
         """,
-        [source_system, from_type],
+        [load.source_system, from_type],
     )
-    inserted = connection.execute(
+    return rows_changed(
+        load.connection,
         f"""
         insert into {RAW_SCHEMA}.{ASSOCIATIONS_TABLE}
         select ?, ?, ?, from_id, to_type, to_id, max(is_primary), min(position)
@@ -359,32 +293,21 @@ def replace_associations(
         where from_id is not null and to_id is not null
         group by from_id, to_type, to_id
         """,
-        [source_system, load_id, from_type],
-    ).fetchone()
-    return int(inserted[0]) if inserted else 0
-
-
-def replace_table(
-    connection: "DuckDBPyConnection",
-    table: str,
-    staged: str,
-    source_system: str,
-    load_id: int,
-    object_types: Iterable[str] = (),
-) -> int:
-    """Replace all that a source has in a small table (owners, pipelines, options).
-
-    ``object_types``: only the rows of these objects. The caller holds the transaction.
-    """
-    only = list(object_types)
-    connection.execute(
-        f"delete from {RAW_SCHEMA}.{table} where source_system = ?"
-        + (" and object_type in (select unnest(?))" if only else ""),
-        [source_system, only] if only else [source_system],
+        [load.source_system, load.load_id, from_type],
     )
-    columns = ", ".join(TABLES[table][len(LINEAGE_COLUMNS) :])
-    inserted = connection.execute(
-        f"insert into {RAW_SCHEMA}.{table} select distinct ?, ?, {columns} from {staged}",
-        [source_system, load_id],
-    ).fetchone()
-    return int(inserted[0]) if inserted else 0
+
+
+def replace_table(load: RawLoad, table: str, staged: str) -> int:
+    """Replace all that a source has in one of the ``SMALL_TABLES``."""
+    load.connection.execute(
+        f"delete from {RAW_SCHEMA}.{table} where source_system = ?", [load.source_system]
+    )
+    return rows_changed(
+        load.connection,
+        f"""
+        insert into {RAW_SCHEMA}.{table}
+        select distinct ?, ?, {", ".join(SMALL_TABLES[table])}
+        from {staged}
+        """,
+        [load.source_system, load.load_id],
+    )

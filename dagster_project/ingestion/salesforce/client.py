@@ -1,39 +1,34 @@
-"""How Salesforce is spoken to: login, queries page by page, Bulk 2.0 jobs, and its errors.
+"""How Salesforce is called: login, queries page by page, Bulk 2.0 jobs, and its errors.
 
 What every API shares (retries, messages) is in ``rest``; this module says what is Salesforce's
 own. An expired session is renewed once per call.
 """
 
+import csv
 import io
-import os
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlparse
 
-import pyarrow as pa
-import pyarrow.csv
 from dlt.common.pendulum import pendulum
-from dlt.sources.helpers.requests import Client
-from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
-from dlt.sources.helpers.rest_client.paginators import HeaderCursorPaginator, JSONLinkPaginator
+from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
 from requests import PreparedRequest, RequestException, Response
 
 from dagster_project.config.errors import SourceError
+from dagster_project.config.sources import SalesforceSource
 from dagster_project.ingestion.rest import (
     CallRefused,
-    Dialect,
     LimitReached,
     Patience,
+    RepeatedPage,
     RestApi,
     json_of,
+    secret,
 )
-
-if TYPE_CHECKING:
-    from dagster_project.config.sources import SalesforceSource
-    from dagster_project.ingestion.result import Progress
+from dagster_project.ingestion.result import Progress
 
 # 406 and 420 are what Salesforce's front end answers when it is overloaded.
 RETRY_STATUS = frozenset({406, 420, 429, *range(500, 600)})
@@ -45,7 +40,7 @@ BULK_PAGE_ROWS = 20_000
 FIRST_LOOK, LONGEST_LOOK = 0.2, 10.0
 
 _LOGIN = "POST /services/oauth2/token"
-_LOGIN_MENDS = {
+_LOGIN_FIXES = {
     "invalid_client": "check {secret}",
     "invalid_client_id": "check {id}",
     "invalid_grant": "give the connected app a run-as user for client credentials",
@@ -62,20 +57,14 @@ class QueryLost(CallRefused):
 class Session(OAuth2ClientCredentials):
     """Client credentials at the org's My Domain; a session that expired is renewed."""
 
-    def __init__(self, source: "SalesforceSource", patience: Patience) -> None:
+    def __init__(self, source: SalesforceSource, patience: Patience) -> None:
         self._source = source
         self.instance_url = ""
         super().__init__(
             access_token_url=f"{base_url(source)}/services/oauth2/token",
-            client_id=_secret(source, source.client_id_env),
-            client_secret=_secret(source, source.client_secret_env),
-            session=Client(
-                request_timeout=patience.timeout,
-                raise_for_status=False,
-                request_max_attempts=patience.attempts,
-                request_backoff_factor=patience.backoff,
-                request_max_retry_delay=patience.longest,
-            ).session,
+            client_id=secret(source.name, source.client_id_env),
+            client_secret=secret(source.name, source.client_secret_env),
+            session=patience.client().session,
         )
 
     def build_access_token_request(self) -> dict[str, Any]:
@@ -105,14 +94,14 @@ class Session(OAuth2ClientCredentials):
         self.token_expiry = pendulum.now().add(seconds=expires_in)
 
     def _refusal(self, response: Response, content: dict[str, Any]) -> CallRefused:
-        """Why a login failed and how to mend it."""
+        """Why a login failed and how to fix it."""
         code = str(content.get("error", ""))
         why = content.get("error_description") or code or f"HTTP {response.status_code}"
-        mend = _LOGIN_MENDS.get(code, "check the domain and the connected app").format(
+        fix = _LOGIN_FIXES.get(code, "check the domain and the connected app").format(
             id=self._source.client_id_env, secret=self._source.client_secret_env
         )
         return CallRefused(
-            f"source {self._source.name}: {_LOGIN}: login refused: {why} ({mend})",
+            f"source {self._source.name}: {_LOGIN}: login refused: {why} ({fix})",
             response.status_code,
             code,
         )
@@ -139,8 +128,78 @@ class Session(OAuth2ClientCredentials):
         return again
 
 
-class SalesforceDialect(Dialect):
-    """Errors are a list of objects with ``errorCode`` and ``message``."""
+class SalesforceClient(RestApi):
+    """Calls to one org; all answers hold the fields as text or JSON values."""
+
+    def __init__(
+        self,
+        source: SalesforceSource,
+        progress: Progress | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        patience = patience or Patience()
+        session = Session(source, patience)
+        session.obtain_token()
+        address = f"{session.instance_url}/services/data/v{source.api_version}"
+        super().__init__(source.name, address, session, progress, patience)
+        self.source = source
+
+    def query_pages(self, soql: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """The pages of a query over all records, deleted and archived ones too.
+
+        Yields the total number of rows beside each page's records. Raises ``QueryLost`` when the
+        server no longer knows the query, or when it repeats a page.
+        """
+        try:
+            for page in self.pages(
+                "GET queryAll",
+                JSONLinkPaginator("nextRecordsUrl"),
+                lambda content: content.get("nextRecordsUrl"),
+                records="records",
+                named=f"GET queryAll {soql[soql.index('FROM ') :]}",
+                params={"q": soql},
+            ):
+                yield int(page.content.get("totalSize", 0)), page.records
+        except RepeatedPage as error:
+            raise QueryLost(error.problems[0], 200, "REPEATED_PAGE") from None
+
+    def bulk_pages(self, soql: str) -> Iterator[list[dict[str, str]]]:
+        """The pages of a query, by a Bulk 2.0 job; all values are text.
+
+        They are CSV, and the place of the next one is a header (the text ``null`` at the end);
+        dlt pages through JSON only.
+        """
+        job = self.post(
+            "jobs/query",
+            {"operation": "queryAll", "query": soql, "contentType": "CSV", "lineEnding": "LF"},
+        )
+        self._wait_for(job["id"])
+        path = f"jobs/query/{job['id']}/results"
+        params: dict[str, Any] = {"maxRecords": BULK_PAGE_ROWS}
+        while params.get("locator") not in {"", "null"}:
+            page = self.call("GET", path, params=params, headers={"Accept": "text/csv"})
+            header, *rows = _csv_rows(page) or [[]]
+            yield [dict(zip(header, row, strict=True)) for row in rows]
+            params["locator"] = page.headers.get("Sforce-Locator", "")
+
+    def _wait_for(self, job_id: str) -> None:
+        """Wait until a Bulk job is complete. Raises ``CallRefused`` when it failed."""
+        pause, path = FIRST_LOOK, f"jobs/query/{job_id}"
+        while True:
+            job = self.get(path)
+            if job["state"] == "JobComplete":
+                return
+            if job["state"] in {"Failed", "Aborted"}:
+                why = str(job.get("errorMessage") or job["state"].lower())
+                raise CallRefused(
+                    f"source {self.source.name}: GET {path}: the Bulk job for"
+                    f" {job.get('object', 'a query')} {job['state'].lower()}: {why}",
+                    200,
+                    why.split(":")[0].strip(),
+                )
+            self._progress(f"{self.source.name}: Bulk job {job_id}: {job['state']}")
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_LOOK)
 
     def transient_reason(self, response: Response) -> str | None:
         """Overload, time-outs and locks may pass by themselves."""
@@ -163,7 +222,7 @@ class SalesforceDialect(Dialect):
         if code == LIMIT_CODE:
             usage = response.headers.get("Sforce-Limit-Info", "")
             return LimitReached(
-                f"{text}; what came is kept: run again when calls of the last 24 hours have"
+                f"{text}; what was read is kept: run again when calls of the last 24 hours have"
                 f" expired{f' ({usage})' if usage else ''}",
                 status,
                 code,
@@ -176,123 +235,19 @@ class SalesforceDialect(Dialect):
             text += "; the run-as user lacks a permission for this call"
         return CallRefused(text, status, code)
 
-
-class _Locator(HeaderCursorPaginator):
-    """Bulk 2.0 pages: the next page's locator is a header, the text ``null`` at the end."""
-
-    def __init__(self) -> None:
-        super().__init__(cursor_key="Sforce-Locator", cursor_param="locator")
-
-    def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        super().update_state(response, data)
-        if self._next_reference in {"", "null"}:
-            self._next_reference = None
-
-
-class _BulkPages(RESTClient):
-    """A REST client whose pages are CSV: one Arrow table of text columns each."""
-
-    def extract_response(self, response: Response, data_selector: Any) -> list[Any]:
-        del data_selector  # a CSV page is all data
-        return [_csv_table(response.content)]
+    def is_whole(self, response: Response) -> bool:
+        """Whether an answer came completely: CSV has as many rows as its header announces."""
+        if "csv" not in response.headers.get("Content-Type", ""):
+            return super().is_whole(response)
+        try:
+            header, *rows = _csv_rows(response) or [[]]
+        except (UnicodeDecodeError, csv.Error):
+            return False
+        announced = response.headers.get("Sforce-NumberOfRecords", str(len(rows)))
+        return announced == str(len(rows)) and all(len(row) == len(header) for row in rows)
 
 
-class SalesforceClient(RestApi):
-    """Calls to one org; all answers hold the fields as text or JSON values."""
-
-    def __init__(
-        self,
-        source: "SalesforceSource",
-        progress: "Progress | None" = None,
-        patience: Patience | None = None,
-    ) -> None:
-        patience = patience or Patience()
-        session = Session(source, patience)
-        session.obtain_token()
-        address = f"{session.instance_url}/services/data/v{source.api_version}"
-        super().__init__(source.name, address, session, SalesforceDialect(), progress, patience)
-        self.source = source
-
-    @property
-    def usage(self) -> str:
-        """What the org last said of its calls of the last 24 hours: ``api-usage=18/5000``."""
-        return self.headers.get("Sforce-Limit-Info", "")
-
-    def query_pages(self, soql: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """The pages of a query over all records, deleted and archived ones too.
-
-        Yields the total number of rows beside each page's records. Raises ``QueryLost`` when the
-        server no longer knows the query, or when it repeats a page.
-        """
-        seen: set[str] = set()
-        name = soql[soql.index("FROM ") :]
-        with self._named("GET", f"queryAll {name}"):
-            for page in self._client.paginate(
-                "queryAll",
-                params={"q": soql},
-                paginator=JSONLinkPaginator("nextRecordsUrl"),
-                data_selector="records",
-                hooks=dict(self._hooks),
-            ):
-                content = page.response.json()
-                following = content.get("nextRecordsUrl")
-                if following is not None and following in seen:
-                    raise QueryLost(
-                        f"source {self.source.name}: GET queryAll {name}: the same page came twice",
-                        200,
-                        "REPEATED_PAGE",
-                    )
-                seen.add(following)
-                yield int(content.get("totalSize", 0)), content.get("records", [])
-
-    def bulk_pages(self, soql: str) -> Iterator[pa.Table]:
-        """The pages of a query, by a Bulk 2.0 job; all columns are text, empty is null."""
-        job = self.post(
-            "jobs/query",
-            {"operation": "queryAll", "query": soql, "contentType": "CSV", "lineEnding": "LF"},
-        )
-        self._wait_for(job["id"])
-        path = f"jobs/query/{job['id']}/results"
-        client = _BulkPages(self._base_url, auth=self._client.auth, session=self._client.session)
-        with self._named("GET", path):
-            for page in client.paginate(
-                path,
-                params={"maxRecords": BULK_PAGE_ROWS},
-                paginator=_Locator(),
-                data_selector="$",
-                headers={"Accept": "text/csv"},
-                hooks=dict(self._hooks),
-            ):
-                yield page[0]
-
-    def _wait_for(self, job_id: str) -> None:
-        """Wait until a Bulk job is complete. Raises ``CallRefused`` when it failed."""
-        pause, path = FIRST_LOOK, f"jobs/query/{job_id}"
-        while True:
-            job = self.get(path)
-            if job["state"] == "JobComplete":
-                return
-            if job["state"] in {"Failed", "Aborted"}:
-                why = str(job.get("errorMessage") or job["state"].lower())
-                raise CallRefused(
-                    f"source {self.source.name}: GET {path}: the Bulk job for"
-                    f" {job.get('object', 'a query')} {job['state'].lower()}: {why}",
-                    200,
-                    why.split(":")[0].strip(),
-                )
-            self._progress(f"{self.source.name}: Bulk job {job_id}: {job['state']}")
-            time.sleep(pause)
-            pause = min(pause * 2, LONGEST_LOOK)
-
-    def _transient_reason(
-        self, response: Response | None, error: BaseException | None
-    ) -> str | None:
-        if response is not None and response.status_code < 400 and _is_csv(response):
-            return None if _is_whole(response) else "the answer was cut off"
-        return super()._transient_reason(response, error)
-
-
-def base_url(source: "SalesforceSource") -> str:
+def base_url(source: SalesforceSource) -> str:
     """The org's address: https, except for a server on this machine."""
     domain = source.domain
     return domain if urlparse(domain).scheme in {"http", "https"} else f"https://{domain}"
@@ -308,42 +263,7 @@ def error_of(response: Response) -> tuple[str, str]:
     return str(code), str(first.get("message") or first.get("error_description") or "")
 
 
-def _is_csv(response: Response) -> bool:
-    return "csv" in response.headers.get("Content-Type", "")
-
-
-def _is_whole(response: Response) -> bool:
-    """Whether a CSV page holds as many rows as its header announces."""
-    try:
-        rows = _csv_table(response.content).num_rows
-    except pa.ArrowInvalid:
-        return False
-    return str(rows) == response.headers.get("Sforce-NumberOfRecords", str(rows))
-
-
-def _csv_table(content: bytes) -> pa.Table:
-    """A page of Bulk results. NUL bytes are dropped; an empty field is null."""
-    text = content.replace(b"\x00", b"")
-    header = text.split(b"\n", 1)[0]
-    if not header.strip():
-        return pa.table({})
-    names = pyarrow.csv.read_csv(io.BytesIO(header + b"\n")).column_names
-    return pyarrow.csv.read_csv(
-        io.BytesIO(text),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        read_options=pyarrow.csv.ReadOptions(block_size=len(text) + 1),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-        ),
-    )
-
-
-def _secret(source: "SalesforceSource", variable: str) -> str:
-    """A secret from the environment. Raises ``SourceError`` that names the variable."""
-    value = os.environ.get(variable, "")
-    if not value:
-        raise SourceError(f"source {source.name}: the environment variable {variable} is not set")
-    return value
+def _csv_rows(page: Response) -> list[list[str]]:
+    """A page of Bulk results, the header first. NUL bytes are dropped."""
+    text = page.content.replace(b"\x00", b"").decode()
+    return [row for row in csv.reader(io.StringIO(text, newline="")) if row]

@@ -1,42 +1,37 @@
 """Source kind ``salesforce``: an org's leads and what happened to them, by its APIs.
 
 Each object is a stream, read in the order of its changes: everything at first, later what changed
-since. Small answers come by REST, large ones by a Bulk 2.0 job. A stream's rows and how far it has
-been read are written in one transaction, so a run that breaks off goes on where it stopped. Deleted
-and merged records are read too (queryAll).
+since. Small answers come by REST, large ones by a Bulk 2.0 job. Each page and how far the stream
+has been read are written in one transaction, so a run that breaks off continues where it stopped.
+Deleted and merged records are read too (queryAll).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pyarrow as pa
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-from dagster_project.ingestion import raw_schema
+from dagster_project.config.sources import SalesforceSource
 from dagster_project.ingestion.finding import Finding
-from dagster_project.ingestion.rest import CallRefused, Patience, read_state, write_state
-from dagster_project.ingestion.result import IngestionResult, Note, Progress, TableResult
+from dagster_project.ingestion.raw_load import RawLoad
+from dagster_project.ingestion.raw_schema import transaction
+from dagster_project.ingestion.rest import CallRefused, Patience, texts_of
+from dagster_project.ingestion.result import IngestionResult, Progress
 from dagster_project.ingestion.salesforce.client import QueryLost, SalesforceClient
 from dagster_project.ingestion.salesforce.resources import (
     OBJECTS,
-    WITHOUT,
     SalesforceObject,
     custom_fields,
-    ensure_salesforce_tables,
     fields_fingerprint,
     insert_rows,
     write_field_roles,
 )
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
-    from dagster_project.config.sources import SalesforceSource
-
 # How often a query may start again at the same record before the run gives up.
 MAX_RESTARTS = 3
-_STAGED = "staged_salesforce"
 
 
 @dataclass
@@ -66,8 +61,8 @@ class _Stream:
 
 
 def ingest(
-    connection: "DuckDBPyConnection",
-    source: "SalesforceSource",
+    connection: DuckDBPyConnection,
+    source: SalesforceSource,
     load_id: int,
     progress: Progress | None = None,
     *,
@@ -76,36 +71,36 @@ def ingest(
     """Read what changed in an org since the last load into the raw Salesforce tables.
 
     Raises ``SourceError`` when the org cannot be read; what came before then is kept, and the next
-    load goes on from there.
+    load continues from there.
     """
-    report = progress or (lambda _: None)
-    client = SalesforceClient(source, report, patience)
-    result = IngestionResult(source_system=source.name, load_id=load_id)
-    ensure_salesforce_tables(connection)
-    with raw_schema.transaction(connection):
-        write_field_roles(connection, source.name, source)
+    client = SalesforceClient(source, progress, patience)
+    load = RawLoad(connection, source.name, load_id, progress)
+    with transaction(connection):
+        write_field_roles(load, source)
     for item in OBJECTS.values():
-        available = _available_fields(client, item)
-        if available is None:
-            _note(connection, result, item, f"{item.name} can't be read: {WITHOUT[item.name]}")
-            continue
-        fields = _chosen_fields(source, item, available)
-        missing = [name for name in item.fields if name not in fields and name != "CurrencyIsoCode"]
-        if missing:
-            _note(connection, result, item, f"{item.name} has no field {', '.join(missing)}")
-        stream = _Stream(item, fields, _since(connection, source, item))
-        try:
-            _read_stream(connection, client, stream, report)
-        except SourceError:
-            if stream.rows:
-                _land(connection, client, stream, result)
-            raise
-        _land(connection, client, stream, result)
-    result.api_calls = client.calls
-    return result
+        _read_object(load, client, item)
+    load.result.api_calls = client.calls
+    return load.result
 
 
-def check(source: "SalesforceSource") -> list[Finding]:
+def _read_object(load: RawLoad, client: SalesforceClient, item: SalesforceObject) -> None:
+    """Read one object with the fields that the user may see of it."""
+    available = _available_fields(client, item)
+    if available is None:
+        load.note(_unreadable(item), item.table)
+        return
+    fields = _chosen_fields(client.source, item, available)
+    missing = [name for name in item.fields if name not in fields and name != "CurrencyIsoCode"]
+    if missing:
+        load.note(f"{item.name} has no field {', '.join(missing)}", item.table)
+    _read_stream(load, client, _Stream(item, fields, _since(load, client.source, item)))
+
+
+def _unreadable(item: SalesforceObject) -> str:
+    return f"{item.name} can't be read: {item.without}"
+
+
+def check(source: SalesforceSource) -> list[Finding]:
     """What keeps an org from being read, or makes it say less; a few cheap calls."""
     try:
         client = SalesforceClient(source, patience=Patience(attempts=2, timeout=20))
@@ -138,11 +133,10 @@ def _object_findings(client: SalesforceClient, item: SalesforceObject) -> list[F
         raise
     except SourceError as error:
         return [Finding("error", problem) for problem in error.problems]
-    message = f"{item.name} can't be read: {WITHOUT[item.name]}"
-    return [Finding("warning", message, "give the run-as user read access to it")]
+    return [Finding("warning", _unreadable(item), "give the run-as user read access to it")]
 
 
-def _untracked(client: SalesforceClient, source: "SalesforceSource") -> list[Finding]:
+def _untracked(client: SalesforceClient, source: SalesforceSource) -> list[Finding]:
     """Fields that should have a history and have none: history tracking is probably off."""
     findings = []
     for name in (*(stage.field for stage in source.stages), *source.reasons):
@@ -189,7 +183,7 @@ def _available_fields(client: SalesforceClient, item: SalesforceObject) -> set[s
 
 
 def _chosen_fields(
-    source: "SalesforceSource", item: SalesforceObject, available: set[str]
+    source: SalesforceSource, item: SalesforceObject, available: set[str]
 ) -> list[str]:
     """The fields to read: the standard ones that are there and all configured ones.
 
@@ -199,8 +193,8 @@ def _chosen_fields(
     wanted = custom_fields(item.name, source)
     problems = [
         f"source {source.name}: {item.name} has no field {name} that the run-as user may see"
-        f" (setting {place}; check its API name and field-level security)"
-        for name, place in wanted.items()
+        f" (setting {setting}; check its API name and field-level security)"
+        for name, setting in wanted.items()
         if name.lower() not in by_name
     ]
     standard = [by_name[name.lower()] for name in item.fields if name.lower() in by_name]
@@ -214,60 +208,49 @@ def _chosen_fields(
     return [*standard, *wanted]
 
 
-def _since(
-    connection: "DuckDBPyConnection", source: "SalesforceSource", item: SalesforceObject
-) -> str | None:
+def _since(load: RawLoad, source: SalesforceSource, item: SalesforceObject) -> str | None:
     """From when on to read: a little before the newest record, or everything.
 
     Everything is read again when other fields are configured than last time.
     """
-    state = read_state(connection, source.name, item.name)
-    if state.get("fields") != fields_fingerprint(item.name, source):
-        return None
+    state = load.state(item.name)
     newest = state.get("newest")
-    if newest is None:
+    if newest is None or state.get("fields") != fields_fingerprint(item.name, source):
         return None
-    moment = datetime.fromisoformat(newest) - timedelta(minutes=source.overlap_minutes)
-    return _iso(moment)
+    return _iso(datetime.fromisoformat(newest) - timedelta(minutes=source.overlap_minutes))
 
 
-def _read_stream(
-    connection: "DuckDBPyConnection",
-    client: SalesforceClient,
-    stream: _Stream,
-    report: Progress,
-) -> None:
-    """Stage all pages of a stream; a query that the server forgot starts again where it was."""
-    columns = ", ".join(f'"{name}" varchar' for name in stream.fields)
-    connection.execute(f"create or replace temp table {_STAGED} ({columns}, _row bigint)")
+def _read_stream(load: RawLoad, client: SalesforceClient, stream: _Stream) -> None:
+    """Land all pages of a stream; a query that the server forgot starts again where it was."""
+    name = stream.item.name
     while True:
         try:
-            for page, total in _pages(client, stream):
-                _stage(connection, stream, page)
-                report(
-                    f"{client.source.name}: {stream.item.name}: {stream.rows:,} of {total:,} rows"
-                )
+            for records, total in _pages(client, stream):
+                _land(load, client.source, stream, records)
+                load.say(f"{name}: {stream.rows:,} of {total:,} rows")
         except QueryLost:
             stream.since = stream.newest or stream.since
             if not stream.has_progress():
                 raise
-            report(f"{client.source.name}: {stream.item.name}: the query is started again")
+            load.say(f"{name}: restarting the query")
         except CallRefused as error:
             raise _explained(client, stream, error) from error
         else:
-            return
+            break
+    # Without a row there is still a load to record, with the fields that are read from now on.
+    _land(load, client.source, stream, [])
 
 
-def _pages(client: SalesforceClient, stream: _Stream) -> "Any":
-    """Pages as Arrow tables, with the total: by REST, or by Bulk above the row threshold."""
+def _pages(client: SalesforceClient, stream: _Stream) -> Iterator[tuple[list[dict[str, Any]], int]]:
+    """Pages of records, with the total: by REST, or by Bulk above the row threshold."""
     for total, records in client.query_pages(stream.soql):
         if total > client.source.bulk_above_rows:
             break
-        yield _text_table(records, stream.fields), total
+        yield records, total
     else:
         return
-    for page in client.bulk_pages(stream.soql):
-        yield page, total
+    for records in client.bulk_pages(stream.soql):
+        yield records, total
 
 
 def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) -> CallRefused:
@@ -275,91 +258,41 @@ def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) ->
     if error.code != "INVALID_FIELD":
         return error
     settings = [
-        f"{name} (setting {place})"
-        for name, place in custom_fields(stream.item.name, client.source).items()
+        f"{name} (setting {setting})"
+        for name, setting in custom_fields(stream.item.name, client.source).items()
         if name in str(error)
     ]
     hint = f"; check {', '.join(settings)}" if settings else ""
     return CallRefused(f"{error}{hint}", error.status, error.code)
 
 
-def _text_table(records: list[dict[str, Any]], fields: list[str]) -> pa.Table:
-    """A page of JSON records as text columns."""
-    return pa.table(
-        {
-            name: pa.array([_text(record.get(name)) for record in records], pa.string())
-            for name in fields
-        }
-    )
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return None if value is None else str(value)
-
-
-def _stage(connection: "DuckDBPyConnection", stream: _Stream, page: pa.Table) -> None:
-    """Put a page into the staging table and remember its newest record."""
-    if page.num_rows == 0:
-        return
-    names = {name.lower(): name for name in page.column_names}
-    columns = ", ".join(f'"{names[name.lower()]}"' for name in stream.fields)
-    connection.register("salesforce_page", page)
-    connection.execute(
-        f"insert into {_STAGED} select {columns}, {stream.rows} + row_number() over ()"
-        " from salesforce_page"
-    )
-    connection.unregister("salesforce_page")
-    stream.rows += page.num_rows
-    last = page.column(names[stream.item.cursor.lower()])[page.num_rows - 1].as_py()
-    moment = _iso(datetime.fromisoformat(last))
-    stream.newest = max(moment, stream.newest or moment)
+def _land(
+    load: RawLoad, source: SalesforceSource, stream: _Stream, records: list[dict[str, Any]]
+) -> None:
+    """Write a page, and with it how far the stream has been read, as one transaction."""
+    item = stream.item
+    names = {name.lower(): name for name in (records[0] if records else stream.fields)}
+    fields = [names[name.lower()] for name in stream.fields]
+    rows = [
+        (*texts_of(record, *fields), str(stream.rows + at)) for at, record in enumerate(records, 1)
+    ]
+    if records:
+        moment = _iso(datetime.fromisoformat(records[-1][names[item.cursor.lower()]]))
+        stream.newest = max(moment, stream.newest or moment)
+    stream.rows += len(rows)
+    newest = stream.newest or load.state(item.name).get("newest")
+    with (
+        transaction(load.connection),
+        load.staged((*stream.fields, "_row"), rows) as staged,
+    ):
+        insert_rows(load, item, staged, stream.fields)
+        if newest:
+            state = {"newest": newest, "fields": fields_fingerprint(item.name, source)}
+            load.keep_state(item.name, state)
+        load.record(item.table, item.name, len(rows), newest=newest)
 
 
 def _iso(moment: datetime) -> str:
     """A time as SOQL wants it: UTC with milliseconds."""
     utc = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03}Z"
-
-
-def _land(
-    connection: "DuckDBPyConnection",
-    client: SalesforceClient,
-    stream: _Stream,
-    result: IngestionResult,
-) -> None:
-    """Move what was staged into raw, with how far the stream has been read, as one transaction."""
-    name, item = client.source.name, stream.item
-    with raw_schema.transaction(connection):
-        insert_rows(connection, item, _STAGED, stream.fields, name, result.load_id)
-        newest = stream.newest or read_state(connection, name, item.name).get("newest")
-        if newest:
-            state = {"newest": newest, "fields": fields_fingerprint(item.name, client.source)}
-            write_state(connection, name, item.name, state)
-        raw_schema.record_load(
-            connection,
-            raw_schema.Load(
-                load_id=result.load_id,
-                source_system=name,
-                table_name=item.table,
-                source_file=item.name,
-                mode="append",
-                rows_read=stream.rows,
-            ),
-        )
-    connection.execute(f"drop table if exists {_STAGED}")
-    result.tables[item.table] = TableResult(
-        table_name=item.table, rows_read=stream.rows, newest=newest, files=(item.name,)
-    )
-
-
-def _note(
-    connection: "DuckDBPyConnection",
-    result: IngestionResult,
-    item: SalesforceObject,
-    message: str,
-) -> None:
-    """Keep what is missing, for the log and for ``handoff doctor``."""
-    raw_schema.record_note(connection, result.source_system, result.load_id, item.table, message)
-    result.notes.append(Note(message, item.table))

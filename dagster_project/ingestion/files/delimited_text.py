@@ -16,7 +16,7 @@ Three habits of the reader (DuckDB 1.5) decide how it is called:
   without an error: where the last quote of a file does not look like a closing one, the file is
   audited first.
 - Line ends of several kinds outside quotes are an error, which would end the caller's transaction:
-  where the bytes allow for it, that is tried on a connection of its own first.
+  where the file has several kinds, a copy with line feeds only is read.
 
 Record numbers: the header is record 1, the first data record 2, as an editor shows them in files
 without quoted line breaks. Blank lines are not counted.
@@ -32,28 +32,28 @@ import mmap
 import re
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from dagster_project.ingestion.raw_schema import rows_changed
+from dagster_project.ingestion.sql_text import literal
 
 DELIMITERS = (",", ";", "\t", "|")
 
 # First cell of a placeholder record; begins with a control character that no export holds.
 _PLACEHOLDER = "\x02handoff:rejected:"
-_CHUNK = 8 << 20
-_HEADER_LIMIT = 1 << 20
+_CHUNK = 1 << 20
 _MAX_PASSES = 4
 _MAX_RECORD = 2_000_000
 _RUN_LENGTH = 100_000
 _BEYOND_HEADER = "(beyond the header)"
+_LINE = re.compile(rb"[^\r\n]*+")
 
-_scan_numbers = itertools.count(1)
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,19 @@ class Inserted:
 
     rows: int
     rejected: tuple[RejectedRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How a text file is written. ``encoding_key``: the setting that messages name.
+
+    ``expected``: names that tell the delimiter where it is not given.
+    """
+
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    encoding_key: str = "encoding"
+    expected: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,7 @@ class CsvTable:
 
     def insert(
         self,
-        connection: "DuckDBPyConnection",
+        connection: DuckDBPyConnection,
         target: str,
         select: Sequence[str],
         mine: str,
@@ -113,7 +126,7 @@ class CsvTable:
         ``condition``: which records to insert.
         """
         path = self.path
-        if _tail_is_doubtful(path, self.delimiter) or self._line_ends_differ():
+        if _tail_is_doubtful(path, self.delimiter) or _line_ends_differ(path):
             path = self._copy(path, self._broken_pieces())
         for _ in range(_MAX_PASSES):
             rows, refused = self._scan(connection, path, target, select, condition)
@@ -121,31 +134,32 @@ class CsvTable:
                 rejected = self._collect(connection, target, mine)
                 return Inserted(rows - len(rejected), rejected)
             connection.execute(f"delete from {target} where {mine}")
-            pieces = (
-                self._broken_pieces() if path == self.path else self._refused_pieces(path, refused)
+            is_audited = path != self.path
+            path = self._copy(
+                path, self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             )
-            path = self._copy(path, pieces)
         raise SourceError(
-            f"{self.label}: the rows cannot be made out; export the file again, with every quote "
+            f"{self.label}: the rows cannot be read; export the file again, with every quote "
             'inside a value doubled ("")'
         )
 
     def _scan(
         self,
-        connection: "DuckDBPyConnection",
+        connection: DuckDBPyConnection,
         path: Path,
         target: str,
         select: Sequence[str],
         condition: str,
     ) -> tuple[int, list[int]]:
         """One pass: the rows inserted, and the offsets of the records that the reader refused."""
-        number = next(_scan_numbers)
+        number = next(_numbers)
         rejects, scans = f"csv_rejects_{number}", f"csv_scans_{number}"
         *values, extra = select
         if self._broken:
             extra = f"case when {self._is_placeholder} then c0 else {extra} end"
             condition = f"({condition} or {self._is_placeholder})"
-        row = connection.execute(
+        rows = rows_changed(
+            connection,
             f"""
             insert into {target}
             select {", ".join([*values, extra])}
@@ -154,17 +168,16 @@ class CsvTable:
                 from {self._reader(path, rejects, scans)}
             )
             where source_row > 1 and {condition}
-            """
-        ).fetchone()
+            """,
+        )
         found = connection.execute(
             f"select line_byte_position - 1, error_type from {rejects} order by 1"
         ).fetchall()
         connection.execute(f"drop table {rejects}")
         connection.execute(f"drop table {scans}")
-        for offset, kind in found:
-            if kind == "INVALID ENCODING":
-                self._check_encoding(path, offset)
-        return (row[0] if row else 0), sorted({offset for offset, _ in found})
+        if any(kind == "INVALID ENCODING" for _, kind in found):
+            self._check_encoding()
+        return rows, sorted({offset for offset, _ in found})
 
     def _reader(self, path: Path, rejects: str, scans: str) -> str:
         """The call of DuckDB's reader: every cell as text, nothing guessed."""
@@ -186,25 +199,6 @@ class CsvTable:
             )
         """
 
-    def _line_ends_differ(self) -> bool:
-        """Whether lines end in several ways, which the strict reader refuses.
-
-        The bytes tell for nearly every file. Where they don't (line breaks within quotes), the
-        reader is tried on a connection of its own, since an error ends the caller's transaction.
-        """
-        import duckdb
-
-        with _mapped(self.path) as text:
-            returns = _count(text, b"\r")
-            if returns in (0, _count(text, b"\r\n")) and returns in (0, _count(text, b"\n")):
-                return False
-        with duckdb.connect() as trial:
-            try:
-                trial.execute(f"select count(*) from {self._reader(self.path, 'r', 's')}")
-            except duckdb.InvalidInputException as error:
-                return "state machine" in str(error)
-        return False
-
     @property
     def _is_placeholder(self) -> str:
         return f"starts_with(c0, {literal(_PLACEHOLDER)})"
@@ -224,7 +218,7 @@ class CsvTable:
                 if found and found.end() > at:
                     at = found.end()
                     continue
-                piece = self._piece(self.path, text, record, at)
+                piece = self._piece(text, record, at)
                 yield piece
                 at = piece.end
 
@@ -236,68 +230,44 @@ class CsvTable:
                 start = offset
                 while text[start : start + 1] in (b"\r", b"\n"):
                     start += 1
-                yield self._piece(path, text, record, start)
+                yield self._piece(text, record, start)
 
-    def _piece(self, path: Path, text: mmap.mmap, record: re.Pattern[bytes], start: int) -> _Piece:
+    def _piece(self, text: mmap.mmap, record: re.Pattern[bytes], start: int) -> _Piece:
         """The record that begins here; if its quotes do not balance, the line."""
-        found = record.match(text, start)
-        end = found.end() if found else _line_end(text, start)
+        found = record.match(text, start) or _LINE.match(text, start)
+        start, end = found.span() if found else (start, len(text))
         try:
             content = text[start:end].decode()
         except UnicodeDecodeError:
-            self._check_encoding(path, start)
+            self._check_encoding()
             raise
         fields = None
-        if found and len(content) < _MAX_RECORD:
+        if found and found.re is record and len(content) < _MAX_RECORD:
             with contextlib.suppress(csv.Error):
-                fields = tuple(
-                    next(csv.reader([content], delimiter=self.delimiter, skipinitialspace=True), [])
-                )
+                reader = csv.reader([content], delimiter=self.delimiter, skipinitialspace=True)
+                fields = tuple(next(reader, []))
         return _Piece(start, end, content, fields)
 
     def _copy(self, path: Path, pieces: Iterable[_Piece]) -> Path:
         """Copy the text with placeholders for the pieces and with line feeds as line ends."""
         filler = self.delimiter * (len(self.headers) - 1)
-        copy = self.scratch / f"copy-{next(_scan_numbers)}.csv"
+        stretches = _stretches(self.delimiter)
+        copy = self.scratch / f"copy-{next(_numbers)}.csv"
         with _mapped(path) as text, copy.open("wb") as target:
-            write = self._writer(text, target)
             at = 0
-            for piece in pieces:
-                write(at, piece.start)
+            for piece in (*pieces, _Piece(len(text), len(text), "", None)):
+                for found in stretches.finditer(text, at, piece.start):
+                    target.write(found[1] + (b"\n" if found[2] else b""))
                 if piece.text.strip():
                     target.write(f"{_PLACEHOLDER}{len(self._broken)}{filler}".encode())
                     self._broken.append(piece)
                 at = piece.end
-            write(at, len(text))
         if path != self.path:
             path.unlink()
         return copy
 
-    def _writer(self, text: mmap.mmap, target: IO[bytes]) -> Callable[[int, int], None]:
-        """A function that copies a stretch of sound records, with line feeds as line ends."""
-        if text.find(b"\r") < 0:
-
-            def copy_as_is(start: int, end: int) -> None:
-                for at in range(start, end, _CHUNK):
-                    target.write(text[at : min(at + _CHUNK, end)])
-
-            return copy_as_is
-
-        run = _sound_records(self.delimiter, None)
-        up_to_return = _up_to_carriage_return(self.delimiter)
-
-        def copy_with_line_feeds(start: int, end: int) -> None:
-            at = start
-            while at < end:
-                found = run.match(text, at, end)
-                stop = found.end() if found and found.end() > at else end
-                target.write(up_to_return.sub(_with_line_feed, text[at:stop]))
-                at = stop
-
-        return copy_with_line_feeds
-
     def _collect(
-        self, connection: "DuckDBPyConnection", target: str, mine: str
+        self, connection: DuckDBPyConnection, target: str, mine: str
     ) -> tuple[RejectedRow, ...]:
         """Take the placeholders out of the target, and give the rows they stand for."""
         if not self._broken:
@@ -315,66 +285,42 @@ class CsvTable:
         )
 
     def _rejected(self, source_row: int, piece: _Piece) -> RejectedRow:
-        """The rejected row for a broken record, with the cells that can be made out."""
-        if piece.fields is None:
-            reason = (
-                "the row is longer than the reader takes (2 MB)"
-                if len(piece.text) >= _MAX_RECORD
-                else "the row is broken: a quote is not closed, or not doubled"
-            )
-            return RejectedRow(
-                source_row, reason, json.dumps({"row": piece.text}, ensure_ascii=False)
-            )
-        wanted, given = len(self.headers), len(piece.fields)
-        cells: dict[str, str | list[str]] = dict(zip(self.headers, piece.fields, strict=False))
-        if given > wanted:
-            cells[_BEYOND_HEADER] = list(piece.fields[wanted:])
-        return RejectedRow(
-            source_row,
-            f"the row has {given} fields, the header has {wanted}",
-            json.dumps(cells, ensure_ascii=False),
-        )
+        """The rejected row for a broken record, with the cells that can be read."""
+        cells: dict[str, str | list[str]] = {"row": piece.text}
+        if piece.fields is not None:
+            wanted, given = len(self.headers), len(piece.fields)
+            reason = f"the row has {given} fields, the header has {wanted}"
+            cells = dict(zip(self.headers, piece.fields, strict=False))
+            if given > wanted:
+                cells[_BEYOND_HEADER] = list(piece.fields[wanted:])
+        elif len(piece.text) >= _MAX_RECORD:
+            reason = "the row is longer than the reader takes (2 MB)"
+        else:
+            reason = "the row is broken: a quote is not closed, or not doubled"
+        return RejectedRow(source_row, reason, json.dumps(cells, ensure_ascii=False))
 
-    def _check_encoding(self, path: Path, offset: int) -> None:
-        """Raise ``SourceError`` if the text from an offset on is not UTF-8, naming the byte."""
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        with _mapped(path) as text:
-            for at in range(offset, len(text), _CHUNK):
-                pending = len(decoder.getstate()[0])
-                stop = min(at + _CHUNK, len(text))
-                try:
-                    decoder.decode(text[at:stop], final=stop == len(text))
-                except UnicodeDecodeError as error:
-                    bad = at - pending + error.start
-                    line = _count(text, b"\n", bad) + 1
-                    raise _not_decodable(
-                        self.label, "UTF-8", line, text[bad], self.encoding_key
-                    ) from error
+    def _check_encoding(self) -> None:
+        """Raise ``SourceError`` if the text is not UTF-8, naming the byte."""
+        for _ in _decoded(self.label, self.path, "utf-8", self.encoding_key):
+            pass
 
 
-def open_csv(
-    label: str,
-    path: Path,
-    scratch: Path,
-    *,
-    delimiter: str | None = None,
-    encoding: str = "utf-8",
-    expected: Sequence[str] = (),
-    encoding_key: str = "encoding",
-) -> CsvTable:
+def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> CsvTable:
     """Make a CSV file ready to be read: unpacked, UTF-8, delimiter and header known.
 
-    ``expected``: names that tell the delimiter where it is not given. ``encoding_key``: the
-    setting that a message points to. Raises ``SourceError`` for a file that is empty, has no
-    header, cannot be unpacked or decoded, or names a column twice.
+    Raises ``SourceError`` for a file that is empty, has no header, cannot be unpacked or decoded,
+    or names a column twice.
     """
+    encoding_key = text_format.encoding_key
     text = _unpacked(label, path, scratch) if path.suffix.lower() == ".gz" else path
-    text = _as_utf8(label, text, scratch, encoding, encoding_key)
-    head = _header_text(label, text, encoding_key)
-    delimiter = delimiter or _guess_delimiter(head, expected)
+    text = _as_utf8(label, text, scratch, text_format.encoding, encoding_key)
+    head = next(_decoded(label, text, "utf-8-sig", encoding_key), "")
+    if not head.strip():
+        raise SourceError(f"{label}: the file is empty; it needs at least a header line")
+    delimiter = text_format.delimiter or _guess_delimiter(head, text_format.expected)
     if not _any_record(delimiter).match(head.lstrip().encode()):
         raise SourceError(f"{label}: the header line is broken: its quotes do not balance")
-    cells = next((row for row in csv.reader(_lines(head), delimiter=delimiter) if row), [])
+    cells = _first_row(head, delimiter)
     headers = tuple(cell.strip() or f"column {at}" for at, cell in enumerate(cells, start=1))
     repeated = sorted({name for name in headers if headers.count(name) > 1})
     if repeated:
@@ -384,13 +330,8 @@ def open_csv(
     return CsvTable(label, text, delimiter, headers, scratch, encoding_key)
 
 
-def literal(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _unpacked(label: str, path: Path, scratch: Path) -> Path:
-    target = scratch / f"unpacked-{next(_scan_numbers)}.csv"
+    target = scratch / f"unpacked-{next(_numbers)}.csv"
     try:
         with gzip.open(path, "rb") as source, target.open("wb") as copy:
             shutil.copyfileobj(source, copy, _CHUNK)
@@ -410,42 +351,39 @@ def _as_utf8(label: str, path: Path, scratch: Path, encoding: str, encoding_key:
         name = "utf-16"
     if name in {"utf-8", "ascii", "utf-8-sig"}:
         return path
-    target = scratch / f"utf8-{next(_scan_numbers)}.csv"
-    decoder = codecs.getincrementaldecoder(name)()
+    target = scratch / f"utf8-{next(_numbers)}.csv"
+    with target.open("wb") as copy:
+        copy.writelines(text.encode() for text in _decoded(label, path, name, encoding_key))
+    return target
+
+
+def _decoded(label: str, path: Path, encoding: str, encoding_key: str) -> Iterator[str]:
+    """The text of a file in chunks. Raises ``SourceError`` that names the first wrong byte."""
+    decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
-    with path.open("rb") as source, target.open("wb") as copy:
+    with path.open("rb") as source:
         while True:
             chunk = source.read(_CHUNK)
             try:
                 text = decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 line += error.object[: error.start].count(b"\n")
-                bad = error.object[error.start]
-                raise _not_decodable(label, name, line, bad, encoding_key) from error
+                bad, name = error.object[error.start], encoding.removesuffix("-sig")
+                name = name.upper() if name == "utf-8" else name
+                raise SourceError(
+                    f"{label}: line {line}: byte 0x{bad:02x} is not {name}; save the file as UTF-8 "
+                    f"or name its encoding (for example cp1252) in {encoding_key}"
+                ) from error
             line += text.count("\n")
-            copy.write(text.encode())
+            yield text
             if not chunk:
-                return target
+                return
 
 
-def _header_text(label: str, path: Path, encoding_key: str) -> str:
-    """The beginning of the file, enough for the header."""
-    with path.open("rb") as source:
-        start = source.read(_HEADER_LIMIT)
-    try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
-    except UnicodeDecodeError as error:
-        line = start[: error.start].count(b"\n") + 1
-        bad = start[error.start]
-        raise _not_decodable(label, "UTF-8", line, bad, encoding_key) from error
-    if not text.strip():
-        raise SourceError(f"{label}: the file is empty; it needs at least a header line")
-    return text
-
-
-def _lines(text: str) -> Iterator[str]:
-    """Lines with their ends, split at line ends only (not at other separators)."""
-    return iter(re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
+def _first_row(text: str, delimiter: str) -> list[str]:
+    """The cells of the first line that is not blank; lines end at line ends only."""
+    lines = (found[0] for found in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
+    return next((row for row in csv.reader(lines, delimiter=delimiter) if row), [])
 
 
 def _guess_delimiter(head: str, expected: Sequence[str]) -> str:
@@ -454,7 +392,7 @@ def _guess_delimiter(head: str, expected: Sequence[str]) -> str:
 
     def worth(delimiter: str) -> tuple[int, int]:
         try:
-            cells = next((row for row in csv.reader(_lines(head), delimiter=delimiter) if row), [])
+            cells = _first_row(head, delimiter)
         except csv.Error:
             return (0, 0)
         return (sum(cell.strip().casefold() in names for cell in cells), len(cells))
@@ -473,34 +411,31 @@ def _any_record(delimiter: str) -> re.Pattern[bytes]:
     return re.compile(rb"%b(?:%b%b)*+(?=[\r\n]|\Z)" % (cell, stop, cell))
 
 
-def _sound_records(delimiter: str, width: int | None) -> re.Pattern[bytes]:
-    """A stretch of records of so many cells each (None: any number), and of blank lines.
+def _sound_records(delimiter: str, width: int) -> re.Pattern[bytes]:
+    """A stretch of records of so many cells each, and of blank lines.
 
     One delimiter too many at the end of a record is allowed, as the reader allows it.
     """
     cell, stop = _cell(delimiter), re.escape(delimiter.encode())
-    more = b"*+" if width is None else b"{%d}+%b?" % (width - 1, stop)
-    record = rb"%b(?:%b%b)%b(?:\r\n|\n|\r|\Z)" % (cell, stop, cell, more)
+    record = rb"%b(?:%b%b){%d}+%b?(?:\r\n|\n|\r|\Z)" % (cell, stop, cell, width - 1, stop)
     return re.compile(rb"(?:(?!\Z)(?:[\r\n]|%b)){0,%d}+" % (record, _RUN_LENGTH))
 
 
-def _up_to_carriage_return(delimiter: str) -> re.Pattern[bytes]:
-    """Cells, delimiters and line feeds up to a carriage return outside quotes, or the end."""
+def _stretches(delimiter: str) -> re.Pattern[bytes]:
+    """Whole cells, delimiters and line feeds, up to a carriage return outside quotes."""
     stop = re.escape(delimiter.encode())
     return re.compile(
-        rb'((?: *+"[^"]*+(?:""[^"]*+)*+"|[^"\r\n%b][^\r\n%b]*+|[\n%b])*+)(\r\n?|\Z)'
-        % (stop, stop, stop)
+        rb'((?: *+"[^"]*+(?:""[^"]*+)*+"|[^"\r\n%b][^\r\n%b]*+|[\n%b]){0,%d}+)(\r\n?|)'
+        % (stop, stop, stop, _RUN_LENGTH)
     )
 
 
-def _with_line_feed(found: re.Match[bytes]) -> bytes:
-    return found[1] + (b"\n" if found[2] else b"")
-
-
-def _line_end(text: mmap.mmap, start: int) -> int:
-    """Where the line ends that begins here."""
-    ends = [at for at in (text.find(b"\n", start), text.find(b"\r", start)) if at >= 0]
-    return min(ends, default=len(text))
+def _line_ends_differ(path: Path) -> bool:
+    """Whether a file may have line ends that the strict reader refuses: several, or old ones."""
+    with _mapped(path) as text:
+        if re.search(rb"\r(?!\n)", text):
+            return True
+        return text.find(b"\r") >= 0 and re.search(rb"(?<!\r)\n", text) is not None
 
 
 def _tail_is_doubtful(path: Path, delimiter: str) -> bool:
@@ -522,20 +457,3 @@ def _tail_is_doubtful(path: Path, delimiter: str) -> bool:
 def _mapped(path: Path) -> Iterator[mmap.mmap]:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         yield text
-
-
-def _count(text: mmap.mmap, what: bytes, end: int | None = None) -> int:
-    """How often one or two bytes occur before an offset."""
-    stop = len(text) if end is None else end
-    overlap = len(what) - 1
-    return sum(
-        text[at : min(at + _CHUNK + overlap, stop)].count(what) for at in range(0, stop, _CHUNK)
-    )
-
-
-def _not_decodable(label: str, name: str, line: int, byte: int, key: str) -> SourceError:
-    return SourceError(f"{label}: line {line}: byte 0x{byte:02x} is not {name}; {_mend(key)}")
-
-
-def _mend(key: str) -> str:
-    return f"save the file as UTF-8 or name its encoding (for example cp1252) in {key}"

@@ -10,13 +10,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-from dagster_project.ingestion.files.csv import Inserted, literal
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from dagster_project.ingestion.files.delimited_text import Inserted
+from dagster_project.ingestion.raw_schema import rows_changed
+from dagster_project.ingestion.sql_text import identifier, literal
 
 _FLOATS = {"FLOAT", "DOUBLE"}
 _NESTED = re.compile(r"^(STRUCT|MAP|UNION|JSON)|\[\d*\]$")
@@ -31,24 +32,19 @@ class TypedTable:
 
     def insert(
         self,
-        connection: "DuckDBPyConnection",
+        connection: DuckDBPyConnection,
         target: str,
         select: Sequence[str],
         mine: str,  # noqa: ARG002 - part of the readers' common shape; nothing is read twice here
         condition: str = "true",
     ) -> Inserted:
         """Insert every row: ``select`` is over ``c0``, ``c1`` .. and ``source_row``."""
-        row = connection.execute(
-            f"insert into {target} select {', '.join(select)} from ({self.relation}) "
-            f"where {condition}"
-        ).fetchone()
-        return Inserted(row[0] if row else 0)
+        query = f"select {', '.join(select)} from ({self.relation}) where {condition}"
+        return Inserted(rows_changed(connection, f"insert into {target} {query}"))
 
 
 def open_parquet(label: str, path: Path) -> TypedTable:
     """Describe a Parquet file. Raises ``SourceError`` when it is empty or damaged."""
-    import duckdb
-
     _refuse_empty(label, path)
     source = f"read_parquet({literal(str(path))}, file_row_number = true)"
     try:
@@ -73,49 +69,39 @@ def open_jsonl(label: str, path: Path) -> TypedTable:
 
     Raises ``SourceError`` when it is empty or a line is no JSON object.
     """
-    import duckdb
-
     _refuse_empty(label, path)
     source = f"read_ndjson_objects({literal(str(path))}, maximum_object_size = 67108864)"
+    rows = f"(select row_number() over () as source_row, json from {source})"
     try:
         with duckdb.connect() as trial:
             odd = trial.execute(
                 f"""
-                select source_row
-                from (select row_number() over () as source_row, json from {source})
+                select min(source_row) from {rows}
                 where coalesce(json_type(json), 'NULL') <> 'OBJECT'
-                order by source_row
-                limit 1
                 """
-            ).fetchone()
+            ).fetchall()[0][0]
             keys = trial.execute(
                 f"""
-                select name, min(source_row * 10000 + place) as first_seen
+                select name
                 from (
                     select
                         source_row,
                         unnest(json_keys(json)) as name,
                         generate_subscripts(json_keys(json), 1) as place
-                    from (select row_number() over () as source_row, json from {source})
+                    from {rows}
                     where json_type(json) = 'OBJECT'
                 )
                 group by name
-                order by first_seen
+                order by min([source_row, place])
                 """
             ).fetchall()
     except duckdb.Error as error:
         raise _broken_line(label, path, error) from error
     if odd:
-        raise SourceError(f"{label}: row {odd[0]} is no JSON object; each line needs to be one")
-    names = tuple(name for name, _ in keys)
+        raise SourceError(f"{label}: row {odd} is no JSON object; each line needs to be one")
+    names = tuple(name for (name,) in keys)
     cells = [f"{_json_text(name)} as c{at}" for at, name in enumerate(names)]
-    return TypedTable(
-        names,
-        f"""
-        select {", ".join(["source_row", *cells])}
-        from (select row_number() over () as source_row, json from {source})
-        """,
-    )
+    return TypedTable(names, f"select {', '.join(['source_row', *cells])} from {rows}")
 
 
 def _broken_line(label: str, path: Path, error: Exception) -> SourceError:
@@ -128,11 +114,6 @@ def _broken_line(label: str, path: Path, error: Exception) -> SourceError:
                 what = "it is not UTF-8" if isinstance(wrong, UnicodeDecodeError) else str(wrong)
                 return SourceError(f"{label}: line {number} is no JSON object: {what}")
     return SourceError(f"{label}: the JSONL file cannot be read ({first_line(error, path)})")
-
-
-def identifier(name: str) -> str:
-    """A column name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def time_text(timestamp: str) -> str:

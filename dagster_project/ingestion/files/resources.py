@@ -1,0 +1,179 @@
+"""What is read of a file: where each contract column comes from, as SQL over the reader's cells.
+
+A mapping fits an export to the contract: column names, constants, time formats, value maps,
+decimal marks and conditions. A value that a mapping cannot make sense of stays as it is.
+
+Spaces of any kind (Unicode category Zs, what SQL's ``trim`` removes) do not count around a value
+that is compared, and a cell of nothing else is empty.
+"""
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dagster_project.config.contract import ContractTable
+from dagster_project.config.errors import SourceError
+from dagster_project.config.sources import TableMapping, TimeFormats
+from dagster_project.ingestion.files.typed_records import time_text
+from dagster_project.ingestion.sql_text import literal
+
+# The files fill the contract's tables, which every warehouse has.
+TABLES: dict[str, tuple[str, ...]] = {}
+
+
+@dataclass(frozen=True)
+class Headers:
+    """The headers of one file. ``label`` begins every message."""
+
+    label: str
+    names: tuple[str, ...]
+
+    def cell(self, header: str) -> str:
+        """SQL for a cell as received; one of spaces only is nothing."""
+        at = self.names.index(header)
+        return f"if(trim(c{at}) = '', null, c{at})"
+
+    def matching(self, name: str, among: Sequence[str] | None = None) -> str | None:
+        """The header of a name: exactly, else without case and outer spaces."""
+        headers = self.names if among is None else among
+        if name in headers:
+            return name
+        plain = name.strip().casefold()
+        alike = [header for header in headers if header.strip().casefold() == plain]
+        if len(alike) > 1:
+            raise SourceError(
+                f"{self.label}: several headers read as {name}: {', '.join(alike)}; rename all "
+                "but one"
+            )
+        return alike[0] if alike else None
+
+    def configured(self, name: str, setting: str) -> str:
+        """A header that a setting names. Raises ``SourceError`` when the file lacks it."""
+        found = self.matching(name)
+        if found is None:
+            raise SourceError(
+                f"{self.label}: no column {name!r}, named in {setting}; the header has: "
+                f"{listed(self.names)}"
+            )
+        return found
+
+    def condition(self, where: dict[str, list[str]], setting: str) -> str:
+        """SQL that holds where each named header has one of its values, whatever their case."""
+        terms = ["true"]
+        for name, values in where.items():
+            cell = f"c{self.names.index(self.configured(name, setting))}"
+            accepted = ", ".join(_comparable(literal(value)) for value in values)
+            terms.append(f"coalesce({_comparable(cell)} in ({accepted}), false)")
+        return " and ".join(terms)
+
+
+def listed(headers: Sequence[str], limit: int = 40) -> str:
+    """Headers for a message."""
+    shown = ", ".join(textwrap.shorten(header, 60) for header in headers[:limit])
+    return shown if len(headers) <= limit else f"{shown} and {len(headers) - limit} more"
+
+
+def contract_columns(
+    headers: Headers, table: ContractTable, mapping: TableMapping, timezone: str
+) -> tuple[dict[str, str], set[str]]:
+    """SQL for each contract column of a table, and the headers that it takes.
+
+    Raises ``SourceError`` when a mapped header or a required column is missing.
+    """
+    setting = f"tables.{table.name}"
+    mapped = {
+        column: headers.configured(name, f"{setting}.columns.{column}")
+        for column, name in mapping.columns.items()
+    }
+    free = [header for header in headers.names if header not in mapped.values()]
+    columns, taken = {}, set()
+    for column in table.columns:
+        header = mapped.get(column) or headers.matching(column, free)
+        beside = mapping.only_when.get(column, {})
+        counts = headers.condition(beside, f"{setting}.only_when.{column}")
+        if column in mapping.constants:
+            columns[column] = literal(mapping.constants[column])
+        elif header is None:
+            columns[column] = "null"
+        else:
+            # By the contract's names: a moment, not a date.
+            zone = timezone if column.endswith("_at") else "UTC"
+            value = _value(headers.cell(header), column, mapping, zone)
+            columns[column] = f"if({counts}, {value}, null)" if beside else value
+            taken.add(header)
+    missing = [name for name in table.columns if name in table.required and columns[name] == "null"]
+    if missing:
+        raise SourceError(
+            f"{headers.label}: required column {', '.join(missing)} of table {table.name} is "
+            f"missing; the header has: {listed(headers.names)}; name the header that holds it in "
+            f"{setting}.columns.{missing[0]}"
+        )
+    return columns, taken
+
+
+def _value(sql: str, column: str, mapping: TableMapping, zone: str) -> str:
+    """A cell after the value map, time formats and decimal mark of its column."""
+    if column in mapping.values:
+        sql = _mapped_value(sql, mapping.values[column])
+    if column in mapping.time_formats or zone != "UTC":
+        sql = moment_text(sql, mapping.time_formats.get(column), zone)
+    if column in mapping.decimal_marks:
+        sql = _number_text(sql, mapping.decimal_marks[column])
+    return sql
+
+
+def _comparable(sql: str) -> str:
+    return f"lower(trim({sql}))"
+
+
+def _mapped_value(sql: str, values: dict[str, str]) -> str:
+    """The mapped value, whatever the case and outer spaces; others stay as they are."""
+    branches = " ".join(
+        f"when {_comparable(literal(given))} then {literal(meant) if meant else 'null'}"
+        for given, meant in values.items()
+    )
+    return f"case {_comparable(sql)} {branches} else {sql} end"
+
+
+def _number_text(sql: str, decimal_mark: str) -> str:
+    """A number without currency and grouping marks; what is none stays as it was."""
+    kept = (
+        f"replace(regexp_replace({sql}, '[^0-9{decimal_mark}+-]', '', 'g'), '{decimal_mark}', '.')"
+    )
+    return f"if(try_cast({kept} as double) is null, {sql}, {kept})"
+
+
+def moment_text(sql: str, formats: TimeFormats | None, zone: str) -> str:
+    """ISO text (UTC) of a time in one of the formats, or of an ISO time without an offset.
+
+    ``zone``: of times that have no offset. What is no such time stays as it was.
+    """
+    if formats:
+        items = [formats] if isinstance(formats, str) else formats
+        moment = f"coalesce({', '.join(_parsed(sql, item, zone) for item in items)})"
+        sql = f"coalesce({time_text(moment)}, {sql})"
+    if zone == "UTC":
+        return sql
+    written = f"trim({sql})"
+    to_the_minute = r"^\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{2}"
+    whole = f"regexp_replace({written}, '({to_the_minute})$', '\\1:00')"
+    moment = _in_utc(f"try_cast({whole} as timestamp)", zone)
+    is_local = rf"regexp_matches({written}, '{to_the_minute}(:\d{{2}}([.]\d+)?)?$')"
+    return f"if({is_local}, coalesce({time_text(moment)}, {sql}), {sql})"
+
+
+def _parsed(sql: str, time_format: str, zone: str) -> str:
+    """A time in one format as a timestamp in UTC; ``zone``: of a clock time without an offset."""
+    if time_format == "epoch":
+        return f"make_timestamp(try_cast(try_cast({sql} as double) * 1000000 as bigint))"
+    if time_format == "epoch_ms":
+        return f"make_timestamp(try_cast({sql} as bigint) * 1000)"
+    moment = f"try_cast(try_strptime(trim({sql}), {literal(time_format)}) as timestamp)"
+    is_local = re.search("%-?[HI]|%[cXT]", time_format) and not re.search("%[zZ]", time_format)
+    return _in_utc(moment, zone) if is_local and zone != "UTC" else moment
+
+
+def _in_utc(moment: str, zone: str) -> str:
+    """A local timestamp in UTC; of an hour that comes twice in autumn, the second."""
+    return f"(({moment}) at time zone {literal(zone)} at time zone 'UTC')"
