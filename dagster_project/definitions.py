@@ -10,6 +10,7 @@ import dagster as dg
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything that Dagster shows and runs."""
+    from dagster_project.assets.checks import build_checks
     from dagster_project.assets.dbt_models import HandoffTranslator, build_dbt_assets
     from dagster_project.assets.published import build_published_asset
     from dagster_project.assets.raw_tables import build_raw_tables
@@ -22,7 +23,6 @@ def defs() -> dg.Definitions:
         with_freshness,
     )
     from dagster_project.config.settings import load_settings
-    from dagster_project.running.audit import build_checks
     from dagster_project.running.dbt import parsed_project
     from dagster_project.running.plan import config_path
 

@@ -13,6 +13,6 @@ CHECKS: tuple[Check, ...] = (
     usable_rows("activities"),
     lasting_rows("activities"),
     steady_columns("activities"),
-    fresh("activities", "build.int_activities", "occurred_at", days=4.0),
-    usual_volume("activities", "build.int_activities", "occurred_at"),
+    fresh("activities", days=4.0),
+    usual_volume("activities"),
 )

@@ -7,5 +7,5 @@ CHECKS: tuple[Check, ...] = (
     usable_rows("channel_spend"),
     lasting_rows("channel_spend"),
     steady_columns("channel_spend"),
-    fresh("channel_spend", "build.stg_contract__channel_spend", "spend_date", days=7.0),
+    fresh("channel_spend", days=7.0),
 )

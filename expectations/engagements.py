@@ -13,6 +13,6 @@ CHECKS: tuple[Check, ...] = (
     usable_rows("engagements"),
     lasting_rows("engagements"),
     steady_columns("engagements"),
-    fresh("engagements", "build.int_engagements", "occurred_at", days=4.0),
-    usual_volume("engagements", "build.int_engagements", "occurred_at"),
+    fresh("engagements", days=4.0),
+    usual_volume("engagements"),
 )

@@ -13,6 +13,6 @@ CHECKS: tuple[Check, ...] = (
     usable_rows("leads"),
     lasting_rows("leads"),
     steady_columns("leads"),
-    fresh("leads", "build.dim_leads", "created_at", days=4.0),
-    usual_volume("leads", "build.dim_leads", "created_at"),
+    fresh("leads", days=4.0),
+    usual_volume("leads"),
 )

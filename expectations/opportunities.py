@@ -7,5 +7,5 @@ CHECKS: tuple[Check, ...] = (
     usable_rows("opportunities"),
     lasting_rows("opportunities"),
     steady_columns("opportunities"),
-    fresh("opportunities", "build.int_opportunities", "created_at", days=14.0),
+    fresh("opportunities", days=14.0),
 )

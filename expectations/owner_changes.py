@@ -7,5 +7,5 @@ CHECKS: tuple[Check, ...] = (
     usable_rows("owner_changes"),
     lasting_rows("owner_changes"),
     steady_columns("owner_changes"),
-    fresh("owner_changes", "build.stg_contract__owner_changes", "changed_at", days=14.0),
+    fresh("owner_changes", days=14.0),
 )

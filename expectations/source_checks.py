@@ -4,17 +4,17 @@ They tell of the source, not of a lead, so they warn by default, and they ask fo
 say something: a tiny export passes them.
 """
 
-from expectations.check import AS_OF, Check
+from expectations.check import Check
 
 QUARANTINE_BLOCK = 0.05
 
 # Freshness is judged where the 90 days up to the newest row hold two rows a day or more: of a
 # table that fills slowly, a quiet week is no news.
-_RHYTHM_DAYS, _RHYTHM_ROWS = 90, 180
-# Volume compares with the median of the same weekday in the eight weeks before, from 50 rows a
-# day on: below, chance alone halves a day now and then.
-_WEEKS, _USUAL_ROWS = 8, 50
-# Columns are compared with the previous build where it had 50 rows of the table or more.
+_RHYTHM_ROWS = 180
+# Volume is judged from 50 rows a day on: below, chance alone halves a day now and then; and where
+# half of the eight weeks before are known.
+_USUAL_ROWS, _USUAL_WEEKS = 50, 4
+# Rows and columns are compared with the previous build where it had 50 rows of the table or more.
 _FILLED_ROWS = 50
 
 
@@ -28,7 +28,7 @@ def usable_rows(table_name: str) -> Check:
         "and the lead they name is known.",
         severity="error",
         owner="data",
-        runbook="Read the reasons in quality.quarantine for the listed rows; mend the export or "
+        runbook="Read the reasons in quality.quarantine for the listed rows; fix the export or "
         "the mapping in handoff.yml.",
         cases=f"""
             select source_system, source_file, source_row, load_id, true as is_broken
@@ -48,11 +48,8 @@ def usable_rows(table_name: str) -> Check:
     )
 
 
-def fresh(table_name: str, model: str, moment: str, *, days: float) -> Check:
-    """The newest row of a table is at most ``days`` older than ``as_of``, per source.
-
-    ``model`` and ``moment``: where the table's usable rows are, and the column that dates them.
-    """
+def fresh(table_name: str, *, days: float) -> Check:
+    """The newest row of a table is at most ``days`` older than ``as_of``, per source."""
     return Check(
         name=f"{table_name}_are_fresh",
         headline=f"the newest row of {table_name} is {{observed}} old",
@@ -64,32 +61,9 @@ def fresh(table_name: str, model: str, moment: str, *, days: float) -> Check:
         runbook="Look whether the export or the API user still works, then whether the CRM is "
         "still used for this.",
         cases=f"""
-            select
-                source_system,
-                date_diff('second', newest, {AS_OF}) / 86400.0 as measure
-            from (
-                select
-                    source_system,
-                    max(newest) as newest,
-                    sum(day_rows) filter (
-                        where day > last_day - {_RHYTHM_DAYS}
-                    ) as recent_rows
-                from (
-                    select
-                        source_system,
-                        cast({moment} as date) as day,
-                        max({moment}) as newest,
-                        count(*) as day_rows,
-                        max(max(cast({moment} as date))) over (
-                            partition by source_system
-                        ) as last_day
-                    from {model}
-                    where {moment} <= {AS_OF}
-                    group by source_system, day
-                ) as days
-                group by source_system
-            ) as rhythm
-            where recent_rows >= {_RHYTHM_ROWS}
+            select source_system, days_old as measure
+            from quality.source_freshness
+            where table_name = '{table_name}' and recent_rows >= {_RHYTHM_ROWS}
         """,
         keys=("source_system",),
         unit="days",
@@ -97,7 +71,7 @@ def fresh(table_name: str, model: str, moment: str, *, days: float) -> Check:
     )
 
 
-def usual_volume(table_name: str, model: str, moment: str) -> Check:
+def usual_volume(table_name: str) -> Check:
     """The last whole day (UTC) holds about as many rows as that weekday usually does.
 
     A table that was silent on that weekday a week ago as well is for freshness to tell.
@@ -114,34 +88,11 @@ def usual_volume(table_name: str, model: str, moment: str) -> Check:
         "import, or a row delivered twice under new ids.",
         cases=f"""
             select
-                source_system, last_day,
-                abs(rows_of_last_day - usual_rows) / usual_rows as measure
-            from (
-                select
-                    source_system,
-                    any_value(last_day) as last_day,
-                    coalesce(max(day_rows) filter (where weeks_ago = 0), 0) as rows_of_last_day,
-                    median(day_rows) filter (where weeks_ago between 1 and {_WEEKS})
-                        as usual_rows,
-                    max(weeks_ago) as weeks,
-                    bool_or(weeks_ago = 1) as was_alive
-                from (
-                    select
-                        source_system,
-                        cast({AS_OF} as date) - 1 as last_day,
-                        (cast({AS_OF} as date) - 1 - cast({moment} as date)) // 7 as weeks_ago,
-                        count(*) as day_rows
-                    from {model}
-                    where
-                        {moment} < date_trunc('day', {AS_OF})
-                        and {moment} >= date_trunc('day', {AS_OF})
-                        - interval {7 * _WEEKS + 1} day
-                        and (cast({AS_OF} as date) - 1 - cast({moment} as date)) % 7 = 0
-                    group by source_system, last_day, weeks_ago
-                ) as days
-                group by source_system
-            ) as volumes
-            where weeks >= {_WEEKS // 2} and was_alive and usual_rows >= {_USUAL_ROWS}
+                source_system, last_day, abs(rows_of_last_day - usual_rows) / usual_rows as measure
+            from quality.source_volume
+            where
+                table_name = '{table_name}' and was_alive
+                and usual_rows >= {_USUAL_ROWS} and weeks >= {_USUAL_WEEKS}
         """,
         keys=("source_system", "last_day"),
         unit="ratio",

@@ -26,6 +26,6 @@ CHECKS: tuple[Check, ...] = (
     usable_rows("stage_changes"),
     lasting_rows("stage_changes"),
     steady_columns("stage_changes"),
-    fresh("stage_changes", "build.int_stage_changes", "changed_at", days=4.0),
-    usual_volume("stage_changes", "build.int_stage_changes", "changed_at"),
+    fresh("stage_changes", days=4.0),
+    usual_volume("stage_changes"),
 )
