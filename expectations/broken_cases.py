@@ -90,7 +90,7 @@ class _CheckRenderers:
         """What to do about a failure, and the keys of failing cases."""
         if result.success:
             return []
-        runbook, keys = _meta(result)["runbook"], _meta(result)["failing"]
+        runbook, failing = _meta(result)["runbook"], _meta(result)["failing"]
         return [
             RenderedStringTemplateContent(
                 content_block_type="string_template",
@@ -101,15 +101,15 @@ class _CheckRenderers:
             ),
             RenderedTableContent(
                 content_block_type="table",
-                header_row=list(keys[0]),
                 # Great Expectations does not escape what a table holds.
-                table=[[escape(str(value)) for value in row.values()] for row in keys],
+                header_row=failing[0],
+                table=[[escape(str(value)) for value in row] for row in failing[1:]],
                 styling={"body": {"classes": ["table-bordered", "table-sm", "mt-3"]}},
             ),
         ]
 
 
-class ExpectFewBrokenCases(_CheckRenderers, BatchExpectation):
+class ExpectFewBrokenCases(_CheckRenderers, BatchExpectation):  # type: ignore[misc]  # renderers get keywords only
     """Expect what the check ``check_name`` observes over its cases to be at most ``most``."""
 
     check_name: str
@@ -132,7 +132,7 @@ class ExpectFewBrokenCases(_CheckRenderers, BatchExpectation):
         }
 
 
-class ExpectNoBrokenCases(_CheckRenderers, UnexpectedRowsExpectation):
+class ExpectNoBrokenCases(_CheckRenderers, UnexpectedRowsExpectation):  # type: ignore[misc]  # as above
     """Expect that no case of a check is broken."""
 
 
@@ -178,7 +178,9 @@ def _about(outcome: Outcome, severity: FailureSeverity, most: float) -> dict[str
             "check": check.name,
             "runbook": check.runbook,
             "found": outcome.found,
-            "failing": list(outcome.keys),
+            # Columns, then rows: the order of a mapping does not survive the way to the page.
+            "failing": [list(keys) for keys in outcome.keys[:1]]
+            + [list(keys.values()) for keys in outcome.keys],
         },
     }
 

@@ -18,7 +18,19 @@ _USUAL_ROWS, _USUAL_WEEKS = 50, 4
 _FILLED_ROWS = 50
 
 
-def usable_rows(table_name: str) -> Check:
+def source_checks(
+    table_name: str, *, fresh_days: float | None = None, has_usual_volume: bool = False
+) -> tuple[Check, ...]:
+    """The checks of one table. ``fresh_days``: how old its newest row may be, if it is dated."""
+    checks = [_usable_rows(table_name), _lasting_rows(table_name), _steady_columns(table_name)]
+    if fresh_days is not None:
+        checks.append(_fresh(table_name, fresh_days))
+    if has_usual_volume:
+        checks.append(_usual_volume(table_name))
+    return tuple(checks)
+
+
+def _usable_rows(table_name: str) -> Check:
     """Few rows of a table are in quarantine; blocks above 5 %."""
     return Check(
         name=f"{table_name}_rows_are_usable",
@@ -48,7 +60,7 @@ def usable_rows(table_name: str) -> Check:
     )
 
 
-def fresh(table_name: str, *, days: float) -> Check:
+def _fresh(table_name: str, days: float) -> Check:
     """The newest row of a table is at most ``days`` older than ``as_of``, per source."""
     return Check(
         name=f"{table_name}_are_fresh",
@@ -71,7 +83,7 @@ def fresh(table_name: str, *, days: float) -> Check:
     )
 
 
-def usual_volume(table_name: str) -> Check:
+def _usual_volume(table_name: str) -> Check:
     """The last whole day (UTC) holds about as many rows as that weekday usually does.
 
     A table that was silent on that weekday a week ago as well is for freshness to tell.
@@ -100,7 +112,7 @@ def usual_volume(table_name: str) -> Check:
     )
 
 
-def lasting_rows(table_name: str) -> Check:
+def _lasting_rows(table_name: str) -> Check:
     """A table has not lost most of its rows since the last build that was not held back."""
     return Check(
         name=f"{table_name}_do_not_vanish",
@@ -141,8 +153,9 @@ def lasting_rows(table_name: str) -> Check:
     )
 
 
-def steady_columns(table_name: str) -> Check:
+def _steady_columns(table_name: str) -> Check:
     """A table has the columns that it had in the previous build of the warehouse."""
+    latest = "(select max(build_number) from quality.column_history)"
     return Check(
         name=f"{table_name}_keep_their_columns",
         headline=f"{{failing}} column{{s}} of {table_name} new or gone",
@@ -154,48 +167,23 @@ def steady_columns(table_name: str) -> Check:
         runbook="New: map the column in handoff.yml if it is of use. Vanished: look for a renamed "
         "field in the CRM or the export.",
         cases=f"""
-            with latest as (
-                select max(build_number) as build_number from quality.column_history
-            ),
-
-            filled as (
-                select
-                    history.source_system,
-                    history.column_name,
-                    max(filled_rows) filter (
-                        where history.build_number = latest.build_number
-                    ) as rows_now,
-                    max(filled_rows) filter (
-                        where history.build_number < latest.build_number
-                    ) as rows_before
-                from quality.column_history as history
-                cross join latest
-                where history.table_name = '{table_name}'
-                group by history.source_system, history.column_name
-            ),
-
-            sources_now as (
-                select distinct history.source_system
-                from quality.column_history as history
-                inner join latest
-                    on history.build_number = latest.build_number
-            ),
-
-            sources_before as (
-                select source_system
-                from filled
-                group by source_system
-                having max(rows_before) >= {_FILLED_ROWS}
-            )
-
             select
                 source_system, column_name,
                 rows_before is null
                 or (rows_now is null and rows_before >= {_FILLED_ROWS}) as is_broken
-            from filled
-            where
-                source_system in (select source_system from sources_now)
-                and source_system in (select source_system from sources_before)
+            from (
+                select
+                    source_system, column_name,
+                    max(filled_rows) filter (where build_number = {latest}) as rows_now,
+                    max(filled_rows) filter (where build_number < {latest}) as rows_before
+                from quality.column_history
+                where table_name = '{table_name}'
+                group by source_system, column_name
+            ) as filled
+            where source_system in (
+                select source_system from quality.column_history where build_number = {latest}
+            )
+            qualify max(rows_before) over (partition by source_system) >= {_FILLED_ROWS}
         """,
         keys=("source_system", "column_name"),
     )

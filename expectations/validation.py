@@ -19,7 +19,6 @@ from expectations.catalogue import Suite
 from expectations.check import Outcome, Status
 
 if TYPE_CHECKING:
-    from great_expectations.core import ExpectationValidationResult
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context import EphemeralDataContext
 
@@ -144,16 +143,16 @@ def _validate_suite(
                 ),
             )
         )
-        results = definition.run(run_id=run).results
+        results: list[Any] = definition.run(run_id=run).results
     except Exception as error:
         return [could_not_run(outcome.check, str(error)) for outcome in outcomes]
-    by_check = defaultdict(list)
+    by_check: dict[str, list[Any]] = defaultdict(list)
     for result in results:
         by_check[result.expectation_config.meta["check"]].append(result)
     return [_judged(outcome, by_check[outcome.check.name]) for outcome in outcomes]
 
 
-def _judged(outcome: Outcome, results: "list[ExpectationValidationResult]") -> Outcome:
+def _judged(outcome: Outcome, results: list[Any]) -> Outcome:
     """An outcome with the status that the results of its expectations give it."""
     if not results:
         return could_not_run(outcome.check, "Great Expectations gave no result")

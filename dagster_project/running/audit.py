@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
+from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.settings import Settings
 from dagster_project.config.warehouse import (
     BUILD_SCHEMA,
@@ -230,51 +230,35 @@ def _record_columns(warehouse: "DuckDBPyConnection", build_id: str) -> None:
     warehouse.execute(
         f"delete from {COLUMNS_TABLE} where build_id = ? or build_number < ?", [build_id, before]
     )
-    views = {
-        name
-        for (name,) in warehouse.execute(
-            "select table_name from information_schema.tables where table_schema = ?",
-            [BUILD_SCHEMA],
-        ).fetchall()
-    }
-    for table in CONTRACT_TABLES.values():
-        for view in sorted(views):
-            is_source = view.startswith("stg_") and view.endswith(f"__{table.name}")
-            if is_source and view != f"stg_contract__{table.name}":
-                _record_columns_of(warehouse, build_id, before + 1, table, view)
-
-
-def _record_columns_of(
-    warehouse: "DuckDBPyConnection", build_id: str, number: int, table: ContractTable, view: str
-) -> None:
-    """Note the filled columns of one staging view: the contract's, and unknown ones."""
-    names = ", ".join(f"'{name}'" for name in table.columns)
-    counts = ", ".join(f'count("{name}")' for name in table.columns)
-    warehouse.execute(
-        f"""
-        insert into {COLUMNS_TABLE}
-        select ?, ?, source_system, ?, column_name, sum(filled_rows)
-        from (
-            select
-                source_system,
-                unnest([{names}]) as column_name,
-                unnest(filled_rows) as filled_rows
+    views = warehouse.execute(
+        "select table_name from information_schema.tables where table_schema = ?", [BUILD_SCHEMA]
+    ).fetchall()
+    for (view,) in sorted(views):
+        layer, _, table_name = view.partition("__")
+        table = CONTRACT_TABLES.get(table_name)
+        if table is None or not layer.startswith("stg_") or layer == "stg_contract":
+            continue
+        names = ", ".join(f"'{name}'" for name in table.columns)
+        counts = ", ".join(f'count("{name}")' for name in table.columns)
+        warehouse.execute(
+            f"""
+            insert into {COLUMNS_TABLE}
+            select ?, ?, source_system, ?, column_name, sum(filled_rows)
             from (
-                select source_system, [{counts}] as filled_rows
+                select
+                    source_system,
+                    unnest([{names}]) as column_name,
+                    unnest([{counts}]) as filled_rows
                 from {BUILD_SCHEMA}."{view}"
                 group by source_system
-            ) as counted
-            union all
-            select source_system, unnest(json_keys(extra_columns)), row_count
-            from (
-                select source_system, extra_columns, count(*) as row_count
+                union all
+                select source_system, unnest(json_keys(extra_columns)), count(*)
                 from {BUILD_SCHEMA}."{view}"
                 where extra_columns is not null
                 group by source_system, extra_columns
-            ) as extra
-        ) as filled
-        where filled_rows > 0
-        group by source_system, column_name
-        """,
-        [number, build_id, table.name],
-    )
+            ) as filled
+            where filled_rows > 0
+            group by source_system, column_name
+            """,
+            [before + 1, build_id, table_name],
+        )
