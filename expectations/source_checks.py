@@ -18,6 +18,11 @@ _USUAL_ROWS, _USUAL_WEEKS = 50, 4
 _FILLED_ROWS = 50
 
 
+def _table(table_name: str) -> str:
+    """The model that has the rows of a table from all sources."""
+    return f"build.stg_contract__{table_name}"
+
+
 def source_checks(
     table_name: str, *, fresh_days: float | None = None, has_usual_volume: bool = False
 ) -> tuple[Check, ...]:
@@ -35,7 +40,7 @@ def _usable_rows(table_name: str) -> Check:
     return Check(
         name=f"{table_name}_rows_are_usable",
         headline=f"{{failing}} row{{s}} of {table_name} in quarantine",
-        table=f"build.stg_contract__{table_name}",
+        table=_table(table_name),
         description=f"Rows of {table_name} can be used: required values are there and readable, "
         "and the lead they name is known.",
         severity="error",
@@ -65,7 +70,7 @@ def _fresh(table_name: str, days: float) -> Check:
     return Check(
         name=f"{table_name}_are_fresh",
         headline=f"the newest row of {table_name} is {{observed}} old",
-        table=f"build.stg_contract__{table_name}",
+        table=_table(table_name),
         description=f"The newest row of {table_name} is recent; per source, judged where the "
         "90 days up to it hold two rows a day or more.",
         severity="warning",
@@ -91,7 +96,7 @@ def _usual_volume(table_name: str) -> Check:
     return Check(
         name=f"{table_name}_have_their_usual_volume",
         headline=f"the last day of {table_name} is {{observed}} off its usual number",
-        table=f"build.stg_contract__{table_name}",
+        table=_table(table_name),
         description=f"The last whole day of {table_name} differs by at most half from the median "
         "of the same weekday in the eight weeks before; per source, judged from 50 rows a day on.",
         severity="warning",
@@ -116,7 +121,7 @@ def _lasting_rows(table_name: str) -> Check:
     """A table has not lost most of its rows since the last build that was not held back."""
     return Check(
         name=f"{table_name}_do_not_vanish",
-        table=f"build.stg_contract__{table_name}",
+        table=_table(table_name),
         headline=f"{{observed}} of the rows of {table_name} are gone",
         description=f"The sources deliver about as many rows of {table_name} as for the last build "
         "that was not held back; per source, judged where that had 50 rows or more.",
@@ -159,7 +164,7 @@ def _steady_columns(table_name: str) -> Check:
     return Check(
         name=f"{table_name}_keep_their_columns",
         headline=f"{{failing}} column{{s}} of {table_name} new or gone",
-        table=f"build.stg_contract__{table_name}",
+        table=_table(table_name),
         description=f"No column of {table_name} is new, and none that was filled is empty or "
         "gone since the previous build; per source.",
         severity="warning",

@@ -220,7 +220,7 @@ def _record_policy(warehouse: "DuckDBPyConnection", build_id: str) -> None:
 def _record_columns(warehouse: "DuckDBPyConnection", build_id: str) -> None:
     """Note which columns of which source are filled in this build; the build before stays too.
 
-    Seen where all sources still have the contract's columns as text: their staging views.
+    Seen where each source has the contract's columns as text, and those that it does not know.
     """
     found = warehouse.execute(
         f"select coalesce(max(build_number) filter (where build_id <> ?), 0) from {COLUMNS_TABLE}",
@@ -231,12 +231,14 @@ def _record_columns(warehouse: "DuckDBPyConnection", build_id: str) -> None:
         f"delete from {COLUMNS_TABLE} where build_id = ? or build_number < ?", [build_id, before]
     )
     views = warehouse.execute(
-        "select table_name from information_schema.tables where table_schema = ?", [BUILD_SCHEMA]
+        "select table_name from information_schema.columns "
+        "where table_schema = ? and column_name = 'extra_columns'",
+        [BUILD_SCHEMA],
     ).fetchall()
     for (view,) in sorted(views):
         layer, _, table_name = view.partition("__")
         table = CONTRACT_TABLES.get(table_name)
-        if table is None or not layer.startswith("stg_") or layer == "stg_contract":
+        if table is None or layer.endswith("_contract"):
             continue
         names = ", ".join(f"'{name}'" for name in table.columns)
         counts = ", ".join(f'count("{name}")' for name in table.columns)
