@@ -6,6 +6,7 @@ such as days). It passes up to ``warn``, warns above it and blocks above ``block
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from dagster_project.config.contract import Severity
@@ -109,6 +110,10 @@ class Check:
             return f"{value:.{digits}%}"
         unit = self.unit.removesuffix("s") if value == 1 else self.unit
         return f"{value:,.1f} {unit}".replace(".0 ", " ")
+
+
+# What the models promise, whatever the CRM holds: rows that break it must not exist.
+model_promise = partial(Check, severity="error", owner="data", block=0.0)
 
 
 def in_both_windows(check: Check, *, moment: str = "occurred_at") -> tuple[Check, Check]:

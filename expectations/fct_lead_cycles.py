@@ -3,13 +3,14 @@
 from functools import partial
 from itertools import pairwise
 
-from expectations.check import Check
+from expectations.check import Check, model_promise
 from expectations.rules import rule_checks
 
 TABLE = "build.fct_lead_cycles"
 CYCLE = ("source_system", "lead_id", "cycle_number")
 
 _rule_checks = partial(rule_checks, table=TABLE, keys=CYCLE)
+_promise = partial(model_promise, table=TABLE)
 
 # Each milestone with the moment of reaching it, in order.
 MILESTONES = (
@@ -81,13 +82,10 @@ _OUT_OF_ORDER = " or ".join(
 )
 
 TRUTH = (
-    Check(
+    _promise(
         name="milestones_are_in_order",
         headline="{failing} cycle{s} with milestones out of order",
-        table=TABLE,
         description="Reaching a milestone implies all before it, none of them later.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at int_lead_cycles for the listed "
         "cycles.",
         cases=f"""
@@ -95,16 +93,12 @@ TRUTH = (
             from build.fct_lead_cycles
         """,
         keys=CYCLE,
-        block=0.0,
     ),
-    Check(
+    _promise(
         name="cycles_are_numbered_without_gaps",
         headline="{failing} cycle{s} numbered with gaps",
-        table=TABLE,
         description="A lead's cycles are numbered from 1 without gaps, and each ends where the "
         "next starts.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at int_lead_cycles for the listed "
         "leads.",
         cases="""
@@ -119,7 +113,6 @@ TRUTH = (
             )
         """,
         keys=CYCLE,
-        block=0.0,
     ),
 )
 

@@ -2,13 +2,14 @@
 
 from functools import partial
 
-from expectations.check import AS_OF, Check, in_both_windows
+from expectations.check import AS_OF, Check, in_both_windows, model_promise
 from expectations.rules import rule_checks
 
 TABLE = "build.fct_lead_stages"
 VISIT = ("source_system", "lead_id", "visit_number")
 
 _rule_checks = partial(rule_checks, table=TABLE)
+_promise = partial(model_promise, table=TABLE)
 
 REASONS = (
     *_rule_checks(
@@ -101,14 +102,11 @@ MOVES = (
 )
 
 TRUTH = (
-    Check(
+    _promise(
         name="visits_tile_time",
         headline="{failing} stage visit{s} with a gap or an overlap",
-        table=TABLE,
         description="A lead's visits are numbered without gaps, and each ends where the next "
         "begins, never before it began.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at int_stage_visits for the "
         "listed leads.",
         cases="""
@@ -123,15 +121,11 @@ TRUTH = (
             )
         """,
         keys=VISIT,
-        block=0.0,
     ),
-    Check(
+    _promise(
         name="leads_have_one_current_visit",
         headline="{failing} lead{s} without exactly one current stage",
-        table=TABLE,
         description="A lead with visits is in exactly one stage now, the one it has not left.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at is_current of the listed leads.",
         cases="""
             select
@@ -142,7 +136,6 @@ TRUTH = (
             group by source_system, lead_id
         """,
         keys=("source_system", "lead_id"),
-        block=0.0,
     ),
 )
 
