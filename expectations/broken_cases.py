@@ -10,6 +10,7 @@ Importing this module imports Great Expectations, which takes seconds.
 from html import escape
 from typing import Any, ClassVar
 
+import great_expectations as gx
 import sqlalchemy as sa
 from great_expectations.core import ExpectationValidationResult
 from great_expectations.execution_engine import ExecutionEngine, SqlAlchemyExecutionEngine
@@ -136,15 +137,17 @@ class ExpectNoBrokenCases(_CheckRenderers, UnexpectedRowsExpectation):  # type: 
     """Expect that no case of a check is broken."""
 
 
-def expectations_of(outcome: Outcome) -> list[ExpectFewBrokenCases | ExpectNoBrokenCases]:
+def expectations_of(outcome: Outcome) -> list[BatchExpectation]:
     """What is expected of a check's cases: of two thresholds, one expectation each.
 
     They share their metric. Where nothing at all is tolerated, the failing cases are rows that must
     not exist.
     """
     check = outcome.check
-    blocks_above = check.blocks_above if outcome.cases >= check.blocks_from else None
-    if check.unit == "share" and check.warn == blocks_above == 0:
+    blocks_above = check.blocks_above
+    if check.expectation is None and outcome.cases < check.blocks_from:
+        blocks_above = None
+    if check.expectation is None and check.unit == "share" and check.warn == blocks_above == 0:
         query = (
             f"select unnest(failing_cases) from {AUDITED_CASES} "
             f"where check_name = '{check.name}' /* broken cases of {{batch}} */"
@@ -157,10 +160,16 @@ def expectations_of(outcome: Outcome) -> list[ExpectFewBrokenCases | ExpectNoBro
     bounds = [(FailureSeverity.WARNING, check.warn)]
     if blocks_above is not None:
         bounds.append((FailureSeverity.CRITICAL, blocks_above))
-    return [
-        ExpectFewBrokenCases(check_name=check.name, most=most, **_about(outcome, severity, most))
-        for severity, most in bounds
-    ]
+    return [_expectation(outcome, severity, most) for severity, most in bounds]
+
+
+def _expectation(outcome: Outcome, severity: FailureSeverity, most: float) -> BatchExpectation:
+    check = outcome.check
+    about = _about(outcome, severity, most)
+    if check.expectation is None:
+        return ExpectFewBrokenCases(check_name=check.name, most=most, **about)
+    arguments = {**check.arguments, "mostly": 1 - most, **about}
+    return getattr(gx.expectations, check.expectation)(**arguments)
 
 
 def _about(outcome: Outcome, severity: FailureSeverity, most: float) -> dict[str, Any]:

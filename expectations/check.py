@@ -5,7 +5,8 @@ cases that are broken (``unit`` "share") or the greatest measure over its cases 
 such as days). It passes up to ``warn``, warns above it and blocks above ``block``.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -34,6 +35,10 @@ class Check:
     ones only. ``newest_by``: the column that sorts failing cases, latest first. ``moment``: the
     column that dates the cases, of a check that exists over both windows.
 
+    ``expectation``: in place of cases, the name of one of Great Expectations' own on a column of
+    the table, such as ``ExpectColumnValuesToNotBeNull``, and its ``arguments``. Its ``mostly``
+    follows from the thresholds.
+
     ``headline``: what is wrong when it fails, in a few words: ``{failing}`` stands for the number
     of failing cases, ``{s}`` for the plural of the word before it, ``{observed}`` for the measure.
     ``told_with``: columns of the cases that help people beside the keys, such as the owner.
@@ -50,8 +55,10 @@ class Check:
     severity: Severity
     owner: Owner
     runbook: str
-    cases: str
     keys: tuple[str, ...]
+    cases: str = ""
+    expectation: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     warn: float = 0.0
     block: float | None = None
     unit: Unit = "share"

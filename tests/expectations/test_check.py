@@ -85,6 +85,35 @@ def test_thresholds_decide(warehouse: Path, changes: dict[str, Any], status: str
 
 
 @pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"warn": 0.15}, "passed"),
+        ({"warn": 0.1, "block": 0.2}, "warned"),
+        ({"warn": 0.0, "block": 0.1}, "blocked"),
+        ({"minimum_cases": 101}, "not_judged"),
+    ],
+)
+def test_an_expectation_of_great_expectations_is_one_entry(
+    warehouse: Path, tmp_path: Path, changes: dict[str, Any], status: str
+) -> None:
+    check = replace(
+        CHECK,
+        cases="",
+        expectation="ExpectColumnValuesToBeInSet",
+        arguments={"column": "is_broken", "value_set": [False]},
+        **changes,
+    )
+    (outcome,) = validate(
+        (Suite("things", check.table, (check,)),), warehouse, data_docs=tmp_path / "docs"
+    )
+    assert outcome.status == status, outcome.message
+    assert (outcome.cases, outcome.failing, outcome.observed) == (100, 15, 0.15)
+    assert [key["thing_id"] for key in outcome.keys] == (
+        list(range(15)) if status in ("warned", "blocked") else []
+    )
+
+
+@pytest.mark.parametrize(
     ("unit", "value", "shown"),
     [
         ("share", None, "–"),

@@ -1,4 +1,4 @@
--- How old the newest row of each table is, and whether the table fills often enough to tell.
+-- How old the newest row of each table is, and how often the table fills.
 with source_days as (
 
     select * from {{ ref('source_days') }}
@@ -30,7 +30,9 @@ rhythm as (
             source_days.source_system = last_days.source_system
             and source_days.table_name = last_days.table_name
     where
-        {{ dbt.datediff('source_days.source_date', 'last_days.last_date', 'day') }} < 90
+        {{ dbt.datediff(
+            'source_days.source_date', 'last_days.last_date', 'day'
+        ) }} < 90
     group by source_days.source_system, source_days.table_name
 
 ),
