@@ -3,7 +3,9 @@ with source_days as (
 
     select
         *,
-        {{ dbt.datediff('source_date', 'as_of_date', 'day') }} - 1 as days_ago
+        {{ dbt.datediff(
+            'source_date', 'as_of_date', 'day'
+        ) }} - 1 as days_ago
     from {{ ref('source_days') }}
 
 ),
