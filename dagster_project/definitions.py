@@ -6,6 +6,7 @@ and the configuration.
 
 import dagster as dg
 
+from dagster_project.assets.checks import build_checks
 from dagster_project.assets.dbt_models import HandoffTranslator, build_dbt_assets
 from dagster_project.assets.published import build_published_asset
 from dagster_project.assets.raw_tables import build_raw_tables
@@ -19,7 +20,6 @@ from dagster_project.automation.job import (
 )
 from dagster_project.config.locations import config_path
 from dagster_project.config.settings import Settings, load_settings
-from dagster_project.running.audit import build_checks
 from dagster_project.running.dbt import parsed_project
 
 

@@ -1,18 +1,6 @@
 """Suite of the activities, which first touches and service levels need."""
 
 from expectations.check import Check
-from expectations.source_checks import (
-    fresh,
-    lasting_rows,
-    steady_columns,
-    usable_rows,
-    usual_volume,
-)
+from expectations.source_checks import source_checks
 
-CHECKS: tuple[Check, ...] = (
-    usable_rows("activities"),
-    lasting_rows("activities"),
-    steady_columns("activities"),
-    fresh("activities", "build.fct_activities", "occurred_at", days=4.0),
-    usual_volume("activities", "build.fct_activities", "occurred_at"),
-)
+CHECKS: tuple[Check, ...] = source_checks("activities", fresh_days=4.0, has_usual_volume=True)

@@ -59,7 +59,9 @@ def suites() -> tuple[Suite, ...]:
     found = []
     for name in SUITE_MODULES:
         checks = importlib.import_module(f"expectations.{name}").CHECKS
-        found.append(Suite(name, checks[0].table, checks))
+        found.append(
+            Suite(name, checks[0].table, tuple(replace(check, suite=name) for check in checks))
+        )
     return tuple(found)
 
 
@@ -76,7 +78,7 @@ def configured_suites(configured: Mapping[str, Thresholds]) -> tuple[Suite, ...]
         return check.with_thresholds(own.warn, own.block, own.severity) if own else check
 
     return tuple(
-        Suite(suite.name, suite.table, tuple(as_configured(check) for check in suite.checks))
+        replace(suite, checks=tuple(as_configured(check) for check in suite.checks))
         for suite in suites()
     )
 

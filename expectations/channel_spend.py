@@ -1,11 +1,6 @@
 """Suite of the channel spend, which costs per milestone need."""
 
 from expectations.check import Check
-from expectations.source_checks import fresh, lasting_rows, steady_columns, usable_rows
+from expectations.source_checks import source_checks
 
-CHECKS: tuple[Check, ...] = (
-    usable_rows("channel_spend"),
-    lasting_rows("channel_spend"),
-    steady_columns("channel_spend"),
-    fresh("channel_spend", "build.int_contract__channel_spend", "spend_date", days=7.0),
-)
+CHECKS: tuple[Check, ...] = source_checks("channel_spend", fresh_days=7.0)

@@ -1,4 +1,4 @@
-"""A check: one assertion on a table, as data.
+"""A check: one assertion on a table, as data; and an outcome: what it found in one build.
 
 A check names the **cases** it is asked about, as SQL. What it observes is either the share of
 cases that are broken (``unit`` "share") or the greatest measure over its cases (any other unit,
@@ -6,7 +6,8 @@ such as days). It passes up to ``warn``, warns above it and blocks above ``block
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from dagster_project.config.contract import Severity
@@ -14,7 +15,7 @@ from dagster_project.config.contract import Severity
 Owner = Literal["marketing", "sales", "data"]
 Unit = Literal["share", "ratio", "days", "reasons"]
 Window = Literal["whole history", "trailing 30 days"]
-Status = Literal["passed", "warned", "blocked", "errored"]
+Status = Literal["passed", "warned", "blocked", "errored", "not_judged"]
 
 WHOLE_HISTORY: Window = "whole history"
 TRAILING: Window = "trailing 30 days"
@@ -23,9 +24,6 @@ TRAILING_SUFFIX = "_last_30_days"
 # The run's only clock.
 AS_OF = "(select as_of from raw.run_parameters)"
 
-# Failing keys that are kept of a check; they are ids, never personal data.
-MAX_SAMPLES = 20
-
 
 @dataclass(frozen=True)
 class Check:
@@ -33,17 +31,21 @@ class Check:
 
     ``cases``: a select of the key columns and, for a share, ``is_broken`` (boolean), else
     ``measure`` (number). ``counts``: where counting the cases one by one would be wasteful, a
-    select of one row (``cases``, ``broken``) that replaces it; ``cases`` then gives the samples
-    only. ``newest_by``: the column that sorts failing keys, latest first. ``moment``: the column
-    that dates the cases, of a check that exists over both windows.
+    select of one row (``cases``, ``broken``) that replaces it; ``cases`` then gives the failing
+    ones only. ``newest_by``: the column that sorts failing cases, latest first. ``moment``: the
+    column that dates the cases, of a check that exists over both windows.
+
+    ``expectation``: in place of cases, the name of one of Great Expectations' own on a column of
+    the table, such as ``ExpectColumnValuesToNotBeNull``, and its ``arguments``. Its ``mostly``
+    follows from the thresholds.
 
     ``headline``: what is wrong when it fails, in a few words: ``{failing}`` stands for the number
     of failing cases, ``{s}`` for the plural of the word before it, ``{observed}`` for the measure.
     ``told_with``: columns of the cases that help people beside the keys, such as the owner.
 
     ``warn`` and ``block`` are in ``unit``; ``block`` is null where nothing blocks. Below
-    ``minimum_cases`` the check is not judged and passes; below ``blocks_from`` cases it warns at
-    most: a share of three leads is no reason to hold the marts back.
+    ``minimum_cases`` the check is not judged; below ``blocks_from`` cases it warns at most: a
+    share of three leads is no reason to hold the marts back. ``suite``: set by the catalogue.
     """
 
     name: str
@@ -53,8 +55,10 @@ class Check:
     severity: Severity
     owner: Owner
     runbook: str
-    cases: str
     keys: tuple[str, ...]
+    cases: str = ""
+    expectation: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     warn: float = 0.0
     block: float | None = None
     unit: Unit = "share"
@@ -65,6 +69,7 @@ class Check:
     minimum_cases: int = 1
     blocks_from: int = 1
     told_with: tuple[str, ...] = ()
+    suite: str = ""
 
     def with_thresholds(
         self, warn: float | None, block: float | None, severity: Severity | None
@@ -77,80 +82,22 @@ class Check:
             severity=severity or self.severity,
         )
 
-    def outcome_query(self) -> str:
-        """One row that holds the outcome, read by one scan of the cases.
-
-        ``cases``, ``broken``, ``unjudged`` (cases without a verdict), ``observed`` (null without
-        cases) and ``failing_keys``: up to 20 failing cases, the greatest measure and the latest
-        first. Of a check in both windows also
-        the same of the trailing one, under ``recent_...``: it is one query for both checks.
-        """
-        if self.counts is not None:
-            return (
-                "select cases, broken, 0 as unjudged, broken / nullif(cases, 0) as observed, "
-                f"(select {self._failing_keys('is_broken')} from ({self.cases}) as failing) "
-                f"as failing_keys from ({self.counts}) as counted"
-            )
-        if self.moment is None:
-            return f"select {self._outcome()} from ({self.cases}) as checked"
-        recent = f"{self.moment} > {AS_OF} - interval 30 day and {self.moment} <= {AS_OF}"
-        return (
-            f"select {self._outcome()}, {self._outcome('recent_', 'is_recent')} "
-            f"from (select *, {recent} as is_recent from ({self.cases}) as dated) as checked"
-        )
+    @property
+    def blocks_above(self) -> float | None:
+        """What holds the publication back; None of a check that never does."""
+        return self.block if self.severity == "error" else None
 
     @property
-    def part(self) -> str:
-        """What the columns of this check's outcome begin with."""
-        return "recent_" if self.window == TRAILING else ""
+    def is_in_window(self) -> str:
+        """The SQL condition for a case to be in the check's window."""
+        if self.window == WHOLE_HISTORY:
+            return "true"
+        return f"{self.moment} > {AS_OF} - interval 30 day and {self.moment} <= {AS_OF}"
 
     @property
-    def hidden_key(self) -> str | None:
-        """What failing keys are sorted by, if it is no key itself."""
-        return None if self.newest_by in self.keys else self.newest_by
-
-    def _outcome(self, prefix: str = "", among: str = "true") -> str:
-        """The columns of an outcome over the cases ``among`` a condition."""
-        fails = "is_broken" if self.unit == "share" else f"measure > {self.warn!r}"
-        cases = f"count(*) filter (where {among})"
-        broken = f"count(*) filter (where {among} and {fails})"
-        observed = f"{broken} / nullif({cases}, 0)"
-        if self.unit != "share":
-            observed = f"max(measure) filter (where {among})"
-        verdict = "is_broken" if self.unit == "share" else "measure"
-        # Without the run's clock no window holds any case, and nothing at all is known.
-        unjudged = (
-            f"count(*) filter (where ({among} and {verdict} is null) or {AS_OF} is null)"
-            f" + cast({AS_OF} is null as bigint)"
-        )
-        values = {
-            "cases": cases,
-            "broken": broken,
-            "unjudged": unjudged,
-            "observed": observed,
-            "failing_keys": self._failing_keys(f"{among} and {fails}"),
-        }
-        return ", ".join(f"{value} as {prefix}{name}" for name, value in values.items())
-
-    def _failing_keys(self, condition: str) -> str:
-        """The greatest 20 rows that meet a condition: what they are sorted by, then the keys."""
-        sorted_by = ["measure"] if self.unit != "share" else []
-        sorted_by += [self.newest_by] if self.newest_by else []
-        columns = dict.fromkeys([*sorted_by, *self.keys])
-        row = ", ".join(f"'{column}': {column}" for column in columns)
-        return f"max({{{row}}}, {MAX_SAMPLES}) filter (where {condition})"
-
-    def judge(self, observed: float | None, cases: int) -> Status:
-        """What an observation means for this check."""
-        if observed is None or cases < self.minimum_cases or observed <= self.warn:
-            return "passed"
-        blocks = (
-            self.severity == "error"
-            and self.block is not None
-            and observed > self.block
-            and cases >= self.blocks_from
-        )
-        return "blocked" if blocks else "warned"
+    def fails(self) -> str:
+        """The SQL condition for a case to fail."""
+        return "is_broken" if self.unit == "share" else f"measure > {self.warn!r}"
 
     def headline_of(self, observed: float | None, failing: int, cases: int) -> str:
         """What is wrong, with its figures: ``17 rejections without a reason (6.1% of 280)``."""
@@ -172,33 +119,8 @@ class Check:
         return f"{value:,.1f} {unit}".replace(".0 ", " ")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What the warehouse says of a check: ``keys`` are failing cases, by column."""
-
-    cases: int
-    broken: int
-    observed: float | None
-    keys: tuple[dict[str, Any], ...]
-
-
-def read_outcome(row: Mapping[str, Any], part: str, hidden_key: str | None) -> Outcome:
-    """A check's part of the row that its ``outcome_query`` gives.
-
-    Raises ``ValueError`` when cases have no verdict: what is not known is no pass.
-    """
-    if unjudged := int(row[f"{part}unjudged"]):
-        raise ValueError(f"{unjudged:,} cases have no verdict (null), or as_of is not known")
-    observed = row[f"{part}observed"]
-    return Outcome(
-        cases=int(row[f"{part}cases"]),
-        broken=int(row[f"{part}broken"]),
-        observed=None if observed is None else float(observed),
-        keys=tuple(
-            {name: value for name, value in key.items() if name != hidden_key}
-            for key in row[f"{part}failing_keys"] or ()
-        ),
-    )
+# What the models promise, whatever the CRM holds: rows that break it must not exist.
+model_promise = partial(Check, severity="error", owner="data", block=0.0)
 
 
 def in_both_windows(check: Check, *, moment: str = "occurred_at") -> tuple[Check, Check]:
@@ -215,3 +137,52 @@ def in_both_windows(check: Check, *, moment: str = "occurred_at") -> tuple[Check
         blocks_from=max(check.blocks_from, 20),
     )
     return whole, trailing
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check found in one build.
+
+    ``observed``: in the check's unit, null without cases. ``keys``: up to 20 failing cases, ids
+    only. ``problem``: why it could not run. ``previous``: what the build before observed.
+    ``stops_publication``: it blocks, or could not run, and the audit was not told to warn only.
+    """
+
+    check: Check
+    status: Status
+    observed: float | None = None
+    cases: int = 0
+    failing: int = 0
+    keys: tuple[dict[str, Any], ...] = ()
+    problem: str | None = None
+    previous: float | None = None
+    stops_publication: bool = False
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether it passed; None of a check that was not judged."""
+        return None if self.status == "not_judged" else self.status == "passed"
+
+    @property
+    def found(self) -> str:
+        """What it observed, with its figures: ``5.4% (24 of 441)``."""
+        counted = f"{self.failing:,} of {self.cases:,}"
+        if self.check.unit != "share":
+            counted += " too high"
+        return f"{self.check.shown(self.observed)} ({counted})"
+
+    @property
+    def message(self) -> str:
+        """One line for people."""
+        check = self.check
+        if self.problem is not None:
+            return f"the check could not run, so nothing is known: {self.problem}"
+        if self.status == "not_judged":
+            if not self.cases:
+                return f"Not judged: no cases over the {check.window}"
+            cases = "1 case" if self.cases == 1 else f"{self.cases:,} cases"
+            return f"Not judged: {cases}, needs {check.minimum_cases:,}"
+        said = f"{self.found} over the {check.window}; warns above {check.shown(check.warn)}"
+        if check.blocks_above is not None:
+            said += f", blocks above {check.shown(check.block)}"
+        return said

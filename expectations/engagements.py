@@ -1,18 +1,6 @@
 """Suite of the engagements, which intent and interest scores need."""
 
 from expectations.check import Check
-from expectations.source_checks import (
-    fresh,
-    lasting_rows,
-    steady_columns,
-    usable_rows,
-    usual_volume,
-)
+from expectations.source_checks import source_checks
 
-CHECKS: tuple[Check, ...] = (
-    usable_rows("engagements"),
-    lasting_rows("engagements"),
-    steady_columns("engagements"),
-    fresh("engagements", "build.fct_engagements", "occurred_at", days=4.0),
-    usual_volume("engagements", "build.fct_engagements", "occurred_at"),
-)
+CHECKS: tuple[Check, ...] = source_checks("engagements", fresh_days=4.0, has_usual_volume=True)

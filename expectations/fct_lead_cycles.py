@@ -1,12 +1,16 @@
 """Suite of ``fct_lead_cycles``: what is owed to a lead that was handed off, and cycles in order."""
 
+from functools import partial
 from itertools import pairwise
 
-from expectations.check import Check
+from expectations.check import Check, model_promise
 from expectations.rules import rule_checks
 
 TABLE = "build.fct_lead_cycles"
 CYCLE = ("source_system", "lead_id", "cycle_number")
+
+_rule_checks = partial(rule_checks, table=TABLE, keys=CYCLE)
+_promise = partial(model_promise, table=TABLE)
 
 # Each milestone with the moment of reaching it, in order.
 MILESTONES = (
@@ -19,65 +23,55 @@ MILESTONES = (
 )
 
 RULES = (
-    *rule_checks(
+    *_rule_checks(
         "handoff_without_owner",
         name="handed_off_leads_have_an_owner",
         headline="{failing} handoff{s} without an owner",
-        table=TABLE,
         description="A lead that is handed off belongs to somebody at that moment.",
         owner="sales",
         runbook="Assign the listed leads; look at the routing rules for what they share.",
-        keys=CYCLE,
     ),
-    *rule_checks(
+    *_rule_checks(
         "untouched_past_sla",
         name="handed_off_leads_are_touched_in_time",
         headline="{failing} handoff{s} untouched past the SLA",
-        table=TABLE,
         description="A lead that is handed off is called or written to before its service level "
         "runs out.",
         severity="warning",
         owner="sales",
         runbook="Touch the listed leads today; where one owner stands out, look at the load "
         "against the weekly capacity.",
-        keys=CYCLE,
     ),
-    *rule_checks(
+    *_rule_checks(
         "sales_qualified_without_opportunity",
         name="sales_qualified_leads_have_an_opportunity",
         headline="{failing} sales-qualified lead{s} without an opportunity",
-        table=TABLE,
         description="A lead that is sales qualified has an opportunity, or has left, within 30 "
         "days.",
         severity="warning",
         owner="sales",
         runbook="Open the opportunity, or take the lead off the path with a reason.",
-        keys=CYCLE,
     ),
-    *rule_checks(
+    *_rule_checks(
         "handoff_without_explicit_intent",
         name="handed_off_leads_show_explicit_intent",
         headline="{failing} handoff{s} without explicit intent",
-        table=TABLE,
         description="Where the tradition asks for it, a lead showed explicit intent in the 30 "
         "days up to its handoff.",
         severity="warning",
         owner="marketing",
         runbook="Look at the workflow that hands off; raise the score that it asks for, or wait "
         "for a hand raise.",
-        keys=CYCLE,
     ),
-    *rule_checks(
+    *_rule_checks(
         "not_recycled",
         name="rejected_leads_are_recycled",
         headline="{failing} rejected lead{s} not back in nurture",
-        table=TABLE,
         description="A rejected or disqualified lead that is worth another look is back in "
         "nurture within 7 days.",
         severity="warning",
         owner="marketing",
         runbook="Add the listed leads to the nurture programme of their reason; automate the move.",
-        keys=CYCLE,
     ),
 )
 
@@ -88,13 +82,10 @@ _OUT_OF_ORDER = " or ".join(
 )
 
 TRUTH = (
-    Check(
+    _promise(
         name="milestones_are_in_order",
         headline="{failing} cycle{s} with milestones out of order",
-        table=TABLE,
         description="Reaching a milestone implies all before it, none of them later.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at int_lead_cycles for the listed "
         "cycles.",
         cases=f"""
@@ -102,16 +93,12 @@ TRUTH = (
             from build.fct_lead_cycles
         """,
         keys=CYCLE,
-        block=0.0,
     ),
-    Check(
+    _promise(
         name="cycles_are_numbered_without_gaps",
         headline="{failing} cycle{s} numbered with gaps",
-        table=TABLE,
         description="A lead's cycles are numbered from 1 without gaps, and each ends where the "
         "next starts.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at int_lead_cycles for the listed "
         "leads.",
         cases="""
@@ -126,7 +113,6 @@ TRUTH = (
             )
         """,
         keys=CYCLE,
-        block=0.0,
     ),
 )
 

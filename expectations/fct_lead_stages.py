@@ -1,57 +1,57 @@
 """Suite of ``fct_lead_stages``: reasons, moves between stages, and visits that tile time."""
 
-from expectations.check import AS_OF, Check, in_both_windows
+from functools import partial
+
+from expectations.check import AS_OF, Check, in_both_windows, model_promise
 from expectations.rules import rule_checks
 
 TABLE = "build.fct_lead_stages"
 VISIT = ("source_system", "lead_id", "visit_number")
 
+_rule_checks = partial(rule_checks, table=TABLE)
+_promise = partial(model_promise, table=TABLE)
+
 REASONS = (
-    *rule_checks(
+    *_rule_checks(
         "rejection_reason_missing",
         name="rejected_leads_have_a_reason",
         headline="{failing} rejection{s} without a reason",
-        table=TABLE,
         description="A lead that sales rejected says why, so that marketing can aim better.",
         owner="sales",
         runbook="Ask the owners of the listed leads for the reason; make the field required "
         "on the rejected stage in the CRM.",
     ),
-    *rule_checks(
+    *_rule_checks(
         "disqualification_reason_missing",
         name="disqualified_leads_have_a_reason",
         headline="{failing} disqualification{s} without a reason",
-        table=TABLE,
         description="A lead that was disqualified says why.",
         owner="sales",
         runbook="Ask the owners of the listed leads for the reason; make the field required "
         "on the disqualified stage in the CRM.",
     ),
-    *rule_checks(
+    *_rule_checks(
         "loss_reason_missing",
         name="lost_leads_have_a_reason",
         headline="{failing} lost deal{s} without a reason",
-        table=TABLE,
         description="An opportunity that was lost says why.",
         owner="sales",
         runbook="Ask the opportunity's owner for the loss reason; make it required on closing "
         "lost.",
     ),
-    *rule_checks(
+    *_rule_checks(
         "recycle_reason_missing",
         name="recycled_leads_have_a_reason",
         headline="{failing} lead{s} sent back to nurture without a reason",
-        table=TABLE,
         description="A lead that goes straight from the path back to nurture says why.",
         owner="sales",
         runbook="Ask the owners of the listed leads for the reason; require one on the move "
         "to nurture.",
     ),
-    *rule_checks(
+    *_rule_checks(
         "unknown_reason",
         name="reasons_are_known",
         headline="{failing} reason{s} that the policy does not know",
-        table=TABLE,
         description="A reason is one of the policy's codes, or an alias of one.",
         severity="warning",
         owner="data",
@@ -61,42 +61,38 @@ REASONS = (
 )
 
 MOVES = (
-    *rule_checks(
+    *_rule_checks(
         "backward_transition",
         name="stages_do_not_move_backward",
         headline="{failing} backward move{s}",
-        table=TABLE,
         description="A lead does not move to an earlier stage of the path within a cycle.",
         owner="sales",
         runbook="Look at who moved the listed leads; a lead that is not ready is rejected or "
         "recycled, not moved back.",
     ),
-    *rule_checks(
+    *_rule_checks(
         "invalid_transition",
         name="stage_transitions_are_valid",
         headline="{failing} invalid move{s}",
-        table=TABLE,
         description="A lead leaves and re-enters the path only by moves that the policy allows.",
         owner="sales",
-        runbook="Mend the listed moves in the CRM, or allow the move in "
+        runbook="Fix the listed moves in the CRM, or allow the move in "
         "seeds/policy/transition_overrides.csv.",
     ),
-    *rule_checks(
+    *_rule_checks(
         "skipped_stage",
         name="stages_are_not_skipped",
         headline="{failing} skipped stage{s}",
-        table=TABLE,
         description="A lead passes every stage of the path that is not optional.",
         severity="warning",
         owner="sales",
         runbook="If the stage is often skipped, ask whether it is needed: mark it optional in "
         "seeds/policy/stages.csv, or automate it.",
     ),
-    *rule_checks(
+    *_rule_checks(
         "stage_before_creation",
         name="stages_begin_after_creation",
         headline="{failing} stage{s} entered before the lead was created",
-        table=TABLE,
         description="A lead enters no stage before it was created.",
         severity="warning",
         owner="data",
@@ -106,14 +102,11 @@ MOVES = (
 )
 
 TRUTH = (
-    Check(
+    _promise(
         name="visits_tile_time",
         headline="{failing} stage visit{s} with a gap or an overlap",
-        table=TABLE,
         description="A lead's visits are numbered without gaps, and each ends where the next "
         "begins, never before it began.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at int_stage_visits for the "
         "listed leads.",
         cases="""
@@ -128,15 +121,11 @@ TRUTH = (
             )
         """,
         keys=VISIT,
-        block=0.0,
     ),
-    Check(
+    _promise(
         name="leads_have_one_current_visit",
         headline="{failing} lead{s} without exactly one current stage",
-        table=TABLE,
         description="A lead with visits is in exactly one stage now, the one it has not left.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at is_current of the listed leads.",
         cases="""
             select
@@ -147,7 +136,6 @@ TRUTH = (
             group by source_system, lead_id
         """,
         keys=("source_system", "lead_id"),
-        block=0.0,
     ),
 )
 

@@ -1,18 +1,18 @@
 """Suite of ``lead_accounting``: no lead is lost between the CRM and the marts."""
 
-from expectations.check import Check
+from functools import partial
+
+from expectations.check import Check, model_promise
 
 TABLE = "build.lead_accounting"
+_promise = partial(model_promise, table=TABLE)
 
 CHECKS: tuple[Check, ...] = (
-    Check(
+    _promise(
         name="surviving_leads_are_in_the_marts",
         headline="{failing} lead{s} lost or doubled on the way to the marts",
-        table=TABLE,
         description="The leads in dim_leads are those that the accounting puts in the marts, "
         "each once, and no others.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at int_lead_records for the listed "
         "leads.",
         cases="""
@@ -30,15 +30,11 @@ CHECKS: tuple[Check, ...] = (
             group by source_system, lead_id
         """,
         keys=("source_system", "lead_id"),
-        block=0.0,
     ),
-    Check(
+    _promise(
         name="facts_know_only_leads_in_the_marts",
         headline="{failing} lead{s} in the facts that should not be there",
-        table=TABLE,
         description="Every lead of the facts is one that the accounting puts in the marts.",
-        severity="error",
-        owner="data",
         runbook="A defect of the models, not of the CRM: look at int_lead_records for the listed "
         "leads.",
         cases="""
@@ -59,6 +55,5 @@ CHECKS: tuple[Check, ...] = (
                     and accounting.bucket = 'in marts'
         """,
         keys=("source_system", "lead_id"),
-        block=0.0,
     ),
 )

@@ -1,18 +1,6 @@
 """Suite of the leads as the sources deliver them."""
 
 from expectations.check import Check
-from expectations.source_checks import (
-    fresh,
-    lasting_rows,
-    steady_columns,
-    usable_rows,
-    usual_volume,
-)
+from expectations.source_checks import source_checks
 
-CHECKS: tuple[Check, ...] = (
-    usable_rows("leads"),
-    lasting_rows("leads"),
-    steady_columns("leads"),
-    fresh("leads", "build.dim_leads", "created_at", days=4.0),
-    usual_volume("leads", "build.dim_leads", "created_at"),
-)
+CHECKS: tuple[Check, ...] = source_checks("leads", fresh_days=4.0, has_usual_volume=True)

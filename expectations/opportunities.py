@@ -1,11 +1,6 @@
 """Suite of the opportunities, which revenue needs."""
 
 from expectations.check import Check
-from expectations.source_checks import fresh, lasting_rows, steady_columns, usable_rows
+from expectations.source_checks import source_checks
 
-CHECKS: tuple[Check, ...] = (
-    usable_rows("opportunities"),
-    lasting_rows("opportunities"),
-    steady_columns("opportunities"),
-    fresh("opportunities", "build.fct_opportunities", "created_at", days=14.0),
-)
+CHECKS: tuple[Check, ...] = source_checks("opportunities", fresh_days=14.0)

@@ -1,11 +1,6 @@
 """Suite of the owner changes, which tell who had a lead at its handoff."""
 
 from expectations.check import Check
-from expectations.source_checks import fresh, lasting_rows, steady_columns, usable_rows
+from expectations.source_checks import source_checks
 
-CHECKS: tuple[Check, ...] = (
-    usable_rows("owner_changes"),
-    lasting_rows("owner_changes"),
-    steady_columns("owner_changes"),
-    fresh("owner_changes", "build.int_contract__owner_changes", "changed_at", days=14.0),
-)
+CHECKS: tuple[Check, ...] = source_checks("owner_changes", fresh_days=14.0)

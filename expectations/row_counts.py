@@ -1,20 +1,20 @@
 """Suite of ``row_counts``: rows read = rows staged + quarantined + exact duplicates."""
 
+from functools import partial
+
 from dagster_project.config.contract import CONTRACT_TABLES
-from expectations.check import Check
+from expectations.check import Check, model_promise
 
 TABLE = "quality.row_counts"
+_promise = partial(model_promise, table=TABLE)
 _CONTRACT_TABLES = ", ".join(f"'{name}'" for name in CONTRACT_TABLES)
 
 CHECKS: tuple[Check, ...] = (
-    Check(
+    _promise(
         name="rows_read_are_accounted_for",
         headline="{failing} table{s} whose rows do not add up",
-        table=TABLE,
         description="Every row that was read is staged, in quarantine, or an exact duplicate "
         "of another; per source and table.",
-        severity="error",
-        owner="data",
         runbook="A defect of the readers or of staging: compare raw.loads, quality.quarantine and "
         "the staging model of the listed tables.",
         cases="""
@@ -36,16 +36,12 @@ CHECKS: tuple[Check, ...] = (
                     and counts.table_name = quarantined.table_name
         """,
         keys=("source_system", "table_name"),
-        block=0.0,
     ),
-    Check(
+    _promise(
         name="loads_are_counted",
         headline="{failing} table{s} loaded in part only",
-        table=TABLE,
         description="The rows that a load says it read are the rows that were counted; per "
         "source and table. A CRM's own tables are counted once staging has given them shape.",
-        severity="error",
-        owner="data",
         runbook="A load was written in part: run again with --full-refresh; if it stays, look at "
         "raw.loads for the listed tables.",
         cases=f"""
@@ -65,6 +61,5 @@ CHECKS: tuple[Check, ...] = (
                     and loads.table_name = counts.table_name
         """,
         keys=("source_system", "table_name"),
-        block=0.0,
     ),
 )

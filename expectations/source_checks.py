@@ -4,31 +4,48 @@ They tell of the source, not of a lead, so they warn by default, and they ask fo
 say something: a tiny export passes them.
 """
 
-from expectations.check import AS_OF, Check
+from expectations.check import Check
 
 QUARANTINE_BLOCK = 0.05
 
 # Freshness is judged where the 90 days up to the newest row hold two rows a day or more: of a
 # table that fills slowly, a quiet week is no news.
-_RHYTHM_DAYS, _RHYTHM_ROWS = 90, 180
-# Volume compares with the median of the same weekday in the eight weeks before, from 50 rows a
-# day on: below, chance alone halves a day now and then.
-_WEEKS, _USUAL_ROWS = 8, 50
-# Columns are compared with the previous build where it had 50 rows of the table or more.
+_RHYTHM_ROWS = 180
+# Volume is judged from 50 rows a day on: below, chance alone halves a day now and then; and where
+# half of the eight weeks before are known.
+_USUAL_ROWS, _USUAL_WEEKS = 50, 4
+# Rows and columns are compared with the previous build where it had 50 rows of the table or more.
 _FILLED_ROWS = 50
 
 
-def usable_rows(table_name: str) -> Check:
+def _table(table_name: str) -> str:
+    """The model that has the rows of a table from all sources."""
+    return f"build.int_contract__{table_name}"
+
+
+def source_checks(
+    table_name: str, *, fresh_days: float | None = None, has_usual_volume: bool = False
+) -> tuple[Check, ...]:
+    """The checks of one table. ``fresh_days``: how old its newest row may be, if it is dated."""
+    checks = [_usable_rows(table_name), _lasting_rows(table_name), _steady_columns(table_name)]
+    if fresh_days is not None:
+        checks.append(_fresh(table_name, fresh_days))
+    if has_usual_volume:
+        checks.append(_usual_volume(table_name))
+    return tuple(checks)
+
+
+def _usable_rows(table_name: str) -> Check:
     """Few rows of a table are in quarantine; blocks above 5 %."""
     return Check(
         name=f"{table_name}_rows_are_usable",
         headline=f"{{failing}} row{{s}} of {table_name} in quarantine",
-        table=f"build.int_contract__{table_name}",
+        table=_table(table_name),
         description=f"Rows of {table_name} can be used: required values are there and readable, "
         "and the lead they name is known.",
         severity="error",
         owner="data",
-        runbook="Read the reasons in quality.quarantine for the listed rows; mend the export or "
+        runbook="Read the reasons in quality.quarantine for the listed rows; fix the export or "
         "the mapping in handoff.yml.",
         cases=f"""
             select source_system, source_file, source_row, load_id, true as is_broken
@@ -48,15 +65,12 @@ def usable_rows(table_name: str) -> Check:
     )
 
 
-def fresh(table_name: str, model: str, moment: str, *, days: float) -> Check:
-    """The newest row of a table is at most ``days`` older than ``as_of``, per source.
-
-    ``model`` and ``moment``: where the table's usable rows are, and the column that dates them.
-    """
+def _fresh(table_name: str, days: float) -> Check:
+    """The newest row of a table is at most ``days`` older than ``as_of``, per source."""
     return Check(
         name=f"{table_name}_are_fresh",
         headline=f"the newest row of {table_name} is {{observed}} old",
-        table=f"build.int_contract__{table_name}",
+        table=_table(table_name),
         description=f"The newest row of {table_name} is recent; per source, judged where the "
         "90 days up to it hold two rows a day or more.",
         severity="warning",
@@ -64,32 +78,9 @@ def fresh(table_name: str, model: str, moment: str, *, days: float) -> Check:
         runbook="Look whether the export or the API user still works, then whether the CRM is "
         "still used for this.",
         cases=f"""
-            select
-                source_system,
-                date_diff('second', newest, {AS_OF}) / 86400.0 as measure
-            from (
-                select
-                    source_system,
-                    max(newest) as newest,
-                    sum(day_rows) filter (
-                        where day > last_day - {_RHYTHM_DAYS}
-                    ) as recent_rows
-                from (
-                    select
-                        source_system,
-                        cast({moment} as date) as day,
-                        max({moment}) as newest,
-                        count(*) as day_rows,
-                        max(max(cast({moment} as date))) over (
-                            partition by source_system
-                        ) as last_day
-                    from {model}
-                    where {moment} <= {AS_OF}
-                    group by source_system, day
-                ) as days
-                group by source_system
-            ) as rhythm
-            where recent_rows >= {_RHYTHM_ROWS}
+            select source_system, days_old as measure
+            from quality.source_freshness
+            where table_name = '{table_name}' and recent_rows >= {_RHYTHM_ROWS}
         """,
         keys=("source_system",),
         unit="days",
@@ -97,7 +88,7 @@ def fresh(table_name: str, model: str, moment: str, *, days: float) -> Check:
     )
 
 
-def usual_volume(table_name: str, model: str, moment: str) -> Check:
+def _usual_volume(table_name: str) -> Check:
     """The last whole day (UTC) holds about as many rows as that weekday usually does.
 
     A table that was silent on that weekday a week ago as well is for freshness to tell.
@@ -105,7 +96,7 @@ def usual_volume(table_name: str, model: str, moment: str) -> Check:
     return Check(
         name=f"{table_name}_have_their_usual_volume",
         headline=f"the last day of {table_name} is {{observed}} off its usual number",
-        table=f"build.int_contract__{table_name}",
+        table=_table(table_name),
         description=f"The last whole day of {table_name} differs by at most half from the median "
         "of the same weekday in the eight weeks before; per source, judged from 50 rows a day on.",
         severity="warning",
@@ -114,34 +105,11 @@ def usual_volume(table_name: str, model: str, moment: str) -> Check:
         "import, or a row delivered twice under new ids.",
         cases=f"""
             select
-                source_system, last_day,
-                abs(rows_of_last_day - usual_rows) / usual_rows as measure
-            from (
-                select
-                    source_system,
-                    any_value(last_day) as last_day,
-                    coalesce(max(day_rows) filter (where weeks_ago = 0), 0) as rows_of_last_day,
-                    median(day_rows) filter (where weeks_ago between 1 and {_WEEKS})
-                        as usual_rows,
-                    max(weeks_ago) as weeks,
-                    bool_or(weeks_ago = 1) as was_alive
-                from (
-                    select
-                        source_system,
-                        cast({AS_OF} as date) - 1 as last_day,
-                        (cast({AS_OF} as date) - 1 - cast({moment} as date)) // 7 as weeks_ago,
-                        count(*) as day_rows
-                    from {model}
-                    where
-                        {moment} < date_trunc('day', {AS_OF})
-                        and {moment} >= date_trunc('day', {AS_OF})
-                        - interval {7 * _WEEKS + 1} day
-                        and (cast({AS_OF} as date) - 1 - cast({moment} as date)) % 7 = 0
-                    group by source_system, last_day, weeks_ago
-                ) as days
-                group by source_system
-            ) as volumes
-            where weeks >= {_WEEKS // 2} and was_alive and usual_rows >= {_USUAL_ROWS}
+                source_system, last_day, abs(rows_of_last_day - usual_rows) / usual_rows as measure
+            from quality.source_volume
+            where
+                table_name = '{table_name}' and was_alive
+                and usual_rows >= {_USUAL_ROWS} and weeks >= {_USUAL_WEEKS}
         """,
         keys=("source_system", "last_day"),
         unit="ratio",
@@ -149,11 +117,11 @@ def usual_volume(table_name: str, model: str, moment: str) -> Check:
     )
 
 
-def lasting_rows(table_name: str) -> Check:
+def _lasting_rows(table_name: str) -> Check:
     """A table has not lost most of its rows since the last build that was not held back."""
     return Check(
         name=f"{table_name}_do_not_vanish",
-        table=f"build.int_contract__{table_name}",
+        table=_table(table_name),
         headline=f"{{observed}} of the rows of {table_name} are gone",
         description=f"The sources deliver about as many rows of {table_name} as for the last build "
         "that was not held back; per source, judged where that had 50 rows or more.",
@@ -190,12 +158,13 @@ def lasting_rows(table_name: str) -> Check:
     )
 
 
-def steady_columns(table_name: str) -> Check:
+def _steady_columns(table_name: str) -> Check:
     """A table has the columns that it had in the previous build of the warehouse."""
+    latest = "(select max(build_number) from quality.column_history)"
     return Check(
         name=f"{table_name}_keep_their_columns",
         headline=f"{{failing}} column{{s}} of {table_name} new or gone",
-        table=f"build.int_contract__{table_name}",
+        table=_table(table_name),
         description=f"No column of {table_name} is new, and none that was filled is empty or "
         "gone since the previous build; per source.",
         severity="warning",
@@ -203,48 +172,23 @@ def steady_columns(table_name: str) -> Check:
         runbook="New: map the column in handoff.yml if it is of use. Vanished: look for a renamed "
         "field in the CRM or the export.",
         cases=f"""
-            with latest as (
-                select max(build_number) as build_number from quality.column_history
-            ),
-
-            filled as (
-                select
-                    history.source_system,
-                    history.column_name,
-                    max(filled_rows) filter (
-                        where history.build_number = latest.build_number
-                    ) as rows_now,
-                    max(filled_rows) filter (
-                        where history.build_number < latest.build_number
-                    ) as rows_before
-                from quality.column_history as history
-                cross join latest
-                where history.table_name = '{table_name}'
-                group by history.source_system, history.column_name
-            ),
-
-            sources_now as (
-                select distinct history.source_system
-                from quality.column_history as history
-                inner join latest
-                    on history.build_number = latest.build_number
-            ),
-
-            sources_before as (
-                select source_system
-                from filled
-                group by source_system
-                having max(rows_before) >= {_FILLED_ROWS}
-            )
-
             select
                 source_system, column_name,
                 rows_before is null
                 or (rows_now is null and rows_before >= {_FILLED_ROWS}) as is_broken
-            from filled
-            where
-                source_system in (select source_system from sources_now)
-                and source_system in (select source_system from sources_before)
+            from (
+                select
+                    source_system, column_name,
+                    max(filled_rows) filter (where build_number = {latest}) as rows_now,
+                    max(filled_rows) filter (where build_number < {latest}) as rows_before
+                from quality.column_history
+                where table_name = '{table_name}'
+                group by source_system, column_name
+            ) as filled
+            where source_system in (
+                select source_system from quality.column_history where build_number = {latest}
+            )
+            qualify max(rows_before) over (partition by source_system) >= {_FILLED_ROWS}
         """,
         keys=("source_system", "column_name"),
     )

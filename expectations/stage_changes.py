@@ -2,13 +2,7 @@
 
 from expectations.check import Check
 from expectations.rules import rule_checks
-from expectations.source_checks import (
-    fresh,
-    lasting_rows,
-    steady_columns,
-    usable_rows,
-    usual_volume,
-)
+from expectations.source_checks import source_checks
 
 CHECKS: tuple[Check, ...] = (
     *rule_checks(
@@ -23,9 +17,5 @@ CHECKS: tuple[Check, ...] = (
         block=0.05,
         keys=("source_system", "lead_id"),
     ),
-    usable_rows("stage_changes"),
-    lasting_rows("stage_changes"),
-    steady_columns("stage_changes"),
-    fresh("stage_changes", "build.int_stage_changes", "changed_at", days=4.0),
-    usual_volume("stage_changes", "build.int_stage_changes", "changed_at"),
+    *source_checks("stage_changes", fresh_days=4.0, has_usual_volume=True),
 )

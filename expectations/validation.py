@@ -1,19 +1,24 @@
 """Runs the suites on a warehouse file through Great Expectations and writes the Data Docs.
 
-The file is opened read-only and closed before this returns. A check that could not run comes back
-as ``errored``, never as passed.
+Nobody may hold the file open meanwhile; it is closed when this returns. A check that could not run
+comes back as ``errored``, never as passed.
 """
 
+import logging
+import os
 import shutil
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
+from expectations.case_counts import could_not_run, count_cases
 from expectations.catalogue import Suite
-from expectations.check import Check
-from expectations.observation import Observation
+from expectations.check import Outcome, Status
 
 if TYPE_CHECKING:
-    from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context import EphemeralDataContext
 
@@ -26,46 +31,69 @@ def validate(
     *,
     data_docs: Path | None = None,
     run_name: str | None = None,
-    threads: int | None = None,
-    memory_limit: str | None = None,
-) -> list[Observation]:
+    limits: dict[str, Any] | None = None,
+) -> list[Outcome]:
     """Run every check of the suites on the warehouse, in order.
 
     ``data_docs``: the directory to write the Data Docs of this validation to; it is replaced.
-    ``run_name``: what they call it. ``threads`` and ``memory_limit``: what DuckDB may use.
+    ``run_name``: what they call it. ``limits``: what DuckDB may use, as its settings.
     """
-    from expectations.loading import load_great_expectations
+    from expectations.data_docs import write_index
 
-    load_great_expectations()
+    limits = limits or {}
+    with duckdb.connect(str(warehouse), config=limits) as connection:
+        checks = [check for suite in suites for check in suite.checks]
+        counted = {outcome.check.name: outcome for outcome in count_cases(connection, checks)}
+    if data_docs is not None:
+        shutil.rmtree(data_docs, ignore_errors=True)
+        data_docs.mkdir(parents=True)
+    outcomes = _judge(suites, counted, warehouse, data_docs, run_name, limits)
+    if data_docs is not None:
+        write_index(data_docs, list(outcomes.values()), run_name)
+    return list(outcomes.values())
+
+
+def _judge(
+    suites: tuple[Suite, ...],
+    counted: dict[str, Outcome],
+    warehouse: Path,
+    data_docs: Path | None,
+    run_name: str | None,
+    limits: dict[str, Any],
+) -> dict[str, Outcome]:
+    """The outcomes as Great Expectations judges them, by check."""
+    # Importing Great Expectations takes seconds, so it waits for the first audit.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
     from great_expectations.core.run_identifier import RunIdentifier
 
-    from expectations import duckdb_dialect
+    from expectations.duckdb_dialect import connection_string
 
-    duckdb_dialect.register()
-    limits = {"threads": threads, "memory_limit": memory_limit}
-    config = {name: value for name, value in limits.items() if value is not None}
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = _context(data_docs)
+    source = context.data_sources.add_sql(
+        "warehouse",
+        connection_string=connection_string(warehouse),
+        create_temp_table=False,
+        kwargs={"connect_args": {"read_only": True, "config": limits}},  # type: ignore[call-arg]  # missing in the package's stubs
+    )
     run = RunIdentifier(run_name=run_name)
+    outcomes = dict(counted)
     try:
-        source = context.data_sources.add_sql(
-            "warehouse",
-            connection_string=duckdb_dialect.connection_string(warehouse),
-            create_temp_table=False,
-            kwargs={"connect_args": {"read_only": True, "config": config}},  # type: ignore[call-arg]  # missing in the package's stubs
-        )
-        observations = [
-            observation
-            for suite in suites
-            for observation in _validate_suite(context, source, suite, run)
-        ]
+        for suite in suites:
+            judgeable = [
+                counted[check.name]
+                for check in suite.checks
+                if counted[check.name].status == "passed"
+            ]
+            if judgeable:
+                judged = _validate_suite(context, source, suite, judgeable, run)
+                outcomes.update({outcome.check.name: outcome for outcome in judged})
     finally:
-        duckdb_dialect.close_connections()
+        source.get_execution_engine().close()
+        source.get_engine().dispose()
     if data_docs is not None:
-        from expectations.data_docs import write_index
-
         context.build_data_docs(build_index=False)
-        write_index(data_docs, observations, run_name)
-    return observations
+    return outcomes
 
 
 def _context(data_docs: Path | None) -> "EphemeralDataContext":
@@ -77,16 +105,11 @@ def _context(data_docs: Path | None) -> "EphemeralDataContext":
         ProgressBarsConfig,
     )
 
-    sites = {}
-    if data_docs is not None:
-        from expectations.data_docs import site_configuration
+    from expectations.data_docs import site_configuration
 
-        shutil.rmtree(data_docs, ignore_errors=True)
-        data_docs.mkdir(parents=True)
-        sites[_SITE] = site_configuration(data_docs)
     configuration = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-        data_docs_sites=sites,
+        data_docs_sites={} if data_docs is None else {_SITE: site_configuration(data_docs)},
         progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
         analytics_enabled=False,
     )
@@ -94,87 +117,76 @@ def _context(data_docs: Path | None) -> "EphemeralDataContext":
 
 
 def _validate_suite(
-    context: "EphemeralDataContext", source: Any, suite: Suite, run: "RunIdentifier"
-) -> list[Observation]:
-    """The observations of one suite; all errored when its table can't be read."""
+    context: "EphemeralDataContext",
+    source: Any,
+    suite: Suite,
+    outcomes: list[Outcome],
+    run: "RunIdentifier",
+) -> list[Outcome]:
+    """The outcomes of one suite; all errored when its table can't be read."""
     import great_expectations as gx
+
+    from expectations.broken_cases import expectations_of
 
     schema, _, table = suite.table.rpartition(".")
     # What Great Expectations and its drivers raise has no common base, and whatever it is: a
     # check that could not run must not look like one that passed.
     try:
         asset = source.add_table_asset(suite.name, table_name=table, schema_name=schema)
-        expectations = gx.ExpectationSuite(
-            name=suite.name, expectations=[_expectation(check) for check in suite.checks]
-        )
+        expectations = [item for outcome in outcomes for item in expectations_of(outcome)]
         definition = context.validation_definitions.add(
             gx.ValidationDefinition(
                 name=suite.name,
                 data=asset.add_batch_definition_whole_table(suite.name),
-                suite=context.suites.add(expectations),
+                suite=context.suites.add(
+                    gx.ExpectationSuite(name=suite.name, expectations=expectations)
+                ),
             )
         )
-        validated = definition.run(run_id=run)
+        keys = {key for item in outcomes if item.check.expectation for key in item.check.keys}
+        results: list[Any] = definition.run(
+            run_id=run,
+            result_format={
+                "result_format": "SUMMARY",
+                "unexpected_index_column_names": sorted(keys),
+            },
+        ).results
     except Exception as error:
-        return [_errored(suite, check, str(error)) for check in suite.checks]
-    return _observations(suite, validated)
+        return [could_not_run(outcome.check, str(error)) for outcome in outcomes]
+    by_check: dict[str, list[Any]] = defaultdict(list)
+    for result in results:
+        by_check[result.expectation_config.meta["check"]].append(result)
+    return [_judged(outcome, by_check[outcome.check.name]) for outcome in outcomes]
 
 
-def _expectation(check: Check) -> Any:
-    from great_expectations.expectations.metadata_types import FailureSeverity
-
-    from expectations.cases_expectation import ExpectFewBrokenCases
-
-    block = ""
-    if check.severity == "error" and check.block is not None:
-        block = f", blocks above {check.shown(check.block)}"
-    return ExpectFewBrokenCases(
-        query=check.outcome_query(),
-        part=check.part,
-        hidden_key=check.hidden_key,
-        most=check.warn,
-        minimum_cases=check.minimum_cases,
-        severity=FailureSeverity.CRITICAL if check.severity == "error" else FailureSeverity.WARNING,
-        meta={
-            "check": check.name,
-            "description": check.description,
-            "owner": check.owner,
-            "runbook": check.runbook,
-            "window": check.window,
-            "unit": check.unit,
-            "thresholds": f"Over the {check.window}; warns above {check.shown(check.warn)}{block}.",
-        },
-    )
+def _judged(outcome: Outcome, results: list[Any]) -> Outcome:
+    """An outcome with the status that the results of its expectations give it."""
+    if not results:
+        return could_not_run(outcome.check, "Great Expectations gave no result")
+    for result in results:
+        if problem := _problem(result.exception_info):
+            return could_not_run(outcome.check, problem)
+    if outcome.check.expectation is not None:
+        outcome = _with_figures(outcome, results[0].result)
+        if outcome.cases < outcome.check.minimum_cases:
+            return replace(outcome, status="not_judged", keys=())
+    failed = {result.expectation_config.severity for result in results if not result.success}
+    status: Status = "blocked" if "critical" in failed else "warned" if failed else "passed"
+    return replace(outcome, status=status, keys=outcome.keys if failed else ())
 
 
-def _observations(suite: Suite, validated: "ExpectationSuiteValidationResult") -> list[Observation]:
-    results = {
-        result.expectation_config.meta["check"]: result
-        for result in validated.results
-        if result.expectation_config is not None and result.expectation_config.meta
-    }
-    observations = []
-    for check in suite.checks:
-        result = results.get(check.name)
-        if result is None:
-            observations.append(_errored(suite, check, "Great Expectations gave no result"))
-        elif problem := _problem(result.exception_info):
-            observations.append(_errored(suite, check, problem))
-        else:
-            observations.append(_observation(suite, check, result.result))
-    return observations
-
-
-def _observation(suite: Suite, check: Check, result: dict[str, Any]) -> Observation:
-    observed, cases = result["observed_value"], result["element_count"]
-    return Observation(
-        suite=suite.name,
-        check=check,
-        status=check.judge(observed, cases),
-        observed=observed,
+def _with_figures(outcome: Outcome, result: dict[str, Any]) -> Outcome:
+    """The outcome of one of Great Expectations' own, which counts its cases itself."""
+    cases, failing = result["element_count"], result["unexpected_count"]
+    return replace(
+        outcome,
         cases=cases,
-        failing=result["unexpected_count"],
-        keys=tuple(result["partial_unexpected_index_list"]),
+        failing=failing,
+        observed=failing / cases if cases else None,
+        keys=tuple(
+            {name: row[name] for name in outcome.check.keys}
+            for row in result.get("partial_unexpected_index_list") or ()
+        ),
     )
 
 
@@ -188,8 +200,3 @@ def _problem(exception_info: dict[str, Any] | None) -> str | None:
         if isinstance(record, dict) and record.get("raised_exception"):
             return str(record.get("exception_message") or "no message")
     return None
-
-
-def _errored(suite: Suite, check: Check, problem: str) -> Observation:
-    lines = [line.strip() for line in problem.splitlines() if line.strip()]
-    return Observation(suite.name, check, "errored", problem=lines[0] if lines else "no message")

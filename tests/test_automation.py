@@ -20,12 +20,7 @@ from dagster_project.automation.job import (
     freshness_window,
 )
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.settings import (
-    ScheduleSettings,
-    Settings,
-    WarehouseSettings,
-    load_settings,
-)
+from dagster_project.config.settings import ScheduleSettings, Settings, WarehouseSettings, load_settings
 from dagster_project.running.home import POSTGRES_VARIABLE, prepare_dagster_home
 
 

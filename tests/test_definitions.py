@@ -68,7 +68,7 @@ def test_descriptions_are_words_not_sql(graph: Any) -> None:
 def test_publishing_waits_for_every_check_that_blocks(graph: Any) -> None:
     parents = graph.get(PUBLISHED_KEY).parent_keys
     checked = {key.asset_key for key in graph.asset_check_keys if graph.get(key).blocking}
-    from dagster_project.running.audit import check_specs
+    from dagster_project.assets.checks import check_specs
 
     assert {spec.asset_key for spec in check_specs()} <= parents
     assert dg.AssetKey(["fct_lead_stages"]) in checked & parents

@@ -3,6 +3,7 @@
 Everything is read from the warehouse of the build, whether it was published or not.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,10 +108,11 @@ def render_summary(summary: Summary) -> "RenderableType":
 
 
 def check_counts(checks: list[dict[str, Any]]) -> str:
-    """How many checks passed, warned, failed."""
-    passed = sum(check["status"] == "passed" for check in checks)
-    warned = sum(check["status"] == "warned" for check in checks)
-    return f"{passed} passed, {warned} warned, {len(checks) - passed - warned} failed"
+    """How many checks passed, warned, failed; and how many were not judged."""
+    counts = Counter(check["status"] for check in checks)
+    failed = counts["blocked"] + counts["errored"]
+    said = f"{counts['passed']} passed, {counts['warned']} warned, {failed} failed"
+    return said + (f", {counts['not_judged']} not judged" if counts["not_judged"] else "")
 
 
 def _grid(*columns: tuple[str, str]) -> "Table":
@@ -152,7 +154,7 @@ def _checks_table(summary: Summary) -> "Table | None":
         return None
     table = _grid(("check", "left"), ("", "left"), ("observed", "left"))
     for check in summary.checks:
-        if check["status"] != "passed":
+        if check["status"] not in {"passed", "not_judged"}:
             table.add_row(check["check_name"], check["status"], escape(check["message"] or ""))
     return table
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
 from dagster_project.config.warehouse import (
@@ -26,6 +26,7 @@ from dagster_project.config.warehouse import (
     quoted,
     warehouse_path,
 )
+from expectations.check import Status
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -228,7 +229,7 @@ def blocking_failures(manifest: Mapping[str, Any]) -> list[str]:
 def describe(output: Path, manifest: Mapping[str, Any]) -> list[str]:
     """What is published, in lines."""
     checks = manifest["checks"]
-    counts = dict.fromkeys(("passed", "warned", "blocked", "errored"), 0)
+    counts = dict.fromkeys(get_args(Status), 0)
     for check in checks:
         counts[check["status"]] += 1
     lines = [
@@ -237,7 +238,7 @@ def describe(output: Path, manifest: Mapping[str, Any]) -> list[str]:
         f"published  {manifest['published_at']}",
         f"tradition  {manifest['tradition']}, acceptance {manifest['acceptance_mode']}",
         f"audit      {manifest['audit_mode']}: "
-        + ", ".join(f"{count} {status}" for status, count in counts.items()),
+        + ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items()),
         f"file       {output / PUBLISHED_DIRECTORY / PUBLISHED_FILE}",
         f"kept       {len(builds(output))} builds",
         "rows",
@@ -245,7 +246,7 @@ def describe(output: Path, manifest: Mapping[str, Any]) -> list[str]:
     ]
     if manifest.get("rolled_back_from"):
         lines.insert(1, f"           rolled back from {manifest['rolled_back_from']}")
-    failing = [check for check in checks if check["status"] != "passed"]
+    failing = [check for check in checks if check["status"] not in {"passed", "not_judged"}]
     if failing:
         lines.append("checks that do not pass")
         lines += [

@@ -7,60 +7,57 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from expectations.catalogue import Suite, suites
-from expectations.check import read_outcome
-from expectations.observation import Observation
+from expectations.catalogue import suites
+from expectations.check import Outcome
 from expectations.validation import validate
-from tests.expectations.clean_warehouse import write_clean_warehouse
+from tests.conftest import handoff
+from tests.expectations.clean_export import AS_OF, TRADITION, write_clean_export
+
+# As if the same export had been read the day before too, which some checks compare with; and the
+# cases of the rules as a table, so that a test can change them.
+_PREPARE = """
+create table quality.changeable_cases as from quality.rule_cases;
+drop view quality.rule_cases;
+alter table quality.changeable_cases rename to rule_cases;
+update quality.column_history set build_number = 2;
+insert into quality.column_history by name
+select * replace (1 as build_number, 'before' as build_id) from quality.column_history;
+insert into quality.row_history by name
+select * replace ('before' as build_id, ran_at - interval 1 day as ran_at)
+from quality.row_history;
+delete from quality.check_results;
+"""
+
+Audit = Callable[..., dict[str, Outcome]]
 
 
 @pytest.fixture(scope="session")
 def clean_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clean") / "warehouse.duckdb"
-    write_clean_warehouse(path)
+    """The warehouse of a run over the clean export."""
+    directory = tmp_path_factory.mktemp("clean")
+    write_clean_export(directory / "export")
+    done = handoff(
+        *("run", "--input", directory / "export", "--output", directory / "output"),
+        *("--tradition", TRADITION, "--as-of", AS_OF.isoformat()),
+    )
+    assert done.returncode == 0, done.stderr
+    path = directory / "output" / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(_PREPARE)
     return path
 
 
 @pytest.fixture
-def failing(clean_warehouse: Path, tmp_path: Path) -> Callable[..., dict[str, Observation]]:
-    """Break a copy of the clean warehouse with SQL; gives the checks that do not pass, by name.
+def audit(clean_warehouse: Path, tmp_path: Path) -> Audit:
+    """Change a copy of the clean warehouse with SQL and run the named checks on it."""
 
-    ``of``: the check that the break is about. Its suite runs through Great Expectations; of the
-    other suites, whose data is as it was, the same queries run without it, which is ten times
-    faster. Without ``of`` everything runs through it.
-    """
-
-    def run(sql: str, of: str | None = None) -> dict[str, Observation]:
+    def run(sql: str, *names: str) -> dict[str, Outcome]:
         path = tmp_path / "warehouse.duckdb"
         shutil.copyfile(clean_warehouse, path)
         with duckdb.connect(str(path)) as connection:
             connection.execute(sql)
-            thorough = [
-                suite
-                for suite in suites()
-                if of is None or of in {check.name for check in suite.checks}
-            ]
-            observations = [
-                observation
-                for suite in suites()
-                if suite not in thorough
-                for observation in _directly(connection, suite)
-            ]
-        observations += validate(tuple(thorough), path)
-        return {item.check.name: item for item in observations if item.status != "passed"}
+        asked = [suite.restricted_to(frozenset(names)) for suite in suites()]
+        outcomes = validate(tuple(suite for suite in asked if suite.checks), path)
+        return {outcome.check.name: outcome for outcome in outcomes}
 
     return run
-
-
-def _directly(connection: duckdb.DuckDBPyConnection, suite: Suite) -> list[Observation]:
-    observations = []
-    for check in suite.checks:
-        answer = connection.execute(check.outcome_query())
-        names = [column[0] for column in answer.description]
-        row = dict(zip(names, answer.fetchall()[0], strict=True))
-        found = read_outcome(row, check.part, check.hidden_key)
-        status = check.judge(found.observed, found.cases)
-        observations.append(
-            Observation(suite.name, check, status, found.observed, found.cases, found.broken)
-        )
-    return observations

@@ -1,12 +1,23 @@
-"""Checks as data: what an observation means, and what the catalogue promises."""
+"""Checks as data: what their thresholds mean, and what the catalogue promises."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
+from dagster_project.config.contract import Severity
 from dagster_project.config.settings import DEFAULT_CONFIG, load_settings
-from expectations.catalogue import SUITE_MODULES, known_checks, suites, threshold_problems
-from expectations.check import TRAILING, Check, Severity
+from expectations.catalogue import (
+    SUITE_MODULES,
+    Suite,
+    known_checks,
+    suites,
+    threshold_problems,
+)
+from expectations.check import TRAILING, Check
+from expectations.validation import validate
 
 CHECK = Check(
     name="things_are_so",
@@ -16,7 +27,7 @@ CHECK = Check(
     severity="error",
     owner="data",
     runbook="Make them so.",
-    cases="select 1 as thing_id, false as is_broken",
+    cases="select thing_id, is_broken from build.things",
     keys=("thing_id",),
     warn=0.1,
     block=0.2,
@@ -32,37 +43,74 @@ class Own:
     severity: Severity | None = None
 
 
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse of 100 things of which 15 are broken."""
+    path = tmp_path_factory.mktemp("things") / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create schema raw; create schema build; "
+            "create table raw.run_parameters as select timestamp '2026-06-30' as as_of; "
+            "create table build.things as select number as thing_id, number < 15 as is_broken "
+            "from range(100) as numbers (number)"
+        )
+    return path
+
+
 @pytest.mark.parametrize(
-    ("observed", "status"),
+    ("changes", "status"),
     [
-        (None, "passed"),
-        (0.0, "passed"),
-        (0.1, "passed"),
-        (0.11, "warned"),
-        (0.2, "warned"),
-        (0.21, "blocked"),
+        ({"warn": 0.15}, "passed"),
+        ({"warn": 0.14, "block": 0.15}, "warned"),
+        ({"warn": 0.0, "block": 0.14}, "blocked"),
+        ({"warn": 0.0, "block": 0.0}, "blocked"),
+        (
+            {"warn": 0.0, "block": 0.0, "cases": "select * from build.things where false"},
+            "not_judged",
+        ),
+        ({"warn": 0.0, "block": 0.0, "severity": "warning"}, "warned"),
+        ({"warn": 0.0, "block": None}, "warned"),
+        ({"warn": 0.0, "block": 0.14, "minimum_cases": 100}, "blocked"),
+        ({"warn": 0.0, "block": 0.14, "minimum_cases": 101}, "not_judged"),
+        ({"warn": 0.0, "block": 0.14, "blocks_from": 100}, "blocked"),
+        ({"warn": 0.0, "block": 0.14, "blocks_from": 101}, "warned"),
+        ({"warn": 0.0, "block": 0.0, "blocks_from": 101}, "warned"),
+        ({"warn": 0.0, "block": 0.0, "cases": "select * from build.nothing"}, "errored"),
     ],
 )
-def test_thresholds_are_still_allowed(observed: float | None, status: str) -> None:
-    assert CHECK.judge(observed, 100) == status
+def test_thresholds_decide(warehouse: Path, changes: dict[str, Any], status: str) -> None:
+    check = replace(CHECK, **changes)
+    (outcome,) = validate((Suite("things", check.table, (check,)),), warehouse)
+    assert outcome.status == status, outcome.message
 
 
-def test_a_warning_never_blocks() -> None:
-    assert replace(CHECK, severity="warning").judge(1.0, 100) == "warned"
-
-
-def test_an_error_without_a_blocking_threshold_warns() -> None:
-    assert replace(CHECK, block=None).judge(1.0, 100) == "warned"
-
-
-def test_few_cases_are_not_judged() -> None:
-    assert replace(CHECK, minimum_cases=50).judge(1.0, 49) == "passed"
-    assert replace(CHECK, minimum_cases=50).judge(1.0, 50) == "blocked"
-
-
-def test_few_cases_do_not_block() -> None:
-    assert replace(CHECK, blocks_from=20).judge(1.0, 19) == "warned"
-    assert replace(CHECK, blocks_from=20).judge(1.0, 20) == "blocked"
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"warn": 0.15}, "passed"),
+        ({"warn": 0.1, "block": 0.2}, "warned"),
+        ({"warn": 0.0, "block": 0.1}, "blocked"),
+        ({"minimum_cases": 101}, "not_judged"),
+    ],
+)
+def test_an_expectation_of_great_expectations_is_one_entry(
+    warehouse: Path, tmp_path: Path, changes: dict[str, Any], status: str
+) -> None:
+    check = replace(
+        CHECK,
+        cases="",
+        expectation="ExpectColumnValuesToBeInSet",
+        arguments={"column": "is_broken", "value_set": [False]},
+        **changes,
+    )
+    (outcome,) = validate(
+        (Suite("things", check.table, (check,)),), warehouse, data_docs=tmp_path / "docs"
+    )
+    assert outcome.status == status, outcome.message
+    assert (outcome.cases, outcome.failing, outcome.observed) == (100, 15, 0.15)
+    assert [key["thing_id"] for key in outcome.keys] == (
+        list(range(15)) if status in ("warned", "blocked") else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,36 +7,22 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.assets.checks import as_check_result, asset_key, build_checks, check_specs
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.settings import CheckThresholds, Settings, load_settings
-from dagster_project.running.audit import (
-    KEPT_BUILDS,
-    CheckOutcome,
-    as_check_result,
-    asset_key,
-    build_checks,
-    check_specs,
-    run_checks,
-)
+from dagster_project.config.settings import CheckThresholds, Settings
+from dagster_project.running.audit import KEPT_BUILDS, run_checks
+from dagster_project.running.plan import RunOptions, plan_run
 from expectations.catalogue import known_checks
-from tests.expectations.clean_warehouse import write_clean_warehouse
+from expectations.check import Outcome
 
 REASONS = "rejected_leads_have_a_reason"
 # A part of the checks, where a test is not about all.
 SOME = frozenset({REASONS, "visits_tile_time", "leads_keep_their_columns"})
 
 
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("clean") / "warehouse.duckdb"
-    write_clean_warehouse(path)
-    return path
-
-
 @pytest.fixture
-def output(clean: Path, tmp_path: Path) -> Path:
-    shutil.copyfile(clean, tmp_path / "warehouse.duckdb")
+def output(clean_warehouse: Path, tmp_path: Path) -> Path:
+    shutil.copyfile(clean_warehouse, tmp_path / "warehouse.duckdb")
     return tmp_path
 
 
@@ -60,6 +46,7 @@ def audit(output: Path, build: str = "b9", mode: str = "block", **checks: CheckT
 
 def test_a_whole_audit_keeps_every_result_and_writes_pages(output: Path) -> None:
     lose_reasons(output, 0.15)
+    execute(output, "delete from quality.column_history")
     outcomes = run_checks(output, Settings(), "block", "b9")
     assert {outcome.check.name for outcome in outcomes} == set(known_checks())
     assert not any(outcome.stops_publication for outcome in outcomes)
@@ -84,8 +71,51 @@ def test_a_whole_audit_keeps_every_result_and_writes_pages(output: Path) -> None
     assert not any("http://" in text or "https://" in text for text in texts)
     index = (output / "data_docs" / "index.html").read_text(encoding="utf-8")
     assert index.index("To look at") < index.index(REASONS) < index.index("visits_tile_time")
+    assert "Not judged: no cases over the whole history." in index
     suite_page = next(text for text in texts if samples[0]["lead_id"] in text)
     assert "make the field required" in suite_page
+    # What warns is no failure.
+    assert 'class="fas fa-exclamation-triangle text-warning"' in suite_page
+    assert 'class="fas fa-times text-danger"' not in suite_page
+
+
+def test_what_is_not_judged_is_kept_as_such(output: Path) -> None:
+    name = "leads_keep_their_columns"
+    execute(output, "delete from quality.column_history")
+    assert not audit(output)[name].stops_publication
+    kept = execute(
+        output,
+        "select status, passed, observed, cases, failing_rows, sample_keys "
+        f"from quality.check_results where build_id = 'b9' and check_name = '{name}'",
+    )
+    assert kept == [("not_judged", None, None, 0, 0, "[]")]
+
+
+def test_text_of_a_crm_is_inert_on_the_pages(output: Path) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    execute(
+        output,
+        f"update quality.rule_cases set lead_id = '{hostile}', is_broken = true "
+        "where rule = 'rejection_reason_missing' and lead_id = 'L0000'",
+    )
+    run_checks(output, Settings(), "block", "b9")
+    pages = [page.read_text(encoding="utf-8") for page in (output / "data_docs").rglob("*.html")]
+    assert any("&lt;img src=x" in page for page in pages)
+    assert not any("<img" in page for page in pages)
+
+
+def test_the_failing_cases_are_kept_for_alerts(output: Path) -> None:
+    lose_reasons(output, 0.15)
+    failing = audit(output)[REASONS].failing
+    kept = execute(
+        output,
+        "select unnest(failing_cases) as failing_case from quality.audited_cases "
+        f"where check_name = '{REASONS}'",
+    )
+    assert len(kept) == failing > 20
+    case = json.loads(kept[0][0])
+    assert set(case["keys"]) == {"source_system", "lead_id", "cycle_number", "visit_number"}
+    assert case["told"]["owner_id"].startswith("rep")
 
 
 @pytest.mark.parametrize(("mode", "stops"), [("block", True), ("warn", False)])
@@ -159,26 +189,27 @@ def test_only_the_last_builds_stay(output: Path) -> None:
     assert str(oldest) > "2020-02-01"
 
 
-def deliver_leads(output: Path, **filled: str) -> None:
-    """Let the staging view of the leads hold the named columns and nothing else."""
-    columns = [*CONTRACT_TABLES["leads"].columns, "extra_columns"]
-    values = ", ".join(f"{filled.get(name, 'cast(null as varchar)')} as {name}" for name in columns)
+def deliver_leads(output: Path, *, without: str, extra: str = "null") -> None:
+    """Let the leads come without values in a column, and with other columns."""
     execute(
         output,
-        f"create or replace view build.stg_files__leads as select source_system, {values} "
-        "from build.dim_leads as leads",
+        "create table if not exists build.delivered as from build.stg_files__leads; "
+        "create or replace view build.stg_files__leads as "
+        f"select * replace (cast(null as varchar) as {without}, {extra} as extra_columns) "
+        "from build.delivered",
     )
 
 
 def test_columns_that_come_and_go_between_builds_are_seen(output: Path) -> None:
     execute(output, "delete from quality.column_history")
-    deliver_leads(output, lead_id="leads.lead_id", owner_id="leads.owner_id")
-    assert audit(output, "b1")["leads_keep_their_columns"].message.startswith("no cases")
-    assert audit(output, "b2")["leads_keep_their_columns"].passed
-    deliver_leads(output, lead_id="leads.lead_id", extra_columns="""'{"utm_source": "x"}'""")
+    deliver_leads(output, without="title")
+    assert audit(output, "b1")["leads_keep_their_columns"].status == "not_judged"
+    second = audit(output, "b2")["leads_keep_their_columns"]
+    assert second.status == "passed", second.message
+    deliver_leads(output, without="owner_id", extra="""'{"utm_source": "x"}'""")
     changed = audit(output, "b3")["leads_keep_their_columns"]
     assert changed.status == "warned"
-    assert [key["column_name"] for key in changed.keys] == ["utm_source", "owner_id"]
+    assert [key["column_name"] for key in changed.keys] == ["utm_source", "title", "owner_id"]
 
 
 def test_the_warehouse_is_free_after_an_audit(output: Path) -> None:
@@ -208,9 +239,8 @@ def test_dagster_sees_an_error_only_where_the_publication_stops(
     status: str, stops: bool, severity: str, passed: bool
 ) -> None:
     check = known_checks()[REASONS]
-    outcome = CheckOutcome(
+    outcome = Outcome(
         check=check,
-        suite="fct_lead_stages",
         status=status,  # type: ignore[arg-type]  # one of the statuses
         observed=0.25,
         previous=0.1,
@@ -229,11 +259,18 @@ def test_dagster_sees_an_error_only_where_the_publication_stops(
     )
 
 
+def test_dagster_passes_a_check_that_was_not_judged_and_says_so() -> None:
+    outcome = Outcome(known_checks()["leads_have_a_source"], "not_judged", 1.0, 3, 3)
+    result = as_check_result(outcome, Path("data_docs/index.html"))
+    assert result.passed
+    assert result.description == "Not judged: 3 cases, needs 50"
+
+
 def test_an_unknown_check_in_the_configuration_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "handoff.yml"
     path.write_text("checks:\n  rejected_leads_have_reasons: {warn: 0.1}\n", encoding="utf-8")
     with pytest.raises(ConfigError) as error:
-        load_settings(path)
+        plan_run(RunOptions(config=str(path)))
     (problem,) = error.value.problems
     assert "checks.rejected_leads_have_reasons: unknown check" in problem
     assert "did you mean rejected_leads_have_a_reason?" in problem
@@ -251,15 +288,14 @@ def test_a_changed_policy_warns_until_a_new_version_is_signed(output: Path) -> N
     assert status("b9") == "passed"
     execute(output, "update raw.run_parameters set policy_fingerprint = 'another'")
     assert [status("c1"), status("c2")] == ["warned", "warned"]
-    execute(output, "insert into policy.definition_versions values (3)")
+    execute(output, "insert into policy.definition_versions by name select 3 as version")
     assert status("c3") == "passed"
     execute(output, "update raw.run_parameters set policy_fingerprint = 'and another'")
     assert status("c4") == "warned"
 
 
 def test_rows_of_builds_that_were_held_back_are_nothing_to_compare_with(output: Path) -> None:
-    run_checks(output, Settings(), "block", "b9")
-    lost = "update quality.row_counts set rows_read = 20 where table_name = 'leads'"
+    lost = "update quality.row_counts set rows_read = 60 where table_name = 'leads'"
     execute(output, lost)
     for build in ("c1", "c2"):
         outcomes = {o.check.name: o for o in run_checks(output, Settings(), "block", build)}

@@ -1,0 +1,51 @@
+{%- set dated_rows = {
+    'leads': ('dim_leads', 'created_at'),
+    'stage_changes': ('int_stage_changes', 'changed_at'),
+    'activities': ('fct_activities', 'occurred_at'),
+    'engagements': ('fct_engagements', 'occurred_at'),
+    'opportunities': ('fct_opportunities', 'created_at'),
+    'owner_changes': ('int_contract__owner_changes', 'changed_at'),
+    'channel_spend': ('int_contract__channel_spend', 'spend_date')
+} -%}
+-- Usable rows of each table by the day that dates them, up to as_of.
+with dated as (
+
+    {% for table, (model, moment) in dated_rows.items() -%}
+        select
+            source_system,
+            '{{ table }}' as table_name,
+            cast({{ moment }} as timestamp) as dated_at
+        from {{ ref(model) }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+run_parameters as (
+
+    select as_of from {{ ref('stg_handoff__run_parameters') }}
+
+),
+
+final as (
+
+    select
+        dated.source_system,
+        dated.table_name,
+        cast(dated.dated_at as date) as source_date,
+        cast(run_parameters.as_of as date) as as_of_date,
+        run_parameters.as_of,
+        max(dated.dated_at) as newest_at,
+        count(*) as row_count
+    from dated
+    cross join run_parameters
+    where dated.dated_at <= run_parameters.as_of
+    group by
+        dated.source_system,
+        dated.table_name,
+        cast(dated.dated_at as date),
+        run_parameters.as_of
+
+)
+
+select * from final

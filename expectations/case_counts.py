@@ -1,0 +1,140 @@
+"""Counts the cases of every check, running each check's SQL once.
+
+What it finds is in ``quality.audited_cases``, one row per check of the newest audit: the number of
+its cases and of those that fail, what it observes, and the failing cases, the greatest measure and
+the latest first. Great Expectations judges these rows; alerts follow the failing cases.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import duckdb
+
+from expectations.check import AS_OF, Check, Outcome
+
+AUDITED_CASES = "quality.audited_cases"
+
+# Failing cases that are kept of a check, and those of them that its result shows: ids, never
+# personal data.
+KEPT_CASES = 20_000
+SHOWN_CASES = 20
+
+_NO_CLOCK = "as_of is not known"
+
+
+def count_cases(warehouse: duckdb.DuckDBPyConnection, checks: Iterable[Check]) -> list[Outcome]:
+    """Count the cases of the checks, and write ``quality.audited_cases`` anew.
+
+    Returns an outcome for each check: of status ``errored`` when its SQL fails, ``not_judged`` when
+    it has too few cases, and else ``passed``, until Great Expectations has judged it.
+    """
+    warehouse.execute(
+        f"""
+        create schema if not exists quality;
+        create or replace table {AUDITED_CASES} (
+            check_name varchar, cases bigint, unjudged bigint, failing bigint, observed double,
+            failing_cases json[]
+        )
+        """
+    )
+    asked = list(checks)
+    with_same_cases = defaultdict(list)
+    for check in asked:
+        if check.expectation is not None:
+            continue
+        with_same_cases[check.cases].append(check)
+    problems = {}
+    for windows in with_same_cases.values():
+        try:
+            clock = warehouse.execute(f"select {AS_OF}").fetchone()
+            if clock is None or clock[0] is None:
+                raise duckdb.InvalidInputException(_NO_CLOCK)
+            warehouse.execute(f"insert into {AUDITED_CASES} by name {_counting(windows)}")
+        except duckdb.Error as error:
+            problems.update({check.name: str(error) for check in windows})
+    rows = warehouse.execute(
+        f"select * replace (failing_cases[:{SHOWN_CASES}] as failing_cases) from {AUDITED_CASES}"
+    ).fetchall()
+    counted = {name: found for name, *found in rows}
+    return [
+        could_not_run(check, problems[check.name])
+        if check.name in problems
+        else _outcome(check, *counted[check.name])
+        if check.name in counted
+        else Outcome(check, "passed")
+        for check in asked
+    ]
+
+
+def could_not_run(check: Check, problem: str) -> Outcome:
+    """The outcome of a check that nothing is known of: never that it passed."""
+    lines = [line.strip() for line in problem.splitlines() if line.strip()]
+    return Outcome(check, "errored", problem=lines[0] if lines else "no message")
+
+
+def _outcome(
+    check: Check,
+    cases: int,
+    unjudged: int,
+    failing: int,
+    observed: float | None,
+    failing_cases: list[str] | None,
+) -> Outcome:
+    if unjudged:
+        return could_not_run(check, f"{unjudged:,} cases have no verdict (null)")
+    if cases < check.minimum_cases:
+        return Outcome(check, "not_judged", observed, cases, failing)
+    keys = tuple(json.loads(case)["keys"] for case in failing_cases or ())
+    return Outcome(check, "passed", observed, cases, failing, keys)
+
+
+def _counting(windows: Sequence[Check]) -> str:
+    """A row per check over the same cases, in one scan of them."""
+    check = windows[0]
+    if check.counts is not None:
+        return f"""
+            select
+                '{check.name}' as check_name, cases, 0 as unjudged, broken as failing,
+                broken / nullif(cases, 0) as observed,
+                (select {_failing_cases(check)} from ({check.cases}) as broken_cases)
+                    as failing_cases
+            from ({check.counts}) as counted
+        """
+    measures = [_measures(window) for window in windows]
+    columns = ", ".join(
+        f"unnest([{', '.join(measure[name] for measure in measures)}]) as {name}"
+        for name in measures[0]
+    )
+    return f"select {columns} from ({check.cases}) as checked"
+
+
+def _measures(check: Check) -> dict[str, str]:
+    """The columns of a check's row, as aggregates over its cases."""
+    verdict = "is_broken" if check.unit == "share" else "measure"
+    cases = f"count(*) filter (where {check.is_in_window})"
+    failing = f"count(*) filter (where {check.is_in_window} and {check.fails})"
+    observed = f"max(measure) filter (where {check.is_in_window})"
+    return {
+        "check_name": f"'{check.name}'",
+        "cases": cases,
+        "unjudged": f"count(*) filter (where {check.is_in_window} and {verdict} is null)",
+        "failing": failing,
+        "observed": f"{failing} / nullif({cases}, 0)" if check.unit == "share" else observed,
+        "failing_cases": _failing_cases(check),
+    }
+
+
+def _failing_cases(check: Check) -> str:
+    """The failing cases in order: what sorts them, their keys, and what is told with them."""
+    measured = () if check.unit == "share" else ("measure",)
+    sorted_by = _struct(dict.fromkeys((*measured, *filter(None, [check.newest_by]), *check.keys)))
+    keys = _struct(dict.fromkeys((*measured, *check.keys)))
+    told = _struct(check.told_with) if check.told_with else "null"
+    case = f"{{'sorted_by': {sorted_by}, 'keys': {keys}, 'told': {told}}}"
+    failing = f"{check.is_in_window} and {check.fails}"
+    return f"cast(max({case}, {KEPT_CASES}) filter (where {failing}) as json[])"
+
+
+def _struct(columns: Iterable[str]) -> str:
+    return "{" + ", ".join(f"'{column}': {column}" for column in columns) + "}"
