@@ -1,7 +1,6 @@
-"""Who is told of an incident, and when: routes, quiet hours, digests."""
+"""Who gets the messages about an incident, and when: routes, quiet hours, digests."""
 
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from dagster_project.config.settings import AlertChannel, AlertRoute, AlertsSettings, QuietHours
@@ -75,8 +74,3 @@ def _at(clock: str, day: datetime) -> datetime:
     hour, minute = (int(part) for part in clock.split(":"))
     # A local wall-clock time, in whatever offset the zone has then.
     return datetime(day.year, day.month, day.day, hour, minute, tzinfo=day.tzinfo)
-
-
-def tags_of(finding: dict[str, Any]) -> set[str]:
-    """The tags of a stored finding."""
-    return set(finding.get("tags", ()))

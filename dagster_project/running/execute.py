@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dagster_project.config.errors import AuditBlocked, BuildError, HandoffError
 from dagster_project.running.home import prepare_dagster_home
 from dagster_project.running.plan import RunOptions
+from dagster_project.running.process import PROCESS_TAG, is_gone, process_identity
 from dagster_project.running.sqlite_tuning import kept_open
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class Happening:
     is_error: bool = False
 
 
-# The step that runs dbt: its checks are dbt's data tests.
+# The job that the schedule, the UI and the shell run, and its step that runs dbt: the checks of
+# that step are dbt's data tests.
+JOB_NAME = "lead_lifecycle"
+SCHEDULE_NAME = f"{JOB_NAME}_daily"
 BUILD_STEP = "build_models"
 
 Listener = Callable[[Happening], None]
@@ -101,7 +105,7 @@ def execute(options: RunOptions, listener: Listener) -> RunOutcome:
     from dagster._core.execution.api import execute_run_iterator
     from dagster._core.utils import make_new_run_id
 
-    from dagster_project.assets.run_resource import PROCESS_TAG, as_run_config, process_identity
+    from dagster_project.assets.run_resource import as_run_config
 
     with kept_open(), dagster_instance() as instance:
         close_abandoned_runs(instance)
@@ -145,8 +149,6 @@ def close_abandoned_runs(instance: "DagsterInstance") -> list[str]:
     """
     from dagster import DagsterRunStatus, RunsFilter
 
-    from dagster_project.assets.run_resource import PROCESS_TAG, is_gone
-
     unfinished = [
         DagsterRunStatus.NOT_STARTED,
         DagsterRunStatus.STARTING,
@@ -163,7 +165,6 @@ def close_abandoned_runs(instance: "DagsterInstance") -> list[str]:
 
 
 def _job() -> "JobDefinition":
-    from dagster_project.automation.job import JOB_NAME
     from dagster_project.definitions import defs
 
     return defs().resolve_job_def(JOB_NAME)

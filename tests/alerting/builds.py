@@ -1,17 +1,14 @@
-"""Builds as alerts see them: the warehouse with the results of an audit and the cases behind."""
+"""Builds as alerts see them: the warehouse with the results of an audit."""
 
 import json
-import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-
-import duckdb
 
 from dagster_project.config.warehouse import connect, warehouse_path
 from dagster_project.running import audit as quality
 from dagster_project.running.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
 from expectations.catalogue import known_checks
-from expectations.check import TRAILING_SUFFIX, Check
+from expectations.check import TRAILING_SUFFIX
 
 CHECK = "rejected_leads_have_a_reason"
 CASES = 100
@@ -25,9 +22,12 @@ def write_build(
     *,
     errored: bool = False,
     parts: set[str] | None = None,
+    kept: int = CASES,
+    not_judged: tuple[str, ...] = (),
 ) -> None:
     """Leave what a run with this id leaves of one check: 100 rejections of the day before, those
-    of ``failing`` without a reason."""
+    of ``failing`` without a reason. ``kept``: how many failing cases the results keep.
+    ``not_judged``: checks with too few cases."""
     check = known_checks()[CHECK]
     build_id = f"{ran_at:%Y%m%dT%H%M%S}-{run_id[:8]}"
     with connect(warehouse_path(output)) as warehouse:
@@ -41,9 +41,12 @@ def write_build(
         warehouse.execute(
             "create or replace table build.build_info as select ? as build_id", [build_id]
         )
-        _write_cases(warehouse, check, ran_at, failing)
         quality._ensure_tables(warehouse)
         share = len(failing) / CASES
+        columns = ("source_system", "lead_id", "cycle_number", "visit_number", "owner_id")
+        keys = tuple(
+            dict(zip(columns, ("crm", lead, 1, 3, "rep-7"), strict=True)) for lead in failing
+        )
         outcomes = [
             quality.CheckOutcome(
                 check=window,
@@ -53,7 +56,7 @@ def write_build(
                 previous=None,
                 cases=CASES,
                 failing=len(failing),
-                keys=(),
+                keys=keys[:kept],
                 problem="the table is gone" if errored else None,
                 stops_publication=False,
             )
@@ -61,6 +64,13 @@ def write_build(
             if parts is None or window.name in parts
         ]
         quality._append_results(warehouse, build_id, outcomes)
+        for name in not_judged:
+            warehouse.execute(
+                "update quality.check_results set status = 'not_judged', passed = null, cases = 0, "
+                "failing_rows = 0, observed = null, sample_keys = '[]', "
+                "message = 'Not judged: 0 cases' where build_id = ? and check_name = ?",
+                [build_id, name],
+            )
 
 
 def publish(output: Path, run_id: str, at: datetime) -> None:
@@ -76,25 +86,4 @@ def publish(output: Path, run_id: str, at: datetime) -> None:
                 "as_of": moment,
             }
         )
-    )
-
-
-def _write_cases(
-    warehouse: "duckdb.DuckDBPyConnection",
-    check: Check,
-    ran_at: datetime,
-    failing: list[str],
-) -> None:
-    found = re.search(r"rule = '(\w+)'", check.cases)
-    assert found
-    passing = [f"P-{number}" for number in range(CASES - len(failing))]
-    warehouse.execute(
-        "create or replace table quality.rule_cases (rule varchar, source_system varchar, "
-        "lead_id varchar, cycle_number bigint, visit_number bigint, owner_id varchar, "
-        "judged_at timestamp, is_broken boolean)"
-    )
-    moment = (ran_at - timedelta(days=1)).replace(tzinfo=None)
-    warehouse.executemany(
-        "insert into quality.rule_cases values (?, 'crm', ?, 1, 3, 'rep-7', ?, ?)",
-        [(found[1], lead, moment, lead in failing) for lead in [*failing, *passing]],
     )
