@@ -1,6 +1,7 @@
 """What the audit of a run found, as findings: the business's checks, and dbt's data tests.
 
-Each check ran once, in the audit. This reads what it left in ``quality.check_results``.
+Each check ran once, in the audit. This reads what that left: a result per build and check in
+``quality.check_results``, and the failing cases of the newest audit in ``quality.audited_cases``.
 """
 
 import json
@@ -24,6 +25,8 @@ Row = dict[str, Any]
 
 # A row's number in a file changes when rows before it come or go.
 _VOLATILE_KEY = "source_row"
+# Columns of a case that its label leaves out.
+_SHOWN_OTHERWISE = {"source_system", "lead_id", "measure"}
 # What fails, from bad to worse. A check that passed or was not judged does not.
 _RANKS = {"warned": 0, "blocked": 1, "errored": 2}
 _NOT_JUDGED = "not_judged"
@@ -49,6 +52,7 @@ def check_report(
             return Report(run_id=run_id)
         first = rows[0]
         has_built = _has_build(warehouse, first["build_id"])
+        cases = _failing_cases(warehouse)
     is_replay = first["as_of_before"] and first["as_of"] < first["as_of_before"]
     if is_replay or first["ran_at"] < first["last_ran_at"]:
         return Report(run_id=run_id, build_id=first["build_id"], is_past=True)
@@ -62,7 +66,7 @@ def check_report(
     return Report(
         frozenset((row["check_name"], "*") for row in rows if row["status"] != _NOT_JUDGED),
         tuple(
-            _finding(name, windows, checks, settings.alerts.tags.get(name, []), was_stopped)
+            _finding(name, windows, checks, cases, settings.alerts.tags.get(name, []), was_stopped)
             for name, windows in by_check.items()
             if any(row["status"] in _RANKS for row in windows)
         ),
@@ -146,10 +150,28 @@ def _has_build(warehouse: "DuckDBPyConnection", build_id: str) -> bool:
     return row is not None and row[0] == build_id
 
 
+def _failing_cases(warehouse: "DuckDBPyConnection") -> dict[str, list[Row]]:
+    """The failing cases of each check in the newest audit: their keys, and what is shown beside."""
+    import duckdb  # heavy: keeps start-up fast
+
+    try:
+        rows = warehouse.execute(
+            f"select check_name, unnest(failing_cases) from {QUALITY_SCHEMA}.audited_cases"
+        ).fetchall()
+    except duckdb.CatalogException:
+        return {}
+    found: dict[str, list[Row]] = {}
+    for name, text in rows:
+        case = json.loads(text)
+        found.setdefault(name, []).append({**case["keys"], **(case["told"] or {})})
+    return found
+
+
 def _finding(
     name: str,
     windows: list[Row],
     checks: Mapping[str, Check],
+    cases: Mapping[str, list[Row]],
     tags: list[str],
     was_stopped: bool,
 ) -> Finding:
@@ -172,7 +194,7 @@ def _finding(
         observed=tuple(row["message"] for row in windows),
         before=check.shown(before) if check and before is not None else None,
         failing=worst["failing_rows"],
-        members=_members(check, worst),
+        members=_members(check, worst, cases.get(worst["check_name"], [])),
         tags=frozenset({"check", place.rpartition(".")[2], *tags}),
         windows=tuple(row["check_name"] for row in windows if row["status"] in _RANKS),
     )
@@ -186,22 +208,18 @@ def _headline(name: str, row: Row, check: Check | None) -> str:
     return check.headline_of(row["observed"], row["failing_rows"], row["cases"])
 
 
-def _members(check: Check | None, row: Row) -> dict[str, Member] | None:
-    """The failing cases, where the results keep all of them."""
-    cases: list[Row] = json.loads(row["sample_keys"] or "[]")
-    if (
-        row["status"] == "errored"
-        or check is None
-        or _VOLATILE_KEY in check.keys
-        or len(cases) < row["failing_rows"]
-    ):
+def _members(check: Check | None, row: Row, cases: list[Row]) -> dict[str, Member] | None:
+    """The failing cases, where the audit kept all of them."""
+    if row["status"] == "errored" or check is None or _VOLATILE_KEY in check.keys:
+        return None
+    if len(cases) != row["failing_rows"]:
         return None
     return {
-        "|".join(str(case.get(key)) for key in check.keys): Member(
+        "|".join(str(case[key]) for key in check.keys): Member(
             ", ".join(
                 f"{column.removesuffix('_number').removesuffix('_id').replace('_', ' ')} {value}"
                 for column, value in case.items()
-                if value is not None and column not in {"source_system", "lead_id"}
+                if value is not None and column not in _SHOWN_OTHERWISE
             ),
             case.get("source_system"),
             case.get("lead_id"),

@@ -113,8 +113,8 @@ def test_a_message_says_all_that_ops_need(company: Company) -> None:
 
     assert text.splitlines() == [
         "Expected: A lead that sales rejected says why, so that marketing can aim better.",
-        "Now: 17% (17 of 100) over the whole history; warns above 0%, blocks above 20%",
-        "Last 30 days: 17% (17 of 100) over the trailing 30 days; warns above 0%, blocks above 20%",
+        "Now: 17% (17 of 100) over the whole history",
+        "Last 30 days: 17% (17 of 100) over the trailing 30 days",
         "Previous build: 2%",
         "Since: 2026-07-01 05:00 UTC (24 hours, in 2 runs)",
         "Check: rejected_leads_have_a_reason of build.fct_lead_stages",
