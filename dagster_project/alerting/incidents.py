@@ -6,7 +6,7 @@ once for the same owner (a first run, a bad day) are one message.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ KEPT_DAYS = 400
 # More warnings of one owner that open or grow at once are one message.
 TOLD_ONE_BY_ONE = 3
 _TOLD_TOGETHER = {"opened", "grown"}
+_ACKNOWLEDGED = ("acknowledged_at", "acknowledged_by", "acknowledged_reason")
 
 # How many incidents opened, grew, were resolved or reminded of.
 Changes = Counter[str]
@@ -105,7 +106,7 @@ class Incidents:
         told = incident["told_failing"] or 0
         if worse or self._new_cases(incident_id, told) > self._settings.growth * told:
             if worse:
-                self.store.update("incidents", incident_id, _NOT_ACKNOWLEDGED)
+                self.store.update("incidents", incident_id, dict.fromkeys(_ACKNOWLEDGED))
             self._tell(incident_id, "worse" if worse else "grown", now)
             changes["grown"] += 1
             return
@@ -117,12 +118,10 @@ class Incidents:
 
     def _record_members(self, incident_id: int, finding: Finding, now: datetime) -> None:
         """Follow each failing case: those that are gone are resolved, new ones begin."""
-        members = finding.members
-        if members is None:
-            if finding.status != "errored":
-                # Too many to follow: from here on their number is compared.
-                self._resolve_members(incident_id, now)
+        if finding.status == "errored":
             return
+        # Where there are too many to follow, their number is compared from here on.
+        members = finding.members or {}
         was_followed = bool(self.store.members(incident_id, limit=1))
         self.store.execute(
             "update members set resolved_at = ? where incident_id = ? and resolved_at is null "
@@ -159,8 +158,7 @@ class Incidents:
         )
         if row and row["members"]:
             return int(row["untold"])
-        incident = self.store.incident(incident_id) or {}
-        return max((incident.get("failing") or 0) - told, 0)
+        return max((self.store.incident(incident_id)["failing"] or 0) - told, 0)
 
     def _resolve(self, incident: Row, report: Report, now: datetime) -> None:
         self.store.update(
@@ -174,12 +172,9 @@ class Incidents:
             },
         )
         self._tell(incident["id"], "resolved", now)
-        self._resolve_members(incident["id"], now)
-
-    def _resolve_members(self, incident_id: int, now: datetime) -> None:
         self.store.execute(
             "update members set resolved_at = ? where incident_id = ? and resolved_at is null",
-            [as_text(now), incident_id],
+            [as_text(now), incident["id"]],
         )
 
     # --- reminders and digests ------------------------------------------------------------------
@@ -205,28 +200,27 @@ class Incidents:
             if channel.digest is None:
                 continue
             row = self.store.row("select told_until from digests where channel = ?", [name])
-            if row is None:
-                self.store.insert("digests", {"channel": name, "told_until": as_text(now)})
-                continue
-            since = as_time(row["told_until"])
-            if not digest_due(channel, since, now, self._settings.timezone):
-                continue
-            incidents = [
-                incident
-                for incident in self.store.rows(
-                    "select * from incidents where state = 'open' or resolved_at > ? "
-                    "order by state, severity, owner, opened_at",
-                    [as_text(since)],
-                )
-                if name in self._channels(incident)
-            ]
-            if incidents:
-                document = digest_document(incidents, since, self._settings, self._output)
-                quiet_until = self._not_before(name, "warning", now)
-                self.store.enqueue(name, "digest", document, now, quiet_until, None)
+            if row:
+                since = as_time(row["told_until"])
+                if not digest_due(channel, since, now, self._settings.timezone):
+                    continue
+                self._enqueue_digest(name, since, now)
             self.store.execute(
-                "update digests set told_until = ? where channel = ?", [as_text(now), name]
+                "insert or replace into digests (channel, told_until) values (?, ?)",
+                [name, as_text(now)],
             )
+
+    def _enqueue_digest(self, channel: str, since: datetime, now: datetime) -> None:
+        recent = self.store.rows(
+            "select * from incidents where state = 'open' or resolved_at > ? "
+            "order by state, severity, owner, opened_at",
+            [as_text(since)],
+        )
+        incidents = [incident for incident in recent if channel in self._channels(incident)]
+        if incidents:
+            document = digest_document(incidents, since, self._settings, self._output)
+            start = self._not_before(channel, "warning", now)
+            self.store.enqueue(channel, "digest", document, now, start, None)
 
     def _forget(self, now: datetime) -> None:
         oldest = as_text(now - timedelta(days=KEPT_DAYS))
@@ -242,19 +236,13 @@ class Incidents:
         routed = channels_of(self._settings, incident["severity"], incident["owner"], tags)
         if incident["state"] == "open":
             return routed
-        told = {
-            row["channel"]
-            for row in self.store.rows(
-                "select channel from told where incident_id = ?", [incident["id"]]
-            )
-        }
-        return [name for name in self._settings.channels if name in told.union(routed)]
+        told = self.store.rows("select channel from told where incident_id = ?", [incident["id"]])
+        wanted = {*routed, *(row["channel"] for row in told)}
+        return [name for name in self._settings.channels if name in wanted]
 
     def _tell(self, incident_id: int, kind: str, now: datetime) -> None:
         """Put one message per channel in the outbox, and note what it is about."""
         incident = self.store.incident(incident_id)
-        if incident is None:
-            return
         told = incident["told_failing"] or 0
         situation = Situation(
             new=self._new_cases(incident_id, told) if kind in {"grown", "worse"} else 0,
@@ -263,6 +251,10 @@ class Incidents:
         for name in self._channels(incident):
             if self._settings.channels[name].digest is not None:
                 continue
+            self.store.execute(
+                "insert or ignore into told (incident_id, channel) values (?, ?)",
+                [incident_id, name],
+            )
             if kind in _TOLD_TOGETHER:
                 self._held.setdefault((name, kind), []).append((incident, situation))
             else:
@@ -290,7 +282,12 @@ class Incidents:
         document = incident_document(kind, incident, situation, now, self._settings, self._output)
         start = self._not_before(channel, incident["severity"], now)
         if start <= now:
-            self._release(incident["id"], channel, now)
+            # What quiet hours still hold of it goes first.
+            self.store.execute(
+                "update messages set not_before = ? where incident_id = ? and channel = ? "
+                "and state = 'waiting' and attempts = 0",
+                [as_text(now), incident["id"], channel],
+            )
         if kind == "reminder":
             # One that did not get through yet says less than this one.
             self.store.execute(
@@ -299,7 +296,6 @@ class Incidents:
                 [incident["id"], channel],
             )
         self.store.enqueue(channel, kind, document, now, start, incident["id"])
-        self._note_told(incident["id"], channel)
 
     def _tell_held(self, now: datetime) -> None:
         """Put what opened or grew in the outbox: one by one, or together where it is much.
@@ -307,82 +303,42 @@ class Incidents:
         Errors always get a message each: whoever is on call gets a page for each, and its end.
         """
         for (channel, kind), held in self._held.items():
-            warnings: dict[str, list[tuple[Row, Situation]]] = {}
+            groups = defaultdict(list)
             for incident, situation in held:
-                if incident["severity"] == "warning":
-                    warnings.setdefault(incident["owner"], []).append((incident, situation))
-            together = {
-                incident["id"]: group
-                for group in warnings.values()
-                if len(group) > TOLD_ONE_BY_ONE
-                for incident, _ in group
-            }
-            for incident, situation in held:
-                group = together.get(incident["id"], [])
-                if not group:
-                    self._enqueue(channel, kind, incident, situation, now)
-                    continue
-                if incident is group[0][0]:
+                is_warning = incident["severity"] == "warning"
+                key = incident["owner"] if is_warning else incident["id"]
+                groups[key].append((incident, situation))
+            for group in groups.values():
+                if len(group) > TOLD_ONE_BY_ONE:
                     document = overview_document(kind, group, self._settings, self._output)
                     start = self._not_before(channel, "warning", now)
                     self.store.enqueue(channel, kind, document, now, start, None)
-                self._note_told(incident["id"], channel)
+                    continue
+                for incident, situation in group:
+                    self._enqueue(channel, kind, incident, situation, now)
         self._held.clear()
-
-    def _note_told(self, incident_id: int, channel: str) -> None:
-        self.store.execute(
-            "insert or ignore into told (incident_id, channel) values (?, ?)",
-            [incident_id, channel],
-        )
 
     def _not_before(self, channel: str, severity: str, now: datetime) -> datetime:
         timezone = self._settings.timezone
         return not_before(self._settings.channels[channel], severity, now, timezone)
 
-    def _release(self, incident_id: int, channel: str, now: datetime) -> None:
-        """Release what quiet hours hold of an incident that gets a message now: in order."""
-        self.store.execute(
-            "update messages set not_before = ? where incident_id = ? and channel = ? "
-            "and state = 'waiting' and attempts = 0",
-            [as_text(now), incident_id, channel],
-        )
-
     # --- what people decide ---------------------------------------------------------------------
 
     def acknowledge(self, incident_id: int, who: str, reason: str | None, now: datetime) -> None:
         """Somebody works on it: no more reminders, but still messages when it grows or ends."""
-        self._open_one(incident_id)
-        self.store.update(
-            "incidents",
-            incident_id,
-            {
-                "acknowledged_at": as_text(now),
-                "acknowledged_by": who,
-                "acknowledged_reason": reason,
-            },
-        )
+        acknowledged = (as_text(now), who, reason)
+        self._decide(incident_id, dict(zip(_ACKNOWLEDGED, acknowledged, strict=True)))
 
     def snooze(self, incident_id: int, until: datetime, who: str, reason: str) -> None:
         """No messages about it until then, unless it becomes an error or is resolved."""
-        self._open_one(incident_id)
-        self.store.update(
-            "incidents",
-            incident_id,
-            {"snoozed_until": as_text(until), "snoozed_by": who, "snoozed_reason": reason},
-        )
+        snoozed = {"snoozed_until": as_text(until), "snoozed_by": who, "snoozed_reason": reason}
+        self._decide(incident_id, snoozed)
 
-    def _open_one(self, incident_id: int) -> Row:
+    def _decide(self, incident_id: int, values: dict[str, Any]) -> None:
         incident = self.store.incident(incident_id)
-        if incident is None:
-            raise ConfigError(f"incident {incident_id}: no such incident (handoff alerts list)")
         if incident["state"] != "open":
             raise ConfigError(f"incident {incident_id} was resolved at {incident['resolved_at']}")
-        return incident
-
-
-_NOT_ACKNOWLEDGED = dict.fromkeys(
-    ("acknowledged_at", "acknowledged_by", "acknowledged_reason"), None
-)
+        self.store.update("incidents", incident_id, values)
 
 
 def _not_judged(incident: Row, report: Report) -> list[str]:

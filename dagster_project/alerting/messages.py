@@ -172,12 +172,12 @@ def subject(incident: Row) -> str:
 
 
 def _title(kind: str, incident: Row, situation: Situation, now: datetime) -> str:
-    said = _KINDS[kind].format(
+    start = _KINDS[kind].format(
         severity=incident["severity"],
         owner=incident["owner"],
         age=_age(_end(incident, now) - as_time(incident["opened_at"])),
     )
-    return f"{said}: {_grown(incident, situation)}"
+    return f"{start}: {_grown(incident, situation)}"
 
 
 def _grown(incident: Row, situation: Situation) -> str:

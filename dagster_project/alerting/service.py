@@ -23,27 +23,13 @@ from dagster_project.running.output_lock import visit_output
 from dagster_project.running.publishing import published_manifest
 
 # What quality.alerts holds of each incident.
-_COPIED = {
-    "incident_id": "bigint",
-    "check_name": "varchar",
-    "place": "varchar",
-    "state": "varchar",
-    "severity": "varchar",
-    "status": "varchar",
-    "owner": "varchar",
-    "failing": "bigint",
-    "builds": "bigint",
-    "opened_at": "timestamp",
-    "seen_at": "timestamp",
-    "resolved_at": "timestamp",
-    "told_at": "timestamp",
-    "acknowledged_at": "timestamp",
-    "acknowledged_by": "varchar",
-    "snoozed_until": "timestamp",
-    "snoozed_by": "varchar",
-    "run_id": "varchar",
-    "build_id": "varchar",
-}
+_COPIED = """
+incident_id bigint, check_name varchar, place varchar, state varchar, severity varchar,
+status varchar, owner varchar, failing bigint, builds bigint, opened_at timestamp,
+seen_at timestamp, resolved_at timestamp, told_at timestamp, acknowledged_at timestamp,
+acknowledged_by varchar, snoozed_until timestamp, snoozed_by varchar, run_id varchar,
+build_id varchar
+"""
 
 
 @dataclass
@@ -157,16 +143,16 @@ def copy_into_warehouse(output: Path) -> bool:
         return False
     with Store(output) as store:
         incidents = store.rows("select id as incident_id, * from incidents order by id")
-    columns = ", ".join(f"{name} {kind}" for name, kind in _COPIED.items())
+    names = [column.split()[0] for column in _COPIED.split(",")]
     try:
         with visit_output(output), connect(warehouse_path(output)) as warehouse:
             warehouse.execute(f"create schema if not exists {QUALITY_SCHEMA}")
             warehouse.execute("begin transaction")
-            warehouse.execute(f"create or replace table {QUALITY_SCHEMA}.alerts ({columns})")
+            warehouse.execute(f"create or replace table {QUALITY_SCHEMA}.alerts ({_COPIED})")
             if incidents:
                 warehouse.executemany(
-                    f"insert into {QUALITY_SCHEMA}.alerts values ({', '.join('?' * len(_COPIED))})",
-                    [[incident[name] for name in _COPIED] for incident in incidents],
+                    f"insert into {QUALITY_SCHEMA}.alerts values ({', '.join('?' * len(names))})",
+                    [[incident[name] for name in names] for incident in incidents],
                 )
             warehouse.execute("commit")
     except (OutputLocked, duckdb.IOException):

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from dagster_project.config.errors import ConfigError
+
 ALERTS_FILE = "alerts.sqlite"
 
 _SCHEMA = """
@@ -164,9 +166,12 @@ class Store:
             "select * from incidents where state = 'open' order by severity, opened_at, id"
         )
 
-    def incident(self, incident_id: int) -> Row | None:
-        """One incident."""
-        return self.row("select * from incidents where id = ?", [incident_id])
+    def incident(self, incident_id: int) -> Row:
+        """One incident; raises ``ConfigError`` when there is none of this number."""
+        found = self.row("select * from incidents where id = ?", [incident_id])
+        if found is None:
+            raise ConfigError(f"incident {incident_id}: no such incident (handoff alerts list)")
+        return found
 
     def members(self, incident_id: int, limit: int = -1) -> list[Row]:
         """Failing cases of an incident: those that no message was about first, then the newest."""

@@ -100,8 +100,6 @@ def show(
     settings, directory = _place(config, output)
     with _store(directory) as store:
         row = store.incident(incident)
-        if row is None:
-            raise ConfigError(f"incident {incident}: no such incident (handoff alerts list)")
         kind = "resolved" if row["state"] == "resolved" else "shown"
         situation = Situation(members=store.members(incident))
         messages = store.rows("select * from messages where incident_id = ?", [incident])
