@@ -45,6 +45,11 @@ mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedu
 } }
 """
 STOP_SCHEDULE = "mutation($id: String!) { stopRunningSchedule(id: $id) { __typename } }"
+SCHEDULE_STATE = """
+query($schedule: ScheduleSelector!) { scheduleOrError(scheduleSelector: $schedule) {
+    ... on Schedule { scheduleState { id status ticks(limit: 1) { status } } }
+} }
+"""
 
 
 @dataclass
@@ -80,7 +85,7 @@ def _story(deployment: Deployment) -> Story:
     started = deployment.ask(START_SCHEDULE, schedule=SCHEDULE)["startSchedule"]["scheduleState"]
     assert started["status"] == "RUNNING"
     asked = wait_for_run("the run of the schedule", _is_of_schedule)
-    deployment.ask(STOP_SCHEDULE, id=started["id"])
+    deployment.wait("the schedule to stop", lambda: _has_stopped(deployment))
     wait_for_run("the end of the first run", lambda run: _is(run, dropped, "SUCCESS"))
 
     working = wait_for_run(
@@ -93,6 +98,8 @@ def _story(deployment: Deployment) -> Story:
     )
     scheduled = wait_for_run("the killed run", lambda run: _is(run, asked, "FAILURE"))
     deployment.wait("the end of its incident", lambda: _resolved(deployment) == 1)
+    # On a slow machine another minute of the schedule may have come before it stopped.
+    deployment.wait("a pause", lambda: all(run.is_over for run in deployment.runs()))
 
     shell = start_handoff("run")
     working = wait_for_run(
@@ -121,6 +128,15 @@ def _story(deployment: Deployment) -> Story:
         shell=killed,
         next=following,
     )
+
+
+def _has_stopped(deployment: Deployment) -> bool:
+    """Stop the schedule; again if its tick was at work, since that writes its state at its end."""
+    found = deployment.ask(SCHEDULE_STATE, schedule=SCHEDULE)["scheduleOrError"]["scheduleState"]
+    if found["status"] == "RUNNING":
+        deployment.ask(STOP_SCHEDULE, id=found["id"])
+        return False
+    return all(tick["status"] != "STARTED" for tick in found["ticks"])
 
 
 def _is(run: Run, known: Run, status: str) -> bool:

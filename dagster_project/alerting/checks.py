@@ -5,7 +5,7 @@ Each check ran once, in the audit. This reads what that left: a result per build
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,8 @@ def check_report(
         if not rows:
             return Report(run_id=run_id)
         first = rows[0]
-        has_built = _has_build(warehouse, first["build_id"])
+        # The models in the warehouse are this run's while they are of the build that it audited.
+        built = _rows(warehouse, f"select build_id from {BUILD_SCHEMA}.build_info")
         cases = _failing_cases(warehouse)
     is_replay = first["as_of_before"] and first["as_of"] < first["as_of_before"]
     if is_replay or first["ran_at"] < first["last_ran_at"]:
@@ -73,7 +74,7 @@ def check_report(
         run_id=run_id,
         build_id=first["build_id"],
         known=frozenset(checks) if checks.keys() <= names else frozenset(),
-        has_built=has_built,
+        has_built=[row["build_id"] for row in built] == [first["build_id"]],
     )
 
 
@@ -107,64 +108,54 @@ def data_test_report(tests: "Iterable[DataTest]", run_id: str) -> Report:
 def _results(warehouse: "DuckDBPyConnection", run_id: str) -> list[Row]:
     """The results of the newest build that this run made, each with the value of the build
     before."""
-    import duckdb  # heavy: keeps start-up fast
-
-    try:
-        result = warehouse.execute(
-            f"""
-            with results as (
-                select
-                    *,
-                    lag(case when status <> '{_NOT_JUDGED}' then observed end ignore nulls) over (
-                        partition by check_name order by ran_at, build_id
-                    ) as observed_before,
-                    -- Later ones are not measured by a moment that was still to come.
-                    max(as_of) filter (where as_of <= ran_at) over (
-                        order by ran_at, build_id
-                        rows between unbounded preceding and 1 preceding
-                    ) as as_of_before,
-                    max(ran_at) over () as last_ran_at
-                from {QUALITY_SCHEMA}.check_results
-            )
-
-            select * from results
-            where split_part(build_id, '-', -1) = ?
-            order by check_name
-            """,
-            [run_id[:8]],
+    return _rows(
+        warehouse,
+        f"""
+        with results as (
+            select
+                *,
+                lag(case when status <> '{_NOT_JUDGED}' then observed end ignore nulls) over (
+                    partition by check_name order by ran_at, build_id
+                ) as observed_before,
+                -- Later ones are not measured by a moment that was still to come.
+                max(as_of) filter (where as_of <= ran_at) over (
+                    order by ran_at, build_id
+                    rows between unbounded preceding and 1 preceding
+                ) as as_of_before,
+                max(ran_at) over () as last_ran_at
+            from {QUALITY_SCHEMA}.check_results
         )
-    except duckdb.CatalogException:
-        return []
-    names = [column[0] for column in result.description]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
-
-def _has_build(warehouse: "DuckDBPyConnection", build_id: str) -> bool:
-    """True while the models of a build are still those in the warehouse."""
-    import duckdb  # heavy: keeps start-up fast
-
-    try:
-        row = warehouse.execute(f"select build_id from {BUILD_SCHEMA}.build_info").fetchone()
-    except duckdb.CatalogException:
-        return False
-    return row is not None and row[0] == build_id
+        select * from results
+        where split_part(build_id, '-', -1) = ?
+        order by check_name
+        """,
+        [run_id[:8]],
+    )
 
 
 def _failing_cases(warehouse: "DuckDBPyConnection") -> dict[str, list[Row]]:
     """The failing cases of each check in the newest audit: their keys, and what is shown beside."""
+    found: dict[str, list[Row]] = {}
+    for row in _rows(
+        warehouse,
+        f"select check_name, unnest(failing_cases) as failing from {QUALITY_SCHEMA}.audited_cases",
+    ):
+        case = json.loads(row["failing"])
+        found.setdefault(row["check_name"], []).append({**case["keys"], **(case["told"] or {})})
+    return found
+
+
+def _rows(warehouse: "DuckDBPyConnection", query: str, values: Sequence[Any] = ()) -> list[Row]:
+    """The rows of a query, by column name; none where the table is not there."""
     import duckdb  # heavy: keeps start-up fast
 
     try:
-        rows = warehouse.execute(
-            f"select check_name, unnest(failing_cases) from {QUALITY_SCHEMA}.audited_cases"
-        ).fetchall()
+        result = warehouse.execute(query, values)
     except duckdb.CatalogException:
-        return {}
-    found: dict[str, list[Row]] = {}
-    for name, text in rows:
-        case = json.loads(text)
-        found.setdefault(name, []).append({**case["keys"], **(case["told"] or {})})
-    return found
+        return []
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _finding(

@@ -6,7 +6,7 @@ which of them fail. What it did not judge stays as it was.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dagster_project.config.contract import Severity
@@ -121,16 +121,9 @@ class Report:
         return (check, place) in self.judged or (check, "*") in self.judged
 
     def merged(self, other: "Report") -> "Report":
-        """Both reports in one, of the same run."""
-        return Report(
-            self.judged | other.judged,
-            self.findings + other.findings,
-            self.run_id or other.run_id,
-            self.build_id or other.build_id,
-            self.known | other.known,
-            self.has_built or other.has_built,
-            self.is_past or other.is_past,
-        )
+        """This report, with what another one about the same occasion judged and found."""
+        judged, findings = self.judged | other.judged, self.findings + other.findings
+        return replace(self, judged=judged, findings=findings)
 
 
 def pipeline_report(
