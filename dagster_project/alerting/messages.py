@@ -172,21 +172,15 @@ def subject(incident: Row) -> str:
 
 
 def _title(kind: str, incident: Row, situation: Situation, now: datetime) -> str:
-    start = _KINDS[kind].format(
-        severity=incident["severity"],
-        owner=incident["owner"],
-        age=_age(_end(incident, now) - as_time(incident["opened_at"])),
-    )
+    end = as_time(incident["resolved_at"]) if incident["resolved_at"] else now
+    age = _age(end - as_time(incident["opened_at"]))
+    start = _KINDS[kind].format(**incident, age=age)
     return f"{start}: {_grown(incident, situation)}"
 
 
 def _grown(incident: Row, situation: Situation) -> str:
     """What is wrong, and how much of it is news."""
     return subject(incident) + (f", {situation.new:,} new" if situation.new else "")
-
-
-def _end(incident: Row, now: datetime) -> datetime:
-    return as_time(incident["resolved_at"]) if incident["resolved_at"] else now
 
 
 def _age(elapsed: timedelta) -> str:
@@ -211,7 +205,7 @@ def _facts(
     since = shown_time(opened, settings)
     builds = f", in {incident['builds']} runs" if incident["builds"] > 1 else ""
     if kind == "resolved":
-        until = shown_time(_end(incident, now), settings)
+        until = shown_time(as_time(incident["resolved_at"]), settings)
         facts = [["Failed", f"from {since} to {until}{builds}"], *_observed("Last seen", finding)]
     else:
         facts = _observed("Now", finding)

@@ -5,6 +5,7 @@ reported and never fails a run.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from dagster_project.alerting.clock import stale_report
 from dagster_project.alerting.delivery import Delivered, Sender, deliver
 from dagster_project.alerting.findings import Report, pipeline_report
 from dagster_project.alerting.incidents import Changes, Incidents
-from dagster_project.alerting.store import ALERTS_FILE, Store, as_time
+from dagster_project.alerting.store import Store, as_time
 from dagster_project.config.errors import AuditBlocked, HandoffError, OutputLocked
 from dagster_project.config.settings import Settings
 from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, warehouse_path
@@ -135,26 +136,25 @@ def _record(
     return Alerted(changes, delivered)
 
 
-def copy_into_warehouse(output: Path) -> bool:
-    """Copy the incidents into ``quality.alerts``; False while a run holds the output."""
+def copy_into_warehouse(output: Path) -> None:
+    """Copy the incidents into ``quality.alerts``, unless a run holds the output."""
     import duckdb  # heavy: keeps start-up fast
 
-    if not (output / ALERTS_FILE).is_file() or not warehouse_path(output).is_file():
-        return False
+    if not warehouse_path(output).is_file():
+        return
     with Store(output) as store:
         incidents = store.rows("select id as incident_id, * from incidents order by id")
     names = [column.split()[0] for column in _COPIED.split(",")]
-    try:
-        with visit_output(output), connect(warehouse_path(output)) as warehouse:
-            warehouse.execute(f"create schema if not exists {QUALITY_SCHEMA}")
-            warehouse.execute("begin transaction")
-            warehouse.execute(f"create or replace table {QUALITY_SCHEMA}.alerts ({_COPIED})")
-            if incidents:
-                warehouse.executemany(
-                    f"insert into {QUALITY_SCHEMA}.alerts values ({', '.join('?' * len(names))})",
-                    [[incident[name] for name in names] for incident in incidents],
-                )
-            warehouse.execute("commit")
-    except (OutputLocked, duckdb.IOException):
-        return False
-    return True
+    rows = [[incident[name] for name in names] for incident in incidents]
+    marks = ", ".join("?" * len(names))
+    with (
+        suppress(OutputLocked, duckdb.IOException),
+        visit_output(output),
+        connect(warehouse_path(output)) as warehouse,
+    ):
+        warehouse.execute(f"create schema if not exists {QUALITY_SCHEMA}")
+        warehouse.execute("begin transaction")
+        warehouse.execute(f"create or replace table {QUALITY_SCHEMA}.alerts ({_COPIED})")
+        if rows:
+            warehouse.executemany(f"insert into {QUALITY_SCHEMA}.alerts values ({marks})", rows)
+        warehouse.execute("commit")

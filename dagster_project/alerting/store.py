@@ -134,8 +134,7 @@ class Store:
 
     def row(self, query: str, values: Iterable[Any] = ()) -> Row | None:
         """The first row of a query."""
-        found = self.rows(query, values)
-        return found[0] if found else None
+        return next(iter(self.rows(query, values)), None)
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> int:
         """Run a statement; returns the id of the row that it inserted."""
@@ -189,9 +188,9 @@ class Store:
         created_at: datetime,
         not_before: datetime,
         incident_id: int | None,
-    ) -> int:
+    ) -> None:
         """Put a message in the outbox; within the transaction of the change it is about."""
-        return self.insert(
+        self.insert(
             "messages",
             {
                 "incident_id": incident_id,

@@ -224,11 +224,8 @@ def _preview(channel: str, document: Document) -> None:
 def _until(text: str, now: datetime) -> datetime:
     relative = re.match(r"^(\d+)([hdw])$", text.strip())
     try:
-        moment = (
-            now + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
-            if relative
-            else parse_time(text)
-        )
+        wait = timedelta(**{_UNITS[relative[2]]: int(relative[1])}) if relative else None
+        moment = now + wait if wait else parse_time(text)
     except ConfigError as error:
         raise ConfigError(f"--until {text!r}: write 8h, 3d, 2w or 2026-06-30") from error
     if moment <= now:
