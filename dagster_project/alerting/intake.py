@@ -53,7 +53,7 @@ def look(
         ascending=True,
     )
     lines: list[str] = []
-    # What ended just before may be written just after; a run is taken in only once all the same.
+    # What ended just before may be written just after; a run is still taken in only once.
     through = now - OVERLAP
     for record in records:
         run = record.dagster_run

@@ -43,10 +43,9 @@ class Alerted:
     def lines(self) -> list[str]:
         """For people; nothing when nothing happened."""
         parts = [f"{count} {word}" for word, count in self.changes.items()]
-        if self.delivered.sent:
-            parts.append(f"{len(self.delivered.sent)} messages sent")
-        if self.delivered.waiting:
-            parts.append(f"{self.delivered.waiting} messages waiting")
+        for count, word in (len(self.delivered.sent), "sent"), (self.delivered.waiting, "waiting"):
+            if count:
+                parts.append(f"{count} message{'' if count == 1 else 's'} {word}")
         lines = [f"Alerts: {', '.join(parts)} (handoff alerts list)"] if parts else []
         return lines + [
             f"Alerts: channel {name}: {problem}"
