@@ -12,12 +12,10 @@ from dagster_project.assets.published import build_published_asset
 from dagster_project.assets.raw_tables import build_raw_tables
 from dagster_project.assets.run_resource import HandoffRun
 from dagster_project.automation.alert_sensor import build_alert_sensor
-from dagster_project.automation.job import (
-    build_file_sensor,
-    build_job,
-    build_schedule,
-    with_freshness,
-)
+from dagster_project.automation.file_sensor import build_file_sensor
+from dagster_project.automation.freshness import with_freshness
+from dagster_project.automation.job import job
+from dagster_project.automation.schedule import build_schedule
 from dagster_project.config.locations import config_path
 from dagster_project.config.settings import Settings, load_settings
 from dagster_project.running.dbt import parsed_project
@@ -35,7 +33,6 @@ def load(settings: Settings) -> dg.Definitions:
     translator = HandoffTranslator()
     crms = settings.crms()
     checks = build_checks()
-    job = build_job()
     return dg.Definitions(
         assets=with_freshness(
             [
@@ -51,8 +48,8 @@ def load(settings: Settings) -> dg.Definitions:
         ),
         asset_checks=[checks],
         jobs=[job],
-        schedules=[build_schedule(settings.schedule, job)],
-        sensors=[build_alert_sensor(settings.schedule), build_file_sensor(settings, job)],
+        schedules=[build_schedule(settings.schedule)],
+        sensors=[build_alert_sensor(settings.schedule), build_file_sensor(settings)],
         resources={"run": HandoffRun()},
         executor=dg.in_process_executor,
     )

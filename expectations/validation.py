@@ -1,26 +1,32 @@
 """Runs the suites on a warehouse file through Great Expectations and writes the Data Docs.
 
 Nobody may hold the file open meanwhile; it is closed when this returns. A check that could not run
-comes back as ``errored``, never as passed.
+comes back as ``errored``, never as passed. Importing this module takes seconds.
 """
 
 import logging
-import os
 import shutil
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
+import great_expectations as gx
+from great_expectations.core.run_identifier import RunIdentifier
+from great_expectations.data_context import EphemeralDataContext
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
 
+from expectations.broken_cases import expectations_of
 from expectations.case_counts import could_not_run, count_cases
 from expectations.catalogue import Suite
 from expectations.check import Outcome, Status
-
-if TYPE_CHECKING:
-    from great_expectations.core.run_identifier import RunIdentifier
-    from great_expectations.data_context import EphemeralDataContext
+from expectations.data_docs import site_configuration, write_index
+from expectations.duckdb_dialect import connection_string
 
 _SITE = "data_docs"
 
@@ -38,8 +44,6 @@ def validate(
     ``data_docs``: the directory to write the Data Docs of this validation to; it is replaced.
     ``run_name``: what they call it. ``limits``: what DuckDB may use, as its settings.
     """
-    from expectations.data_docs import write_index
-
     limits = limits or {}
     with duckdb.connect(str(warehouse), config=limits) as connection:
         checks = [check for suite in suites for check in suite.checks]
@@ -62,12 +66,6 @@ def _judge(
     limits: dict[str, Any],
 ) -> dict[str, Outcome]:
     """The outcomes as Great Expectations judges them, by check."""
-    # Importing Great Expectations takes seconds, so it waits for the first audit.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    from great_expectations.core.run_identifier import RunIdentifier
-
-    from expectations.duckdb_dialect import connection_string
-
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = _context(data_docs)
     source = context.data_sources.add_sql(
@@ -96,17 +94,8 @@ def _judge(
     return outcomes
 
 
-def _context(data_docs: Path | None) -> "EphemeralDataContext":
+def _context(data_docs: Path | None) -> EphemeralDataContext:
     """A context in memory; nothing but the Data Docs is written."""
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import (
-        DataContextConfig,
-        InMemoryStoreBackendDefaults,
-        ProgressBarsConfig,
-    )
-
-    from expectations.data_docs import site_configuration
-
     configuration = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
         data_docs_sites={} if data_docs is None else {_SITE: site_configuration(data_docs)},
@@ -117,17 +106,13 @@ def _context(data_docs: Path | None) -> "EphemeralDataContext":
 
 
 def _validate_suite(
-    context: "EphemeralDataContext",
+    context: EphemeralDataContext,
     source: Any,
     suite: Suite,
     outcomes: list[Outcome],
-    run: "RunIdentifier",
+    run: RunIdentifier,
 ) -> list[Outcome]:
     """The outcomes of one suite; all errored when its table can't be read."""
-    import great_expectations as gx
-
-    from expectations.broken_cases import expectations_of
-
     schema, _, table = suite.table.rpartition(".")
     # What Great Expectations and its drivers raise has no common base, and whatever it is: a
     # check that could not run must not look like one that passed.

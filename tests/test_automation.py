@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,17 @@ import dagster as dg
 import pytest
 import yaml
 
-from dagster_project.automation.job import (
-    build_file_sensor,
-    build_job,
-    build_schedule,
-    freshness_window,
-)
+from dagster_project.alerting.clock import last_due
+from dagster_project.automation.file_sensor import build_file_sensor
+from dagster_project.automation.freshness import freshness_window
+from dagster_project.automation.schedule import build_schedule
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.settings import ScheduleSettings, Settings, WarehouseSettings, load_settings
+from dagster_project.config.settings import (
+    ScheduleSettings,
+    Settings,
+    WarehouseSettings,
+    load_settings,
+)
 from dagster_project.running.home import POSTGRES_VARIABLE, prepare_dagster_home
 
 
@@ -30,7 +33,7 @@ def _watching(directory: Path) -> Settings:
 
 
 def test_files_start_one_run_once_they_stopped_changing(tmp_path: Path) -> None:
-    sensor = build_file_sensor(_watching(tmp_path), build_job())
+    sensor = build_file_sensor(_watching(tmp_path))
     cursor: str | None = None
 
     def tick() -> int:
@@ -56,7 +59,7 @@ def test_files_start_one_run_once_they_stopped_changing(tmp_path: Path) -> None:
 
 def test_no_source_is_watched_unless_it_says_so(tmp_path: Path) -> None:
     settings = Settings.model_validate({"sources": [{"kind": "files", "path": tmp_path}]})
-    sensor = build_file_sensor(settings, build_job())
+    sensor = build_file_sensor(settings)
     assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
 
 
@@ -71,6 +74,40 @@ def test_no_source_is_watched_unless_it_says_so(tmp_path: Path) -> None:
 )
 def test_freshness_follows_the_schedule(configured: dict[str, Any], hours: float) -> None:
     assert freshness_window(Settings.model_validate(configured)) == timedelta(hours=hours)
+
+
+# Clocks in Amsterdam go forward on 29 March 2026, from 02:00 to 03:00 (01:00 UTC), and back on
+# 25 October, from 03:00 to 02:00 (01:00 UTC).
+@pytest.mark.parametrize(
+    ("cron", "before", "due"),
+    [
+        ("0 5 * * *", "2026-03-28T12:00", "2026-03-28T04:00"),
+        ("0 5 * * *", "2026-03-29T12:00", "2026-03-29T03:00"),
+        ("0 5 * * *", "2026-10-24T12:00", "2026-10-24T03:00"),
+        ("0 5 * * *", "2026-10-25T12:00", "2026-10-25T04:00"),
+        # 02:30 does not exist on one day: the run is due at 03:00.
+        ("30 2 * * *", "2026-03-29T00:59", "2026-03-28T01:30"),
+        ("30 2 * * *", "2026-03-29T12:00", "2026-03-29T01:00"),
+        # And it comes twice on another: Dagster starts the run the second time.
+        ("30 2 * * *", "2026-10-25T01:29", "2026-10-24T00:30"),
+        ("30 2 * * *", "2026-10-25T01:31", "2026-10-25T01:30"),
+        ("0 * * * *", "2026-03-29T01:30", "2026-03-29T01:00"),
+        ("0 * * * *", "2026-10-25T01:30", "2026-10-25T01:00"),
+        ("0 * * * *", "2026-10-25T02:30", "2026-10-25T02:00"),
+        ("0 5 * * 1-5", "2026-10-26T03:00", "2026-10-23T03:00"),
+    ],
+)
+def test_runs_are_due_by_the_clock_of_their_zone(cron: str, before: str, due: str) -> None:
+    schedule = ScheduleSettings(cron=cron, timezone="Europe/Amsterdam")
+    found = last_due(schedule, datetime.fromisoformat(f"{before}+00:00"))
+    assert f"{found:%Y-%m-%dT%H:%M}" == due
+
+
+def test_freshness_allows_for_the_day_of_25_hours() -> None:
+    settings = Settings.model_validate({"schedule": {"timezone": "Europe/Amsterdam"}})
+    march, october = datetime(2026, 3, 26, tzinfo=UTC), datetime(2026, 10, 22, tzinfo=UTC)
+    assert freshness_window(settings, march) == timedelta(hours=24) * 1.5
+    assert freshness_window(settings, october) == timedelta(hours=25) * 1.5
 
 
 def test_scheduled_runs_try_a_source_again_and_runs_of_the_shell_do_not() -> None:
@@ -195,7 +232,7 @@ def test_a_schedule_that_cannot_be_is_refused(
 
 def test_a_schedule_is_on_when_the_configuration_says_so() -> None:
     def status(**settings: bool) -> dg.DefaultScheduleStatus:
-        return build_schedule(ScheduleSettings(**settings), build_job()).default_status
+        return build_schedule(ScheduleSettings(**settings)).default_status
 
     assert status() == dg.DefaultScheduleStatus.STOPPED
     assert status(enabled=True) == dg.DefaultScheduleStatus.RUNNING

@@ -1,8 +1,8 @@
-"""Dagster with its daemon, as `make dev` starts it: what is due runs, and what dies is made good.
+"""Dagster with its daemon: what is due runs, and what dies is made good.
 
 One story on one instance: a dropped file starts a run, its checks become messages; the schedule
-ticks, and its run, whose process is killed, is started once more; a killed run of the shell is
-marked as failed and told, and the next one, which waited behind it, runs.
+ticks meanwhile, and its run, whose process is killed, is started once more; a killed run of the
+shell is marked as failed and reported, and the next one, which waited behind it, runs.
 """
 
 from __future__ import annotations
@@ -11,115 +11,149 @@ import json
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
-from dagster_project.assets.run_resource import PROCESS_TAG
-from dagster_project.automation.job import SCHEDULE_NAME
-from dagster_project.config.warehouse import PROJECT_ROOT
-from dagster_project.running.home import prepare_dagster_home
-from tests.alerting.receivers import HttpReceiver
+from dagster_project.running.execute import SCHEDULE_NAME
+from dagster_project.running.process import PROCESS_TAG
 from tests.conftest import handoff, start_handoff
+from tests.deployment import LOCATION, Deployment, Run, deployed
 
-# The first test that asks for the story waits for all of it.
-pytestmark = pytest.mark.timeout(900)
+# The first test that asks for the story waits for all of it; only a last resort.
+pytestmark = pytest.mark.timeout(3600)
 
-LOCATION = "dagster_project.definitions"
+CONFIGURATION = """
+warehouse: {output: out}
+sources: [{kind: files, name: crm, path: export, watch: true}]
+# Every minute is as often as cron knows.
+schedule: {cron: "* * * * *", look_every_seconds: 5}
+checks:
+  lost_leads_have_a_reason: {warn: 0, block: 1}
+  rejected_leads_have_a_reason: {warn: 0, block: 1}
+alerts: {channels: {chat: {url_env: TEST_DAEMON_CHAT_URL}}}
+"""
 SCHEDULE = {
     "repositoryName": "__repository__",
     "repositoryLocationName": LOCATION,
     "scheduleName": SCHEDULE_NAME,
 }
-RUNS = """
-{ runsOrError(limit: 50) { ... on Runs { results {
-    runId status parentRunId tags { key value } stats { ... on RunStatsSnapshot { startTime } }
-} } } }
+START_SCHEDULE = """
+mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedule) {
+    ... on ScheduleStateResult { scheduleState { id status } }
+} }
+"""
+STOP_SCHEDULE = "mutation($id: String!) { stopRunningSchedule(id: $id) { __typename } }"
+SCHEDULE_STATE = """
+query($schedule: ScheduleSelector!) { scheduleOrError(scheduleSelector: $schedule) {
+    ... on Schedule { scheduleState { id status ticks(limit: 1) { status } } }
+} }
 """
 
 
 @dataclass
-class Run:
-    """A run as Dagster's API shows it."""
+class Story:
+    """How each run of the story ended, and the messages that came."""
 
-    run_id: str
-    status: str
-    parent: str | None
-    tags: dict[str, str]
-    started: float | None
+    titles: list[str]
+    row_counts: dict[str, int]
+    published_by: str
+    scheduled: Run
+    again: Run
+    shell: Run
+    next: Run
 
 
-@dataclass
-class Deployment:
-    """Dagster's webserver and daemon over one company's configuration."""
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """All of it, in order; the tests look at what became of each part."""
+    place = tmp_path_factory.mktemp("daemon")
+    (place / "export").mkdir()
+    made = handoff("simulate", "--leads", "120", "--seed", "3", "--out", place / "export")
+    assert made.returncode == 0, made.stderr
+    with deployed(place, CONFIGURATION) as deployment:
+        yield _story(deployment)
 
-    place: Path
-    port: int
-    chat: HttpReceiver
-    log: Path
-    finished: dict[str, Run] = field(default_factory=dict)
 
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """One call of the API that the UI uses."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            said: dict[str, Any] = json.load(answer)
-        assert "errors" not in said, said
-        data: dict[str, Any] = said["data"]
-        return data
+def _story(deployment: Deployment) -> Story:
+    wait_for_run = deployment.wait_for_run
+    deployment.wait("the webserver", deployment.is_up)
+    dropped = wait_for_run("the run of a dropped file", _is_of_files)
 
-    def runs(self) -> list[Run]:
-        """All runs, the oldest first."""
-        found = self.ask(RUNS)["runsOrError"]["results"]
-        return [
-            Run(
-                item["runId"],
-                item["status"],
-                item["parentRunId"],
-                {tag["key"]: tag["value"] for tag in item["tags"]},
-                item["stats"].get("startTime"),
-            )
-            for item in reversed(found)
-        ]
+    # The schedule's next minute comes while that run works; its run waits behind it.
+    started = deployment.ask(START_SCHEDULE, schedule=SCHEDULE)["startSchedule"]["scheduleState"]
+    assert started["status"] == "RUNNING"
+    asked = wait_for_run("the run of the schedule", _is_of_schedule)
+    deployment.wait("the schedule to stop", lambda: _has_stopped(deployment))
+    wait_for_run("the end of the first run", lambda run: _is(run, dropped, "SUCCESS"))
 
-    def wait(self, what: str, found: Callable[[], Any], seconds: float = 150) -> Any:
-        """Wait until something is there, and return it."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            value = found()
-            if value:
-                return value
-            time.sleep(0.5)
-        states = [(run.run_id[:8], run.status, run.tags) for run in self.runs()]
-        raise AssertionError(
-            f"{what} never came; runs: {states}; told: {self.chat.titles}\n"
-            + "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
-        )
+    working = wait_for_run(
+        "the schedule's run at work", lambda run: run.run_id == asked.run_id and _is_working(run)
+    )
+    _kill(working)
+    again = wait_for_run(
+        "the second try of the killed run",
+        lambda run: run.parent == asked.run_id and run.status == "SUCCESS",
+    )
+    scheduled = wait_for_run("the killed run", lambda run: _is(run, asked, "FAILURE"))
+    deployment.wait("the end of its incident", lambda: _resolved(deployment) == 1)
+    # On a slow machine another minute of the schedule may have come before it stopped.
+    deployment.wait("a pause", lambda: all(run.is_over for run in deployment.runs()))
 
-    def wait_for_run(self, what: str, fits: Callable[[Run], bool]) -> Run:
-        """Wait for a run that fits."""
-        run: Run = self.wait(what, lambda: next(filter(fits, self.runs()), None))
-        return run
+    shell = start_handoff("run")
+    working = wait_for_run(
+        "the run of the shell",
+        lambda run: not any(tag.startswith("dagster/s") for tag in run.tags) and _is_working(run),
+    )
+    # It hangs, so the next one has to wait behind it.
+    shell.send_signal(signal.SIGSTOP)
+    with (deployment.place / "export" / "reps.csv").open("a") as stream:
+        stream.write("\n")
+    waiting = wait_for_run(
+        "the run that waits", lambda run: _is_of_files(run) and run.status == "QUEUED"
+    )
+    shell.kill()
+    shell.communicate()
+    killed = wait_for_run("the end of the shell's", lambda run: _is(run, working, "FAILURE"))
+    following = wait_for_run("the run that waited", lambda run: _is(run, waiting, "SUCCESS"))
+    deployment.wait("the last message", lambda: _resolved(deployment) == 2)
+    manifest = json.loads((deployment.place / "out" / "published" / "manifest.json").read_text())
+    return Story(
+        titles=deployment.chat.titles,
+        row_counts=manifest["row_counts"],
+        published_by=manifest["build_id"].rpartition("-")[2],
+        scheduled=scheduled,
+        again=again,
+        shell=killed,
+        next=following,
+    )
 
-    def wait_for_title(self, begins: str) -> str:
-        """Wait for a message whose title begins so."""
-        title: str = self.wait(
-            begins, lambda: next((t for t in self.chat.titles if t.startswith(begins)), None)
-        )
-        return title
+
+def _has_stopped(deployment: Deployment) -> bool:
+    """Stop the schedule; again if its tick was at work, since that writes its state at its end."""
+    found = deployment.ask(SCHEDULE_STATE, schedule=SCHEDULE)["scheduleOrError"]["scheduleState"]
+    if found["status"] == "RUNNING":
+        deployment.ask(STOP_SCHEDULE, id=found["id"])
+        return False
+    return all(tick["status"] != "STARTED" for tick in found["ticks"])
+
+
+def _is(run: Run, known: Run, status: str) -> bool:
+    assert run.run_id != known.run_id or run.status == status or not run.is_over, run
+    return run.run_id == known.run_id and run.status == status
+
+
+def _is_of_files(run: Run) -> bool:
+    return run.tags.get("dagster/sensor_name") == "new_files"
+
+
+def _is_of_schedule(run: Run) -> bool:
+    return run.tags.get("dagster/schedule_name") == SCHEDULE_NAME
+
+
+def _is_working(run: Run) -> bool:
+    return run.status == "STARTED" and run.tags.get(PROCESS_TAG, "").endswith(run.run_id)
 
 
 def _kill(run: Run) -> None:
@@ -127,171 +161,33 @@ def _kill(run: Run) -> None:
     os.kill(int(run.tags[PROCESS_TAG].split(":")[1]), signal.SIGKILL)
 
 
-def _is_working(run: Run) -> bool:
-    own = run.tags.get(PROCESS_TAG, "").endswith(run.run_id)
-    return run.status == "STARTED" and own and run.started is not None
+def _resolved(deployment: Deployment) -> int:
+    return sum(title.startswith("Resolved after") for title in deployment.chat.titles)
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    place = tmp_path_factory.mktemp("daemon")
-    (place / "export").mkdir()
-    (place / "handoff.yml").write_text(
-        "warehouse: {output: out}\n"
-        "sources: [{kind: files, name: crm, path: export, watch: true}]\n"
-        # Every minute is as often as cron knows.
-        'schedule: {cron: "* * * * *", look_every_seconds: 5}\n'
-        "checks:\n"
-        "  lost_leads_have_a_reason: {warn: 0, block: 1}\n"
-        "  rejected_leads_have_a_reason: {warn: 0, block: 1}\n"
-        "alerts: {channels: {chat: {url_env: TEST_DAEMON_CHAT_URL}}}\n"
-    )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    chat = HttpReceiver()
-    own = {
-        "HANDOFF_HOME": str(place / "home"),
-        "DAGSTER_HOME": str(place / "home" / "dagster"),
-        "HANDOFF_CONFIG": str(place / "handoff.yml"),
-        "TEST_DAEMON_CHAT_URL": chat.url,
-    }
-    kept = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    prepare_dagster_home()
-    log = place / "dagster.log"
-    with log.open("w") as stream:
-        server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "dagster", "dev", "--module-name", LOCATION),
-                *("--host", "127.0.0.1", "--port", str(port)),
-            ],
-            cwd=PROJECT_ROOT,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
-    try:
-        yield Deployment(place, port, chat, log)
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-        chat.close()
-        for name, value in kept.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def test_a_dropped_file_starts_a_run_that_publishes(story: Story) -> None:
+    assert story.row_counts["dim_leads"] > 100
+    assert story.published_by == story.next.run_id[:8]
 
 
-@pytest.fixture(scope="module")
-def story(deployment: Deployment) -> Deployment:
-    """All of it, in order; the tests look at what became of each part."""
-    export = deployment.place / "export"
-    deployment.wait("the webserver", lambda: _is_up(deployment))
-
-    made = handoff("simulate", "--leads", "120", "--seed", "3", "--out", export)
-    assert made.returncode == 0, made.stderr
-    dropped = deployment.wait_for_run(
-        "the run of a dropped file",
-        lambda run: run.tags.get("dagster/sensor_name") == "new_files" and run.status == "SUCCESS",
-    )
-    deployment.finished["dropped"] = dropped
-    deployment.wait("messages", lambda: deployment.chat.titles)
-
-    started = deployment.ask(
-        "mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedule) "
-        "{ ... on ScheduleStateResult { scheduleState { id status } } } }",
-        schedule=SCHEDULE,
-    )["startSchedule"]["scheduleState"]
-    assert started["status"] == "RUNNING"
-    scheduled = deployment.wait_for_run(
-        "the run of the schedule",
-        lambda run: run.tags.get("dagster/schedule_name") == SCHEDULE_NAME and _is_working(run),
-    )
-    deployment.ask(
-        "mutation($id: String!) { stopRunningSchedule(id: $id) { __typename } }", id=started["id"]
-    )
-    _kill(scheduled)
-    deployment.finished["again"] = deployment.wait_for_run(
-        "the second try of the killed run",
-        lambda run: run.parent == scheduled.run_id and run.status == "SUCCESS",
-    )
-    deployment.finished["scheduled"] = next(
-        run for run in deployment.runs() if run.run_id == scheduled.run_id
-    )
-    deployment.wait_for_title("Resolved after")
-
-    shell = start_handoff("run")
-    working = deployment.wait_for_run(
-        "the run of the shell",
-        lambda run: not any(tag.startswith("dagster/s") for tag in run.tags) and _is_working(run),
-    )
-    # It hangs, so the next one has to wait behind it.
-    shell.send_signal(signal.SIGSTOP)
-    with (export / "reps.csv").open("a") as stream:
-        stream.write("\n")
-    deployment.wait_for_run(
-        "the run that waits",
-        lambda run: run.status == "QUEUED" and run.tags.get("dagster/sensor_name") == "new_files",
-    )
-    shell.kill()
-    shell.communicate()
-    deployment.finished["shell"] = deployment.wait_for_run(
-        "the end of the killed run",
-        lambda run: run.run_id == working.run_id and run.status == "FAILURE",
-    )
-    deployment.finished["next"] = deployment.wait_for_run(
-        "the run that waited",
-        lambda run: (
-            run.tags.get("dagster/sensor_name") == "new_files"
-            and run.run_id != dropped.run_id
-            and run.status == "SUCCESS"
-        ),
-    )
-    deployment.wait(
-        "the last message",
-        lambda: sum(title.startswith("Resolved after") for title in deployment.chat.titles) == 2,
-    )
-    return deployment
-
-
-def _is_up(deployment: Deployment) -> bool:
-    try:
-        found = deployment.ask(
-            "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"
-        )
-    except (urllib.error.URLError, ConnectionError):
-        return False
-    return bool(found["repositoriesOrError"].get("nodes"))
-
-
-def test_a_dropped_file_starts_a_run_that_publishes(story: Deployment) -> None:
-    manifest = json.loads((story.place / "out" / "published" / "manifest.json").read_text())
-    assert manifest["row_counts"]["dim_leads"] > 100
-    assert manifest["build_id"].endswith(story.finished["next"].run_id[:8])
-
-
-def test_failing_checks_become_messages_once(story: Deployment) -> None:
-    checks = [title for title in story.chat.titles if "the run failed" not in title]
+def test_failing_checks_become_messages_once(story: Story) -> None:
+    checks = [title for title in story.titles if "the run failed" not in title]
     assert checks
     assert all(re.match(r"New warning for|\d+ new warnings for", title) for title in checks), checks
     assert len(set(checks)) == len(checks)
 
 
-def test_the_schedule_ticks_and_its_killed_run_is_tried_again(story: Deployment) -> None:
-    killed, again = story.finished["scheduled"], story.finished["again"]
-    assert killed.status == "FAILURE"
-    assert killed.tags["dagster/schedule_name"] == SCHEDULE_NAME
-    assert again.tags["dagster/retry_number"] == "1"
-    assert again.tags[PROCESS_TAG].endswith(again.run_id)
+def test_the_schedule_ticks_and_its_killed_run_is_tried_again(story: Story) -> None:
+    assert story.scheduled.tags["dagster/schedule_name"] == SCHEDULE_NAME
+    assert story.again.tags["dagster/retry_number"] == "1"
+    assert story.again.tags[PROCESS_TAG].endswith(story.again.run_id)
 
 
-def test_each_killed_run_is_told_and_so_is_the_end_of_it(story: Deployment) -> None:
-    told = [title for title in story.chat.titles if "the run failed" in title]
+def test_each_killed_run_is_reported_and_so_is_the_end_of_it(story: Story) -> None:
+    told = [title for title in story.titles if "the run failed" in title]
     assert [title.split()[0] for title in told] == ["New", "Resolved", "New", "Resolved"]
 
 
-def test_a_killed_run_of_the_shell_blocks_no_other(story: Deployment) -> None:
-    assert story.finished["shell"].status == "FAILURE"
-    assert story.finished["next"].status == "SUCCESS"
+def test_a_killed_run_of_the_shell_blocks_no_other(story: Story) -> None:
+    assert story.shell.status == "FAILURE"
+    assert story.next.status == "SUCCESS"

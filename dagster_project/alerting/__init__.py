@@ -1,1 +1,1 @@
-"""Alerts: what fails becomes an incident, an incident is told to whom it concerns, once."""
+"""Alerts: what fails becomes an incident, and each change of an incident one message."""

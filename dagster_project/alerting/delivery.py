@@ -1,9 +1,9 @@
-"""The outbox is emptied: one message after the other, each noted before and after it is sent.
+"""Sending what is in the outbox: one message after the other, each marked before and after.
 
-A message is ``sending`` from before it goes out until its receiver took it. Who dies in between
-leaves one such message, which the next delivery sends again: none is lost, one at most comes
-twice. A channel that fails holds up its own messages only, in their order, and is tried again
-after a while that doubles. A message that is refused again and again lets those behind it pass.
+A message is ``sending`` from before it goes out until its receiver took it. A process that dies in
+between leaves one such message, which the next delivery sends again: none is lost, at most one
+comes twice. A channel that fails holds up its own messages only, in their order, and is retried
+after a wait that doubles. A message that is refused again and again lets those behind it pass.
 """
 
 import hashlib
@@ -14,19 +14,23 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
 
-from dagster_project.alerting.messages import Document, as_html, as_markdown, as_plain_text
+from filelock import FileLock, Timeout
+
+from dagster_project.alerting.messages import Document, body_of
 from dagster_project.alerting.store import Row, Store, as_text, as_time
 from dagster_project.config.alerts import AlertsSettings
+
+if TYPE_CHECKING:
+    import apprise
 
 LOCK_FILE = ".alerts.lock"
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
-# From so many refusals on it may be the message and not the receiver: the next one is tried too.
+# After this many refusals it may be the message and not the receiver: the next is tried too.
 REFUSALS_IN_ORDER = 5
 
 # Sends a document; returns what went wrong, None when the receiver took it.
@@ -49,16 +53,15 @@ def deliver(
     now: datetime,
     send: Sender | None = None,
 ) -> Delivered:
-    """Send what is due. Whoever delivers already is left to it."""
-    from filelock import FileLock, Timeout
-
+    """Send what is due, unless another process is at it."""
     send = send or AppriseSender(settings)
     result = Delivered()
     try:
         with FileLock(output / LOCK_FILE, timeout=0):
-            # Nobody else delivers, so what is still marked was left by one who died.
+            # Nobody else delivers, so what is still marked was left by one that died.
             store.execute("update messages set state = 'waiting' where state = 'sending'")
-            for channel in _waiting_channels(store):
+            waiting = "select distinct channel from messages where state = 'waiting' order by 1"
+            for channel in [row["channel"] for row in store.rows(waiting)]:
                 _deliver_channel(store, channel, settings, now, send, result)
     except Timeout:
         pass
@@ -74,11 +77,6 @@ def due(store: Store, now: datetime) -> list[Row]:
         "order by channel, id",
         [as_text(now)],
     )
-
-
-def _waiting_channels(store: Store) -> list[str]:
-    rows = store.rows("select distinct channel from messages where state = 'waiting' order by 1")
-    return [row["channel"] for row in rows]
 
 
 def _deliver_channel(
@@ -98,7 +96,7 @@ def _deliver_channel(
         "select * from messages where channel = ? and state = 'waiting' order by id", [channel]
     ):
         if as_time(message["not_before"]) > now:
-            # An error that breaks the quiet goes before the warnings that wait for its end.
+            # An error goes out during quiet hours, before the warnings that wait for their end.
             if 0 < message["attempts"] < REFUSALS_IN_ORDER:
                 return
             continue
@@ -151,70 +149,60 @@ class AppriseSender:
         url = os.environ.get(configured.url_env, "").strip()
         if not url:
             return f"the environment variable {configured.url_env} is not set"
-        import apprise
+        import apprise  # heavy: keeps start-up fast
 
-        with _Listening("apprise") as said:
+        problem = "the receiver refused it"
+        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as log:
             try:
-                receiver = apprise.Apprise.instantiate(url)
-                if receiver is None or not hasattr(receiver, "notify"):
+                receiver = receiver_of(url, document)
+                if receiver is None:
                     return f"{configured.url_env} holds no URL that apprise knows"
-                if _notify(receiver, document):
+                if notify(receiver, document):
                     return None
             except Exception as error:
-                said.lines.append(f"{type(error).__name__}: {error}")
-        return _without_secrets("; ".join(said.lines) or "the receiver refused it", url)
+                problem = f"{type(error).__name__}: {error}"
+            logged = "; ".join(log.getvalue().splitlines())
+        return _without_secrets(logged or problem, url)
 
 
-def _notify(receiver: Any, document: Document) -> bool:
-    import apprise
-    from apprise.plugins.email import NotifyEmail
+def receiver_of(url: str, document: Document) -> "apprise.NotifyBase | None":
+    """The receiver that a URL stands for; None for a URL that apprise does not know.
+
+    An on-call service (PagerDuty) that groups by a key gets the incident's, so that it pages once
+    per incident, and closes the page when the incident is resolved.
+    """
+    import apprise  # heavy: keeps start-up fast
+
+    receiver = apprise.Apprise.instantiate(url)
+    if "key" not in document or getattr(receiver, "dedup", True):
+        return receiver
+    key = hashlib.sha256(document["key"].encode()).hexdigest()
+    separator = "&" if "?" in url else "?"
+    return apprise.Apprise.instantiate(f"{url}{separator}dedup={key}&action=map") or receiver
+
+
+def notify(receiver: "apprise.NotifyBase", document: Document) -> bool:
+    """Send a document in the format that its receiver shows best; False when it is refused."""
+    import apprise  # heavy: keeps start-up fast
 
     accepted = receiver.notify_format
     preferred = accepted[0] if isinstance(accepted, tuple) else accepted
-    # The subject of a mail is soon out of sight; elsewhere the title stands above the body.
-    is_mail = isinstance(receiver, NotifyEmail)
-    renderers: dict[Any, Callable[[Document], str]] = {
-        apprise.NotifyFormat.HTML: partial(as_html, with_title=is_mail),
-        apprise.NotifyFormat.MARKDOWN: as_markdown,
-    }
-    if hasattr(receiver, "dedup") and not receiver.dedup and "key" in document:
-        # On-call services (PagerDuty) page once per incident and close it when it is resolved.
-        receiver.dedup = hashlib.sha256(document["key"].encode()).hexdigest()
-        receiver.action = "map"
+    # Chats show Markdown, and apprise makes HTML of it for mail.
+    markdown = preferred != apprise.NotifyFormat.TEXT
     kind = apprise.NotifyType.SUCCESS
     if document["kind"] != "resolved":
         is_error = document["severity"] == "error"
         kind = apprise.NotifyType.FAILURE if is_error else apprise.NotifyType.WARNING
+    hub = apprise.Apprise()
+    hub.add(receiver)
     return bool(
-        receiver.notify(
+        hub.notify(
             title=document["title"],
-            body=renderers.get(preferred, as_plain_text)(document),
+            body=body_of(document, markdown=markdown),
             notify_type=kind,
-            body_format=preferred,
+            body_format=apprise.NotifyFormat.MARKDOWN if markdown else apprise.NotifyFormat.TEXT,
         )
     )
-
-
-class _Listening(logging.Handler):
-    """Keeps what a logger says within the block, and keeps it off the console."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(logging.WARNING)
-        self._logger = logging.getLogger(name)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-    def __enter__(self) -> "_Listening":
-        self._propagates = self._logger.propagate
-        self._logger.propagate = False
-        self._logger.addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
-        self._logger.propagate = self._propagates
 
 
 def _without_secrets(text: str, url: str) -> str:

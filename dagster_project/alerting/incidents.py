@@ -6,7 +6,8 @@ once for the same owner (a first run, a bad day) are one message.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,57 +19,50 @@ from dagster_project.alerting.messages import (
     incident_document,
     overview_document,
 )
-from dagster_project.alerting.routes import channels_of, digest_due, not_before, tags_of
+from dagster_project.alerting.routes import channels_of, digest_due, not_before
 from dagster_project.alerting.store import Row, Store, as_text, as_time
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.errors import ConfigError
 
-_RANKS = {"warning": 0, "error": 1}
-# Incidents that are over are kept this long.
+# Resolved incidents are kept this long.
 KEPT_DAYS = 400
-# More warnings of one owner that open or grow at once are told in one message.
+# More warnings of one owner that open or grow at once are one message.
 TOLD_ONE_BY_ONE = 3
 _TOLD_TOGETHER = {"opened", "grown"}
+_ACKNOWLEDGED = ("acknowledged_at", "acknowledged_by", "acknowledged_reason")
 
-
-@dataclass
-class Changes:
-    """What one report changed: incident ids by what happened to them."""
-
-    opened: list[int] = field(default_factory=list)
-    grown: list[int] = field(default_factory=list)
-    reminded: list[int] = field(default_factory=list)
-    resolved: list[int] = field(default_factory=list)
+# How many incidents opened, grew, were resolved or reminded of.
+Changes = Counter[str]
 
 
 class Incidents:
-    """The incidents of one output directory, as the settings want them told."""
+    """The incidents of one output directory, reported as the settings say."""
 
     def __init__(self, store: Store, settings: AlertsSettings, output: Path) -> None:
-        self._store = store
+        self.store = store
         self._settings = settings
         self._output = output
         # What opened or grew, by channel and kind, until it is known how much of it there is.
         self._held: dict[tuple[str, str], list[tuple[Row, Situation]]] = {}
 
     def record(self, report: Report, now: datetime) -> Changes:
-        """Take in what a run found, once per run, and put what is to be told in the outbox."""
-        changes = Changes()
-        with self._store.transaction():
+        """Take in what a run found, once per run, and put its messages in the outbox."""
+        changes: Changes = Counter()
+        with self.store.transaction():
             if report.run_id:
-                if self._store.has_handled(report.run_id):
+                if self.store.has_handled(report.run_id):
                     return changes
                 handled = {"run_id": report.run_id, "handled_at": as_text(now)}
-                self._store.insert("handled_runs", handled)
+                self.store.insert("handled_runs", handled)
             for finding in report.findings:
                 self._record_finding(finding, report, now, changes)
             self._tell_held(now)
             failing = {(finding.check, finding.place) for finding in report.findings}
-            for incident in self._store.open_incidents():
+            for incident in self.store.open_incidents():
                 place = (incident["check_name"], incident["place"])
-                if place not in failing and report.judges(*place):
+                if place not in failing and not _not_judged(incident, report):
                     self._resolve(incident, report, now)
-                    changes.resolved.append(incident["id"])
+                    changes["resolved"] += 1
             self._remind(now, changes)
             self._digest(now)
             self._forget(now)
@@ -79,127 +73,95 @@ class Incidents:
     def _record_finding(
         self, finding: Finding, report: Report, now: datetime, changes: Changes
     ) -> None:
-        incident = self._store.row(
+        incident = self.store.row(
             "select * from incidents where state = 'open' and check_name = ? and place = ?",
             [finding.check, finding.place],
         )
         if incident is None:
-            incident_id = self._open(finding, report, now)
+            incident_id = self.store.insert(
+                "incidents",
+                {
+                    "check_name": finding.check,
+                    "place": finding.place,
+                    "state": "open",
+                    "opened_at": as_text(now),
+                    **_columns(finding, report, now),
+                },
+            )
             self._record_members(incident_id, finding, now)
             self._tell(incident_id, "opened", now)
-            changes.opened.append(incident_id)
+            changes["opened"] += 1
             return
         incident_id = incident["id"]
-        self._store.update(
-            "incidents",
-            incident_id,
-            {
-                **_columns(finding, report, now),
-                "builds": incident["builds"] + (report.run_id is not None),
-            },
-        )
+        still = tuple(_not_judged(incident, report))
+        finding = replace(finding, windows=finding.windows + still)
+        builds = incident["builds"] + (report.run_id is not None)
+        values = {**_columns(finding, report, now), "builds": builds}
+        self.store.update("incidents", incident_id, values)
         self._record_members(incident_id, finding, now)
-        # What was put off or taken on was a warning; that it is an error now is news.
-        worse = _RANKS[finding.severity] > _RANKS[incident["told_severity"] or "warning"]
+        # What was snoozed or acknowledged was a warning; that it is an error now is news.
+        worse = finding.severity == "error" and incident["told_severity"] != "error"
         if _is_snoozed(incident, now) and not worse:
             return
         told = incident["told_failing"] or 0
         if worse or self._new_cases(incident_id, told) > self._settings.growth * told:
             if worse:
-                self._store.update("incidents", incident_id, _NOT_ACKNOWLEDGED)
+                self.store.update("incidents", incident_id, dict.fromkeys(_ACKNOWLEDGED))
             self._tell(incident_id, "worse" if worse else "grown", now)
-            changes.grown.append(incident_id)
+            changes["grown"] += 1
             return
-        # What got better is not told; but from there on, getting worse is news again.
+        # An improvement is no message; but from there on, getting worse is news again.
         failing = _failing(finding)
         lower = told if failing is None else min(told, failing)
         better = {"told_failing": lower, "told_severity": finding.severity}
-        self._store.update("incidents", incident_id, better)
-
-    def _open(self, finding: Finding, report: Report, now: datetime) -> int:
-        return self._store.insert(
-            "incidents",
-            {
-                "check_name": finding.check,
-                "place": finding.place,
-                "state": "open",
-                "opened_at": as_text(now),
-                **_columns(finding, report, now),
-            },
-        )
+        self.store.update("incidents", incident_id, better)
 
     def _record_members(self, incident_id: int, finding: Finding, now: datetime) -> None:
         """Follow each failing case: those that are gone are resolved, new ones begin."""
-        members = finding.members
-        if members is None:
-            if finding.status != "errored":
-                # Too many to follow: from here on their number is compared.
-                self._resolve_members(incident_id, now)
+        if finding.status == "errored":
             return
-        known = {
-            row["member"]: row
-            for row in self._store.rows(
-                "select member, resolved_at from members where incident_id = ?", [incident_id]
-            )
-        }
-        for member, row in known.items():
-            if member not in members and row["resolved_at"] is None:
-                self._store.execute(
-                    "update members set resolved_at = ? where incident_id = ? and member = ?",
-                    [as_text(now), incident_id, member],
-                )
-            elif member in members and row["resolved_at"] is not None:
-                # It fails again: that is news.
-                self._store.execute(
-                    "update members set resolved_at = null, told = 0 "
-                    "where incident_id = ? and member = ?",
-                    [incident_id, member],
-                )
-        columns = (
-            "incident_id",
-            "member",
-            "source_system",
-            "lead_id",
-            "label",
-            "first_seen_at",
-            "rank",
+        # Where there are too many to follow, their number is compared from here on.
+        members = finding.members or {}
+        was_followed = bool(self.store.members(incident_id, limit=1))
+        self.store.execute(
+            "update members set resolved_at = ? where incident_id = ? and resolved_at is null "
+            "and member not in (select value from json_each(?))",
+            [as_text(now), incident_id, json.dumps(list(members))],
         )
-        self._store.insert_many(
-            "members",
-            columns,
+        # A case that fails again is news.
+        self.store.execute_many(
+            "insert into members "
+            "(incident_id, member, source_system, lead_id, label, first_seen_at, rank) "
+            "values (?, ?, ?, ?, ?, ?, ?) on conflict (incident_id, member) "
+            "do update set resolved_at = null, told = 0 where resolved_at is not null",
             (
-                (incident_id, key, item.source_system, item.lead_id, item.label, as_text(now), at)
-                for at, (key, item) in enumerate(members.items())
-                if key not in known
+                (incident_id, key, item.source_system, item.lead_id, item.label, as_text(now), rank)
+                for rank, (key, item) in enumerate(members.items())
             ),
         )
-        if all(row["resolved_at"] is not None for row in known.values()):
-            self._take_as_told(incident_id)
-
-    def _take_as_told(self, incident_id: int) -> None:
-        """Where only a number was followed before: so many cases, the oldest, are no news."""
-        incident = self._store.incident(incident_id) or {}
-        self._store.execute(
-            "update members set told = 1 where incident_id = ? and member in ("
-            "select member from members where incident_id = ? and resolved_at is null "
-            "order by rank desc limit ?)",
-            [incident_id, incident_id, incident.get("told_failing") or 0],
-        )
+        if not was_followed:
+            # Only a number was followed before: so many cases, the oldest, are no news.
+            self.store.execute(
+                "update members set told = 1 where incident_id = ?1 and member in ("
+                "select member from members where incident_id = ?1 and resolved_at is null "
+                "order by rank desc limit "
+                "(select coalesce(told_failing, 0) from incidents where id = ?1))",
+                [incident_id],
+            )
 
     def _new_cases(self, incident_id: int, told: int) -> int:
-        """Failing cases that nobody was told of; by number where they are not followed."""
-        row = self._store.row(
+        """Failing cases that no message was about; by number where they are not followed."""
+        row = self.store.row(
             "select count(*) as members, coalesce(sum(told = 0), 0) as untold from members "
             "where incident_id = ? and resolved_at is null",
             [incident_id],
         )
         if row and row["members"]:
             return int(row["untold"])
-        incident = self._store.incident(incident_id) or {}
-        return max((incident.get("failing") or 0) - told, 0)
+        return max((self.store.incident(incident_id)["failing"] or 0) - told, 0)
 
     def _resolve(self, incident: Row, report: Report, now: datetime) -> None:
-        self._store.update(
+        self.store.update(
             "incidents",
             incident["id"],
             {
@@ -210,20 +172,17 @@ class Incidents:
             },
         )
         self._tell(incident["id"], "resolved", now)
-        self._resolve_members(incident["id"], now)
-
-    def _resolve_members(self, incident_id: int, now: datetime) -> None:
-        self._store.execute(
+        self.store.execute(
             "update members set resolved_at = ? where incident_id = ? and resolved_at is null",
-            [as_text(now), incident_id],
+            [as_text(now), incident["id"]],
         )
 
-    # --- told later -----------------------------------------------------------------------------
+    # --- reminders and digests ------------------------------------------------------------------
 
     def _remind(self, now: datetime, changes: Changes) -> None:
-        """Tell again of what nobody took on; and, once, of what a snooze kept quiet."""
+        """Remind of what nobody acknowledged; and, once, of what a snooze kept quiet."""
         hours = self._settings.reminder_hours
-        for incident in self._store.open_incidents():
+        for incident in self.store.open_incidents():
             if _is_snoozed(incident, now):
                 continue
             snooze_over = incident["snoozed_until"] is not None
@@ -231,78 +190,76 @@ class Incidents:
             due = hours is not None and waited >= timedelta(hours=hours)
             if snooze_over or (due and incident["acknowledged_at"] is None):
                 just_told = incident["told_at"] == as_text(now)
-                self._store.update("incidents", incident["id"], {"snoozed_until": None})
+                self.store.update("incidents", incident["id"], {"snoozed_until": None})
                 if not just_told:
                     self._tell(incident["id"], "reminder", now)
-                    changes.reminded.append(incident["id"])
+                    changes["reminded"] += 1
 
     def _digest(self, now: datetime) -> None:
         for name, channel in self._settings.channels.items():
             if channel.digest is None:
                 continue
-            row = self._store.row("select told_until from digests where channel = ?", [name])
-            if row is None:
-                self._store.insert("digests", {"channel": name, "told_until": as_text(now)})
-                continue
-            since = as_time(row["told_until"])
-            if not digest_due(channel, since, now, self._settings.timezone):
-                continue
-            incidents = [
-                incident
-                for incident in self._store.rows(
-                    "select * from incidents where state = 'open' or resolved_at > ? "
-                    "order by state, severity, owner, opened_at",
-                    [as_text(since)],
-                )
-                if name in self._channels(incident)
-            ]
-            if incidents:
-                document = digest_document(incidents, since, self._settings, self._output)
-                quiet_until = self._not_before(name, "warning", now)
-                self._store.enqueue(name, "digest", document, now, quiet_until, None)
-            self._store.execute(
-                "update digests set told_until = ? where channel = ?", [as_text(now), name]
+            row = self.store.row("select told_until from digests where channel = ?", [name])
+            if row:
+                since = as_time(row["told_until"])
+                if not digest_due(channel, since, now, self._settings.timezone):
+                    continue
+                self._enqueue_digest(name, since, now)
+            self.store.execute(
+                "insert or replace into digests (channel, told_until) values (?, ?)",
+                [name, as_text(now)],
             )
+
+    def _enqueue_digest(self, channel: str, since: datetime, now: datetime) -> None:
+        recent = self.store.rows(
+            "select * from incidents where state = 'open' or resolved_at > ? "
+            "order by state, severity, owner, opened_at",
+            [as_text(since)],
+        )
+        incidents = [incident for incident in recent if channel in self._channels(incident)]
+        if incidents:
+            document = digest_document(incidents, since, self._settings, self._output)
+            start = self._not_before(channel, "warning", now)
+            self.store.enqueue(channel, "digest", document, now, start, None)
 
     def _forget(self, now: datetime) -> None:
         oldest = as_text(now - timedelta(days=KEPT_DAYS))
-        self._store.execute("delete from incidents where resolved_at < ?", [oldest])
-        self._store.execute("delete from handled_runs where handled_at < ?", [oldest])
-        self._store.execute("delete from messages where sent_at < ?", [oldest])
+        self.store.execute("delete from incidents where resolved_at < ?", [oldest])
+        self.store.execute("delete from handled_runs where handled_at < ?", [oldest])
+        self.store.execute("delete from messages where sent_at < ?", [oldest])
 
-    # --- telling --------------------------------------------------------------------------------
+    # --- messages -------------------------------------------------------------------------------
 
     def _channels(self, incident: Row) -> list[str]:
-        tags = tags_of(json.loads(incident["finding"]))
+        """Where an incident is routed to; its end also goes wherever its beginning went."""
+        tags = set(json.loads(incident["finding"])["tags"])
         routed = channels_of(self._settings, incident["severity"], incident["owner"], tags)
         if incident["state"] == "open":
             return routed
-        told = {
-            row["channel"]
-            for row in self._store.rows(
-                "select channel from told where incident_id = ?", [incident["id"]]
-            )
-        }
-        return [name for name in self._settings.channels if name in told.union(routed)]
+        told = self.store.rows("select channel from told where incident_id = ?", [incident["id"]])
+        wanted = {*routed, *(row["channel"] for row in told)}
+        return [name for name in self._settings.channels if name in wanted]
 
     def _tell(self, incident_id: int, kind: str, now: datetime) -> None:
-        """Put one message per channel in the outbox, and note what was told."""
-        incident = self._store.incident(incident_id)
-        if incident is None:
-            return
+        """Put one message per channel in the outbox, and note what it is about."""
+        incident = self.store.incident(incident_id)
         told = incident["told_failing"] or 0
         situation = Situation(
             new=self._new_cases(incident_id, told) if kind in {"grown", "worse"} else 0,
-            members=self._store.members(incident_id),
+            members=self.store.members(incident_id),
         )
         for name in self._channels(incident):
             if self._settings.channels[name].digest is not None:
                 continue
+            self.store.execute(
+                "insert or ignore into told (incident_id, channel) values (?, ?)",
+                [incident_id, name],
+            )
             if kind in _TOLD_TOGETHER:
                 self._held.setdefault((name, kind), []).append((incident, situation))
             else:
                 self._enqueue(name, kind, incident, situation, now)
-        self._store.update(
+        self.store.update(
             "incidents",
             incident_id,
             {
@@ -314,7 +271,7 @@ class Incidents:
                 "told_severity": incident["severity"],
             },
         )
-        self._store.execute(
+        self.store.execute(
             "update members set told = 1 where incident_id = ? and resolved_at is null",
             [incident_id],
         )
@@ -325,99 +282,69 @@ class Incidents:
         document = incident_document(kind, incident, situation, now, self._settings, self._output)
         start = self._not_before(channel, incident["severity"], now)
         if start <= now:
-            self._release(incident["id"], channel, now)
+            # What quiet hours still hold of it goes first.
+            self.store.execute(
+                "update messages set not_before = ? where incident_id = ? and channel = ? "
+                "and state = 'waiting' and attempts = 0",
+                [as_text(now), incident["id"], channel],
+            )
         if kind == "reminder":
             # One that did not get through yet says less than this one.
-            self._store.execute(
+            self.store.execute(
                 "delete from messages where incident_id = ? and channel = ? "
                 "and kind = 'reminder' and state = 'waiting'",
                 [incident["id"], channel],
             )
-        self._store.enqueue(channel, kind, document, now, start, incident["id"])
-        self._note_told(incident["id"], channel)
+        self.store.enqueue(channel, kind, document, now, start, incident["id"])
 
     def _tell_held(self, now: datetime) -> None:
         """Put what opened or grew in the outbox: one by one, or together where it is much.
 
-        Errors are always told one by one: who is on call gets a page for each, and its end.
+        Errors always get a message each: whoever is on call gets a page for each, and its end.
         """
         for (channel, kind), held in self._held.items():
-            warnings: dict[str, list[tuple[Row, Situation]]] = {}
+            groups = defaultdict(list)
             for incident, situation in held:
-                if incident["severity"] == "warning":
-                    warnings.setdefault(incident["owner"], []).append((incident, situation))
-            together = {
-                incident["id"]: group
-                for group in warnings.values()
-                if len(group) > TOLD_ONE_BY_ONE
-                for incident, _ in group
-            }
-            for incident, situation in held:
-                group = together.get(incident["id"], [])
-                if not group:
-                    self._enqueue(channel, kind, incident, situation, now)
-                    continue
-                if incident is group[0][0]:
+                is_warning = incident["severity"] == "warning"
+                key = incident["owner"] if is_warning else incident["id"]
+                groups[key].append((incident, situation))
+            for group in groups.values():
+                if len(group) > TOLD_ONE_BY_ONE:
                     document = overview_document(kind, group, self._settings, self._output)
                     start = self._not_before(channel, "warning", now)
-                    self._store.enqueue(channel, kind, document, now, start, None)
-                self._note_told(incident["id"], channel)
+                    self.store.enqueue(channel, kind, document, now, start, None)
+                    continue
+                for incident, situation in group:
+                    self._enqueue(channel, kind, incident, situation, now)
         self._held.clear()
-
-    def _note_told(self, incident_id: int, channel: str) -> None:
-        self._store.execute(
-            "insert or ignore into told (incident_id, channel) values (?, ?)",
-            [incident_id, channel],
-        )
 
     def _not_before(self, channel: str, severity: str, now: datetime) -> datetime:
         timezone = self._settings.timezone
         return not_before(self._settings.channels[channel], severity, now, timezone)
 
-    def _release(self, incident_id: int, channel: str, now: datetime) -> None:
-        """Let go what the quiet hours held of an incident that is told now: first things first."""
-        self._store.execute(
-            "update messages set not_before = ? where incident_id = ? and channel = ? "
-            "and state = 'waiting' and attempts = 0",
-            [as_text(now), incident_id, channel],
-        )
-
     # --- what people decide ---------------------------------------------------------------------
 
     def acknowledge(self, incident_id: int, who: str, reason: str | None, now: datetime) -> None:
-        """Somebody works on it: no more reminders. News of it is still told."""
-        self._open_one(incident_id)
-        self._store.update(
-            "incidents",
-            incident_id,
-            {
-                "acknowledged_at": as_text(now),
-                "acknowledged_by": who,
-                "acknowledged_reason": reason,
-            },
-        )
+        """Somebody works on it: no more reminders, but still messages when it grows or ends."""
+        acknowledged = (as_text(now), who, reason)
+        self._decide(incident_id, dict(zip(_ACKNOWLEDGED, acknowledged, strict=True)))
 
     def snooze(self, incident_id: int, until: datetime, who: str, reason: str) -> None:
-        """Say nothing of it until then, unless it is resolved."""
-        self._open_one(incident_id)
-        self._store.update(
-            "incidents",
-            incident_id,
-            {"snoozed_until": as_text(until), "snoozed_by": who, "snoozed_reason": reason},
-        )
+        """No messages about it until then, unless it becomes an error or is resolved."""
+        snoozed = {"snoozed_until": as_text(until), "snoozed_by": who, "snoozed_reason": reason}
+        self._decide(incident_id, snoozed)
 
-    def _open_one(self, incident_id: int) -> Row:
-        incident = self._store.incident(incident_id)
-        if incident is None:
-            raise ConfigError(f"incident {incident_id}: no such incident (handoff alerts list)")
+    def _decide(self, incident_id: int, values: dict[str, Any]) -> None:
+        incident = self.store.incident(incident_id)
         if incident["state"] != "open":
             raise ConfigError(f"incident {incident_id} was resolved at {incident['resolved_at']}")
-        return incident
+        self.store.update("incidents", incident_id, values)
 
 
-_NOT_ACKNOWLEDGED = dict.fromkeys(
-    ("acknowledged_at", "acknowledged_by", "acknowledged_reason"), None
-)
+def _not_judged(incident: Row, report: Report) -> list[str]:
+    """Which of the checks that make an incident a report says nothing of."""
+    windows = json.loads(incident["finding"]).get("windows") or [incident["check_name"]]
+    return [name for name in windows if not report.judges(name, incident["place"])]
 
 
 def _is_snoozed(incident: Row, now: datetime) -> bool:

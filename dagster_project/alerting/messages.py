@@ -1,4 +1,4 @@
-"""What people read: one message per change of an incident, as text, Markdown or HTML.
+"""What people read: one message per change of an incident, as text or Markdown.
 
 A message is a **document** (plain data, kept in the outbox); each channel gets it in the format
 that it shows best. It carries lead ids and no personal data: what looks like an e-mail address is
@@ -7,9 +7,9 @@ left out, wherever it came from, and nothing that came from data is markup.
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from dagster_project.alerting.store import Row, as_time
 from dagster_project.config.alerts import AlertsSettings
+from dagster_project.running.publishing import published_manifest
 
 SHOWN_MEMBERS = 10
 # The same of each incident, where a message is about many.
@@ -40,10 +41,17 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Situation:
-    """Where an incident stands: ``new``: failing cases nobody was told of; ``members``: all."""
+    """Where an incident stands: ``new``: failing cases no message was about; ``members``: all."""
 
     new: int = 0
     members: list[Row] = field(default_factory=list)
+
+
+def document(kind: str, severity: str, title: str, reference: str, **parts: Any) -> Document:
+    """A message: its parts, in the order they are shown, and those it leaves empty."""
+    empty = {"lead": "", "facts": [], "todo": "", "items": [], "more": 0, "links": []}
+    head = {"kind": kind, "severity": severity, "title": title, "reference": reference}
+    return {**head, **empty, **parts}
 
 
 def incident_document(
@@ -54,23 +62,27 @@ def incident_document(
     settings: AlertsSettings,
     output: Path,
 ) -> Document:
-    """The message that tells of a change of an incident."""
+    """The message about a change of an incident."""
     finding = json.loads(incident["finding"])
-    resolved = kind == "resolved"
-    return {
-        "kind": kind,
-        "severity": incident["severity"],
-        "key": f"handoff {output} {incident['id']}",
-        "title": _title(kind, incident, situation, now),
-        "lead": f"Expected: {clean(finding['description'])}" if finding["description"] else "",
-        "facts": _facts(kind, incident, finding, now, settings, output),
-        "items": [] if resolved else _items(situation.members, settings),
-        "more": 0 if resolved else max(len(situation.members) - SHOWN_MEMBERS, 0),
-        "todo": "" if resolved else clean(finding["runbook"]),
-        "links": _links(incident, settings, output),
-        "reference": f"incident {incident['id']}: handoff alerts show {incident['id']} "
-        f"--output {output}",
-    }
+    number = incident["id"]
+    parts: dict[str, Any] = {}
+    if kind != "resolved":
+        parts = {
+            "todo": clean(finding["runbook"]),
+            "items": _items(situation.members[:SHOWN_MEMBERS], settings),
+            "more": max(len(situation.members) - SHOWN_MEMBERS, 0),
+        }
+    return document(
+        kind,
+        incident["severity"],
+        _title(kind, incident, situation, now),
+        f"incident {number}: handoff alerts show {number} --output {output}",
+        key=f"handoff {output} {number}",
+        lead=f"Expected: {clean(finding['description'])}" if finding["description"] else "",
+        facts=_facts(kind, incident, finding, now, settings, output),
+        links=_links(incident, settings, output),
+        **parts,
+    )
 
 
 def overview_document(
@@ -79,13 +91,12 @@ def overview_document(
     """One message for many warnings of one owner that opened or grew at once."""
     first = group[0][0]
     word = {"opened": "new", "grown": "growing"}[kind]
-    return {
-        "kind": kind,
-        "severity": first["severity"],
-        "title": f"{len(group)} {word} {first['severity']}s for {first['owner']}",
-        "lead": "",
-        "facts": [],
-        "items": [
+    return document(
+        kind,
+        first["severity"],
+        f"{len(group)} {word} {first['severity']}s for {first['owner']}",
+        f"all of an incident: handoff alerts show {first['id']} --output {output}",
+        items=[
             {
                 "text": f"{_grown(incident, situation)} (incident {incident['id']})",
                 "url": None,
@@ -94,38 +105,48 @@ def overview_document(
             }
             for incident, situation in group
         ],
-        "more": 0,
-        "todo": "",
-        "links": _links(first, settings, output),
-        "reference": f"all of an incident: handoff alerts show {first['id']} --output {output}",
-    }
+        links=_links(first, settings, output),
+    )
 
 
 def digest_document(
     incidents: list[Row], since: datetime, settings: AlertsSettings, output: Path
 ) -> Document:
     """One message for a whole day or week: what is open, what was resolved."""
-    still_open = [incident for incident in incidents if incident["state"] == "open"]
-    opened = [item for item in still_open if as_time(item["opened_at"]) >= since]
-    done = len(incidents) - len(still_open)
+    words = Counter[str]()
     items = []
     for incident in incidents:
-        word = "resolved" if incident["state"] == "resolved" else incident["severity"]
-        if incident in opened:
+        word = incident["severity"]
+        if incident["state"] == "resolved":
+            word = "resolved"
+        elif as_time(incident["opened_at"]) >= since:
             word = f"new {word}"
+        words[word] += 1
         items.append({"text": f"{word}, {incident['owner']}: {subject(incident)}", "url": None})
-    return {
-        "kind": "digest",
-        "severity": "error" if any(i["severity"] == "error" for i in still_open) else "warning",
-        "title": f"Digest: {len(still_open)} open ({len(opened)} new), {done} resolved",
-        "lead": f"Since {shown_time(since, settings)}.",
-        "facts": [],
-        "items": items,
-        "more": 0,
-        "todo": "",
-        "links": _links(incidents[0], settings, output)[:1],
-        "reference": f"handoff alerts list --output {output}",
-    }
+    new = words["new error"] + words["new warning"]
+    still_open = new + words["error"] + words["warning"]
+    return document(
+        "digest",
+        "error" if words["error"] + words["new error"] else "warning",
+        f"Digest: {still_open} open ({new} new), {words['resolved']} resolved",
+        f"handoff alerts list --output {output}",
+        lead=f"Since {shown_time(since, settings)}.",
+        items=items,
+        links=_links(incidents[0], settings, output)[:1],
+    )
+
+
+def trial_document(channel: str, output: Path) -> Document:
+    """The message that tries a channel."""
+    return document(
+        "test",
+        "warning",
+        f"Test of the channel {channel}",
+        "handoff alerts list",
+        lead="Alerts from Handoff will look like this one.",
+        facts=[["Where", str(output)]],
+        todo="nothing; it works.",
+    )
 
 
 # --- parts --------------------------------------------------------------------------------------
@@ -151,21 +172,15 @@ def subject(incident: Row) -> str:
 
 
 def _title(kind: str, incident: Row, situation: Situation, now: datetime) -> str:
-    said = _KINDS[kind].format(
-        severity=incident["severity"],
-        owner=incident["owner"],
-        age=_age(_end(incident, now) - as_time(incident["opened_at"])),
-    )
-    return f"{said}: {_grown(incident, situation)}"
+    end = as_time(incident["resolved_at"]) if incident["resolved_at"] else now
+    age = _age(end - as_time(incident["opened_at"]))
+    start = _KINDS[kind].format(**incident, age=age)
+    return f"{start}: {_grown(incident, situation)}"
 
 
 def _grown(incident: Row, situation: Situation) -> str:
     """What is wrong, and how much of it is news."""
     return subject(incident) + (f", {situation.new:,} new" if situation.new else "")
-
-
-def _end(incident: Row, now: datetime) -> datetime:
-    return as_time(incident["resolved_at"]) if incident["resolved_at"] else now
 
 
 def _age(elapsed: timedelta) -> str:
@@ -189,21 +204,19 @@ def _facts(
     opened = as_time(incident["opened_at"])
     since = shown_time(opened, settings)
     builds = f", in {incident['builds']} runs" if incident["builds"] > 1 else ""
-    facts = []
     if kind == "resolved":
-        until = shown_time(_end(incident, now), settings)
-        facts.append(["Failed", f"from {since} to {until}{builds}"])
-        facts += _observed("Last seen", finding)
+        until = shown_time(as_time(incident["resolved_at"]), settings)
+        facts = [["Failed", f"from {since} to {until}{builds}"], *_observed("Last seen", finding)]
     else:
-        facts += _observed("Now", finding)
+        facts = _observed("Now", finding)
         if finding["before"] is not None:
-            facts.append(["The build before", finding["before"]])
+            facts.append(["Previous build", finding["before"]])
         age = f" ({_age(now - opened)}{builds})" if kind != "opened" else ""
         facts.append(["Since", since + age])
-        if finding.get("effect", ""):
-            facts.append(["Effect", finding.get("effect", "")])
+        if finding.get("effect"):
+            facts.append(["Effect", finding["effect"]])
         if "pipeline" in finding["tags"]:
-            facts.append(["Served meanwhile", _served(output, settings)])
+            facts.append(["Published meanwhile", _published(output, settings)])
     if "check" in finding["tags"]:
         facts.append(["Check", f"{incident['check_name']} of {incident['place']}"])
     facts.append(["Owner", incident["owner"]])
@@ -216,10 +229,8 @@ def _facts(
     return facts
 
 
-def _served(output: Path, settings: AlertsSettings) -> str:
+def _published(output: Path, settings: AlertsSettings) -> str:
     """Which build BI reads now."""
-    from dagster_project.running.publishing import published_manifest
-
     manifest = published_manifest(output)
     if manifest is None:
         return "nothing: no build was published yet"
@@ -234,29 +245,24 @@ def _observed(word: str, finding: dict[str, Any]) -> list[list[str]]:
     """What was observed: a check's windows one by one, the lines of a failure together."""
     lines = [clean(line) for line in finding["observed"]]
     if "check" in finding["tags"]:
-        return [[name, line] for name, line in zip((word, "Of late"), lines, strict=False)]
+        return [[name, line] for name, line in zip((word, "Last 30 days"), lines, strict=False)]
     return [[word, "; ".join(lines)]]
 
 
 def _items(members: list[Row], settings: AlertsSettings) -> list[dict[str, Any]]:
-    return [_item(member, settings) for member in members[:SHOWN_MEMBERS]]
-
-
-def _item(member: Row, settings: AlertsSettings) -> dict[str, Any]:
-    is_new = not member["told"]
-    lead, label = member["lead_id"], clean(member["label"])
-    if lead is None:
-        return {"text": label, "url": None, "is_new": is_new}
-    is_address = _EMAIL.search(lead) is not None
-    shown = "(an id that is an e-mail address)" if is_address else clean(lead)
-    template = settings.lead_urls.get(member["source_system"] or "", settings.lead_url)
-    return {
-        "text": shown + (f" ({label})" if label else ""),
-        "url": template.replace("{lead_id}", quote(lead, safe=""))
-        if template and not is_address
-        else None,
-        "is_new": is_new,
-    }
+    """Failing cases: leads, linked to their page in the CRM, or what else the check is about."""
+    items = []
+    for member in members:
+        lead, text, url = member["lead_id"], clean(member["label"]), None
+        if lead is not None:
+            is_address = _EMAIL.search(lead) is not None
+            shown = "(an id that is an e-mail address)" if is_address else clean(lead)
+            text = f"{shown} ({text})" if text else shown
+            template = settings.lead_urls.get(member["source_system"] or "", settings.lead_url)
+            if template and not is_address:
+                url = template.replace("{lead_id}", quote(lead, safe=""))
+        items.append({"text": text, "url": url, "is_new": not member["told"]})
+    return items
 
 
 def _links(incident: Row, settings: AlertsSettings, output: Path) -> list[list[str]]:
@@ -272,122 +278,47 @@ def _links(incident: Row, settings: AlertsSettings, output: Path) -> list[list[s
 # --- formats ------------------------------------------------------------------------------------
 
 
-def as_plain_text(document: Document) -> str:
-    """The body of a message for channels that show text as it is."""
-    lines = [document["lead"]] if document["lead"] else []
-    lines += [f"{name}: {value}" for name, value in document["facts"]]
+def body_of(document: Document, *, markdown: bool = False) -> str:
+    """The body of a message: plain, or as Markdown for chats and mail."""
+    bold = "**{}**".format if markdown else str
+    line_break = "  " if markdown else ""
+    lines = []
+    if document["lead"]:
+        lines += [f"_{document['lead']}_", ""] if markdown else [document["lead"]]
+    lines += [f"{bold(name)}: {value}{line_break}" for name, value in document["facts"]]
     if document["todo"]:
-        lines += ["", f"What to do: {document['todo']}"]
+        lines += ["", f"{bold('What to do')}: {document['todo']}"]
     if document["items"]:
         lines.append("")
+    is_news = document["kind"] in {"grown", "worse"}
     for item in document["items"]:
-        mark = "new: " if _is_news(item, document) else ""
-        lines.append(f"- {mark}{item['text']}" + (f" {item['url']}" if item["url"] else ""))
+        # A case that no message was about, in a message in which others are old.
+        new = "" if not (is_news and item.get("is_new")) else "*new* " if markdown else "new: "
+        # A list of incidents, unlike one of leads, says what to do about each.
+        text = bold(item["text"]) if "todo" in item else item["text"]
+        lines.append(f"- {new}{_linked(text, item['url'], markdown)}{line_break}")
         if item.get("newest"):
-            lines.append("  newest: " + "; ".join(lead["text"] for lead in item["newest"]))
+            leads = [
+                _linked(lead["text"], lead["url"] if markdown else None, markdown)
+                for lead in item["newest"]
+            ]
+            lines.append(f"  newest: {'; '.join(leads)}{line_break}")
         if item.get("todo"):
             lines.append(f"  to do: {item['todo']}")
     if document["more"]:
         lines.append(f"- and {document['more']:,} more")
-    lines += ["", *(f"{name}: {target}" for name, target in document["links"])]
-    lines.append(document["reference"])
+    lines.append("")
+    if markdown:
+        links = [_linked(name, target, markdown) for name, target in document["links"]]
+        lines.append(" · ".join([*links, document["reference"]]))
+    else:
+        lines += [f"{name}: {target}" for name, target in document["links"]]
+        lines.append(document["reference"])
     return "\n".join(lines).strip()
 
 
-def as_markdown(document: Document) -> str:
-    """The body for chats: Slack, Teams, Mattermost."""
-    lines = [f"_{document['lead']}_", ""] if document["lead"] else []
-    lines += [f"**{name}**: {value}  " for name, value in document["facts"]]
-    if document["todo"]:
-        lines += ["", f"**What to do**: {document['todo']}"]
-    if document["items"]:
-        lines.append("")
-    for item in document["items"]:
-        mark = "*new* " if _is_news(item, document) else ""
-        text = _markdown_link(item["text"], item["url"])
-        # A list of many problems needs air, a list of leads does not.
-        lines += ["", f"**{text}**"] if "todo" in item else [f"- {mark}{text}"]
-        if item.get("newest"):
-            leads = (_markdown_link(lead["text"], lead["url"]) for lead in item["newest"])
-            lines.append("newest: " + "; ".join(leads))
-        if item.get("todo"):
-            lines.append(f"to do: {item['todo']}")
-    if document["more"]:
-        lines.append(f"- and {document['more']:,} more")
-    links = [_markdown_link(name, target) for name, target in document["links"]]
-    lines += ["", " · ".join([*links, document["reference"]])]
-    return "\n".join(lines).strip()
-
-
-def as_html(document: Document, *, with_title: bool = True) -> str:
-    """The body of an e-mail; styles stand in the elements, since mail readers drop others."""
-    colour = {"resolved": "#2e7d32"}.get(
-        document["kind"], "#b3261e" if document["severity"] == "error" else "#b26a00"
-    )
-    cell = "padding:2px 12px 2px 0;vertical-align:top"
-    facts = "".join(
-        f'<tr><td style="{cell};color:#555">{escape(name)}</td>'
-        f'<td style="{cell}">{escape(value)}</td></tr>'
-        for name, value in document["facts"]
-    )
-    items = "".join(
-        "<li>"
-        + ("<b>new</b> " if _is_news(item, document) else "")
-        + (
-            f"<b>{escape(item['text'])}</b>"
-            if "todo" in item
-            else _html_link(item["text"], item["url"])
-        )
-        + _html_details(item)
-        + "</li>"
-        for item in document["items"]
-    )
-    if document["more"]:
-        items += f"<li>and {document['more']:,} more</li>"
-    links = " · ".join(_html_link(name, target) for name, target in document["links"])
-    todo = f"<p><b>What to do</b>: {escape(document['todo'])}</p>" if document["todo"] else ""
-    lead = f"<p>{escape(document['lead'])}</p>" if document["lead"] else ""
-    title = (
-        f'<h2 style="font-size:17px;margin:0 0 8px;color:{colour}">{escape(document["title"])}</h2>'
-    )
-    return (
-        '<div style="font-family:sans-serif;font-size:14px;line-height:1.45;color:#222">'
-        f"{title if with_title else ''}{lead}"
-        f'<table style="border-collapse:collapse;font-size:14px">{facts}</table>{todo}'
-        + (f"<ul>{items}</ul>" if items else "")
-        + f'<p style="color:#555">{links} · {escape(document["reference"])}</p></div>'
-    )
-
-
-def _html_details(item: dict[str, Any]) -> str:
-    """The newest leads of an incident, and what to do, in a message about many."""
-    details = ""
-    if item.get("newest"):
-        leads = (_html_link(lead["text"], lead["url"]) for lead in item["newest"])
-        details += f"<br>newest: {'; '.join(leads)}"
-    if item.get("todo"):
-        details += f'<br><span style="color:#555">to do: {escape(item["todo"])}</span>'
-    return details
-
-
-def _is_news(item: dict[str, Any], document: Document) -> bool:
-    """True for a case nobody was told of, in a message in which others are old."""
-    return bool(item.get("is_new")) and document["kind"] in {"grown", "worse"}
-
-
-def _markdown_link(text: str, target: str | None) -> str:
+def _linked(text: str, target: str | None, markdown: bool) -> str:
     if target is None:
         return text
-    return f"[{text}]({target})" if _is_web(target) else f"{text} {target}"
-
-
-def _html_link(text: str, target: str | None) -> str:
-    if target is None:
-        return escape(text)
-    if _is_web(target):
-        return f'<a href="{escape(target)}">{escape(text)}</a>'
-    return f"{escape(text)} {escape(target)}"
-
-
-def _is_web(target: str) -> bool:
-    return target.startswith(("https://", "http://"))
+    is_web = target.startswith(("https://", "http://"))
+    return f"[{text}]({target})" if markdown and is_web else f"{text} {target}"

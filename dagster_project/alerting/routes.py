@@ -1,7 +1,6 @@
-"""Who is told of an incident, and when: routes, quiet hours, digests."""
+"""Who gets the messages about an incident, and when: routes, quiet hours, digests."""
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from dagster_project.config.alerts import AlertChannel, AlertRoute, AlertsSettings, QuietHours
@@ -48,8 +47,7 @@ def not_before(channel: AlertChannel, severity: str, now: datetime, timezone: st
 def _end_of_quiet(quiet: QuietHours, local: datetime) -> datetime | None:
     """When the quiet stretch around a local time ends; None outside of one."""
     if quiet.weekends and local.weekday() >= _SATURDAY:
-        monday = local.date() + timedelta(days=7 - local.weekday())
-        return datetime.combine(monday, datetime.min.time(), local.tzinfo)
+        return _at("00:00", local + timedelta(days=7 - local.weekday()))
     start, end = _at(quiet.start, local), _at(quiet.end, local)
     if start <= end:
         return end if start <= local < end else None
@@ -72,11 +70,5 @@ def digest_due(
 
 
 def _at(clock: str, day: datetime) -> datetime:
-    hour, minute = (int(part) for part in clock.split(":"))
     # A local wall-clock time, in whatever offset the zone has then.
-    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=day.tzinfo)
-
-
-def tags_of(finding: dict[str, Any]) -> set[str]:
-    """The tags of a stored finding."""
-    return set(finding.get("tags", ()))
+    return datetime.combine(day, time.fromisoformat(clock), day.tzinfo)

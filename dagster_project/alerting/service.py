@@ -1,34 +1,42 @@
 """The one way in: a run ended, or time passed; incidents follow, and messages go out.
 
-``handoff run`` calls it at its end and Dagster's sensor for every other run. What goes wrong here
-is said and never fails a run.
+``handoff run`` calls it at its end and Dagster's sensor for every other run. A failure in here is
+reported and never fails a run.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+
+from dagster_project.alerting.checks import check_report, data_test_report
+from dagster_project.alerting.clock import stale_report
 from dagster_project.alerting.delivery import Delivered, Sender, deliver
-from dagster_project.alerting.findings import (
-    DATA_STALE,
-    Report,
-    check_report,
-    data_test_report,
-    pipeline_finding,
-    pipeline_report,
-)
+from dagster_project.alerting.findings import Report, pipeline_report
 from dagster_project.alerting.incidents import Changes, Incidents
-from dagster_project.alerting.store import ALERTS_FILE, Store, as_time
+from dagster_project.alerting.store import Store, as_time
 from dagster_project.config.errors import AuditBlocked, HandoffError, OutputLocked
 from dagster_project.config.settings import Settings
 from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, warehouse_path
 from dagster_project.running.execute import DataTest
 from dagster_project.running.output_lock import visit_output
+from dagster_project.running.publishing import published_manifest
+
+# What quality.alerts holds of each incident.
+_COPIED = """
+incident_id bigint, check_name varchar, place varchar, state varchar, severity varchar,
+status varchar, owner varchar, failing bigint, builds bigint, opened_at timestamp,
+seen_at timestamp, resolved_at timestamp, told_at timestamp, acknowledged_at timestamp,
+acknowledged_by varchar, snoozed_until timestamp, snoozed_by varchar, run_id varchar,
+build_id varchar
+"""
 
 
 @dataclass
-class Told:
+class Alerted:
     """What came of it."""
 
     changes: Changes = field(default_factory=Changes)
@@ -36,20 +44,10 @@ class Told:
 
     def lines(self) -> list[str]:
         """For people; nothing when nothing happened."""
-        parts = [
-            f"{len(ids)} {word}"
-            for word, ids in (
-                ("opened", self.changes.opened),
-                ("grown", self.changes.grown),
-                ("reminded", self.changes.reminded),
-                ("resolved", self.changes.resolved),
-            )
-            if ids
-        ]
-        if self.delivered.sent:
-            parts.append(f"{len(self.delivered.sent)} messages sent")
-        if self.delivered.waiting:
-            parts.append(f"{self.delivered.waiting} messages wait")
+        parts = [f"{count} {word}" for word, count in self.changes.items()]
+        for count, word in (len(self.delivered.sent), "sent"), (self.delivered.waiting, "waiting"):
+            if count:
+                parts.append(f"{count} message{'' if count == 1 else 's'} {word}")
         lines = [f"Alerts: {', '.join(parts)} (handoff alerts list)"] if parts else []
         return lines + [
             f"Alerts: channel {name}: {problem}"
@@ -67,25 +65,23 @@ def after_run(
     ended_at: datetime | None = None,
     now: datetime | None = None,
     send: Sender | None = None,
-) -> Told:
-    """Turn how a run ended into incidents, tell of them, and copy them into the warehouse.
+) -> Alerted:
+    """Turn how a run ended into incidents, send messages, and copy incidents into the warehouse.
 
     A run that was taken in already changes nothing, and neither does one that replayed the past
     or that a later one has overtaken. ``ended_at``: when it ended; now by default. Raises
     ``OutputLocked`` or ``duckdb.IOException`` while another run holds the warehouse: then nothing
     was taken in yet.
     """
-    import duckdb
 
     now = now or datetime.now(UTC)
     if has_taken_in(output, run_id):
-        return Told()
-    was_audited = error is None or isinstance(error, AuditBlocked)
+        return Alerted()
     try:
         audit = check_report(output, settings, run_id, was_stopped=error is not None)
     except (OutputLocked, duckdb.IOException):
-        # A run that failed otherwise has more to say than an audit, and says it at once.
-        if was_audited:
+        # A run that failed before its audit has something to report, and reports it at once.
+        if error is None or isinstance(error, AuditBlocked):
             raise
         audit = Report(run_id=run_id)
     report = Report(run_id=run_id)
@@ -95,8 +91,7 @@ def after_run(
         known = audit.known | {test.name for test in tests} if tests else frozenset()
         report = replace(audit, known=known).merged(data_test_report(tests, run_id))
         report = report.merged(pipeline_report(output, error, run_id, has_built=audit.has_built))
-    report = report.merged(stale_report(output, settings, now))
-    return _tell(output, settings, report, now, send)
+    return _record(output, settings, report.merged(stale_report(output, settings, now)), now, send)
 
 
 def has_taken_in(output: Path, run_id: str) -> bool:
@@ -107,16 +102,13 @@ def has_taken_in(output: Path, run_id: str) -> bool:
 
 def _published_since(output: Path, moment: datetime) -> bool:
     """True when something was published after a moment, to the second."""
-    from dagster_project.running.publishing import published_manifest
-
     manifest = published_manifest(output)
     return manifest is not None and as_time(manifest["published_at"]) > moment
 
 
-def after_refusal(output: Path, settings: Settings, error: HandoffError) -> Told:
-    """Tell of a run that could not even start; Dagster knows nothing of it."""
-    report = pipeline_report(output, error, None)
-    return _tell(output, settings, report, datetime.now(UTC), None)
+def after_refusal(output: Path, settings: Settings, error: HandoffError) -> Alerted:
+    """Report a run that could not even start; Dagster knows nothing of it."""
+    return _record(output, settings, pipeline_report(output, error, None), datetime.now(UTC), None)
 
 
 def on_the_clock(
@@ -126,98 +118,42 @@ def on_the_clock(
     *,
     now: datetime | None = None,
     send: Sender | None = None,
-) -> Told:
+) -> Alerted:
     """What only time brings: reminders, digests, stale data, and messages that wait."""
     now = now or datetime.now(UTC)
-    report = stale_report(output, settings, now)
-    return _tell(output, settings, report.merged(extra) if extra else report, now, send)
+    report = stale_report(output, settings, now).merged(extra or Report())
+    return _record(output, settings, report, now, send)
 
 
-def stale_report(output: Path, settings: Settings, now: datetime) -> Report:
-    """Whether what is published is older than it may be."""
-    from dagster_project.running.publishing import published_manifest
-
-    hours = settings.alerts.stale_after_hours
-    manifest = published_manifest(output)
-    judged = frozenset({(DATA_STALE, "*")})
-    if hours is None or manifest is None:
-        return Report(judged)
-    published = datetime.fromisoformat(manifest["published_at"].replace("Z", "+00:00"))
-    if now - published <= timedelta(hours=hours):
-        return Report(judged)
-    line = (
-        f"build {manifest['build_id']} was published {published:%Y-%m-%d %H:%M} UTC, more than "
-        f"{hours:g} hours ago"
-    )
-    return Report(judged, (pipeline_finding(DATA_STALE, "published", [line]),))
-
-
-def _tell(
+def _record(
     output: Path, settings: Settings, report: Report, now: datetime, send: Sender | None
-) -> Told:
+) -> Alerted:
     with Store(output) as store:
         changes = Incidents(store, settings.alerts, output).record(report, now)
         delivered = deliver(store, settings.alerts, output, now, send)
-    if changes.opened or changes.grown or changes.resolved or report.run_id:
+    if report.run_id or changes.keys() - {"reminded"}:
         copy_into_warehouse(output)
-    return Told(changes, delivered)
+    return Alerted(changes, delivered)
 
 
-def copy_into_warehouse(output: Path) -> bool:
-    """Copy the incidents into ``quality.alerts``; False while a run holds the output."""
-    import duckdb
-    import pyarrow as pa
+def copy_into_warehouse(output: Path) -> None:
+    """Copy the incidents into ``quality.alerts``, unless a run holds the output."""
 
-    if not (output / ALERTS_FILE).is_file() or not warehouse_path(output).is_file():
-        return False
+    if not warehouse_path(output).is_file():
+        return
     with Store(output) as store:
-        rows = store.rows(f"select {', '.join(_COPIED)} from incidents order by id")
-    table = pa.Table.from_pylist(
-        rows,
-        schema=pa.schema(
-            [
-                (name, pa.int64() if name in _NUMBERS else pa.string())
-                for name in (column.rpartition(" ")[2] for column in _COPIED)
-            ]
-        ),
-    )
-    times = ", ".join(
-        f"cast({name} as timestamp) as {name}"
-        for name in table.column_names
-        if name.endswith("_at") or name.endswith("_until")
-    )
-    try:
-        with visit_output(output), connect(warehouse_path(output)) as warehouse:
-            warehouse.register("incidents", table)
-            warehouse.execute(f"create schema if not exists {QUALITY_SCHEMA}")
-            warehouse.execute(
-                f"create or replace table {QUALITY_SCHEMA}.alerts as "
-                f"select * replace ({times}) from incidents"
-            )
-    except (OutputLocked, duckdb.IOException):
-        return False
-    return True
-
-
-_NUMBERS = {"incident_id", "failing", "builds"}
-_COPIED = (
-    "id as incident_id",
-    "check_name",
-    "place",
-    "state",
-    "severity",
-    "status",
-    "owner",
-    "failing",
-    "builds",
-    "opened_at",
-    "seen_at",
-    "resolved_at",
-    "told_at",
-    "acknowledged_at",
-    "acknowledged_by",
-    "snoozed_until",
-    "snoozed_by",
-    "run_id",
-    "build_id",
-)
+        incidents = store.rows("select id as incident_id, * from incidents order by id")
+    names = [column.split()[0] for column in _COPIED.split(",")]
+    rows = [[incident[name] for name in names] for incident in incidents]
+    marks = ", ".join("?" * len(names))
+    with (
+        suppress(OutputLocked, duckdb.IOException),
+        visit_output(output),
+        connect(warehouse_path(output)) as warehouse,
+    ):
+        warehouse.execute(f"create schema if not exists {QUALITY_SCHEMA}")
+        warehouse.execute("begin transaction")
+        warehouse.execute(f"create or replace table {QUALITY_SCHEMA}.alerts ({_COPIED})")
+        if rows:
+            warehouse.executemany(f"insert into {QUALITY_SCHEMA}.alerts values ({marks})", rows)
+        warehouse.execute("commit")

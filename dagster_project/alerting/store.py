@@ -1,6 +1,6 @@
 """Incidents and the outbox: one small SQLite file beside the warehouse, which a build locks.
 
-What changes an incident and the messages that tell of it are written in one transaction, so that
+A change of an incident and the messages about it are written in one transaction, so that
 neither is ever without the other.
 """
 
@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from dagster_project.config.errors import ConfigError
 
 ALERTS_FILE = "alerts.sqlite"
 
@@ -73,7 +75,7 @@ create table if not exists messages (
 create index if not exists messages_to_send on messages (channel, id)
 where state in ('waiting', 'sending');
 
--- Who was told of an incident: they are told of its end as well.
+-- Where an incident was reported: its end is reported there as well.
 create table if not exists told (
     incident_id integer not null references incidents (id) on delete cascade,
     channel text not null,
@@ -132,8 +134,7 @@ class Store:
 
     def row(self, query: str, values: Iterable[Any] = ()) -> Row | None:
         """The first row of a query."""
-        found = self.rows(query, values)
-        return found[0] if found else None
+        return next(iter(self.rows(query, values)), None)
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> int:
         """Run a statement; returns the id of the row that it inserted."""
@@ -145,16 +146,9 @@ class Store:
         marks = ", ".join("?" * len(values))
         return self.execute(f"insert into {table} ({names}) values ({marks})", values.values())
 
-    def insert_many(
-        self, table: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]
-    ) -> None:
-        """Insert rows of the same columns."""
-        names = list(columns)
-        marks = ", ".join("?" * len(names))
-        self._connection.executemany(
-            f"insert into {table} ({', '.join(names)}) values ({marks})",
-            [tuple(row) for row in rows],
-        )
+    def execute_many(self, statement: str, rows: Iterable[Iterable[Any]]) -> None:
+        """Run a statement once per row of values."""
+        self._connection.executemany(statement, [tuple(row) for row in rows])
 
     def update(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
         """Change columns of a row."""
@@ -171,12 +165,15 @@ class Store:
             "select * from incidents where state = 'open' order by severity, opened_at, id"
         )
 
-    def incident(self, incident_id: int) -> Row | None:
-        """One incident."""
-        return self.row("select * from incidents where id = ?", [incident_id])
+    def incident(self, incident_id: int) -> Row:
+        """One incident; raises ``ConfigError`` when there is none of this number."""
+        found = self.row("select * from incidents where id = ?", [incident_id])
+        if found is None:
+            raise ConfigError(f"incident {incident_id}: no such incident (handoff alerts list)")
+        return found
 
     def members(self, incident_id: int, limit: int = -1) -> list[Row]:
-        """Failing cases of an incident: those that were not told yet first, then the newest."""
+        """Failing cases of an incident: those that no message was about first, then the newest."""
         return self.rows(
             "select * from members where incident_id = ? and resolved_at is null "
             "order by told, rank limit ?",
@@ -191,9 +188,9 @@ class Store:
         created_at: datetime,
         not_before: datetime,
         incident_id: int | None,
-    ) -> int:
-        """Put a message in the outbox; within the transaction of what it tells."""
-        return self.insert(
+    ) -> None:
+        """Put a message in the outbox; within the transaction of the change it is about."""
+        self.insert(
             "messages",
             {
                 "incident_id": incident_id,

@@ -8,9 +8,11 @@ resource holds the output directory: in-process runs bypass Dagster's queue, so 
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
+import duckdb
+from duckdb import DuckDBPyConnection
 from pydantic import Field, PrivateAttr
 
 from dagster_project.config.errors import BuildError
@@ -18,9 +20,6 @@ from dagster_project.config.warehouse import connect, warehouse_path
 from dagster_project.running.output_lock import hold_output
 from dagster_project.running.plan import RunOptions, RunPlan, plan_run
 from dagster_project.running.process import OUTPUT_TAG, PROCESS_TAG, process_identity
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 # Who looks after the assets that move data; the marts' owners stand in dbt's groups.
 DATA_TEAM = "team:data"
@@ -57,12 +56,11 @@ class HandoffRun(dg.ConfigurableResource):
         """How the data tests of this run ended, as the manifest lists checks."""
         return self._data_tests
 
-    def connect(self) -> "DuckDBPyConnection":
+    def connect(self) -> DuckDBPyConnection:
         """Open the warehouse of this run for writing.
 
         Raises ``BuildError`` when another program has it open, or when it is no DuckDB file.
         """
-        import duckdb
 
         resources = self.plan.settings.warehouse
         path = warehouse_path(self.plan.output)

@@ -1,36 +1,44 @@
-"""``handoff alerts``: look at incidents, take them on, put them off, try the channels."""
+"""``handoff alerts``: list, acknowledge and snooze incidents, send messages, test channels."""
 
 import getpass
+import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from dagster_project.alerting.delivery import AppriseSender, due
+from dagster_project.alerting.incidents import Incidents
+from dagster_project.alerting.messages import (
+    Document,
+    Situation,
+    body_of,
+    clean,
+    incident_document,
+    shown_time,
+    subject,
+    trial_document,
+)
+from dagster_project.alerting.service import on_the_clock
+from dagster_project.alerting.store import ALERTS_FILE, Row, Store, as_time
+from dagster_project.commands.options import ConfigOption, OutputOption, settings_and_output
+from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.errors import ConfigError
-
-if TYPE_CHECKING:
-    from dagster_project.alerting.delivery import Sender
-    from dagster_project.config.settings import Settings
+from dagster_project.running.plan import parse_time
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Look at incidents, take them on, put them off, try the channels.",
+    help="List, acknowledge and snooze incidents, send messages, test channels.",
 )
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Configuration; handoff.yml by default."),
-]
-OutputOption = Annotated[
-    Path | None,
-    typer.Option("--output", metavar="DIR", help="Output directory; var by default."),
-]
 IncidentArgument = Annotated[int, typer.Argument(metavar="INCIDENT", help="Its number in the list")]
 WhoOption = Annotated[str | None, typer.Option("--who", metavar="NAME", help="You, by default.")]
-_DURATION = re.compile(r"^(\d+)([hdw])$")
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show messages; send nothing.")]
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -46,87 +54,76 @@ def list_incidents(
     Example:
       handoff alerts list --output var/crm_export
     """
-    from dagster_project.alerting.messages import clean, shown_time, subject
-    from dagster_project.alerting.store import Store, as_time
-
-    settings, directory = _place(config, output)
-    _ensure_exists(directory)
-    with Store(directory) as store:
+    settings, directory = settings_and_output(config, output)
+    with _store(directory) as store:
         incidents = store.open_incidents()
         if everything:
             incidents += store.rows(
                 "select * from incidents where state = 'resolved' order by resolved_at desc"
             )
-        for incident in incidents:
-            since = shown_time(as_time(incident["opened_at"]), settings.alerts)
-            words = [incident["state"]] if incident["state"] == "resolved" else []
-            if incident["acknowledged_by"]:
-                words.append(f"acknowledged by {clean(incident['acknowledged_by'])}")
-            if incident["snoozed_until"]:
-                until = shown_time(as_time(incident["snoozed_until"]), settings.alerts)
-                words.append(f"snoozed until {until}")
-            print(
-                f"{incident['id']:>5}  {incident['severity']:<7}  {incident['owner']:<9}  "
-                f"since {since}  {subject(incident)}" + (f"  ({', '.join(words)})" * bool(words))
-            )
-        if not incidents:
-            print("no open incidents")
+    for incident in incidents:
+        print(_listed(incident, settings.alerts))
+    if not incidents:
+        print("no open incidents")
+
+
+def _listed(incident: Row, settings: AlertsSettings) -> str:
+    words = [incident["state"]] if incident["state"] == "resolved" else []
+    if incident["acknowledged_by"]:
+        words.append(f"acknowledged by {clean(incident['acknowledged_by'])}")
+    if incident["snoozed_until"]:
+        words.append(f"snoozed until {shown_time(as_time(incident['snoozed_until']), settings)}")
+    since = shown_time(as_time(incident["opened_at"]), settings)
+    return (
+        f"{incident['id']:>5}  {incident['severity']:<7}  {incident['owner']:<9}  "
+        f"since {since}  {subject(incident)}" + (f"  ({', '.join(words)})" if words else "")
+    )
 
 
 @app.command()
 def show(
     incident: IncidentArgument, config: ConfigOption = None, output: OutputOption = None
 ) -> None:
-    """Show an incident as a message would, and what was sent of it.
+    """Show an incident as a message would, and which messages were sent about it.
 
     \b
     Example:
       handoff alerts show 12
     """
-    from dagster_project.alerting.messages import Situation, as_plain_text, incident_document
-    from dagster_project.alerting.store import Store
-
-    settings, directory = _place(config, output)
-    _ensure_exists(directory)
-    with Store(directory) as store:
+    settings, directory = settings_and_output(config, output)
+    with _store(directory) as store:
         row = store.incident(incident)
-        if row is None:
-            raise ConfigError(f"incident {incident}: no such incident (handoff alerts list)")
         kind = "resolved" if row["state"] == "resolved" else "shown"
         situation = Situation(members=store.members(incident))
-        document = incident_document(
-            kind, row, situation, datetime.now(UTC), settings.alerts, directory
+        messages = store.rows("select * from messages where incident_id = ?", [incident])
+    document = incident_document(
+        kind, row, situation, datetime.now(UTC), settings.alerts, directory
+    )
+    print(f"{document['title']}\n{body_of(document)}")
+    for message in messages:
+        error = f": {message['last_error']}" if message["last_error"] else ""
+        print(
+            f"{message['created_at'][:16]}Z  {message['kind']} to {message['channel']}: "
+            f"{message['state']} ({message['attempts']} tries){error}"
         )
-        print(document["title"])
-        print(as_plain_text(document))
-        for message in store.rows("select * from messages where incident_id = ?", [incident]):
-            said = f": {message['last_error']}" if message["last_error"] else ""
-            print(
-                f"{message['created_at'][:16]}Z  {message['kind']} to {message['channel']}: "
-                f"{message['state']} ({message['attempts']} tries){said}"
-            )
 
 
 @app.command()
 def ack(
     incident: IncidentArgument,
-    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="What is done.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="What is being done.")] = None,
     who: WhoOption = None,
     config: ConfigOption = None,
     output: OutputOption = None,
 ) -> None:
-    """Take an incident on: no more reminders of it.
+    """Acknowledge an incident: no more reminders of it.
 
     \b
     Example:
       handoff alerts ack 12 --reason "asked the owners"
     """
-    from dagster_project.alerting.incidents import Incidents
-    from dagster_project.alerting.store import Store
-
-    settings, directory = _place(config, output)
-    _ensure_exists(directory)
-    with Store(directory) as store:
+    settings, directory = settings_and_output(config, output)
+    with _store(directory) as store:
         incidents = Incidents(store, settings.alerts, directory)
         incidents.acknowledge(incident, who or getpass.getuser(), reason, datetime.now(UTC))
     print(f"incident {incident}: acknowledged")
@@ -143,21 +140,15 @@ def snooze(
     config: ConfigOption = None,
     output: OutputOption = None,
 ) -> None:
-    """Say nothing of an incident for a while, unless it is resolved.
+    """Send no messages about an incident for a while, unless it gets worse or is resolved.
 
     \b
     Example:
       handoff alerts snooze 12 --until 3d --reason "the new pick list comes on Monday"
     """
-    from dagster_project.alerting.incidents import Incidents
-    from dagster_project.alerting.messages import shown_time
-    from dagster_project.alerting.store import Store
-
-    settings, directory = _place(config, output)
-    _ensure_exists(directory)
-    now = datetime.now(UTC)
-    moment = _until(until, now)
-    with Store(directory) as store:
+    settings, directory = settings_and_output(config, output)
+    moment = _until(until, datetime.now(UTC))
+    with _store(directory) as store:
         incidents = Incidents(store, settings.alerts, directory)
         incidents.snooze(incident, moment, who or getpass.getuser(), reason)
     print(f"incident {incident}: snoozed until {shown_time(moment, settings.alerts)}")
@@ -165,11 +156,7 @@ def snooze(
 
 @app.command()
 def send(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what is due; send nothing.")
-    ] = False,
-    config: ConfigOption = None,
-    output: OutputOption = None,
+    dry_run: DryRunOption = False, config: ConfigOption = None, output: OutputOption = None
 ) -> None:
     """Send what is due: reminders, digests, messages that wait.
 
@@ -178,23 +165,14 @@ def send(
       handoff alerts send --dry-run
       handoff alerts send                 every few minutes, where no Dagster daemon runs
     """
-    import json
-
-    from dagster_project.alerting.delivery import due
-    from dagster_project.alerting.messages import as_plain_text
-    from dagster_project.alerting.service import on_the_clock
-    from dagster_project.alerting.store import Store
-
-    settings, directory = _place(config, output)
-    _ensure_exists(directory)
+    settings, directory = settings_and_output(config, output)
+    with _store(directory) as store:
+        messages = due(store, datetime.now(UTC)) if dry_run else []
     if not dry_run:
         print("\n".join(on_the_clock(directory, settings).lines()) or "nothing to send")
         return
-    with Store(directory) as store:
-        messages = due(store, datetime.now(UTC))
     for message in messages:
-        document = json.loads(message["document"])
-        print(f"--- to {message['channel']}: {document['title']}\n{as_plain_text(document)}\n")
+        _preview(message["channel"], json.loads(message["document"]))
     print(f"{len(messages)} messages would be sent")
 
 
@@ -203,9 +181,7 @@ def try_channels(
     channel: Annotated[
         str | None, typer.Argument(metavar="CHANNEL", help="All channels by default.")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the message; send nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     config: ConfigOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -215,73 +191,45 @@ def try_channels(
     Example:
       handoff alerts test sales_slack
     """
-    from dagster_project.alerting.delivery import AppriseSender
-
-    settings, directory = _place(config, output)
+    settings, directory = settings_and_output(config, output)
     known = list(settings.alerts.channels)
     if channel is not None and channel not in known:
         raise ConfigError(f"channel {channel!r}: unknown; known: {', '.join(known) or 'none'}")
     if not known:
         raise ConfigError("no channel: add one below `alerts.channels` in handoff.yml")
-    wanted = [channel] if channel else known
-    failed = _try_channels(wanted, AppriseSender(settings.alerts), directory, dry_run)
-    raise typer.Exit(2 if failed else 0)
-
-
-def _try_channels(channels: list[str], send_to: "Sender", output: Path, dry_run: bool) -> bool:
-    from dagster_project.alerting.messages import as_plain_text
-
+    send_to = AppriseSender(settings.alerts)
     failed = False
-    for name in channels:
-        document = {
-            "kind": "test",
-            "severity": "warning",
-            "title": f"Test of the channel {name}",
-            "lead": "Alerts of Handoff will look like this one.",
-            "facts": [["Where", str(output)]],
-            "items": [],
-            "more": 0,
-            "todo": "nothing; it works.",
-            "links": [],
-            "reference": "handoff alerts list",
-        }
+    for name in [channel] if channel else known:
+        document = trial_document(name, directory)
         if dry_run:
-            print(f"--- to {name}: {document['title']}\n{as_plain_text(document)}\n")
+            _preview(name, document)
             continue
         problem = send_to(name, document)
         failed = failed or problem is not None
         print(f"{name}: {problem or 'sent'}")
-    return failed
+    raise typer.Exit(2 if failed else 0)
+
+
+def _preview(channel: str, document: Document) -> None:
+    print(f"--- to {channel}: {document['title']}\n{body_of(document)}\n")
 
 
 def _until(text: str, now: datetime) -> datetime:
-    from dagster_project.running.plan import parse_time
-
-    relative = _DURATION.match(text.strip())
-    if relative:
-        moment = now + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
-    else:
-        try:
-            moment = parse_time(text)
-        except ConfigError as error:
-            raise ConfigError(f"--until {text!r}: write 8h, 3d, 2w or 2026-06-30") from error
+    relative = re.match(r"^(\d+)([hdw])$", text.strip())
+    try:
+        wait = timedelta(**{_UNITS[relative[2]]: int(relative[1])}) if relative else None
+        moment = now + wait if wait else parse_time(text)
+    except ConfigError as error:
+        raise ConfigError(f"--until {text!r}: write 8h, 3d, 2w or 2026-06-30") from error
     if moment <= now:
-        raise ConfigError(f"--until {text!r}: that is over already")
+        raise ConfigError(f"--until {text!r}: that is in the past")
     return moment
 
 
-def _ensure_exists(output: Path) -> None:
-    """Refuse an output directory where no alert was ever kept."""
-    from dagster_project.alerting.store import ALERTS_FILE
-
+@contextmanager
+def _store(output: Path) -> Iterator[Store]:
+    """The incidents of an output directory, which must have some."""
     if not (output / ALERTS_FILE).is_file():
         raise ConfigError(f"{output}: no incidents are kept here yet (handoff run)")
-
-
-def _place(config: Path | None, output: Path | None) -> "tuple[Settings, Path]":
-    from dagster_project.config.locations import config_path
-    from dagster_project.config.settings import load_settings
-    from dagster_project.running.plan import output_directory
-
-    settings = load_settings(config_path(config))
-    return settings, output_directory(settings, str(output) if output else None)
+    with Store(output) as store:
+        yield store

@@ -14,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
+import duckdb
 import typer
 from filelock import FileLock, Timeout
 from rich.table import Table
@@ -285,7 +286,6 @@ def unmapped_stages(warehouse: Path) -> list[UnmappedStage] | None:
 
     None when there was no run yet. Raises ``ConfigError`` while a run holds the warehouse.
     """
-    import duckdb  # slow to import
 
     if not warehouse.is_file():
         return None

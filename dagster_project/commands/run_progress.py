@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.status import Status
+from rich.console import Console
+from rich.status import Status
 
+if TYPE_CHECKING:
     from dagster_project.running.progress import Happening
 
 _STEPS = {
@@ -31,7 +31,7 @@ def step_name(step: str) -> str:
 class RunProgress:
     """Listens to a run and says on ``console`` how far it is; every part of it if ``verbose``."""
 
-    def __init__(self, console: "Console", *, verbose: bool = False) -> None:
+    def __init__(self, console: Console, *, verbose: bool = False) -> None:
         self._console = console
         self._verbose = verbose
         self._status: Status | None = None

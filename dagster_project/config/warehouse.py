@@ -6,10 +6,9 @@ One DuckDB file per output directory holds ``raw`` (as delivered), ``policy`` (t
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import duckdb
+import duckdb
 
 # What ships: the checkout, or in an installed wheel the copy inside the package.
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -40,12 +39,11 @@ def connect(
     read_only: bool = False,
     threads: int | None = None,
     memory_limit: str | None = None,
-) -> "duckdb.DuckDBPyConnection":
+) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB file with the session settings that every part of Handoff relies on.
 
     The session time zone is UTC, so a time without a zone is read as UTC.
     """
-    import duckdb  # slow to import
 
     config: dict[str, str | bool | int | float | list[str]] = {}
     if threads:
@@ -57,13 +55,8 @@ def connect(
     return connection
 
 
-def quoted(text: object) -> str:
-    """A text between single quotes in SQL, for statements that take no values, such as attach."""
-    return str(text).replace("'", "''")
-
-
 def records(
-    connection: "duckdb.DuckDBPyConnection", query: str, values: Sequence[Any] = ()
+    connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[Any] = ()
 ) -> list[dict[str, Any]]:
     """The rows of a query by the names of their columns."""
     result = connection.execute(query, list(values))

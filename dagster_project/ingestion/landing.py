@@ -8,14 +8,13 @@ writes raw rows, the records of its loads and its notes in transactions of its o
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import ConfigError
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.result import IngestionResult, Progress
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 SOURCE_KINDS = (
     "files",
@@ -25,7 +24,7 @@ SOURCE_KINDS = (
 )
 
 
-def ensure_raw_tables(connection: "DuckDBPyConnection") -> None:
+def ensure_raw_tables(connection: DuckDBPyConnection) -> None:
     """Create every raw table that the models read, empty, where it does not exist yet.
 
     The models never ask which CRM a company has.
@@ -43,7 +42,7 @@ def reader_of(source: Any) -> Any:
 
 
 def ingest_source(
-    connection: "DuckDBPyConnection",
+    connection: DuckDBPyConnection,
     source: Any,
     load_id: int | None = None,
     *,

@@ -7,15 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.warehouse import RAW_SCHEMA
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 
 # Columns before and after the contract's columns in every raw contract table.
 LINEAGE_COLUMNS = ("source_system", "load_id", "source_file", "source_row")
@@ -51,7 +48,7 @@ def raw_columns(table: ContractTable) -> tuple[str, ...]:
     return (*LINEAGE_COLUMNS, *table.columns, EXTRA_COLUMNS)
 
 
-def ensure_raw_schema(connection: "DuckDBPyConnection") -> None:
+def ensure_raw_schema(connection: DuckDBPyConnection) -> None:
     """Create the contract's raw tables and the records of loads where they do not exist yet."""
     connection.execute(f"create schema if not exists {RAW_SCHEMA}")
     contract = {table.name: raw_columns(table) for table in CONTRACT_TABLES.values()}
@@ -61,7 +58,7 @@ def ensure_raw_schema(connection: "DuckDBPyConnection") -> None:
 
 
 def create_text_tables(
-    connection: "DuckDBPyConnection",
+    connection: DuckDBPyConnection,
     tables: dict[str, tuple[str, ...]],
     numbers: Collection[str] = ("load_id",),
 ) -> None:
@@ -72,7 +69,7 @@ def create_text_tables(
 
 
 @contextmanager
-def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
+def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
     """All or nothing: an error in the block leaves the warehouse as it was."""
     connection.execute("begin transaction")
     try:
@@ -83,7 +80,7 @@ def transaction(connection: "DuckDBPyConnection") -> Iterator[None]:
     connection.execute("commit")
 
 
-def next_load_id(connection: "DuckDBPyConnection") -> int:
+def next_load_id(connection: DuckDBPyConnection) -> int:
     """The number of the next load: one per run and source, increasing in the warehouse."""
     row = connection.execute(
         f"""
@@ -99,7 +96,7 @@ def next_load_id(connection: "DuckDBPyConnection") -> int:
 
 
 def rows_changed(
-    connection: "DuckDBPyConnection", statement: str, parameters: Sequence[object] = ()
+    connection: DuckDBPyConnection, statement: str, parameters: Sequence[object] = ()
 ) -> int:
     """Run an insert, update or delete, and give the number of its rows."""
     changed = connection.execute(statement, parameters).fetchone()
@@ -122,7 +119,7 @@ class RunParameters:
     audit_mode: str = "block"
 
 
-def write_sources(connection: "DuckDBPyConnection", names: Sequence[str]) -> None:
+def write_sources(connection: DuckDBPyConnection, names: Sequence[str]) -> None:
     """Replace the list of sources; the first has rank 1 and wins where people are matched.
 
     Raises ``ConfigError`` if two sources share a name: each would replace the other's rows.
@@ -135,7 +132,7 @@ def write_sources(connection: "DuckDBPyConnection", names: Sequence[str]) -> Non
         connection.execute(f"insert into {RAW_SCHEMA}.sources values (?, ?)", [name, rank])
 
 
-def write_run_parameters(connection: "DuckDBPyConnection", parameters: RunParameters) -> None:
+def write_run_parameters(connection: DuckDBPyConnection, parameters: RunParameters) -> None:
     """Replace the one row of ``raw.run_parameters``."""
     as_of = parameters.as_of
     if as_of.tzinfo is not None:

@@ -10,20 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import duckdb
+from duckdb import DuckDBPyConnection
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from dagster_project.config import policy
 from dagster_project.config.errors import BuildError, ConfigError
 from dagster_project.config.settings import Settings
+from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import (
     BUILD_SCHEMA,
     RAW_SCHEMA,
     WAREHOUSE_FILE,
     connect,
-    quoted,
     records,
     warehouse_path,
 )
@@ -33,9 +35,6 @@ from dagster_project.reporting.console import grid, titled
 from dagster_project.reporting.run_summary import funnel
 from dagster_project.running import dbt
 from dagster_project.running.output_lock import hold_output
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 # What a comparison reads of a build; the replay builds these and their upstream models.
 _MODELS = (
@@ -182,7 +181,7 @@ def _require_sound(policy_dir: Path, tradition: str | None) -> str:
     return policy.fingerprint(policy_dir)
 
 
-def _scratch(path: Path, settings: Settings) -> "DuckDBPyConnection":
+def _scratch(path: Path, settings: Settings) -> DuckDBPyConnection:
     resources = settings.warehouse
     return connect(path, threads=resources.threads, memory_limit=resources.memory_limit)
 
@@ -191,12 +190,11 @@ def _copy_history(
     output: Path, scratch: Path, settings: Settings
 ) -> tuple[raw_schema.RunParameters, Figures]:
     """Copy the raw tables and the cycles of the last build; returns what that build decided."""
-    import duckdb  # slow to import
 
     path = warehouse_path(output)
     with _scratch(scratch, settings) as connection:
         try:
-            connection.execute(f"attach '{quoted(path)}' as inside (read_only)")
+            connection.execute(f"attach {literal(path)} as inside (read_only)")
         except duckdb.Error as error:
             problem = str(error).splitlines()[0]
             raise BuildError(f"{path} can't be opened: {problem}") from error
@@ -224,7 +222,7 @@ def _copy_history(
     return parameters, figures
 
 
-def _parameters(connection: "DuckDBPyConnection", built: str) -> raw_schema.RunParameters:
+def _parameters(connection: DuckDBPyConnection, built: str) -> raw_schema.RunParameters:
     """What the last build decided; raises ``ConfigError`` if the raw rows are no longer its own."""
     for row in records(connection, f"from inside.{RAW_SCHEMA}.run_parameters"):
         if row["build_id"] == built:
@@ -260,7 +258,7 @@ def _replay(
     dbt.build(dbt.parsed_project(), request).require_success()
 
 
-def _figures(connection: "DuckDBPyConnection", build: str) -> Figures:
+def _figures(connection: DuckDBPyConnection, build: str) -> Figures:
     """Sum up the build in a schema."""
 
     def rows(query: str) -> list[tuple[Any, ...]]:

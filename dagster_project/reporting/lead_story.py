@@ -7,13 +7,13 @@ story is shown is in ``lead_page.py``.
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, records
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 Row = dict[str, Any]
 
@@ -58,7 +58,6 @@ def read_story(warehouse: Path, lead_id: str, source_system: str | None = None) 
     Raises ``ConfigError`` when there was no build yet, when a run holds the warehouse, when no
     source knows the lead, or when several do and none is named.
     """
-    import duckdb  # slow to import
 
     if not warehouse.is_file():
         raise ConfigError(f"{warehouse}: no build to explain yet (handoff run first)")
@@ -75,7 +74,7 @@ def read_story(warehouse: Path, lead_id: str, source_system: str | None = None) 
 
 
 def _rows(
-    connection: "DuckDBPyConnection", model: str, order_by: str = "all", **where: Any
+    connection: DuckDBPyConnection, model: str, order_by: str = "all", **where: Any
 ) -> list[Row]:
     """The rows of a model whose columns have these values."""
     conditions = " and ".join(["true", *(f"{column} = ?" for column in where)])
@@ -83,7 +82,7 @@ def _rows(
     return records(connection, query, [*where.values()])
 
 
-def _quarantined(connection: "DuckDBPyConnection", lead_id: str) -> list[Row]:
+def _quarantined(connection: DuckDBPyConnection, lead_id: str) -> list[Row]:
     """The rows in quarantine that name a lead, whatever their source."""
     return records(
         connection,
@@ -97,7 +96,7 @@ def _quarantined(connection: "DuckDBPyConnection", lead_id: str) -> list[Row]:
     )
 
 
-def _read(connection: "DuckDBPyConnection", asked_for: str, source_system: str | None) -> Story:
+def _read(connection: DuckDBPyConnection, asked_for: str, source_system: str | None) -> Story:
     source = _source_of(connection, asked_for, source_system)
     record = _rows(connection, "int_lead_records", lead_id=asked_for, source_system=source)
     survivor = record[0] if record else {}
@@ -132,7 +131,7 @@ def _read(connection: "DuckDBPyConnection", asked_for: str, source_system: str |
     return story
 
 
-def _stage_events(connection: "DuckDBPyConnection", records: list[Row]) -> list[Row]:
+def _stage_events(connection: DuckDBPyConnection, records: list[Row]) -> list[Row]:
     """The stage events of a lead's records, in the order in which the models read them.
 
     Queried record by record, so that the engine reads their rows alone, however large the CRM.
@@ -152,7 +151,7 @@ def _stage_events(connection: "DuckDBPyConnection", records: list[Row]) -> list[
     return sorted(events, key=lambda event: [(event[name] is None, event[name]) for name in order])
 
 
-def _source_of(connection: "DuckDBPyConnection", lead_id: str, source_system: str | None) -> str:
+def _source_of(connection: DuckDBPyConnection, lead_id: str, source_system: str | None) -> str:
     """The source that knows the lead; one that only has rows in quarantine counts too."""
     rows = _rows(connection, "lead_accounting", lead_id=lead_id)
     sources = {row["source_system"] for row in rows or _quarantined(connection, lead_id)}
@@ -184,7 +183,7 @@ def _source_of(connection: "DuckDBPyConnection", lead_id: str, source_system: st
 
 
 def _read_what_was_computed(
-    connection: "DuckDBPyConnection", story: Story, key: str, own: Row
+    connection: DuckDBPyConnection, story: Story, key: str, own: Row
 ) -> None:
     """Fill what only leads in the marts have."""
 
@@ -210,7 +209,7 @@ def _read_what_was_computed(
     story.milestones = _rows(connection, "dim_milestones", "milestone_rank")
 
 
-def _why_left_out(connection: "DuckDBPyConnection", own: Row) -> str:
+def _why_left_out(connection: DuckDBPyConnection, own: Row) -> str:
     """Why a lead is in no mart, in words, from what the models decided."""
     places = _rows(connection, "lead_accounting", **own)
     bucket = places[0]["bucket"] if places else "quarantined"

@@ -6,14 +6,15 @@ Everything is read from the warehouse of the build, whether it was published or 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 from dagster_project.config.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, warehouse_path
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-    from rich.console import RenderableType
-    from rich.table import Table
 
 # The milestone that every cycle has reached by being one.
 _FIRST_MILESTONE = "captured"
@@ -52,14 +53,12 @@ def read_summary(output: Path, build_id: str | None = None) -> Summary:
         )
 
 
-def _build_id(connection: "DuckDBPyConnection") -> str | None:
+def _build_id(connection: DuckDBPyConnection) -> str | None:
     row = connection.execute(f"select build_id from {BUILD_SCHEMA}.build_info").fetchone()
     return row[0] if row else None
 
 
-def funnel(
-    connection: "DuckDBPyConnection", build: str = BUILD_SCHEMA
-) -> list[tuple[str, str, int]]:
+def funnel(connection: DuckDBPyConnection, build: str = BUILD_SCHEMA) -> list[tuple[str, str, int]]:
     """The milestones of the build in a schema, their labels and the cycles that reached them."""
     milestones = connection.execute(
         f"select milestone, milestone_label from {build}.dim_milestones order by milestone_rank"
@@ -72,7 +71,7 @@ def funnel(
     return [(*milestone, count) for milestone, count in zip(milestones, row or (), strict=True)]
 
 
-def _checks(connection: "DuckDBPyConnection", build_id: str | None) -> list[dict[str, Any]]:
+def _checks(connection: DuckDBPyConnection, build_id: str | None) -> list[dict[str, Any]]:
     found = connection.execute(
         "select count(*) from information_schema.tables "
         "where table_schema = ? and table_name = 'check_results'",
@@ -90,10 +89,8 @@ def _checks(connection: "DuckDBPyConnection", build_id: str | None) -> list[dict
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-def render_summary(summary: Summary) -> "RenderableType":
+def render_summary(summary: Summary) -> RenderableType:
     """The figures for the console."""
-    from rich.console import Group
-    from rich.text import Text
 
     parts: list[RenderableType] = []
     for title, table in (
@@ -115,8 +112,7 @@ def check_counts(checks: list[dict[str, Any]]) -> str:
     return said + (f", {counts['not_judged']} not judged" if counts["not_judged"] else "")
 
 
-def _grid(*columns: tuple[str, str]) -> "Table":
-    from rich.table import Table
+def _grid(*columns: tuple[str, str]) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 1), header_style="dim")
     for name, side in columns:
@@ -126,7 +122,7 @@ def _grid(*columns: tuple[str, str]) -> "Table":
     return table
 
 
-def _funnel_table(summary: Summary) -> "Table":
+def _funnel_table(summary: Summary) -> Table:
     table = _grid(
         ("milestone", "left"), ("here", "left"), ("cycles", "right"), ("of the one before", "right")
     )
@@ -138,7 +134,7 @@ def _funnel_table(summary: Summary) -> "Table":
     return table
 
 
-def _rules_table(summary: Summary) -> "Table | None":
+def _rules_table(summary: Summary) -> Table | None:
     if not summary.broken_rules:
         return None
     table = _grid(("rule", "left"), ("severity", "left"), ("findings", "right"))
@@ -147,8 +143,7 @@ def _rules_table(summary: Summary) -> "Table | None":
     return table
 
 
-def _checks_table(summary: Summary) -> "Table | None":
-    from rich.markup import escape
+def _checks_table(summary: Summary) -> Table | None:
 
     if not summary.checks:
         return None
@@ -159,7 +154,7 @@ def _checks_table(summary: Summary) -> "Table | None":
     return table
 
 
-def _rows_table(summary: Summary) -> "Table":
+def _rows_table(summary: Summary) -> Table:
     table = _grid(
         ("table", "left"), ("read", "right"), ("quarantined", "right"), ("duplicates", "right")
     )

@@ -5,11 +5,14 @@ Expectations, and appends what they found to ``quality.check_results``.
 """
 
 import json
+import os
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.settings import Settings
@@ -22,10 +25,6 @@ from dagster_project.config.warehouse import (
 )
 from expectations.catalogue import configured_suites
 from expectations.check import Outcome
-from expectations.validation import validate
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 DATA_DOCS_DIRECTORY = "data_docs"
 RESULTS_TABLE = f"{QUALITY_SCHEMA}.check_results"
@@ -50,6 +49,9 @@ def run_checks(
     all by default. Nobody may hold the warehouse open meanwhile. Results of the same build and
     check are replaced.
     """
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    from expectations.validation import validate  # Great Expectations takes seconds to import
+
     with _writing(output, settings) as warehouse:
         ensure_tables(warehouse)
         _record_columns(warehouse, build_id)
@@ -84,7 +86,7 @@ def run_checks(
     return outcomes
 
 
-def _writing(output: Path, settings: Settings) -> "closing[DuckDBPyConnection]":
+def _writing(output: Path, settings: Settings) -> closing[DuckDBPyConnection]:
     """The warehouse, open for writing and closed at the end of the block."""
     limits = settings.warehouse
     return closing(
@@ -92,7 +94,7 @@ def _writing(output: Path, settings: Settings) -> "closing[DuckDBPyConnection]":
     )
 
 
-def ensure_tables(warehouse: "DuckDBPyConnection") -> None:
+def ensure_tables(warehouse: DuckDBPyConnection) -> None:
     """Create the tables that keep what audits found, where they are missing."""
     warehouse.execute(
         f"""
@@ -119,7 +121,7 @@ def ensure_tables(warehouse: "DuckDBPyConnection") -> None:
     )
 
 
-def _previous_values(warehouse: "DuckDBPyConnection", build_id: str) -> dict[str, float | None]:
+def _previous_values(warehouse: DuckDBPyConnection, build_id: str) -> dict[str, float | None]:
     """What each check observed in the last build before this one."""
     rows = warehouse.execute(
         f"""
@@ -133,7 +135,7 @@ def _previous_values(warehouse: "DuckDBPyConnection", build_id: str) -> dict[str
     return dict(rows)
 
 
-def append_results(warehouse: "DuckDBPyConnection", build_id: str, outcomes: list[Outcome]) -> None:
+def append_results(warehouse: DuckDBPyConnection, build_id: str, outcomes: list[Outcome]) -> None:
     """Write the outcomes, in place of earlier ones of this build, and forget the oldest builds."""
     found = warehouse.execute("select as_of from raw.run_parameters").fetchone()
     as_of = found[0] if found else None
@@ -151,7 +153,7 @@ def append_results(warehouse: "DuckDBPyConnection", build_id: str, outcomes: lis
     warehouse.execute("commit")
 
 
-def _forget_old_builds(warehouse: "DuckDBPyConnection", table: str) -> None:
+def _forget_old_builds(warehouse: DuckDBPyConnection, table: str) -> None:
     warehouse.execute(
         f"""
         delete from {table} where build_id not in (
@@ -187,7 +189,7 @@ def _as_row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _record_rows(warehouse: "DuckDBPyConnection", build_id: str) -> None:
+def _record_rows(warehouse: DuckDBPyConnection, build_id: str) -> None:
     """Note how many rows each source delivered for a build that was not held back."""
     warehouse.execute(f"delete from {ROWS_TABLE} where build_id = ?", [build_id])
     warehouse.execute(
@@ -200,7 +202,7 @@ def _record_rows(warehouse: "DuckDBPyConnection", build_id: str) -> None:
     _forget_old_builds(warehouse, ROWS_TABLE)
 
 
-def _record_policy(warehouse: "DuckDBPyConnection", build_id: str) -> None:
+def _record_policy(warehouse: DuckDBPyConnection, build_id: str) -> None:
     """Note what the policy said when its newest signed version was first built."""
     warehouse.execute(
         f"""
@@ -217,7 +219,7 @@ def _record_policy(warehouse: "DuckDBPyConnection", build_id: str) -> None:
     )
 
 
-def _record_columns(warehouse: "DuckDBPyConnection", build_id: str) -> None:
+def _record_columns(warehouse: DuckDBPyConnection, build_id: str) -> None:
     """Note which columns of which source are filled in this build; the build before stays too.
 
     Seen where each source has the contract's columns as text, and those that it does not know.

@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import duckdb
 
 from dagster_project.config import policy
 from dagster_project.config.errors import BuildError
@@ -74,7 +77,6 @@ def parsed_project() -> ParsedProject:
 
 def _project_fingerprint() -> str:
     """Identify everything that parsing depends on: the project's files and dbt's version."""
-    from importlib.metadata import version
 
     digest = hashlib.sha256()
     for package in ("dbt-core", "dbt-duckdb"):
@@ -234,7 +236,6 @@ def _result(ended: Any, log_path: Path) -> BuildResult:
 
 def _build_environment(request: BuildRequest) -> dict[str, str]:
     """The variables that the dbt project reads; DuckDB's own defaults where nothing is chosen."""
-    import duckdb  # a compiled library
 
     with duckdb.connect() as connection:
         threads, memory = connection.execute(

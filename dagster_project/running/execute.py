@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # The job that the schedule, the UI and the shell run, and its step that runs dbt: the checks of
 # that step are dbt's data tests.
 JOB_NAME = "lead_lifecycle"
+SCHEDULE_NAME = f"{JOB_NAME}_daily"
 BUILD_STEP = "build_models"
 
 

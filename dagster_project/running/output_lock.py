@@ -8,6 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from dagster_project.config.errors import OutputLocked
 
 LOCK_FILE = ".lock"
@@ -22,7 +24,6 @@ def hold_output(output: Path) -> Generator[None, None, None]:
 
     The lock is the operating system's: it is free as soon as its holder is gone, however it ended.
     """
-    from filelock import FileLock, Timeout
 
     lock = FileLock(output / LOCK_FILE)
     try:
@@ -51,7 +52,6 @@ def visit_output(output: Path) -> Generator[None, None, None]:
 
     Raises ``OutputLocked`` when a run holds it, or when somebody else visits it.
     """
-    from filelock import FileLock, Timeout
 
     try:
         with FileLock(output / VISITOR_LOCK_FILE, timeout=0.5):

@@ -14,22 +14,23 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
+
+import duckdb
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
+from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import (
     MARTS_SCHEMA,
     PUBLISHED_FILE,
     QUALITY_SCHEMA,
     connect,
-    quoted,
     warehouse_path,
 )
 from expectations.check import Status
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 BUILDS_DIRECTORY = "builds"
 PUBLISHED_DIRECTORY = "published"
@@ -126,7 +127,6 @@ def write_build(
     The manifest is written last: a directory without one is no build. Raises ``BuildError`` when
     the disk is full or a mart is missing.
     """
-    import duckdb
 
     directory = output / BUILDS_DIRECTORY / facts.build_id
     try:
@@ -134,7 +134,7 @@ def write_build(
         directory.mkdir(parents=True)
         connection = connect(directory / PUBLISHED_FILE, threads=threads, memory_limit=memory_limit)
         try:
-            connection.execute(f"attach '{quoted(warehouse_path(output))}' as inside (read_only)")
+            connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
             counts = _copy_marts(connection, marts, progress or (lambda _: None))
             checks = _checks(connection, facts.build_id)
             connection.execute("detach inside")
@@ -157,7 +157,7 @@ def require_audit(output: Path, build_id: str) -> None:
     publication alone. Raises ``AuditBlocked``.
     """
     with connect(Path(":memory:")) as connection:
-        connection.execute(f"attach '{quoted(warehouse_path(output))}' as inside (read_only)")
+        connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
         checks = _checks(connection, build_id)
     if not checks:
         raise AuditBlocked(f"build {build_id} was not audited; run the checks first")
@@ -273,7 +273,7 @@ def roll_back(output: Path) -> dict[str, Any]:
 
 
 def _copy_marts(
-    connection: "DuckDBPyConnection", marts: list[Mart], progress: Callable[[str], None]
+    connection: DuckDBPyConnection, marts: list[Mart], progress: Callable[[str], None]
 ) -> dict[str, int]:
     connection.execute(f"create schema {MARTS_SCHEMA}")
     connection.execute("set preserve_insertion_order = true")
@@ -290,9 +290,9 @@ def _copy_marts(
     return counts
 
 
-def _describe(connection: "DuckDBPyConnection", mart: Mart, target: str) -> None:
+def _describe(connection: DuckDBPyConnection, mart: Mart, target: str) -> None:
     """Put the descriptions where BI tools look for them: in the catalog."""
-    connection.execute(f"comment on table {target} is '{quoted(mart.description)}'")
+    connection.execute(f"comment on table {target} is {literal(mart.description)}")
     present = {
         name
         for (name,) in connection.execute(
@@ -303,12 +303,10 @@ def _describe(connection: "DuckDBPyConnection", mart: Mart, target: str) -> None
     }
     for column, description in mart.columns.items():
         if column in present and description:
-            connection.execute(
-                f"comment on column {target}.\"{column}\" is '{quoted(description)}'"
-            )
+            connection.execute(f'comment on column {target}."{column}" is {literal(description)}')
 
 
-def _checks(connection: "DuckDBPyConnection", build_id: str) -> list[dict[str, Any]]:
+def _checks(connection: DuckDBPyConnection, build_id: str) -> list[dict[str, Any]]:
     """The results of the audit, without samples of failing rows."""
     found = connection.execute(
         "select column_name from information_schema.columns where table_catalog = 'inside' "
@@ -327,19 +325,18 @@ def _checks(connection: "DuckDBPyConnection", build_id: str) -> list[dict[str, A
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _write_parquet(connection: "DuckDBPyConnection", marts: list[Mart], directory: Path) -> None:
+def _write_parquet(connection: DuckDBPyConnection, marts: list[Mart], directory: Path) -> None:
     directory.mkdir()
     for mart in marts:
         connection.execute(
             f'copy {MARTS_SCHEMA}."{mart.name}" to '
-            f"'{quoted(directory / mart.name)}.parquet' (format parquet, compression zstd)"
+            f"{literal(directory / f'{mart.name}.parquet')} (format parquet, compression zstd)"
         )
 
 
 def _manifest(
     facts: BuildFacts, counts: dict[str, int], checks: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    from importlib.metadata import PackageNotFoundError, version
 
     try:
         release = version("handoff")

@@ -1,7 +1,8 @@
 """The raw tables of a run: every source read, and the run's choices, which the models read."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion import raw_schema
@@ -10,12 +11,9 @@ from dagster_project.ingestion.result import IngestionResult
 from dagster_project.running.home import hash_key
 from dagster_project.running.plan import RunPlan
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 
 def read_sources(
-    connection: "DuckDBPyConnection",
+    connection: DuckDBPyConnection,
     plan: RunPlan,
     say: Callable[[str], None],
     warn: Callable[[str], None],
@@ -38,7 +36,7 @@ def read_sources(
 
 
 def _judge_unconfigured_sources(
-    connection: "DuckDBPyConnection", plan: RunPlan, warn: Callable[[str], None]
+    connection: DuckDBPyConnection, plan: RunPlan, warn: Callable[[str], None]
 ) -> None:
     """Rows of sources that are no longer configured: reported, removed by a full refresh only.
 
@@ -66,7 +64,7 @@ def _judge_unconfigured_sources(
 
 
 def write_choices(
-    connection: "DuckDBPyConnection", plan: RunPlan, build_id: str
+    connection: DuckDBPyConnection, plan: RunPlan, build_id: str
 ) -> raw_schema.RunParameters:
     """Write what the models need to know of a run, and return it."""
     lifecycle = plan.settings.lifecycle

@@ -1,20 +1,26 @@
-"""Builds as alerts see them: the warehouse with the results of an audit and the cases behind."""
+"""Builds as alerts see them: the warehouse with the results of an audit."""
 
 import json
-import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-
-import duckdb
+from typing import Any
 
 from dagster_project.config.warehouse import connect, warehouse_path
-from dagster_project.running import audit as quality
 from dagster_project.running.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
 from expectations.catalogue import known_checks
 from expectations.check import TRAILING_SUFFIX, Check
 
 CHECK = "rejected_leads_have_a_reason"
 CASES = 100
+_RESULTS = """
+create table if not exists quality.check_results (
+    build_id varchar, check_name varchar, table_name varchar, suite varchar, severity varchar,
+    owner varchar, status varchar, passed boolean, observed double, unit varchar, cases bigint,
+    failing_rows bigint, warn_threshold double, block_threshold double, sample_keys varchar,
+    description varchar, message varchar, runbook varchar, "window" varchar, as_of timestamp,
+    ran_at timestamp
+)
+"""
 
 
 def write_build(
@@ -25,42 +31,72 @@ def write_build(
     *,
     errored: bool = False,
     parts: set[str] | None = None,
+    kept: int = CASES,
+    not_judged: tuple[str, ...] = (),
 ) -> None:
     """Leave what a run with this id leaves of one check: 100 rejections of the day before, those
-    of ``failing`` without a reason."""
-    check = known_checks()[CHECK]
+    of ``failing`` without a reason. ``kept``: how many failing cases the audit keeps.
+    ``not_judged``: checks with too few cases."""
     build_id = f"{ran_at:%Y%m%dT%H%M%S}-{run_id[:8]}"
+    moment = ran_at.replace(tzinfo=None)
+    cases = [
+        {
+            "keys": {"source_system": "crm", "lead_id": lead, "cycle_number": 1, "visit_number": 3},
+            "told": {"owner_id": "rep-7"},
+        }
+        for lead in failing[:kept]
+    ]
     with connect(warehouse_path(output)) as warehouse:
-        for schema in ("raw", "build", "quality"):
+        for schema in ("build", "quality"):
             warehouse.execute(f"create schema if not exists {schema}")
-        warehouse.execute(
-            "create or replace table raw.run_parameters as "
-            "select ?::varchar as build_id, ?::timestamp as as_of",
-            [build_id, ran_at.replace(tzinfo=None)],
-        )
         warehouse.execute(
             "create or replace table build.build_info as select ? as build_id", [build_id]
         )
-        _write_cases(warehouse, check, ran_at, failing)
-        quality._ensure_tables(warehouse)
-        share = len(failing) / CASES
-        outcomes = [
-            quality.CheckOutcome(
-                check=window,
-                suite="fct_lead_stages",
-                status="errored" if errored else window.judge(share, CASES),
-                observed=None if errored else share,
-                previous=None,
-                cases=CASES,
-                failing=len(failing),
-                keys=(),
-                problem="the table is gone" if errored else None,
-                stops_publication=False,
+        warehouse.execute(_RESULTS)
+        warehouse.execute(
+            "create or replace table quality.audited_cases "
+            "(check_name varchar, failing_cases json[])"
+        )
+        for name in (CHECK, CHECK + TRAILING_SUFFIX):
+            if parts is not None and name not in parts:
+                continue
+            row = _result(known_checks()[name], len(failing), errored, name in not_judged)
+            row |= {"build_id": build_id, "as_of": moment, "ran_at": moment}
+            warehouse.execute(
+                "insert into quality.check_results by name select "
+                + ", ".join(f'? as "{column}"' for column in row),
+                list(row.values()),
             )
-            for window in (check, known_checks()[CHECK + TRAILING_SUFFIX])
-            if parts is None or window.name in parts
-        ]
-        quality._append_results(warehouse, build_id, outcomes)
+            warehouse.execute(
+                "insert into quality.audited_cases values (?, ?)", [name, [*map(json.dumps, cases)]]
+            )
+
+
+def _result(check: Check, failing: int, errored: bool, not_judged: bool) -> dict[str, Any]:
+    """A row of quality.check_results, without its build."""
+    share = failing / CASES
+    status = "warned" if share else "passed"
+    if check.block is not None and share > check.block:
+        status = "blocked"
+    message = f"{check.shown(share)} ({failing} of {CASES}) over the {check.window}"
+    row = {
+        "check_name": check.name,
+        "table_name": check.table,
+        "owner": check.owner,
+        "status": status,
+        "passed": status == "passed",
+        "observed": share,
+        "cases": CASES,
+        "failing_rows": failing,
+        "description": check.description,
+        "message": message,
+        "runbook": check.runbook,
+    }
+    if errored:
+        row |= {"status": "errored", "observed": None, "message": "the table is gone"}
+    if not_judged:
+        row |= {"status": "not_judged", "passed": None, "message": "Not judged: 2 cases, needs 20"}
+    return row
 
 
 def publish(output: Path, run_id: str, at: datetime) -> None:
@@ -76,25 +112,4 @@ def publish(output: Path, run_id: str, at: datetime) -> None:
                 "as_of": moment,
             }
         )
-    )
-
-
-def _write_cases(
-    warehouse: "duckdb.DuckDBPyConnection",
-    check: Check,
-    ran_at: datetime,
-    failing: list[str],
-) -> None:
-    found = re.search(r"rule = '(\w+)'", check.cases)
-    assert found
-    passing = [f"P-{number}" for number in range(CASES - len(failing))]
-    warehouse.execute(
-        "create or replace table quality.rule_cases (rule varchar, source_system varchar, "
-        "lead_id varchar, cycle_number bigint, visit_number bigint, owner_id varchar, "
-        "judged_at timestamp, is_broken boolean)"
-    )
-    moment = (ran_at - timedelta(days=1)).replace(tzinfo=None)
-    warehouse.executemany(
-        "insert into quality.rule_cases values (?, 'crm', ?, 1, 3, 'rep-7', ?, ?)",
-        [(found[1], lead, moment, lead in failing) for lead in [*failing, *passing]],
     )

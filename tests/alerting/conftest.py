@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.alerting.service import Told, after_run
+from dagster_project.alerting.service import Alerted, after_run
 from dagster_project.alerting.store import Store
 from dagster_project.config.errors import HandoffError
 from dagster_project.config.settings import Settings
-from tests.alerting.builds import publish, write_build
+from tests.alerting.builds import CASES, publish, write_build
 from tests.alerting.receivers import HttpReceiver, smtp_receiver
 
 START = datetime(2026, 7, 1, 5, 0, tzinfo=UTC)
@@ -21,7 +21,7 @@ START = datetime(2026, 7, 1, 5, 0, tzinfo=UTC)
 
 @dataclass
 class Company:
-    """An output directory whose builds are told to a chat (HTTP) and by mail."""
+    """An output directory whose builds are reported to a chat (HTTP) and by mail."""
 
     output: Path
     chat: HttpReceiver
@@ -52,12 +52,16 @@ class Company:
         error: HandoffError | None = None,
         *,
         errored: bool = False,
-    ) -> Told:
+        kept: int = CASES,
+        not_judged: tuple[str, ...] = (),
+    ) -> Alerted:
         """A run ``hours`` after the first, with these leads failing."""
         self.number += 1
         run_id = f"{self.number:08d}-run"
         now = START + timedelta(hours=hours)
-        write_build(self.output, run_id, now, failing, errored=errored)
+        write_build(
+            self.output, run_id, now, failing, errored=errored, kept=kept, not_judged=not_judged
+        )
         if error is None:
             publish(self.output, run_id, now)
         return after_run(self.output, self.settings, run_id, error, now=now)

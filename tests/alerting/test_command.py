@@ -1,4 +1,4 @@
-"""Alerts through the command: a blocked run is told, looked at, taken on, put off."""
+"""Alerts through the command: a blocked run is reported, listed, acknowledged, snoozed."""
 
 from pathlib import Path
 
@@ -90,16 +90,18 @@ def test_incidents_that_cannot_be_kept_fail_no_command(company: Company, config:
     assert "alerts.sqlite can't be read" in status.stdout
 
 
-def test_incidents_are_listed_shown_taken_on_and_put_off(company: Company, config: Path) -> None:
+def test_incidents_are_listed_shown_acknowledged_and_snoozed(
+    company: Company, config: Path
+) -> None:
     company.build(0, leads(2))
     place = ("--config", config, "--output", company.output)
 
     taken = handoff("alerts", "ack", "1", "--who", "ann", "--reason", "asked", *place)
     assert taken.returncode == 0, taken.stderr
-    put_off = handoff(
+    snoozed = handoff(
         "alerts", "snooze", "1", "--until", "3d", "--who", "ann", "--reason", "later", *place
     )
-    assert put_off.returncode == 0, put_off.stderr
+    assert snoozed.returncode == 0, snoozed.stderr
     listed = handoff("alerts", "list", *place)
     assert "(acknowledged by ann, snoozed until" in listed.stdout
     shown = handoff("alerts", "show", "1", *place).stdout

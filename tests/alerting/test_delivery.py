@@ -6,10 +6,9 @@ import subprocess
 import sys
 from datetime import timedelta
 
-import apprise
 import pytest
 
-from dagster_project.alerting.delivery import _notify, _without_secrets, deliver
+from dagster_project.alerting.delivery import _without_secrets, deliver, receiver_of
 from dagster_project.alerting.service import after_run, on_the_clock
 from dagster_project.alerting.store import Store
 from dagster_project.config.warehouse import PROJECT_ROOT
@@ -48,7 +47,7 @@ with Store(Path(output)) as store:
 def test_a_crash_between_send_and_record_repeats_one_message_and_loses_none(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Three messages wait, because the receiver is not to be had.
+    # Three messages wait, because the receiver is not available.
     company.alerts = {"channels": {"chat": {"url_env": "TEST_CHAT_URL"}}}
     url = os.environ["TEST_CHAT_URL"]
     monkeypatch.delenv("TEST_CHAT_URL")
@@ -194,22 +193,11 @@ def test_the_end_is_told_to_all_who_heard_of_it(company: Company) -> None:
 
 
 def test_a_service_on_call_pages_once_and_closes_the_page(company: Company) -> None:
-    sent = []
-
-    class OnCall:
-        """What apprise's PagerDuty plugin looks like from outside."""
-
-        notify_format = apprise.NotifyFormat.TEXT
-        dedup: str | None = None
-        action = "trigger"
-
-        def notify(self, **message: object) -> bool:
-            sent.append((self.dedup, self.action, message["notify_type"]))
-            return True
+    receivers = []
 
     def send(channel: str, document: dict[str, object]) -> str | None:
         if channel == "chat":
-            _notify(OnCall(), document)
+            receivers.append(receiver_of(f"pagerduty://{'i' * 32}@{'a' * 32}", document))
         return None
 
     for hour, failing in enumerate((leads(30), [])):
@@ -217,10 +205,23 @@ def test_a_service_on_call_pages_once_and_closes_the_page(company: Company) -> N
         now = START + timedelta(hours=hour)
         write_build(company.output, run_id, now, failing)
         after_run(company.output, company.settings, run_id, None, now=now, send=send)
-    (opened, closed) = sent
-    assert opened[:2] == closed[:2]
-    assert opened[1] == "map"
-    assert (opened[2], closed[2]) == (apprise.NotifyType.FAILURE, apprise.NotifyType.SUCCESS)
+    opened, closed = receivers
+    assert opened.dedup == closed.dedup
+    # Triggers the page on a failure and resolves it on a success.
+    assert (opened.action, closed.action) == ("map", "map")
+    own = receiver_of(f"pagerduty://{'i' * 32}@{'a' * 32}?dedup=own", {"key": "incident 1"})
+    assert (own.dedup, own.action) == ("own", "trigger")
+
+
+@pytest.mark.parametrize(
+    ("hours", "kind"), [((0,), "failure"), ((0, 1), "success")], ids=["opened", "resolved"]
+)
+def test_the_kind_of_a_message_follows_the_incident(
+    company: Company, hours: tuple[int, ...], kind: str
+) -> None:
+    for hour in hours:
+        company.build(hour, [] if hour else leads(30))
+    assert company.chat.messages[-1]["type"] == kind
 
 
 def test_nothing_that_came_from_data_is_markup(company: Company) -> None:

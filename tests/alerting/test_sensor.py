@@ -1,21 +1,35 @@
-"""Runs that the daemon started are told of too, once, and so is what only time brings."""
+"""Runs that the daemon started are reported too, once, and so is what only time brings."""
 
+import json
+import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 
+from dagster_project.alerting.intake import (
+    has_asked_for_a_run,
+    look,
+    own_output,
+    schedule_report,
+    schedule_started,
+)
+from dagster_project.alerting.service import on_the_clock
 from dagster_project.alerting.store import ALERTS_FILE
-from dagster_project.assets.run_resource import OUTPUT_TAG, PROCESS_TAG, is_gone
-from dagster_project.automation.alert_sensor import build_alert_sensor, look, schedule_report
-from dagster_project.automation.job import JOB_NAME
+from dagster_project.automation.alert_sensor import build_alert_sensor
 from dagster_project.config.errors import SourceError
-from dagster_project.config.settings import ScheduleSettings
-from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.config.settings import ScheduleSettings, Settings
+from dagster_project.config.warehouse import PROJECT_ROOT, connect, warehouse_path
+from dagster_project.running.execute import JOB_NAME, SCHEDULE_NAME
+from dagster_project.running.process import OUTPUT_TAG, PROCESS_TAG, is_gone
+from dagster_project.running.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
 from tests.alerting.builds import publish, write_build
 from tests.alerting.conftest import Company, leads
 
@@ -75,9 +89,6 @@ def test_runs_of_the_daemon_become_incidents_once(
 def test_a_run_is_taken_in_later_while_the_warehouse_is_held(
     instance: dg.DagsterInstance, company: Company
 ) -> None:
-    import subprocess
-    import sys
-
     since = datetime.now(UTC) - timedelta(hours=1)
     run_id = _execute(instance, company, None)
     write_build(company.output, run_id, datetime.now(UTC), leads(2))
@@ -130,7 +141,7 @@ def test_a_run_that_could_not_be_taken_in_is_looked_at_again(
         raise sqlite3.OperationalError("database is locked")
 
     with monkeypatch.context() as broken:
-        broken.setattr("dagster_project.alerting.service._tell", locked)
+        broken.setattr("dagster_project.alerting.service._record", locked)
         _, through = look(instance, company.settings, since, later)
     assert company.chat.titles == []
     look(instance, company.settings, through, later)
@@ -140,8 +151,6 @@ def test_a_run_that_could_not_be_taken_in_is_looked_at_again(
 def test_a_run_whose_process_was_killed_is_marked_and_told(
     instance: dg.DagsterInstance, company: Company
 ) -> None:
-    from dagster._core.utils import make_new_run_id
-
     @dg.op
     def nothing() -> None:
         pass
@@ -150,7 +159,7 @@ def test_a_run_whose_process_was_killed_is_marked_and_told(
     def lead_lifecycle() -> None:
         nothing()
 
-    killed, again = make_new_run_id(), make_new_run_id()
+    killed, again = str(uuid4()), str(uuid4())
     # A process that is no more: numbers go up to four million.
     tags = {
         OUTPUT_TAG: str(company.output),
@@ -172,11 +181,6 @@ def test_tags_of_other_versions_are_no_reason_to_fail() -> None:
 
 
 def test_stale_data_is_an_incident_until_it_is_fresh(company: Company) -> None:
-    import json
-
-    from dagster_project.alerting.service import on_the_clock
-    from dagster_project.running.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
-
     company.alerts = {"stale_after_hours": 26}
     manifest = company.output / PUBLISHED_DIRECTORY / MANIFEST_FILE
     manifest.parent.mkdir()
@@ -193,53 +197,68 @@ def test_stale_data_is_an_incident_until_it_is_fresh(company: Company) -> None:
     ]
 
 
+def test_an_instance_of_an_output_looks_after_that_output(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"warehouse": {"output": str(tmp_path / "configured")}})
+    (tmp_path / "trial").mkdir()
+    with connect(warehouse_path(tmp_path / "trial")):
+        pass
+    for place, output in (("trial", "trial"), ("home", "configured")):
+        (tmp_path / place / "dagster").mkdir(parents=True)
+        with dg.DagsterInstance.local_temp(str(tmp_path / place / "dagster")) as instance:
+            assert own_output(instance, settings) == tmp_path / output
+
+
 def test_a_schedule_that_is_off_is_never_missed(
     instance: dg.DagsterInstance, company: Company
 ) -> None:
+    assert schedule_started(instance, company.settings) is None
     report = schedule_report(instance, company.settings, datetime.now(UTC))
     assert not report.findings
 
 
 def test_a_schedule_that_is_on_is_missed_when_nothing_ran(
+    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    before = datetime.now(UTC)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "dagster", "schedule", "start", SCHEDULE_NAME),
+            *("--module-name", "dagster_project.definitions"),
+        ],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "HANDOFF_CONFIG": str(PROJECT_ROOT / "handoff.yml")},
+        timeout=240,
+        check=True,
+    )
+    # Every day at 05:00 UTC; an hour of patience.
+    day = before.replace(hour=0, minute=0, second=0) + timedelta(days=1)
+    with dg.DagsterInstance.get() as instance:
+        started = schedule_started(instance, company.settings)
+        assert started is not None
+        assert before < started < datetime.now(UTC)
+
+        def missed(now: datetime) -> list[str]:
+            findings = schedule_report(instance, company.settings, now).findings
+            return [line for finding in findings for line in finding.observed]
+
+        assert missed(started + timedelta(minutes=1)) == []
+        days = timedelta(days=1)
+        assert missed(day + days + timedelta(hours=5, minutes=30)) == [
+            f"{SCHEDULE_NAME} was due at {day:%Y-%m-%d} 05:00 UTC and has asked for no run since"
+        ]
+        assert len(missed(day + days + timedelta(hours=6, minutes=30))) == 1
+
+
+def test_only_the_schedule_s_own_runs_are_its_runs(
     instance: dg.DagsterInstance, company: Company
 ) -> None:
-    # The default schedule: every day at 05:00 UTC; an hour of patience.
-    _turn_schedule_on(instance, datetime(2026, 7, 1, tzinfo=UTC))
-
-    def missed(now: datetime) -> int:
-        return len(schedule_report(instance, company.settings, now).findings)
-
-    assert missed(datetime(2026, 7, 1, 5, 30, tzinfo=UTC)) == 0
-    assert missed(datetime(2026, 7, 1, 6, 30, tzinfo=UTC)) == 1
-    # Somebody's own run is not the schedule's.
+    since = datetime.now(UTC)
     _execute(instance, company, None)
-    assert missed(datetime(2026, 7, 1, 6, 30, tzinfo=UTC)) == 1
-    _execute(instance, company, None, **{"dagster/schedule_name": f"{JOB_NAME}_daily"})
-    assert missed(datetime(2026, 7, 1, 6, 30, tzinfo=UTC)) == 0
-
-
-def _turn_schedule_on(instance: dg.DagsterInstance, since: datetime) -> None:
-    from dagster._core.definitions.run_request import InstigatorType
-    from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
-    from dagster._core.scheduler.instigation import (
-        InstigatorState,
-        InstigatorStatus,
-        ScheduleInstigatorData,
-    )
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-
-    location = InProcessCodeLocationOrigin(
-        LoadableTargetOrigin(module_name="dagster_project.definitions")
-    )
-    origin = RemoteRepositoryOrigin(location, "__repository__")
-    instance.add_instigator_state(
-        InstigatorState(
-            origin.get_instigator_origin(f"{JOB_NAME}_daily"),
-            InstigatorType.SCHEDULE,
-            InstigatorStatus.RUNNING,
-            ScheduleInstigatorData("0 5 * * *", start_timestamp=since.timestamp()),
-        )
-    )
+    assert not has_asked_for_a_run(instance, since)
+    _execute(instance, company, None, **{"dagster/schedule_name": SCHEDULE_NAME})
+    assert has_asked_for_a_run(instance, since)
+    assert not has_asked_for_a_run(instance, datetime.now(UTC) + timedelta(minutes=1))
 
 
 def test_the_sensor_is_on_by_default() -> None:

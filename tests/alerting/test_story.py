@@ -113,9 +113,9 @@ def test_a_message_says_all_that_ops_need(company: Company) -> None:
 
     assert text.splitlines() == [
         "Expected: A lead that sales rejected says why, so that marketing can aim better.",
-        "Now: 17% (17 of 100) over the whole history; warns above 0%, blocks above 20%",
-        "Of late: 17% (17 of 100) over the trailing 30 days; warns above 0%, blocks above 20%",
-        "The build before: 2%",
+        "Now: 17% (17 of 100) over the whole history",
+        "Last 30 days: 17% (17 of 100) over the trailing 30 days",
+        "Previous build: 2%",
         "Since: 2026-07-01 05:00 UTC (24 hours, in 2 runs)",
         "Check: rejected_leads_have_a_reason of build.fct_lead_stages",
         "Owner: sales",
@@ -169,7 +169,7 @@ def test_many_that_open_at_once_are_one_message_per_owner(company: Company) -> N
                 status="warned",
                 headline=f"{number} things wrong",
                 description="",
-                runbook="Mend them.",
+                runbook="Fix them.",
                 failing=number,
                 tags=frozenset({"check"}),
             )
@@ -255,13 +255,9 @@ def test_an_error_that_comes_back_is_told_again(company: Company) -> None:
     ]
 
 
-def test_growth_is_seen_where_only_a_number_is_followed(
-    company: Company, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    company.build(0, leads(4))
-    monkeypatch.setattr("dagster_project.alerting.findings.MEMBER_LIMIT", 5)
-    for hour, number in enumerate((9, 9, 6, 8, 3, 4), start=1):
-        company.build(hour, leads(number))
+def test_growth_is_seen_where_only_a_number_is_followed(company: Company) -> None:
+    for hour, number in enumerate((4, 9, 9, 6, 8, 3, 4)):
+        company.build(hour, leads(number), kept=5)
     assert [title.partition(": ")[2] for title in company.chat.titles[1:]] == [
         f"9 {NAME} (9% of 100), 5 new",
         f"8 {NAME} (8% of 100), 2 new",
@@ -290,7 +286,7 @@ def test_a_run_that_failed_is_told_although_the_warehouse_is_in_use(company: Com
     ]
     message = company.chat.messages[0]["message"]
     assert "Now: the disk is full" in message
-    assert "Served meanwhile: the build published 2026-07-01 05:00 UTC" in message
+    assert "Published meanwhile: the build published 2026-07-01 05:00 UTC" in message
 
 
 def test_data_tests_of_the_models_are_told(company: Company) -> None:
@@ -328,7 +324,7 @@ def test_checks_alone_end_no_incident_of_a_data_test(
 ) -> None:
     names = {"rejected_leads_have_a_reason", "rejected_leads_have_a_reason_last_30_days"}
     suites = tuple(suite.restricted_to(frozenset(names)) for suite in configured_suites({}))
-    monkeypatch.setattr("dagster_project.alerting.findings.configured_suites", lambda _: suites)
+    monkeypatch.setattr("dagster_project.alerting.checks.configured_suites", lambda _: suites)
     test = DataTest("unique_fct_lead_cycles", "fct_lead_cycles", False, True, 3)
     after_run(company.output, company.settings, "d0000000-run", None, data_tests=[test])
     company.build(1, [])
@@ -336,10 +332,9 @@ def test_checks_alone_end_no_incident_of_a_data_test(
 
 
 def test_a_check_that_could_not_run_in_between_makes_no_news_of_old_cases(
-    company: Company, monkeypatch: pytest.MonkeyPatch
+    company: Company,
 ) -> None:
-    monkeypatch.setattr("dagster_project.alerting.findings.MEMBER_LIMIT", 5)
-    company.build(0, leads(9))
+    company.build(0, leads(9), kept=5)
     company.build(1, leads(9), errored=True)
-    company.build(2, leads(9))
+    company.build(2, leads(9), kept=5)
     assert [title.split()[0] for title in company.chat.titles] == ["New", "Now"]

@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.discovery.values import (
@@ -17,9 +18,6 @@ from dagster_project.ingestion.discovery.values import (
 )
 from dagster_project.ingestion.files.client import open_file
 from dagster_project.ingestion.files.delimited_text import TextFormat
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 DATA_FILES = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".jsonl")
 _ENCODINGS = ("utf-8", "cp1252")
@@ -61,7 +59,7 @@ class ExportFile:
 class Exports:
     """The files of a directory that can be read. ``problems``: a line for each that cannot."""
 
-    def __init__(self, connection: "DuckDBPyConnection", directory: Path, scratch: Path) -> None:
+    def __init__(self, connection: DuckDBPyConnection, directory: Path, scratch: Path) -> None:
         self.connection = connection
         self.files: list[ExportFile] = []
         self.problems: list[str] = []

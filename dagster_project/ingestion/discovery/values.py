@@ -8,13 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from duckdb import DuckDBPyConnection
 
 from dagster_project.config import policy
-from dagster_project.ingestion.sql_text import literal
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+from dagster_project.config.sql_text import literal
 
 _ENOUGH = 0.98
 _DATES = (
@@ -67,7 +65,7 @@ class TimeReading:
     is_ambiguous: bool = False
 
 
-def time_reading(connection: "DuckDBPyConnection", texts: Sequence[str]) -> TimeReading:
+def time_reading(connection: DuckDBPyConnection, texts: Sequence[str]) -> TimeReading:
     """Find the formats that read these values; of equal ones the first of the list."""
     if not texts:
         return TimeReading((), 0.0)
@@ -104,7 +102,7 @@ def is_month_first(time_format: str) -> bool:
     return time_format.startswith("%m")
 
 
-def _share_of_iso(connection: "DuckDBPyConnection", texts: Sequence[str]) -> float:
+def _share_of_iso(connection: DuckDBPyConnection, texts: Sequence[str]) -> float:
     full = r"regexp_replace(cell, '^([^T ]+[T ]\d{1,2}:\d{2})(Z|[+-]|$| )', '\1:00\2')"
     query = f"""
         select avg(cast(
@@ -127,7 +125,7 @@ def _epoch_format(texts: Sequence[str]) -> str | None:
 
 
 def _hits(
-    connection: "DuckDBPyConnection", texts: Sequence[str], formats: Sequence[str]
+    connection: DuckDBPyConnection, texts: Sequence[str], formats: Sequence[str]
 ) -> dict[str, int]:
     counts = ", ".join(f"count(try_strptime(cell, {literal(item)}))" for item in formats)
     query = f"select {counts} from (select unnest(?) as cell)"
@@ -135,7 +133,7 @@ def _hits(
     return dict(zip(formats, row, strict=True))
 
 
-def _unread(connection: "DuckDBPyConnection", texts: Sequence[str], time_format: str) -> list[str]:
+def _unread(connection: DuckDBPyConnection, texts: Sequence[str], time_format: str) -> list[str]:
     query = "select cell from (select unnest(?) as cell) where try_strptime(cell, ?) is null"
     return [cell for (cell,) in connection.execute(query, [list(texts), time_format]).fetchall()]
 

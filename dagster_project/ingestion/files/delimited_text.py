@@ -39,8 +39,8 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
+from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.raw_schema import rows_changed
-from dagster_project.ingestion.sql_text import literal
 
 DELIMITERS = (",", ";", "\t", "|")
 

@@ -17,6 +17,7 @@ from duckdb import DuckDBPyConnection
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sources import FilesSource, StageDate, TableMapping
+from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.files.client import SUFFIXES, Export, Reader
 from dagster_project.ingestion.files.delimited_text import Inserted, TextFormat
@@ -36,7 +37,6 @@ from dagster_project.ingestion.raw_schema import (
     transaction,
 )
 from dagster_project.ingestion.result import IngestionResult, Progress, TableResult
-from dagster_project.ingestion.sql_text import literal
 
 _STAGE_DATE_TABLE = CONTRACT_TABLES["stage_changes"]
 _READ_BUFFER = 1 << 20

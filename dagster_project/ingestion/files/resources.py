@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from dagster_project.config.contract import ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sources import TableMapping, TimeFormats
+from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.files.typed_records import time_text
-from dagster_project.ingestion.sql_text import literal
 
 # The files fill the contract's tables, which every warehouse has.
 TABLES: dict[str, tuple[str, ...]] = {}

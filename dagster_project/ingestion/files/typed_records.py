@@ -15,9 +15,9 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
+from dagster_project.config.sql_text import identifier, literal
 from dagster_project.ingestion.files.delimited_text import Inserted
 from dagster_project.ingestion.raw_schema import rows_changed
-from dagster_project.ingestion.sql_text import identifier, literal
 
 _FLOATS = {"FLOAT", "DOUBLE"}
 _NESTED = re.compile(r"^(STRUCT|MAP|UNION|JSON)|\[\d*\]$")

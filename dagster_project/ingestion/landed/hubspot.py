@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from dagster_project.config.sources import LandedSource
+from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.hubspot import resources
 from dagster_project.ingestion.hubspot.resources import HISTORY_TABLE, OBJECTS, HubSpotObject
@@ -21,7 +22,6 @@ from dagster_project.ingestion.landed.client import (
 from dagster_project.ingestion.landed.resources import HUBSPOT, HUBSPOT_HISTORY_IDS
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.result import Note
-from dagster_project.ingestion.sql_text import literal
 
 # Properties that tell when a stage was entered last, for objects whose history is not landed.
 _ENTERED = re.compile(r"^hs(?:v2)?dateentered(.+)$|^hslifecyclestage(.+)date$")

@@ -1,0 +1,219 @@
+"""What the audit of a run found, as findings: the business's checks, and dbt's data tests.
+
+Each check ran once, in the audit. This reads what that left: a result per build and check in
+``quality.check_results``, and the failing cases of the newest audit in ``quality.audited_cases``.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from dagster_project.alerting.findings import Finding, Member, Report
+from dagster_project.config.settings import Settings
+from dagster_project.config.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, warehouse_path
+from dagster_project.running.output_lock import visit_output
+from expectations.catalogue import configured_suites
+from expectations.check import TRAILING_SUFFIX, Check
+
+if TYPE_CHECKING:
+    from dagster_project.running.execute import DataTest
+
+Row = dict[str, Any]
+
+# A row's number in a file changes when rows before it come or go.
+_VOLATILE_KEY = "source_row"
+# Columns of a case that its label leaves out.
+_SHOWN_OTHERWISE = {"source_system", "lead_id", "measure"}
+# What fails, from bad to worse. A check that passed or was not judged does not.
+_RANKS = {"warned": 0, "blocked": 1, "errored": 2}
+_NOT_JUDGED = "not_judged"
+_STOPPED = "The marts were not updated; the last good build stays published."
+_PUBLISHED_ANYWAY = "Published in spite of it (--audit warn)."
+
+
+def check_report(
+    output: Path, settings: Settings, run_id: str, *, was_stopped: bool = False
+) -> Report:
+    """What the audit of a run found; nothing when the run did not get to it.
+
+    A check that was not judged, for too few cases, neither fails nor passes. ``was_stopped``: the
+    audit kept the build from being published. Opens the warehouse for reading; raises
+    ``OutputLocked`` or ``duckdb.IOException`` while another run holds it.
+    """
+    path = warehouse_path(output)
+    if not path.is_file():
+        return Report(run_id=run_id)
+    with visit_output(output), connect(path, read_only=True) as warehouse:
+        rows = _results(warehouse, run_id)
+        if not rows:
+            return Report(run_id=run_id)
+        first = rows[0]
+        # The models in the warehouse are this run's while they are of the build that it audited.
+        built = _rows(warehouse, f"select build_id from {BUILD_SCHEMA}.build_info")
+        cases = _failing_cases(warehouse)
+    is_replay = first["as_of_before"] and first["as_of"] < first["as_of_before"]
+    if is_replay or first["ran_at"] < first["last_ran_at"]:
+        return Report(run_id=run_id, build_id=first["build_id"], is_past=True)
+    suites = configured_suites(settings.checks)
+    checks = {check.name: check for suite in suites for check in suite.checks}
+    # A check's windows are one finding, the whole history first.
+    by_check: dict[str, list[Row]] = {}
+    for row in rows:
+        by_check.setdefault(row["check_name"].removesuffix(TRAILING_SUFFIX), []).append(row)
+    names = {row["check_name"] for row in rows}
+    return Report(
+        frozenset((row["check_name"], "*") for row in rows if row["status"] != _NOT_JUDGED),
+        tuple(
+            _finding(name, windows, checks, cases, settings.alerts.tags.get(name, []), was_stopped)
+            for name, windows in by_check.items()
+            if any(row["status"] in _RANKS for row in windows)
+        ),
+        run_id=run_id,
+        build_id=first["build_id"],
+        known=frozenset(checks) if checks.keys() <= names else frozenset(),
+        has_built=[row["build_id"] for row in built] == [first["build_id"]],
+    )
+
+
+def data_test_report(tests: "Iterable[DataTest]", run_id: str) -> Report:
+    """What dbt's own data tests of a run found: contracts, keys and relationships of the marts."""
+    judged, found = set(), []
+    for test in tests:
+        judged.add((test.name, "*"))
+        if test.passed:
+            continue
+        rows = "" if test.failing is None else f" ({test.failing:,} rows)"
+        found.append(
+            Finding(
+                check=test.name,
+                place=f"{BUILD_SCHEMA}.{test.table}",
+                severity="error" if test.is_error else "warning",
+                owner="data",
+                status="blocked" if test.is_error else "warned",
+                headline=f"{test.table} fails its data test {test.name}{rows}",
+                description="A data test of the dbt project, on what the models promise.",
+                runbook="The models are wrong, not the CRM: look at the test in the folder of the "
+                "model, and at the last change of both.",
+                effect=_STOPPED if test.is_error else "",
+                failing=test.failing,
+                tags=frozenset({"check", test.table}),
+            )
+        )
+    return Report(frozenset(judged), tuple(found), run_id=run_id)
+
+
+def _results(warehouse: DuckDBPyConnection, run_id: str) -> list[Row]:
+    """The results of the newest build that this run made, each with the value of the build
+    before."""
+    return _rows(
+        warehouse,
+        f"""
+        with results as (
+            select
+                *,
+                lag(case when status <> '{_NOT_JUDGED}' then observed end ignore nulls) over (
+                    partition by check_name order by ran_at, build_id
+                ) as observed_before,
+                -- Later ones are not measured by a moment that was still to come.
+                max(as_of) filter (where as_of <= ran_at) over (
+                    order by ran_at, build_id
+                    rows between unbounded preceding and 1 preceding
+                ) as as_of_before,
+                max(ran_at) over () as last_ran_at
+            from {QUALITY_SCHEMA}.check_results
+        )
+
+        select * from results
+        where split_part(build_id, '-', -1) = ?
+        order by check_name
+        """,
+        [run_id[:8]],
+    )
+
+
+def _failing_cases(warehouse: DuckDBPyConnection) -> dict[str, list[Row]]:
+    """The failing cases of each check in the newest audit: their keys, and what is shown beside."""
+    found: dict[str, list[Row]] = {}
+    for row in _rows(
+        warehouse,
+        f"select check_name, unnest(failing_cases) as failing from {QUALITY_SCHEMA}.audited_cases",
+    ):
+        case = json.loads(row["failing"])
+        found.setdefault(row["check_name"], []).append({**case["keys"], **(case["told"] or {})})
+    return found
+
+
+def _rows(warehouse: DuckDBPyConnection, query: str, values: Sequence[Any] = ()) -> list[Row]:
+    """The rows of a query, by column name; none where the table is not there."""
+
+    try:
+        result = warehouse.execute(query, values)
+    except duckdb.CatalogException:
+        return []
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _finding(
+    name: str,
+    windows: list[Row],
+    checks: Mapping[str, Check],
+    cases: Mapping[str, list[Row]],
+    tags: list[str],
+    was_stopped: bool,
+) -> Finding:
+    """What fails of a check: its windows, described by the worst of them."""
+    worst = max(windows, key=lambda row: _RANKS.get(row["status"], -1))
+    check = checks.get(worst["check_name"])
+    place, before = worst["table_name"], worst["observed_before"]
+    is_warning = worst["status"] == "warned"
+    effect = _STOPPED if was_stopped else _PUBLISHED_ANYWAY
+    return Finding(
+        check=name,
+        place=place,
+        severity="warning" if is_warning else "error",
+        owner=worst["owner"],
+        status=worst["status"],
+        headline=_headline(name, worst, check),
+        description=worst["description"],
+        runbook=worst["runbook"],
+        effect="" if is_warning else effect,
+        observed=tuple(row["message"] for row in windows),
+        before=check.shown(before) if check and before is not None else None,
+        failing=worst["failing_rows"],
+        members=_members(check, worst, cases.get(worst["check_name"], [])),
+        tags=frozenset({"check", place.rpartition(".")[2], *tags}),
+        windows=tuple(row["check_name"] for row in windows if row["status"] in _RANKS),
+    )
+
+
+def _headline(name: str, row: Row, check: Check | None) -> str:
+    if row["status"] == "errored":
+        return f"the check {name} could not run"
+    if check is None:
+        return f"{name.replace('_', ' ')}: {row['message']}"
+    return check.headline_of(row["observed"], row["failing_rows"], row["cases"])
+
+
+def _members(check: Check | None, row: Row, cases: list[Row]) -> dict[str, Member] | None:
+    """The failing cases, where the audit kept all of them."""
+    if row["status"] == "errored" or check is None or _VOLATILE_KEY in check.keys:
+        return None
+    if len(cases) != row["failing_rows"]:
+        return None
+    return {
+        "|".join(str(case[key]) for key in check.keys): Member(
+            ", ".join(
+                f"{column.removesuffix('_number').removesuffix('_id').replace('_', ' ')} {value}"
+                for column, value in case.items()
+                if value is not None and column not in _SHOWN_OTHERWISE
+            ),
+            case.get("source_system"),
+            case.get("lead_id"),
+        )
+        for case in cases
+    }
