@@ -71,11 +71,7 @@ def test_expectations_know_the_contract_only_and_simulation_the_configuration(
             allowed = ("dagster_project.simulation", "dagster_project.config")
             wrong += [] if imported.startswith(allowed) else [imported]
         if imported.startswith("expectations") and not importer.startswith("expectations"):
-            allowed = (
-                "dagster_project.running",
-                "dagster_project.assets",
-                "dagster_project.commands",
-            )
+            allowed = tuple(f"dagster_project.{part}" for part in READERS)
             wrong += [] if importer.startswith(allowed) else [f"{importer} imports {imported}"]
     assert not wrong
 
