@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC
 from typing import Any
 
 import dagster as dg
@@ -10,7 +9,13 @@ from dagster_dbt import DagsterDbtTranslator
 
 from dagster_project.assets.run_resource import DATA_TEAM, HandoffRun
 from dagster_project.config.errors import BuildError
-from dagster_project.config.warehouse import BUILD_SCHEMA, PUBLISHED_FILE, connect, warehouse_path
+from dagster_project.config.warehouse import (
+    BUILD_SCHEMA,
+    PUBLISHED_FILE,
+    connect,
+    records,
+    warehouse_path,
+)
 from dagster_project.running import publishing
 from dagster_project.running.progress import Happening, step, tell
 
@@ -52,51 +57,43 @@ def build_published_asset(
         settings = run.plan.settings.publishing
         facts = _facts(run)
         if run.plan.audit != "warn":
-            publishing.require_audit(output, facts.build_id)
+            publishing.require_audit(output, facts["build_id"])
         publishing.write_build(
             output,
             marts,
             facts,
+            data_tests=run.data_tests,
             parquet=settings.parquet,
             threads=run.plan.settings.warehouse.threads,
             memory_limit=run.plan.settings.warehouse.memory_limit,
             progress=lambda mart: tell(Happening("part", mart)),
         )
-        published = publishing.publish_build(output, facts.build_id)
+        published = publishing.publish_build(output, facts["build_id"])
         publishing.forget_old_builds(output, settings.keep_builds)
         return published
 
     return lead_lifecycle
 
 
-def _facts(run: HandoffRun) -> publishing.BuildFacts:
-    """What the warehouse says of the build in it.
+def _facts(run: HandoffRun) -> dict[str, Any]:
+    """What the manifest says of the build in the warehouse.
 
     Not the run's own choices: a run of this asset alone publishes what an earlier run built.
     """
-    connection = connect(warehouse_path(run.plan.output), read_only=True)
-    try:
-        found = connection.execute(
-            "select build_id, as_of, tradition, acceptance_mode, acceptance_window_hours, "
-            f"timezone, policy_fingerprint from {BUILD_SCHEMA}.build_info"
-        ).fetchall()
-    finally:
-        connection.close()
+    query = (
+        "select build_id, as_of, tradition, acceptance_mode, acceptance_window_hours, timezone, "
+        f"policy_fingerprint from {BUILD_SCHEMA}.build_info"
+    )
+    with connect(warehouse_path(run.plan.output), read_only=True) as connection:
+        found = records(connection, query)
     if not found:
         raise BuildError("publishing: build_info is empty, so there is no build to publish")
-    build_id, as_of, tradition, mode, window, timezone, fingerprint = found[0]
-    return publishing.BuildFacts(
-        build_id=build_id,
-        as_of=as_of.replace(tzinfo=UTC),
-        tradition=tradition,
-        acceptance_mode=mode,
-        acceptance_window_hours=window,
-        timezone=timezone,
-        policy_fingerprint=fingerprint,
-        audit_mode=run.plan.audit,
-        sources=[_described(source) for source in run.plan.settings.sources],
-        data_tests=run.data_tests,
-    )
+    return {
+        **found[0],
+        "as_of": f"{found[0]['as_of'].isoformat()}Z",
+        "audit_mode": run.plan.audit,
+        "sources": [_described(source) for source in run.plan.settings.sources],
+    }
 
 
 def _described(source: Any) -> dict[str, str]:

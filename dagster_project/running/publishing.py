@@ -11,7 +11,7 @@ quarantine, samples of failing rows and the key of the e-mail hashes stay inside
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +28,7 @@ from dagster_project.config.warehouse import (
     PUBLISHED_FILE,
     QUALITY_SCHEMA,
     connect,
+    records,
     warehouse_path,
 )
 from expectations.check import Status
@@ -46,21 +47,10 @@ NOT_REPLAYED = (
 )
 
 # What the manifest says of a check: everything but the samples of failing rows.
-_CHECK_COLUMNS = {
-    "check_name",
-    "table_name",
-    "severity",
-    "owner",
-    "status",
-    "observed",
-    "unit",
-    "cases",
-    "failing_rows",
-    "warn_threshold",
-    "block_threshold",
-    "window",
-    "message",
-}
+_CHECK_COLUMNS = (
+    "check_name, table_name, severity, owner, status, observed, unit, cases, failing_rows, "
+    'warn_threshold, block_threshold, "window", message'
+)
 
 
 @dataclass(frozen=True)
@@ -72,25 +62,6 @@ class Mart:
     description: str
     columns: dict[str, str] = field(default_factory=dict)
     key: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class BuildFacts:
-    """What the manifest says of a build beside what is counted when it is written.
-
-    ``data_tests``: outcomes of dbt's data tests, in the shape of the checks.
-    """
-
-    build_id: str
-    as_of: datetime
-    tradition: str
-    acceptance_mode: str | None
-    acceptance_window_hours: float | None
-    timezone: str
-    policy_fingerprint: str
-    audit_mode: str
-    sources: list[dict[str, str]]
-    data_tests: list[dict[str, Any]] = field(default_factory=list)
 
 
 def public_marts(manifest: Mapping[str, Any]) -> list[Mart]:
@@ -115,8 +86,9 @@ def public_marts(manifest: Mapping[str, Any]) -> list[Mart]:
 def write_build(
     output: Path,
     marts: list[Mart],
-    facts: BuildFacts,
+    facts: Mapping[str, Any],
     *,
+    data_tests: Sequence[Mapping[str, Any]] = (),
     parquet: bool = True,
     threads: int | None = None,
     memory_limit: str | None = None,
@@ -128,7 +100,8 @@ def write_build(
     the disk is full or a mart is missing.
     """
 
-    directory = output / BUILDS_DIRECTORY / facts.build_id
+    build_id = facts["build_id"]
+    directory = output / BUILDS_DIRECTORY / build_id
     try:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -136,17 +109,26 @@ def write_build(
         try:
             connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
             counts = _copy_marts(connection, marts, progress or (lambda _: None))
-            checks = _checks(connection, facts.build_id)
+            checks = _checks(connection, build_id)
             connection.execute("detach inside")
             if parquet:
                 _write_parquet(connection, marts, directory / PARQUET_DIRECTORY)
         finally:
             connection.close()
-        manifest = _manifest(facts, counts, checks)
+        manifest = {
+            **facts,
+            "row_counts": counts,
+            "checks": [*checks, *data_tests],
+            "not_restored_by_a_replay": list(NOT_REPLAYED),
+            "handoff_version": _release(),
+            "built_at": _now(),
+        }
         _write_json(directory / MANIFEST_FILE, manifest)
     except (duckdb.Error, OSError) as error:
         shutil.rmtree(directory, ignore_errors=True)
-        raise BuildError(f"writing build {facts.build_id} failed: {_first_line(error)}") from error
+        raise BuildError(
+            f"writing build {facts['build_id']} failed: {_first_line(error)}"
+        ) from error
     return manifest
 
 
@@ -307,22 +289,15 @@ def _describe(connection: DuckDBPyConnection, mart: Mart, target: str) -> None:
 
 
 def _checks(connection: DuckDBPyConnection, build_id: str) -> list[dict[str, Any]]:
-    """The results of the audit, without samples of failing rows."""
-    found = connection.execute(
-        "select column_name from information_schema.columns where table_catalog = 'inside' "
-        "and table_schema = ? and table_name = 'check_results'",
-        [QUALITY_SCHEMA],
-    ).fetchall()
-    columns = [name for (name,) in found if name in _CHECK_COLUMNS]
-    if not columns:
+    """The results of the audit, without samples of failing rows; none before any audit."""
+    query = (
+        f"select {_CHECK_COLUMNS} from inside.{QUALITY_SCHEMA}.check_results "
+        "where build_id = ? order by all"
+    )
+    try:
+        return records(connection, query, [build_id])
+    except duckdb.CatalogException:
         return []
-    names = ", ".join(f'"{name}"' for name in columns)
-    rows = connection.execute(
-        f"select {names} from inside.{QUALITY_SCHEMA}.check_results where build_id = ? "
-        "order by all",
-        [build_id],
-    ).fetchall()
-    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _write_parquet(connection: DuckDBPyConnection, marts: list[Mart], directory: Path) -> None:
@@ -334,30 +309,11 @@ def _write_parquet(connection: DuckDBPyConnection, marts: list[Mart], directory:
         )
 
 
-def _manifest(
-    facts: BuildFacts, counts: dict[str, int], checks: list[dict[str, Any]]
-) -> dict[str, Any]:
-
+def _release() -> str:
     try:
-        release = version("handoff")
+        return version("handoff")
     except PackageNotFoundError:
-        release = "unknown"
-    return {
-        "build_id": facts.build_id,
-        "as_of": facts.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "tradition": facts.tradition,
-        "acceptance_mode": facts.acceptance_mode,
-        "acceptance_window_hours": facts.acceptance_window_hours,
-        "timezone": facts.timezone,
-        "policy_fingerprint": facts.policy_fingerprint,
-        "audit_mode": facts.audit_mode,
-        "sources": facts.sources,
-        "row_counts": counts,
-        "checks": [*checks, *facts.data_tests],
-        "not_restored_by_a_replay": list(NOT_REPLAYED),
-        "handoff_version": release,
-        "built_at": _now(),
-    }
+        return "unknown"
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
 from dagster_project.running import publishing
-from dagster_project.running.publishing import BuildFacts, Mart
+from dagster_project.running.audit import ensure_tables
+from dagster_project.running.publishing import Mart
 
 MARTS = [
     Mart(
@@ -29,18 +30,18 @@ MARTS = [
 ]
 
 
-def facts(build_id: str) -> BuildFacts:
-    return BuildFacts(
-        build_id=build_id,
-        as_of=datetime(2026, 6, 30, tzinfo=UTC),
-        tradition="four_stage",
-        acceptance_mode="explicit",
-        acceptance_window_hours=None,
-        timezone="UTC",
-        policy_fingerprint="f" * 64,
-        audit_mode="block",
-        sources=[{"name": "files", "kind": "files"}],
-    )
+def facts(build_id: str) -> dict[str, Any]:
+    return {
+        "build_id": build_id,
+        "as_of": "2026-06-30T00:00:00Z",
+        "tradition": "four_stage",
+        "acceptance_mode": "explicit",
+        "acceptance_window_hours": None,
+        "timezone": "UTC",
+        "policy_fingerprint": "f" * 64,
+        "audit_mode": "block",
+        "sources": [{"name": "files", "kind": "files"}],
+    }
 
 
 @pytest.fixture
@@ -58,8 +59,9 @@ def output(tmp_path: Path) -> Path:
             "create table build.dim_kinds as select * from (values ('b'), ('a')) as t(kind)"
         )
         connection.execute("create table build.int_inside as select 1 as x")
+        ensure_tables(connection)
         connection.execute(
-            "create table quality.check_results as "
+            "insert into quality.check_results by name "
             "select 'b1' as build_id, 'a_check' as check_name, 'passed' as status, "
             "'all is well' as message, "
             '\'[{"lead_id": "L1"}]\' as sample_keys'
