@@ -1,6 +1,6 @@
 """Checks on the broken rules of the lifecycle: the share of a rule's cases that break it.
 
-Which cases a rule is asked about, and which of them break it, stands in ``quality.rule_cases``.
+Which cases a rule is asked about, and which of them break it, is in ``quality.rule_cases``.
 """
 
 from expectations.check import Check, Owner, Severity, in_both_windows

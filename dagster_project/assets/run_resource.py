@@ -21,7 +21,7 @@ from dagster_project.running.output_lock import hold_output
 from dagster_project.running.plan import RunOptions, RunPlan, plan_run
 from dagster_project.running.process import OUTPUT_TAG, PROCESS_TAG, process_identity
 
-# Who looks after the assets that move data; the marts' owners stand in dbt's groups.
+# Who looks after the assets that move data; the marts' owners are in dbt's groups.
 DATA_TEAM = "team:data"
 
 
