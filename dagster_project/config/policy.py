@@ -8,7 +8,8 @@ how to fix it. Rows are numbered as a spreadsheet shows them: the header is row 
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -67,14 +68,11 @@ class _Policy:
 
     def rows(self, model: type[Row]) -> list[Row]:
         """The accepted rows of a model's table."""
-        rows = (row for table in self.tables.values() for row in table.rows)
-        return [row for row in rows if isinstance(row, model)]
+        return [row for row in self.tables[model.TABLE].rows if isinstance(row, model)]
 
     def refuse(self, row: PolicyRow, problem: str) -> None:
         """Note what is wrong with a row."""
-        for table in self.tables.values():
-            if isinstance(row, table.model):
-                table.refuse(row.number, problem)
+        self.tables[row.TABLE].refuse(row.number, problem)
 
 
 def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
@@ -140,8 +138,17 @@ def validate(policy_dir: Path = POLICY_DIR, tradition: str | None = None) -> lis
             f"tradition {tradition!r} is not in {known.place} "
             f"(known: {', '.join(traditions(policy_dir))}; a new one is a row there)"
         )
-    for apply in _RULES:
-        apply(policy)
+    for check in (
+        _duplicate_keys,
+        _dangling_references,
+        _incomplete_traditions,
+        _path_order,
+        _ambiguous_rows,
+        _clocks_without_hours,
+        _missing_rows,
+        _segments,
+    ):
+        check(policy)
     return [
         f"{table.place}, row {number}: {problem}" if number else f"{table.place}: {problem}"
         for table in policy.tables.values()
@@ -184,20 +191,19 @@ def _load_table(policy_dir: Path, name: str) -> Table:
     path = policy_dir / f"{name}.csv"
     table = Table(_place(path), TABLES[name])
     columns = list(table.model.model_fields)
+    header, records = columns, list[tuple[int, list[str]]]()
     if path.is_file():
         try:
             header, records = _read(path)
         except ConfigError as error:
             table.refuse(0, error.problems[0].removeprefix(f"{table.place}: "))
-        else:
-            for problem in _header_problems(header, columns):
-                table.refuse(1, problem)
-            for number, record in records if not table.problems else []:
-                _judge(table, number, header, record)
-            return table
     elif name not in OPTIONAL_TABLES:
         table.refuse(0, f"missing (create it with the header {','.join(columns)})")
+    for problem in _header_problems(header, columns):
+        table.refuse(1, problem)
     table.is_readable = not table.problems
+    for number, record in records if table.is_readable else []:
+        _judge(table, number, header, record)
     return table
 
 
@@ -220,11 +226,12 @@ def _judge(table: Table, number: int, header: list[str], record: list[str]) -> N
         problem = f"has {len(record)} cells, the header {len(header)} (quote cells with commas)"
         table.refuse(number, problem)
         return
-    cells = {column: cell.strip() for column, cell in zip(header, record, strict=True)}
-    table.cells.append((number, cells))
+    cells = {}
     for column, cell in zip(header, record, strict=True):
+        cells[column] = cell.strip()
         if cell != cells[column]:
             table.refuse(number, f"column '{column}': {cell!r} has spaces around it (remove them)")
+    table.cells.append((number, cells))
     try:
         row = table.model.read(number, cells)
     except ValidationError as error:
@@ -243,27 +250,18 @@ def _explain(item: ErrorDetails) -> str:
     column, value = item["loc"][0], item["input"]
     if value is None:
         return f"column '{column}' is empty (fill it)"
+    known = context.get("expected", "").replace("'", "").replace(" or ", ", ")
     wanted = {
         "int_parsing": "must be a whole number",
-        "int_from_float": "must be a whole number",
         "float_parsing": "must be a number",
         "finite_number": "must be a number",
         "greater_than_equal": f"must be {context.get('ge', 0):g} or more",
         "greater_than": f"must be above {context.get('gt', 0):g}",
-        "literal_error": f"is unknown (known: {_unquoted(context.get('expected', ''))})",
-        "value_error": str(context.get("error", "")),
+        "string_pattern_mismatch": "must be a time of day such as 09:00",
+        "literal_error": f"is unknown (known: {known})",
+        "value_error": str(context.get("error")),
     }.get(item["type"], item["msg"])
     return f"column '{column}': {value!r} {wanted}"
-
-
-def _unquoted(expected: str) -> str:
-    """Pydantic's list of allowed values without its quotes."""
-    return expected.replace("'", "").replace(" or ", ", ")
-
-
-def _plain(value: object) -> str:
-    """A value as the file has it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 # Rules between rows and between tables
@@ -271,7 +269,7 @@ def _plain(value: object) -> str:
 
 def _fold(text: object) -> str:
     """The form in which the models compare text: without case and outer spaces."""
-    return str("" if text is None else text).strip().lower()
+    return "" if text is None else str(text).strip().lower()
 
 
 def _duplicate_keys(policy: _Policy) -> None:
@@ -287,19 +285,21 @@ def _duplicate_keys(policy: _Policy) -> None:
 
 def _ambiguous_rows(policy: _Policy) -> None:
     for table in policy.tables.values():
+        texts = dict(table.cells)
         for rule in table.model.UNIQUE:
-            column, seen = rule.columns[-1], dict[tuple[str, ...], PolicyRow]()
+            seen: dict[tuple[str, str], PolicyRow] = {}
             for row in table.rows:
-                value = getattr(row, column)
+                value = getattr(row, rule.column)
                 if value is None and not rule.counts_empty:
                     continue
-                same = tuple(_fold(getattr(row, column)) for column in rule.columns)
-                first = seen.setdefault(same, row)
+                scope = texts[row.number].get(rule.within, "")
+                first = seen.setdefault((_fold(scope), _fold(value)), row)
                 meaning, other = getattr(row, rule.of), getattr(first, rule.of)
                 if _fold(other) != _fold(meaning):
-                    shown = f"an empty {column}" if value is None else f"{column} '{_plain(value)}'"
-                    policy.refuse(
-                        row,
+                    cell = texts[row.number][rule.column]
+                    shown = f"{rule.column} '{cell}'" if cell else f"an empty {rule.column}"
+                    table.refuse(
+                        row.number,
                         f"{shown} belongs to {rule.of} '{meaning}' here and to '{other}' in row "
                         f"{first.number} ({rule.fix})",
                     )
@@ -310,33 +310,36 @@ def _dangling_references(policy: _Policy) -> None:
     for table in policy.tables.values():
         for rule in table.model.REFERENCES:
             target = policy.tables[rule.table]
-            known = {tuple(cells.get(key, "") for key in rule.keys) for _, cells in target.cells}
-            known |= {(value,) for value in rule.also}
-            refused = {number for number, _ in table.problems} if len(rule.columns) > 1 else set()
-            reported: set[tuple[str, ...]] = set()
+            found: dict[str, set[str]] = defaultdict(set)
+            for _, cells in target.cells:
+                found[cells.get(rule.within, "")].add(cells[rule.key])
+            refused = {number for number, _ in table.problems} if rule.within else set()
+            reported: set[tuple[str, str]] = set()
             for number, cells in table.cells if target.is_readable else []:
-                named = tuple(cells[column] for column in rule.columns)
-                if not all(named) or named in known | reported or number in refused:
+                scope, cell = cells.get(rule.within, ""), cells[rule.column]
+                known = found[scope] | rule.also
+                is_fine = not cell or cell in known or (scope, cell) in reported
+                near = [name for name in known if _fold(name) == _fold(cell)]
+                # A row that is meant in another case may be refused already.
+                if is_fine or number in refused or (near and not target.is_whole):
                     continue
-                near = [row[-1] for row in known if [*map(_fold, row)] == [*map(_fold, named)]]
-                if near and not target.is_whole:
-                    continue  # the row that is meant is refused already
-                reported.add(named)
-                others = sorted(row[-1] for row in known if row[:-1] == named[:-1])
-                fix = rule.fix.format(known=", ".join(others), **cells)
-                place = "".join(f" of {key} '{cells[key]}'" for key in rule.columns[:-1])
+                reported.add((scope, cell))
+                names = ", ".join(sorted(known))
+                fix = rule.fix.format(known=names, cell=cell, tradition=scope)
+                place = f" of {rule.within} '{scope}'" if scope else ""
                 table.refuse(
                     number,
-                    f"{rule.columns[-1]} '{named[-1]}'{place} is not in {rule.table}.csv "
+                    f"{rule.column} '{cell}'{place} is not in {rule.table}.csv "
                     f"({f'write {near[0]}' if near else fix})",
                 )
 
 
 def _missing_rows(policy: _Policy) -> None:
     for table in policy.tables.values():
-        for rule in table.model.REQUIRED:
-            if table.is_readable and rule.value not in table.column(rule.column):
-                table.refuse(0, f"{rule.column} '{rule.value}' is missing: {rule.why}")
+        for value, why in table.model.REQUIRED.items() if table.is_readable else ():
+            column = table.model.KEY[0]
+            if value not in table.column(column):
+                table.refuse(0, f"{column} '{value}' is missing: {why}")
     bands = policy.tables["score_bands"]
     if bands.is_whole and all(band.min_score is not None for band in policy.rows(ScoreBand)):
         problem = "no band is without a minimum, so low scores have none"
@@ -363,7 +366,10 @@ def _path_order(policy: _Policy) -> None:
     stages = sorted(policy.rows(Stage), key=lambda stage: stage.path_order)
     for stage in stages:
         path = [one for one in stages if one.milestone and one.tradition == stage.tradition]
-        ahead = [one for one in path if one.path_order < stage.path_order and _is_later(one, stage)]
+        later = MILESTONES[MILESTONES.index(stage.milestone) + 1 :] if stage.milestone else ()
+        ahead = [
+            one for one in path if one.path_order < stage.path_order and one.milestone in later
+        ]
         if ahead:
             other = ahead[-1]
             policy.refuse(
@@ -373,20 +379,13 @@ def _path_order(policy: _Policy) -> None:
                 f"{other.number}, but {stage.milestone} comes before {other.milestone} "
                 "(reorder one of them)",
             )
-        if stage.exit_kind and path and stage.path_order <= path[-1].path_order:
-            last = path[-1]
+        if stage.exit_kind and path and stage.path_order <= (last := path[-1]).path_order:
             policy.refuse(
                 stage,
                 f"the exit '{stage.stage}' has path order {stage.path_order}, not after the path, "
                 f"which ends with '{last.stage}' ({last.path_order}, row {last.number}) "
                 f"(give it more than {last.path_order})",
             )
-
-
-def _is_later(one: Stage, other: Stage) -> bool:
-    """True when the milestone of one stage comes after that of the other."""
-    both = [stage.milestone for stage in (one, other) if stage.milestone]
-    return len(both) == 2 and MILESTONES.index(both[0]) > MILESTONES.index(both[1])
 
 
 def _clocks_without_hours(policy: _Policy) -> None:
@@ -421,15 +420,3 @@ def _segments(policy: _Policy) -> None:
                 f"no segment holds {top + 1} to {next_size - 1} employees, between "
                 f"'{lower.segment}' in row {lower.number} and '{upper.segment}' (close the gap)",
             )
-
-
-_RULES: tuple[Callable[[_Policy], None], ...] = (
-    _duplicate_keys,
-    _dangling_references,
-    _incomplete_traditions,
-    _path_order,
-    _ambiguous_rows,
-    _clocks_without_hours,
-    _missing_rows,
-    _segments,
-)

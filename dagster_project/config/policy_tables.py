@@ -6,8 +6,7 @@ more than that are in ``policy.py``. Cells arrive as text; an empty cell is ``No
 """
 
 import datetime as dt
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from dagster_project.config.contract import AcceptanceMode
+from dagster_project.config.section import ClockTime
 
 Milestone = Literal[
     "captured",
@@ -82,57 +82,44 @@ def _cell(read: Callable[[str], Any], wanted: str) -> BeforeValidator:
     return BeforeValidator(parse)
 
 
-def _time_of_day(text: str) -> dt.time:
-    if not re.fullmatch(r"\d\d:\d\d", text):
-        raise ValueError
-    return dt.time.fromisoformat(text)
-
-
 Boolean = Annotated[
     bool, _cell(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
 ]
 Date = Annotated[dt.date, _cell(dt.date.fromisoformat, "a date such as 2026-12-25")]
-TimeOfDay = Annotated[dt.time, _cell(_time_of_day, "a time of day such as 09:00")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
 class Unique:
-    """Rows with the same ``columns`` (in any case) are about the same ``of``.
+    """Rows with the same text in ``column``, in any case, are about the same ``of``.
 
-    ``fix``: what to do about one that is not. ``counts_empty``: empty cells are the same too.
+    ``fix``: what to do about one that is not. ``within``: only rows that agree in this column are
+    compared. ``counts_empty``: empty cells are the same too.
     """
 
-    columns: tuple[str, ...]
+    column: str
     of: str
     fix: str
+    within: str = ""
     counts_empty: bool = False
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A row whose ``columns`` are filled names a row of another table by that table's ``keys``.
+    """A filled ``column`` names a row of another table by that table's ``key``.
 
-    ``fix``: what to do about one that is not there; ``{known}`` is what the last column
-    may hold beside the others, and a column's name for its cell. ``also``: values of the last
-    column that are allowed although no row has them.
+    ``fix``: what to do about one that is not there; ``{known}`` is what the column may hold,
+    ``{cell}`` what it holds. ``within``: only rows that agree in this column are meant. ``also``:
+    values that are allowed although no row has them.
     """
 
-    columns: tuple[str, ...]
-    table: str
-    keys: tuple[str, ...]
-    fix: str
-    also: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Required:
-    """A row that the models count on: ``value`` in ``column``, and why or how to add it."""
-
     column: str
-    value: str
-    why: str
+    table: str
+    key: str
+    fix: str
+    within: str = ""
+    also: Set[str] = frozenset()
 
 
 # Table -> the model of its rows, in the order in which problems are listed.
@@ -143,14 +130,19 @@ OPTIONAL_TABLES: set[str] = set()
 
 
 class PolicyRow(BaseModel):
-    """A row of a policy table. ``KEY``: the columns that tell its rows apart, in any case."""
+    """A row of a policy table.
+
+    ``KEY``: the columns that tell its rows apart, in any case. ``REQUIRED``: what the first of them
+    must hold in some row -> why, or how to add it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    TABLE: ClassVar[str]
     KEY: ClassVar[tuple[str, ...]] = ()
     UNIQUE: ClassVar[tuple[Unique, ...]] = ()
     REFERENCES: ClassVar[tuple[Reference, ...]] = ()
-    REQUIRED: ClassVar[tuple[Required, ...]] = ()
+    REQUIRED: ClassVar[dict[str, str]] = {}
 
     _number: int = PrivateAttr(default=0)
 
@@ -175,29 +167,26 @@ class PolicyRow(BaseModel):
     ) -> None:
         super().__init_subclass__()
         TABLES[table] = cls
-        cls.KEY = key
+        cls.TABLE, cls.KEY = table, key
         if is_optional:
             OPTIONAL_TABLES.add(table)
 
 
-def _one_of(column: str, table: str, fix: str, also: tuple[str, ...] = ()) -> Reference:
-    return Reference((column,), table, (column,), fix, also)
+_OF_A_TRADITION = Reference(
+    "tradition", "traditions", "tradition", "known: {known}; add it to traditions.csv"
+)
+_ONE_MEANING = "case and outer spaces do not count; keep one"
+_ONE_STAGE = "only one stage of a tradition can have it"
 
 
 def _labelled(column: str) -> Reference:
-    keys = ("tradition", "milestone")
-    return Reference(
-        ("tradition", column), "milestone_labels", keys, f"add {{tradition}},{{{column}}},<label>"
-    )
+    fix = "add {tradition},{cell},<label>"
+    return Reference(column, "milestone_labels", "milestone", fix, within="tradition")
 
 
 def _stage_of_tradition(column: str) -> Reference:
-    keys = ("tradition", "stage")
-    return Reference(("tradition", column), "stages", keys, "stages of the tradition: {known}")
-
-
-_OF_A_TRADITION = _one_of("tradition", "traditions", "known: {known}; add it to traditions.csv")
-_ONE_MEANING = "case and outer spaces do not count; keep one"
+    fix = "stages of the tradition: {known}"
+    return Reference(column, "stages", "stage", fix, within="tradition")
 
 
 def _low_below_high(row: Any) -> Iterator[str]:
@@ -225,8 +214,8 @@ class Stage(PolicyRow, table="stages", key=("tradition", "stage")):
     """A stage of a tradition: on the path with a milestone, or an exit with a kind."""
 
     UNIQUE = (
-        Unique(("tradition", "evidence"), "stage", "only one stage of a tradition can have it"),
-        Unique(("tradition", "label"), "stage", "only one stage of a tradition can have it"),
+        Unique("evidence", "stage", _ONE_STAGE, within="tradition"),
+        Unique("label", "stage", _ONE_STAGE, within="tradition"),
     )
     REFERENCES = (_OF_A_TRADITION, _labelled("milestone"))
 
@@ -309,8 +298,8 @@ class TransitionOverride(
 class StageAlias(PolicyRow, table="stage_aliases"):
     """A raw stage name that means the same in every source."""
 
-    UNIQUE = (Unique(("raw_stage",), "stage", _ONE_MEANING),)
-    REFERENCES = (_one_of("stage", "stages", "name a stage of any tradition"),)
+    UNIQUE = (Unique("raw_stage", "stage", _ONE_MEANING),)
+    REFERENCES = (Reference("stage", "stages", "stage", "name a stage of any tradition"),)
 
     raw_stage: str
     stage: str
@@ -319,7 +308,7 @@ class StageAlias(PolicyRow, table="stage_aliases"):
 class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
     """Why a lead leaves; ``recycle_after_days``: when it is worth another look."""
 
-    REQUIRED = (Required("reason_code", "other", "a lead without a reason counts as it (add it)"),)
+    REQUIRED = {"other": "a lead without a reason counts as it (add it)"}
 
     reason_code: str
     label: str
@@ -340,8 +329,8 @@ class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
 class ReasonAlias(PolicyRow, table="reason_aliases"):
     """A raw reason and the code that it means."""
 
-    UNIQUE = (Unique(("reason_raw",), "reason_code", _ONE_MEANING),)
-    REFERENCES = (_one_of("reason_code", "reason_codes", "name a code"),)
+    UNIQUE = (Unique("reason_raw", "reason_code", _ONE_MEANING),)
+    REFERENCES = (Reference("reason_code", "reason_codes", "reason_code", "name a code"),)
 
     reason_raw: str
     reason_code: str
@@ -350,7 +339,9 @@ class ReasonAlias(PolicyRow, table="reason_aliases"):
 class Signal(PolicyRow, table="signals", key=("signal",)):
     """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
 
-    REFERENCES = (_one_of("intent_tier", "sla_policies", "name a tier or leave empty"),)
+    REFERENCES = (
+        Reference("intent_tier", "sla_policies", "intent_tier", "name a tier or leave empty"),
+    )
 
     signal: str
     intent_tier: str | None
@@ -369,11 +360,9 @@ class SlaPolicy(PolicyRow, table="sla_policies", key=("intent_tier",)):
     """How fast a handoff of an intent tier is due; rank 1 is the most urgent."""
 
     UNIQUE = (
-        Unique(("tier_rank",), "intent_tier", "it must be clear which is more urgent: change one"),
+        Unique("tier_rank", "intent_tier", "it must be clear which is more urgent: change one"),
     )
-    REQUIRED = (
-        Required("intent_tier", "standard", "a handoff without engagements has it (add it)"),
-    )
+    REQUIRED = {"standard": "a handoff without engagements has it (add it)"}
 
     intent_tier: str
     tier_rank: int
@@ -392,14 +381,14 @@ class WorkingHours(PolicyRow, table="working_hours", key=("weekday",)):
     """When a weekday's work begins and ends, in the time zone of the configuration."""
 
     weekday: Weekday
-    opens_at: TimeOfDay
-    closes_at: TimeOfDay
+    opens_at: ClockTime
+    closes_at: ClockTime
 
     def problems(self) -> Iterator[str]:
         if self.closes_at <= self.opens_at:
             yield (
-                f"{self.weekday} closes at {self.closes_at:%H:%M}, not after it opens at "
-                f"{self.opens_at:%H:%M} (swap them; leave a closed day out)"
+                f"{self.weekday} closes at {self.closes_at}, not after it opens at "
+                f"{self.opens_at} (swap them; leave a closed day out)"
             )
 
 
@@ -447,7 +436,9 @@ class Exclusion(PolicyRow, table="exclusions"):
 class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
     """A band of the score from its minimum up; one band has none and takes the rest."""
 
-    UNIQUE = (Unique(("min_score",), "score_band", "they overlap: give each its own", True),)
+    UNIQUE = (
+        Unique("min_score", "score_band", "they overlap: give each its own", counts_empty=True),
+    )
 
     score_band: str
     min_score: Number | None
@@ -477,10 +468,10 @@ class Segment(PolicyRow, table="segments", key=("segment",)):
 class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
     """A number of hours, days or points that a rule uses."""
 
-    REQUIRED = tuple(
-        Required("parameter", parameter, f"a rule needs it (add it, in {' or '.join(units)})")
+    REQUIRED = {
+        parameter: f"a rule needs it (add it, in {' or '.join(units)})"
         for parameter, units in RULE_PARAMETERS.items()
-    )
+    }
 
     parameter: str
     value: NotNegative
@@ -523,7 +514,9 @@ class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "met
 class Benchmark(PolicyRow, table="benchmarks"):
     """The usual range of a metric, and how to read what lies outside."""
 
-    REFERENCES = (_one_of("segment", "segments", "known: {known}", also=("all", "unknown")),)
+    REFERENCES = (
+        Reference("segment", "segments", "segment", "known: {known}", also={"all", "unknown"}),
+    )
 
     diagnostic: str
     metric: str
@@ -549,7 +542,7 @@ class ChannelOfSource(PolicyRow, table="channel_map", key=("lead_source",)):
 class DefinitionVersion(PolicyRow, table="definition_versions", key=("version",)):
     """When the definitions changed and who signed."""
 
-    UNIQUE = (Unique(("valid_from",), "version", "give each version its own day"),)
+    UNIQUE = (Unique("valid_from", "version", "give each version its own day"),)
 
     version: int
     valid_from: Date
