@@ -170,11 +170,9 @@ class Journey:
         pending = self._chance(wave, np.where(touched, given.PENDING, given.PENDING_UNTOUCHED))
         delay = spread(self.rng, given.DECISION_MEDIAN_HOURS * HOUR, 1.0, len(wave))
         decided = self._work(wave, rep, delay * self.team.slowness[rep] + 300)
+        until = decided.after(DAY).at[touched]
         self.journal.follow_up(
-            wave.where(touched),
-            decided.after(DAY).at[touched],
-            given.FOLLOW_UPS_PER_HANDOFF,
-            rep[touched],
+            wave.where(touched), until, given.FOLLOW_UPS_PER_HANDOFF, rep[touched]
         )
         self._accept(decided.where(accepted & ~pending))
         self._leave(decided.where(~accepted & ~pending), given.EXITS.from_handoff)
