@@ -1,6 +1,7 @@
 """What the cells of placed columns mean: times, numbers, deals won and lost, stages, kinds."""
 
 import re
+from collections import Counter
 
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports
 from dagster_project.ingestion.discovery.placing import (
@@ -81,7 +82,7 @@ def _read_times(exports: Exports, proposal: Proposal, plan: TablePlan, column: s
             f"{plan.about(column)}: only {reading.share:.0%} of the times in {header} can be read, "
             f"for example {example}"
         )
-    elif reading.is_ambiguous and not exports.order_is_known(plan.file):
+    elif reading.is_ambiguous:
         guess = f"{'month' if is_month_first(reading.formats[0]) else 'day'} first is a guess"
         plan.remarks[column] += f"; {guess}, the values allow both"
         proposal.unplaced.append(f"{plan.about(column)}: {guess} (for example {example})")
@@ -130,7 +131,7 @@ def _outcome(text: str, vocabulary: Vocabulary) -> str:
 
 def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Collect the raw stages of the leads and the history, and what they mean."""
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     fields: dict[str, str] = {}
     for table, column in (
         ("stage_changes", "to_stage"),
@@ -141,8 +142,9 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         header = plan.columns.get(column) if plan else None
         if plan and header:
             field = next((values[0] for values in plan.where.values()), header)
-            for text, rows in exports.values_where(plan.file, header, plan.where):
-                counts[text] = counts.get(text, 0) + rows
+            seen = exports.values_where(plan.file, header, plan.where).rows
+            for text in list(seen)[:100]:
+                counts[text] += seen[text]
                 fields.setdefault(text, field)
     for raw, rows in counts.items():
         word = named_in(raw, vocabulary.stages)
