@@ -24,11 +24,13 @@ from dagster_project.config.policy_tables import (
     OPTIONAL_TABLES,
     TABLES,
     PolicyRow,
+    Reference,
     ScoreBand,
     Segment,
     SlaPolicy,
     Stage,
     Tradition,
+    Unique,
 )
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
 
@@ -42,7 +44,7 @@ class Table:
     place: str
     model: type[PolicyRow]
     is_readable: bool = True
-    cells: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    cells: dict[int, dict[str, str]] = field(default_factory=dict)
     rows: list[PolicyRow] = field(default_factory=list)
     problems: list[tuple[int, str]] = field(default_factory=list)
 
@@ -53,7 +55,7 @@ class Table:
 
     def column(self, name: str) -> set[str]:
         """The values of a column, of refused rows too."""
-        return {cells.get(name, "") for _, cells in self.cells} - {""}
+        return {cells.get(name, "") for cells in self.cells.values()} - {""}
 
     def refuse(self, number: int, problem: str) -> None:
         """Note what is wrong with a row, or with the whole table (0)."""
@@ -109,7 +111,7 @@ def write_plainly(table: Path, target: Path) -> None:
 
 def cells(policy_dir: Path, table: str) -> list[dict[str, str]]:
     """The rows of a policy table as text, by column; none when it cannot be read."""
-    return [row for _, row in _load_table(policy_dir, table).cells]
+    return list(_load_table(policy_dir, table).cells.values())
 
 
 def traditions(policy_dir: Path = POLICY_DIR) -> list[str]:
@@ -231,7 +233,7 @@ def _judge(table: Table, number: int, header: list[str], record: list[str]) -> N
         cells[column] = cell.strip()
         if cell != cells[column]:
             table.refuse(number, f"column '{column}': {cell!r} has spaces around it (remove them)")
-    table.cells.append((number, cells))
+    table.cells[number] = cells
     try:
         row = table.model.read(number, cells)
     except ValidationError as error:
@@ -276,7 +278,7 @@ def _duplicate_keys(policy: _Policy) -> None:
     for table in policy.tables.values():
         key = table.model.KEY
         seen: dict[tuple[str, ...], int] = {}
-        for number, cells in table.cells if key else []:
+        for number, cells in table.cells.items() if key else []:
             first = seen.setdefault(tuple(_fold(cells.get(column)) for column in key), number)
             if first != number:
                 described = ", ".join(f"{column} '{cells[column]}'" for column in key)
@@ -285,19 +287,18 @@ def _duplicate_keys(policy: _Policy) -> None:
 
 def _ambiguous_rows(policy: _Policy) -> None:
     for table in policy.tables.values():
-        texts = dict(table.cells)
-        for rule in table.model.UNIQUE:
+        for column, rule in table.model.rules(Unique):
             seen: dict[tuple[str, str], PolicyRow] = {}
             for row in table.rows:
-                value = getattr(row, rule.column)
+                value = getattr(row, column)
                 if value is None and not rule.counts_empty:
                     continue
-                scope = texts[row.number].get(rule.within, "")
+                scope = table.cells[row.number].get(rule.within, "")
                 first = seen.setdefault((_fold(scope), _fold(value)), row)
                 meaning, other = getattr(row, rule.of), getattr(first, rule.of)
                 if _fold(other) != _fold(meaning):
-                    cell = texts[row.number][rule.column]
-                    shown = f"{rule.column} '{cell}'" if cell else f"an empty {rule.column}"
+                    cell = table.cells[row.number][column]
+                    shown = f"{column} '{cell}'" if cell else f"an empty {column}"
                     table.refuse(
                         row.number,
                         f"{shown} belongs to {rule.of} '{meaning}' here and to '{other}' in row "
@@ -308,15 +309,15 @@ def _ambiguous_rows(policy: _Policy) -> None:
 def _dangling_references(policy: _Policy) -> None:
     """Rows that name a row of another table which does not exist, each one at its first use."""
     for table in policy.tables.values():
-        for rule in table.model.REFERENCES:
+        for column, rule in table.model.rules(Reference):
             target = policy.tables[rule.table]
             found: dict[str, set[str]] = defaultdict(set)
-            for _, cells in target.cells:
+            for cells in target.cells.values():
                 found[cells.get(rule.within, "")].add(cells[rule.key])
             refused = {number for number, _ in table.problems} if rule.within else set()
             reported: set[tuple[str, str]] = set()
-            for number, cells in table.cells if target.is_readable else []:
-                scope, cell = cells.get(rule.within, ""), cells[rule.column]
+            for number, cells in table.cells.items() if target.is_readable else []:
+                scope, cell = cells.get(rule.within, ""), cells[column]
                 known = found[scope] | rule.also
                 is_fine = not cell or cell in known or (scope, cell) in reported
                 near = [name for name in known if _fold(name) == _fold(cell)]
@@ -329,7 +330,7 @@ def _dangling_references(policy: _Policy) -> None:
                 place = f" of {rule.within} '{scope}'" if scope else ""
                 table.refuse(
                     number,
-                    f"{rule.column} '{cell}'{place} is not in {rule.table}.csv "
+                    f"{column} '{cell}'{place} is not in {rule.table}.csv "
                     f"({f'write {near[0]}' if near else fix})",
                 )
 
@@ -348,15 +349,16 @@ def _missing_rows(policy: _Policy) -> None:
 
 def _incomplete_traditions(policy: _Policy) -> None:
     """A tradition needs stages, a handoff among them."""
+    stages = policy.rows(Stage)
     for row in policy.rows(Tradition) if policy.tables["stages"].is_whole else []:
-        own = [stage for stage in policy.rows(Stage) if stage.tradition == row.tradition]
-        problem = f"tradition '{row.tradition}' has no stage"
+        own = {stage.milestone for stage in stages if stage.tradition == row.tradition}
+        lacks = f"tradition '{row.tradition}' has no stage"
         if not own:
-            policy.refuse(row, f"{problem} (add its stages to stages.csv)")
-        elif not any(stage.milestone == "handed_off" for stage in own):
+            policy.refuse(row, f"{lacks} (add its stages to stages.csv)")
+        elif "handed_off" not in own:
             policy.refuse(
                 row,
-                f"{problem} with the milestone handed_off, so nothing is ever handed to sales "
+                f"{lacks} with the milestone handed_off, so nothing is ever handed to sales "
                 "(give one in stages.csv that milestone)",
             )
 

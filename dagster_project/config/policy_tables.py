@@ -1,14 +1,14 @@
 """The policy tables: one model per CSV file of ``seeds/policy``, one instance per row.
 
 A model says which columns a table has, what a cell may hold, and which of its cells depend on
-other rows and tables (``KEY``, ``UNIQUE``, ``REFERENCES``, ``REQUIRED``). The few rules that need
+other rows and tables (``Unique``, ``Reference``, ``KEY``, ``REQUIRED``). The few rules that need
 more than that are in ``policy.py``. Cells arrive as text; an empty cell is ``None``.
 """
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -92,13 +92,12 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Unique:
-    """Rows with the same text in ``column``, in any case, are about the same ``of``.
+    """Rows with the same text in the column, in any case, are about the same ``of``.
 
     ``fix``: what to do about one that is not. ``within``: only rows that agree in this column are
     compared. ``counts_empty``: empty cells are the same too.
     """
 
-    column: str
     of: str
     fix: str
     within: str = ""
@@ -107,20 +106,21 @@ class Unique:
 
 @dataclass(frozen=True)
 class Reference:
-    """A filled ``column`` names a row of another table by that table's ``key``.
+    """A filled cell names a row of another table by that table's ``key``.
 
     ``fix``: what to do about one that is not there; ``{known}`` is what the column may hold,
     ``{cell}`` what it holds. ``within``: only rows that agree in this column are meant. ``also``:
     values that are allowed although no row has them.
     """
 
-    column: str
     table: str
     key: str
     fix: str
     within: str = ""
     also: Set[str] = frozenset()
 
+
+Rule = TypeVar("Rule", Unique, Reference)
 
 # Table -> the model of its rows, in the order in which problems are listed.
 TABLES: dict[str, type["PolicyRow"]] = {}
@@ -132,7 +132,7 @@ OPTIONAL_TABLES: set[str] = set()
 class PolicyRow(BaseModel):
     """A row of a policy table.
 
-    ``KEY``: the columns that tell its rows apart, in any case. ``REQUIRED``: what the first of them
+    ``KEY``: the columns that tell rows apart, in any case. ``REQUIRED``: what the first of them
     must hold in some row -> why, or how to add it.
     """
 
@@ -140,8 +140,6 @@ class PolicyRow(BaseModel):
 
     TABLE: ClassVar[str]
     KEY: ClassVar[tuple[str, ...]] = ()
-    UNIQUE: ClassVar[tuple[Unique, ...]] = ()
-    REFERENCES: ClassVar[tuple[Reference, ...]] = ()
     REQUIRED: ClassVar[dict[str, str]] = {}
 
     _number: int = PrivateAttr(default=0)
@@ -158,6 +156,12 @@ class PolicyRow(BaseModel):
         row._number = number
         return row
 
+    @classmethod
+    def rules(cls, kind: type[Rule]) -> Iterator[tuple[str, Rule]]:
+        """The columns with a rule of this kind."""
+        for column, info in cls.model_fields.items():
+            yield from ((column, rule) for rule in info.metadata if isinstance(rule, kind))
+
     def problems(self) -> Iterator[str]:
         """What is wrong between the cells of the row."""
         yield from ()
@@ -172,21 +176,17 @@ class PolicyRow(BaseModel):
             OPTIONAL_TABLES.add(table)
 
 
-_OF_A_TRADITION = Reference(
-    "tradition", "traditions", "tradition", "known: {known}; add it to traditions.csv"
-)
 _ONE_MEANING = "case and outer spaces do not count; keep one"
-_ONE_STAGE = "only one stage of a tradition can have it"
-
-
-def _labelled(column: str) -> Reference:
-    fix = "add {tradition},{cell},<label>"
-    return Reference(column, "milestone_labels", "milestone", fix, within="tradition")
-
-
-def _stage_of_tradition(column: str) -> Reference:
-    fix = "stages of the tradition: {known}"
-    return Reference(column, "stages", "stage", fix, within="tradition")
+_ONE_STAGE = Unique("stage", "only one stage of a tradition can have it", within="tradition")
+_LABELLED = Reference(
+    "milestone_labels", "milestone", "add {tradition},{cell},<label>", within="tradition"
+)
+_STAGE_OF_TRADITION = Reference(
+    "stages", "stage", "stages of the tradition: {known}", within="tradition"
+)
+TraditionName = Annotated[
+    str, Reference("traditions", "tradition", "known: {known}; add it to traditions.csv")
+]
 
 
 def _low_below_high(row: Any) -> Iterator[str]:
@@ -213,19 +213,13 @@ class Tradition(PolicyRow, table="traditions", key=("tradition",)):
 class Stage(PolicyRow, table="stages", key=("tradition", "stage")):
     """A stage of a tradition: on the path with a milestone, or an exit with a kind."""
 
-    UNIQUE = (
-        Unique("evidence", "stage", _ONE_STAGE, within="tradition"),
-        Unique("label", "stage", _ONE_STAGE, within="tradition"),
-    )
-    REFERENCES = (_OF_A_TRADITION, _labelled("milestone"))
-
-    tradition: str
+    tradition: TraditionName
     stage: str
-    label: str
+    label: Annotated[str, _ONE_STAGE]
     path_order: int
-    milestone: Milestone | None
+    milestone: Annotated[Milestone | None, _LABELLED]
     exit_kind: ExitKind | None
-    evidence: Literal["opportunity", "won", "lost"] | None
+    evidence: Annotated[Literal["opportunity", "won", "lost"] | None, _ONE_STAGE]
     owner_team: str | None
     is_optional: Boolean
 
@@ -264,9 +258,7 @@ class Stage(PolicyRow, table="stages", key=("tradition", "stage")):
 class MilestoneLabel(PolicyRow, table="milestone_labels", key=("tradition", "milestone")):
     """What a tradition calls a milestone."""
 
-    REFERENCES = (_OF_A_TRADITION,)
-
-    tradition: str
+    tradition: TraditionName
     milestone: Milestone
     label: str
 
@@ -276,15 +268,9 @@ class TransitionOverride(
 ):
     """A single move with a rule of its own; empty ``from_stage``: a first visit."""
 
-    REFERENCES = (
-        _OF_A_TRADITION,
-        _stage_of_tradition("from_stage"),
-        _stage_of_tradition("to_stage"),
-    )
-
-    tradition: str
-    from_stage: str | None
-    to_stage: str
+    tradition: TraditionName
+    from_stage: Annotated[str | None, _STAGE_OF_TRADITION]
+    to_stage: Annotated[str, _STAGE_OF_TRADITION]
     is_valid: Boolean | None
     requires_reason: Boolean | None
 
@@ -298,11 +284,8 @@ class TransitionOverride(
 class StageAlias(PolicyRow, table="stage_aliases"):
     """A raw stage name that means the same in every source."""
 
-    UNIQUE = (Unique("raw_stage", "stage", _ONE_MEANING),)
-    REFERENCES = (Reference("stage", "stages", "stage", "name a stage of any tradition"),)
-
-    raw_stage: str
-    stage: str
+    raw_stage: Annotated[str, Unique("stage", _ONE_MEANING)]
+    stage: Annotated[str, Reference("stages", "stage", "name a stage of any tradition")]
 
 
 class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
@@ -329,22 +312,17 @@ class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
 class ReasonAlias(PolicyRow, table="reason_aliases"):
     """A raw reason and the code that it means."""
 
-    UNIQUE = (Unique("reason_raw", "reason_code", _ONE_MEANING),)
-    REFERENCES = (Reference("reason_code", "reason_codes", "reason_code", "name a code"),)
-
-    reason_raw: str
-    reason_code: str
+    reason_raw: Annotated[str, Unique("reason_code", _ONE_MEANING)]
+    reason_code: Annotated[str, Reference("reason_codes", "reason_code", "name a code")]
 
 
 class Signal(PolicyRow, table="signals", key=("signal",)):
     """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
 
-    REFERENCES = (
-        Reference("intent_tier", "sla_policies", "intent_tier", "name a tier or leave empty"),
-    )
-
     signal: str
-    intent_tier: str | None
+    intent_tier: Annotated[
+        str | None, Reference("sla_policies", "intent_tier", "name a tier or leave empty")
+    ]
     interest_points: Number
     is_explicit_intent: Boolean
 
@@ -359,13 +337,12 @@ class ActivityKind(PolicyRow, table="activity_kinds", key=("kind",)):
 class SlaPolicy(PolicyRow, table="sla_policies", key=("intent_tier",)):
     """How fast a handoff of an intent tier is due; rank 1 is the most urgent."""
 
-    UNIQUE = (
-        Unique("tier_rank", "intent_tier", "it must be clear which is more urgent: change one"),
-    )
     REQUIRED = {"standard": "a handoff without engagements has it (add it)"}
 
     intent_tier: str
-    tier_rank: int
+    tier_rank: Annotated[
+        int, Unique("intent_tier", "it must be clear which is more urgent: change one")
+    ]
     target_minutes: NotNegative | None
     clock: Literal["calendar", "business", "working_day"]
 
@@ -436,12 +413,10 @@ class Exclusion(PolicyRow, table="exclusions"):
 class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
     """A band of the score from its minimum up; one band has none and takes the rest."""
 
-    UNIQUE = (
-        Unique("min_score", "score_band", "they overlap: give each its own", counts_empty=True),
-    )
-
     score_band: str
-    min_score: Number | None
+    min_score: Annotated[
+        Number | None, Unique("score_band", "they overlap: give each its own", counts_empty=True)
+    ]
     temperature: str
 
 
@@ -491,16 +466,10 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
 class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "metric")):
     """A rate with a name, as a tradition means it."""
 
-    REFERENCES = (
-        _OF_A_TRADITION,
-        _labelled("from_milestone"),
-        _labelled("to_milestone"),
-    )
-
-    tradition: str
+    tradition: TraditionName
     metric: str
-    from_milestone: Milestone
-    to_milestone: Milestone
+    from_milestone: Annotated[Milestone, _LABELLED]
+    to_milestone: Annotated[Milestone, _LABELLED]
     sort_order: int
 
     def problems(self) -> Iterator[str]:
@@ -514,13 +483,11 @@ class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "met
 class Benchmark(PolicyRow, table="benchmarks"):
     """The usual range of a metric, and how to read what lies outside."""
 
-    REFERENCES = (
-        Reference("segment", "segments", "segment", "known: {known}", also={"all", "unknown"}),
-    )
-
     diagnostic: str
     metric: str
-    segment: str
+    segment: Annotated[
+        str, Reference("segments", "segment", "known: {known}", also={"all", "unknown"})
+    ]
     acceptance_mode: Literal["any", "explicit", "default"]
     low: Number | None
     high: Number | None
@@ -542,10 +509,8 @@ class ChannelOfSource(PolicyRow, table="channel_map", key=("lead_source",)):
 class DefinitionVersion(PolicyRow, table="definition_versions", key=("version",)):
     """When the definitions changed and who signed."""
 
-    UNIQUE = (Unique("valid_from", "version", "give each version its own day"),)
-
     version: int
-    valid_from: Date
+    valid_from: Annotated[Date, Unique("version", "give each version its own day")]
     signed_off_by: str
     note: str | None
 

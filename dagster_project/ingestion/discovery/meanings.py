@@ -187,7 +187,6 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
     if not leads:
         return
     lead_id = leads.columns["lead_id"]
-    is_needed = "stage_changes" not in proposal.tables
     used = {plan.file for plan in proposal.tables.values()}
     # Whether a deal is won or lost comes from the opportunities themselves.
     deals = [plan.file for name, plan in proposal.tables.items() if name == "opportunities"]
@@ -208,9 +207,8 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         for header in (header for header in file.headers if header not in mapped):
             stage = _stage_of_header(header, vocabulary)
             if stage and (times := exports.times(file, header)).share > 0.95:
-                proposal.stage_dates.append(
-                    StageDatePlan(stage, header, file, link, times.formats, is_needed)
-                )
+                plan = StageDatePlan(stage, header, file, link, times.formats)
+                proposal.stage_dates.append(plan)
 
 
 def _stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:

@@ -50,7 +50,6 @@ class StageDatePlan:
     file: ExportFile
     lead_header: str
     formats: tuple[str, ...]
-    is_needed: bool
 
 
 @dataclass(frozen=True)

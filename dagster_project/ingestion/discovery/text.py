@@ -87,17 +87,14 @@ def _formats(formats: Sequence[str]) -> str | list[str]:
 
 
 def _stage_dates(proposal: Proposal) -> Iterator[str]:
-    needed = [plan for plan in proposal.stage_dates if plan.is_needed]
-    spare = [plan for plan in proposal.stage_dates if not plan.is_needed]
-    if needed:
-        yield "    stage_dates:  # each date says when the stage was entered"
-    for plan in needed:
-        yield from _stage_date(plan, proposal)
-    if spare:
+    lines = [line for plan in proposal.stage_dates for line in _stage_date(plan, proposal)]
+    if lines and "stage_changes" in proposal.tables:
         yield "    # Left out, as the stage changes are there; use them where these are too short:"
         yield "    # stage_dates:"
-    for plan in spare:
-        yield from (f"    # {line[4:]}" for line in _stage_date(plan, proposal))
+        yield from (f"    # {line[4:]}" for line in lines)
+    elif lines:
+        yield "    stage_dates:  # each date says when the stage was entered"
+        yield from lines
 
 
 def _stage_date(plan: StageDatePlan, proposal: Proposal) -> Iterator[str]:

@@ -139,7 +139,7 @@ def _epoch_format(texts: Sequence[str]) -> str | None:
 
 
 def decimal_mark(texts: Sequence[str]) -> str | None:
-    """The decimal mark of formatted numbers; empty if they need none, None if they are no numbers."""
+    """The decimal mark of formatted numbers; empty if they need none, None for no numbers."""
     if _share(texts, _PLAIN_NUMBER) >= _ENOUGH:
         return ""
     shares = {mark: _share(texts, pattern) for mark, pattern in _MARKED_NUMBER.items()}
