@@ -376,7 +376,7 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "exclusion_without_value": (
         lambda p: p.add("exclusions", "email_domain,equals,,own staff"),
-        "exclusions.csv, row 2: match 'equals' needs a value (fill it)",
+        "exclusions.csv, row 2: column 'value' is empty (fill it)",
     ),
     "bands_that_overlap": (
         lambda p: p.set("score_bands", "B", "min_score", "70"),

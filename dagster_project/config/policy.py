@@ -62,19 +62,12 @@ class Table:
         self.problems.append((number, problem))
 
 
-class _Policy:
-    """The tables of a policy, for the rules between rows and between tables."""
+Tables = dict[str, Table]
 
-    def __init__(self, policy_dir: Path) -> None:
-        self.tables = {name: _load_table(policy_dir, name) for name in TABLES}
 
-    def rows(self, model: type[Row]) -> list[Row]:
-        """The accepted rows of a model's table."""
-        return [row for row in self.tables[model.TABLE].rows if isinstance(row, model)]
-
-    def refuse(self, row: PolicyRow, problem: str) -> None:
-        """Note what is wrong with a row."""
-        self.tables[row.TABLE].refuse(row.number, problem)
+def _rows(tables: Tables, model: type[Row]) -> list[Row]:
+    """The accepted rows of a model's table."""
+    return [row for row in tables[model.TABLE].rows if isinstance(row, model)]
 
 
 def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
@@ -97,10 +90,9 @@ def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
 
 
 def write_plainly(table: Path, target: Path) -> None:
-    """Copy a policy table in the plainest form of CSV that every reader understands.
+    """Copy a policy table without what editors leave: byte order mark, blank lines, outer spaces.
 
-    People edit these tables with spreadsheets and editors, which leave a byte order mark, mixed
-    line ends or blank lines behind. Raises ``ConfigError`` when the table cannot be read.
+    Raises ``ConfigError`` when the table cannot be read.
     """
     header, records = _read(table)
     with target.open("w", encoding="utf-8", newline="") as file:
@@ -133,8 +125,8 @@ def validate(policy_dir: Path = POLICY_DIR, tradition: str | None = None) -> lis
     """
     if not policy_dir.is_dir():
         return [_no_policy(policy_dir)]
-    policy = _Policy(policy_dir)
-    known = policy.tables["traditions"]
+    tables = {name: _load_table(policy_dir, name) for name in TABLES}
+    known = tables["traditions"]
     if tradition and known.is_readable and tradition not in known.column("tradition"):
         raise ConfigError(
             f"tradition {tradition!r} is not in {known.place} "
@@ -150,10 +142,10 @@ def validate(policy_dir: Path = POLICY_DIR, tradition: str | None = None) -> lis
         _missing_rows,
         _segments,
     ):
-        check(policy)
+        check(tables)
     return [
         f"{table.place}, row {number}: {problem}" if number else f"{table.place}: {problem}"
-        for table in policy.tables.values()
+        for table in tables.values()
         for number, problem in sorted(table.problems)
     ]
 
@@ -167,10 +159,9 @@ def _no_policy(policy_dir: Path) -> str:
 
 def _place(path: Path) -> str:
     """A path as messages show it: from the project's root where it lies inside."""
-    resolved = path.resolve()
-    if resolved.is_relative_to(PROJECT_ROOT):
-        return resolved.relative_to(PROJECT_ROOT).as_posix()
-    return str(path)
+    full = path.resolve()
+    is_inside = full.is_relative_to(PROJECT_ROOT)
+    return full.relative_to(PROJECT_ROOT).as_posix() if is_inside else str(path)
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -274,8 +265,8 @@ def _fold(text: object) -> str:
     return "" if text is None else str(text).strip().lower()
 
 
-def _duplicate_keys(policy: _Policy) -> None:
-    for table in policy.tables.values():
+def _duplicate_keys(tables: Tables) -> None:
+    for table in tables.values():
         key = table.model.KEY
         seen: dict[tuple[str, ...], int] = {}
         for number, cells in table.cells.items() if key else []:
@@ -285,8 +276,8 @@ def _duplicate_keys(policy: _Policy) -> None:
                 table.refuse(number, f"{described} is already in row {first} (keep one)")
 
 
-def _ambiguous_rows(policy: _Policy) -> None:
-    for table in policy.tables.values():
+def _ambiguous_rows(tables: Tables) -> None:
+    for table in tables.values():
         for column, rule in table.model.rules(Unique):
             seen: dict[tuple[str, str], PolicyRow] = {}
             for row in table.rows:
@@ -306,14 +297,14 @@ def _ambiguous_rows(policy: _Policy) -> None:
                     )
 
 
-def _dangling_references(policy: _Policy) -> None:
+def _dangling_references(tables: Tables) -> None:
     """Rows that name a row of another table which does not exist, each one at its first use."""
-    for table in policy.tables.values():
+    for table in tables.values():
         for column, rule in table.model.rules(Reference):
-            target = policy.tables[rule.table]
+            target = tables[rule.table]
             found: dict[str, set[str]] = defaultdict(set)
             for cells in target.cells.values():
-                found[cells.get(rule.within, "")].add(cells[rule.key])
+                found[cells.get(rule.within, "")].add(cells[target.model.KEY[-1]])
             refused = {number for number, _ in table.problems} if rule.within else set()
             reported: set[tuple[str, str]] = set()
             for number, cells in table.cells.items() if target.is_readable else []:
@@ -335,90 +326,92 @@ def _dangling_references(policy: _Policy) -> None:
                 )
 
 
-def _missing_rows(policy: _Policy) -> None:
-    for table in policy.tables.values():
+def _missing_rows(tables: Tables) -> None:
+    for table in tables.values():
         for value, why in table.model.REQUIRED.items() if table.is_readable else ():
             column = table.model.KEY[0]
             if value not in table.column(column):
                 table.refuse(0, f"{column} '{value}' is missing: {why}")
-    bands = policy.tables["score_bands"]
-    if bands.is_whole and all(band.min_score is not None for band in policy.rows(ScoreBand)):
+    bands = tables["score_bands"]
+    if bands.is_whole and all(band.min_score is not None for band in _rows(tables, ScoreBand)):
         problem = "no band is without a minimum, so low scores have none"
         bands.refuse(0, f"{problem} (empty min_score of the lowest)")
 
 
-def _incomplete_traditions(policy: _Policy) -> None:
+def _incomplete_traditions(tables: Tables) -> None:
     """A tradition needs stages, a handoff among them."""
-    stages = policy.rows(Stage)
-    for row in policy.rows(Tradition) if policy.tables["stages"].is_whole else []:
+    stages = _rows(tables, Stage)
+    for row in _rows(tables, Tradition) if tables["stages"].is_whole else []:
         own = {stage.milestone for stage in stages if stage.tradition == row.tradition}
         lacks = f"tradition '{row.tradition}' has no stage"
         if not own:
-            policy.refuse(row, f"{lacks} (add its stages to stages.csv)")
+            tables["traditions"].refuse(row.number, f"{lacks} (add its stages to stages.csv)")
         elif "handed_off" not in own:
-            policy.refuse(
-                row,
+            tables["traditions"].refuse(
+                row.number,
                 f"{lacks} with the milestone handed_off, so nothing is ever handed to sales "
                 "(give one in stages.csv that milestone)",
             )
 
 
-def _path_order(policy: _Policy) -> None:
+def _path_order(tables: Tables) -> None:
     """Milestones come in their order along the path, and exits after the path."""
-    stages = sorted(policy.rows(Stage), key=lambda stage: stage.path_order)
+    stages = sorted(_rows(tables, Stage), key=lambda stage: stage.path_order)
     for stage in stages:
         path = [one for one in stages if one.milestone and one.tradition == stage.tradition]
+        before = [one for one in path if one.path_order < stage.path_order]
         later = MILESTONES[MILESTONES.index(stage.milestone) + 1 :] if stage.milestone else ()
-        ahead = [
-            one for one in path if one.path_order < stage.path_order and one.milestone in later
-        ]
+        ahead = [one for one in before if one.milestone in later]
         if ahead:
             other = ahead[-1]
-            policy.refuse(
-                stage,
+            problem = (
                 f"'{stage.stage}' ({stage.milestone}) has path order {stage.path_order}, after "
                 f"'{other.stage}' ({other.milestone}) with {other.path_order} in row "
                 f"{other.number}, but {stage.milestone} comes before {other.milestone} "
-                "(reorder one of them)",
+                "(reorder one of them)"
             )
-        if stage.exit_kind and path and stage.path_order <= (last := path[-1]).path_order:
-            policy.refuse(
-                stage,
+        elif stage.exit_kind and before != path:
+            last = path[-1]
+            problem = (
                 f"the exit '{stage.stage}' has path order {stage.path_order}, not after the path, "
                 f"which ends with '{last.stage}' ({last.path_order}, row {last.number}) "
-                f"(give it more than {last.path_order})",
+                f"(give it more than {last.path_order})"
             )
+        else:
+            continue
+        tables["stages"].refuse(stage.number, problem)
 
 
-def _clocks_without_hours(policy: _Policy) -> None:
+def _clocks_without_hours(tables: Tables) -> None:
     """A clock that needs working hours has some."""
-    hours = policy.tables["working_hours"]
-    for tier in policy.rows(SlaPolicy) if hours.is_whole and not hours.rows else []:
+    hours = tables["working_hours"]
+    for tier in _rows(tables, SlaPolicy) if hours.is_whole and not hours.rows else []:
         if tier.clock != "calendar":
-            policy.refuse(
-                tier,
+            tables["sla_policies"].refuse(
+                tier.number,
                 f"clock '{tier.clock}' of tier '{tier.intent_tier}' needs working hours, and "
                 "working_hours.csv has none (add the working days)",
             )
 
 
-def _segments(policy: _Policy) -> None:
+def _segments(tables: Tables) -> None:
     """Each company size from the smallest segment up falls into one segment."""
-    ordered = sorted(policy.rows(Segment), key=lambda segment: segment.smallest)
+    ordered = sorted(_rows(tables, Segment), key=lambda segment: segment.min_employees)
     for lower, upper in pairwise(ordered):
-        top, next_size = lower.max_employees, upper.smallest
+        top, start = lower.max_employees, upper.min_employees
         if _fold(lower.segment) == _fold(upper.segment):
             continue
-        if top is None or top >= next_size:
+        if top is None or top >= start:
             shown = "no maximum" if top is None else f"up to {top}"
-            policy.refuse(
-                upper,
-                f"segment '{upper.segment}' from {next_size} overlaps '{lower.segment}' in row "
-                f"{lower.number} ({shown}) (end it at {next_size - 1})",
+            problem = (
+                f"segment '{upper.segment}' from {start} overlaps '{lower.segment}' in row "
+                f"{lower.number} ({shown}) (end it at {start - 1})"
             )
-        elif top + 1 < next_size and policy.tables["segments"].is_whole:
-            policy.refuse(
-                upper,
-                f"no segment holds {top + 1} to {next_size - 1} employees, between "
-                f"'{lower.segment}' in row {lower.number} and '{upper.segment}' (close the gap)",
+        elif top + 1 < start and tables["segments"].is_whole:
+            problem = (
+                f"no segment holds {top + 1} to {start - 1} employees, between "
+                f"'{lower.segment}' in row {lower.number} and '{upper.segment}' (close the gap)"
             )
+        else:
+            continue
+        tables["segments"].refuse(upper.number, problem)

@@ -106,7 +106,7 @@ class Unique:
 
 @dataclass(frozen=True)
 class Reference:
-    """A filled cell names a row of another table by that table's ``key``.
+    """A filled cell names a row of another table by the last column of that table's ``KEY``.
 
     ``fix``: what to do about one that is not there; ``{known}`` is what the column may hold,
     ``{cell}`` what it holds. ``within``: only rows that agree in this column are meant. ``also``:
@@ -114,7 +114,6 @@ class Reference:
     """
 
     table: str
-    key: str
     fix: str
     within: str = ""
     also: Set[str] = frozenset()
@@ -126,7 +125,7 @@ Rule = TypeVar("Rule", Unique, Reference)
 TABLES: dict[str, type["PolicyRow"]] = {}
 
 # Defaults for CRMs read by API: a policy of your own may leave them out.
-OPTIONAL_TABLES: set[str] = set()
+OPTIONAL_TABLES = frozenset({"stage_maps", "campaign_kinds", "currency_rates"})
 
 
 class PolicyRow(BaseModel):
@@ -166,37 +165,22 @@ class PolicyRow(BaseModel):
         """What is wrong between the cells of the row."""
         yield from ()
 
-    def __init_subclass__(
-        cls, *, table: str, key: tuple[str, ...] = (), is_optional: bool = False
-    ) -> None:
+    def __init_subclass__(cls, *, table: str, key: tuple[str, ...] = ()) -> None:
         super().__init_subclass__()
         TABLES[table] = cls
         cls.TABLE, cls.KEY = table, key
-        if is_optional:
-            OPTIONAL_TABLES.add(table)
 
 
 _ONE_MEANING = "case and outer spaces do not count; keep one"
 _ONE_STAGE = Unique("stage", "only one stage of a tradition can have it", within="tradition")
-_LABELLED = Reference(
-    "milestone_labels", "milestone", "add {tradition},{cell},<label>", within="tradition"
-)
-_STAGE_OF_TRADITION = Reference(
-    "stages", "stage", "stages of the tradition: {known}", within="tradition"
-)
-TraditionName = Annotated[
-    str, Reference("traditions", "tradition", "known: {known}; add it to traditions.csv")
-]
+_LABELLED = Reference("milestone_labels", "add {tradition},{cell},<label>", within="tradition")
+_OF_THE_TRADITION = Reference("stages", "stages of the tradition: {known}", within="tradition")
+TraditionName = Annotated[str, Reference("traditions", "known: {known}; add it to traditions.csv")]
 
 
 def _low_below_high(row: Any) -> Iterator[str]:
     if row.low is not None and row.high is not None and row.low > row.high:
         yield f"low {row.low:g} is above high {row.high:g} (swap them)"
-
-
-def _need_value(row: Any) -> Iterator[str]:
-    if row.match != "range" and row.value is None:
-        yield f"match '{row.match}' needs a value (fill it)"
 
 
 class Tradition(PolicyRow, table="traditions", key=("tradition",)):
@@ -269,8 +253,8 @@ class TransitionOverride(
     """A single move with a rule of its own; empty ``from_stage``: a first visit."""
 
     tradition: TraditionName
-    from_stage: Annotated[str | None, _STAGE_OF_TRADITION]
-    to_stage: Annotated[str, _STAGE_OF_TRADITION]
+    from_stage: Annotated[str | None, _OF_THE_TRADITION]
+    to_stage: Annotated[str, _OF_THE_TRADITION]
     is_valid: Boolean | None
     requires_reason: Boolean | None
 
@@ -285,7 +269,7 @@ class StageAlias(PolicyRow, table="stage_aliases"):
     """A raw stage name that means the same in every source."""
 
     raw_stage: Annotated[str, Unique("stage", _ONE_MEANING)]
-    stage: Annotated[str, Reference("stages", "stage", "name a stage of any tradition")]
+    stage: Annotated[str, Reference("stages", "name a stage of any tradition")]
 
 
 class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
@@ -313,16 +297,14 @@ class ReasonAlias(PolicyRow, table="reason_aliases"):
     """A raw reason and the code that it means."""
 
     reason_raw: Annotated[str, Unique("reason_code", _ONE_MEANING)]
-    reason_code: Annotated[str, Reference("reason_codes", "reason_code", "name a code")]
+    reason_code: Annotated[str, Reference("reason_codes", "name a code")]
 
 
 class Signal(PolicyRow, table="signals", key=("signal",)):
     """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
 
     signal: str
-    intent_tier: Annotated[
-        str | None, Reference("sla_policies", "intent_tier", "name a tier or leave empty")
-    ]
+    intent_tier: Annotated[str | None, Reference("sla_policies", "name a tier or leave empty")]
     interest_points: Number
     is_explicit_intent: Boolean
 
@@ -387,8 +369,9 @@ class FitRule(PolicyRow, table="fit_rules"):
     fit_points: Number
 
     def problems(self) -> Iterator[str]:
-        yield from _need_value(self)
         yield from _low_below_high(self)
+        if self.match != "range" and self.value is None:
+            yield f"match '{self.match}' needs a value (fill it)"
         if self.match == "range" and self.attribute not in NUMERIC_ATTRIBUTES:
             yield (
                 f"a range needs a number, which '{self.attribute}' is not "
@@ -403,11 +386,8 @@ class Exclusion(PolicyRow, table="exclusions"):
 
     attribute: LeadAttribute
     match: Literal["equals", "contains"]
-    value: str | None
+    value: str
     why: str | None
-
-    def problems(self) -> Iterator[str]:
-        yield from _need_value(self)
 
 
 class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
@@ -421,23 +401,16 @@ class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
 
 
 class Segment(PolicyRow, table="segments", key=("segment",)):
-    """A company size, both bounds included; no maximum: as large as they come."""
+    """A company size, both bounds included; no minimum is 0, no maximum is without end."""
 
     segment: str
-    min_employees: Annotated[int, Field(ge=0)] | None
+    min_employees: Annotated[int, Field(ge=0), BeforeValidator(lambda cell: cell or 0)]
     max_employees: int | None
 
-    @property
-    def smallest(self) -> int:
-        """The least number of employees; a segment without a minimum starts at none."""
-        return self.min_employees or 0
-
     def problems(self) -> Iterator[str]:
-        if self.max_employees is not None and self.smallest > self.max_employees:
-            yield (
-                f"min_employees {self.smallest} is above max_employees "
-                f"{self.max_employees} (swap them)"
-            )
+        low, high = self.min_employees, self.max_employees
+        if high is not None and low > high:
+            yield f"min_employees {low} is above max_employees {high} (swap them)"
 
 
 class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
@@ -485,9 +458,7 @@ class Benchmark(PolicyRow, table="benchmarks"):
 
     diagnostic: str
     metric: str
-    segment: Annotated[
-        str, Reference("segments", "segment", "known: {known}", also={"all", "unknown"})
-    ]
+    segment: Annotated[str, Reference("segments", "known: {known}", also={"all", "unknown"})]
     acceptance_mode: Literal["any", "explicit", "default"]
     low: Number | None
     high: Number | None
@@ -515,9 +486,7 @@ class DefinitionVersion(PolicyRow, table="definition_versions", key=("version",)
     note: str | None
 
 
-class StageMapEntry(
-    PolicyRow, table="stage_maps", key=("crm", "property", "raw_stage"), is_optional=True
-):
+class StageMapEntry(PolicyRow, table="stage_maps", key=("crm", "property", "raw_stage")):
     """What a value of a CRM's property means, unless the configuration says otherwise."""
 
     crm: str
@@ -526,9 +495,7 @@ class StageMapEntry(
     stage: str
 
 
-class CampaignKind(
-    PolicyRow, table="campaign_kinds", key=("crm", "campaign_type"), is_optional=True
-):
+class CampaignKind(PolicyRow, table="campaign_kinds", key=("crm", "campaign_type")):
     """The kind of engagement that a response to a CRM's campaign type is."""
 
     crm: str
@@ -536,9 +503,7 @@ class CampaignKind(
     kind: str
 
 
-class CurrencyRate(
-    PolicyRow, table="currency_rates", key=("currency", "valid_from"), is_optional=True
-):
+class CurrencyRate(PolicyRow, table="currency_rates", key=("currency", "valid_from")):
     """What one unit of a currency is worth in the company's, from a day on."""
 
     currency: str

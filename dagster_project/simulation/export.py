@@ -83,11 +83,10 @@ def _check_arguments(leads: int, seed: int, file_format: str) -> None:
 
 def _earlier_files(out: Path) -> list[str]:
     """The files of an earlier simulation in ``out``; ``ConfigError`` if other files are there."""
-    if not out.exists():
-        return []
-    if not out.is_dir():
+    if out.is_file():
         raise ConfigError(f"--out {out}: is a file; name a directory that is new or empty")
-    present = sorted(entry.name for entry in out.iterdir() if entry.name != PARTIAL)
+    entries = out.iterdir() if out.exists() else ()
+    present = sorted(entry.name for entry in entries if entry.name != PARTIAL)
     if not present:
         return []
     if MANIFEST not in present:

@@ -115,8 +115,8 @@ class Journey:
         """One pass from the handoff on."""
         source = self.leads.source[wave.lead]
         if again:
-            tier = choose(given.SOURCE_MIX.tiers, self.rng.random(len(wave)), source)
-            self.tier[wave.lead] = tier
+            fraction = self.rng.random(len(wave))
+            self.tier[wave.lead] = choose(given.SOURCE_MIX.tiers, fraction, source)
         tier = self.tier[wave.lead]
         is_product = given.SOURCES.name[source] == given.PRODUCT_SOURCE
         is_product &= tier == given.HIGH_INTENT

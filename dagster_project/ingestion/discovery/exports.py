@@ -125,21 +125,24 @@ class Exports:
         filled, distinct = found[0][2:] if found else (0, 0)
         return Values({text: rows for text, rows, *_ in found}, filled, distinct)
 
-    def share_found(
-        self, file: ExportFile, header: str, other: ExportFile, other_header: str
-    ) -> float:
-        """Share of the distinct values of a column that the other column has."""
-        cell, other_cell = f"trim({file.column(header)})", f"trim({other.column(other_header)})"
-        ((share,),) = self.connection.execute(
-            f"""
-            select count(distinct {cell}) filter ({cell} in (
-                select {other_cell} from {other.table} where {other_cell} is not null
-            )) / nullif(count(distinct {cell}), 0)
-            from {file.table}
-            where {cell} <> ''
-            """
-        ).fetchall()
-        return float(share or 0)
+    def shares_found(
+        self, file: ExportFile, other: ExportFile, other_header: str
+    ) -> dict[str, float]:
+        """For each header, the share of its distinct values that a column of another file has."""
+        shares = {}
+        for header in file.headers:
+            cell = f"trim({file.column(header)})"
+            ((share,),) = self.connection.execute(
+                f"""
+                select count(distinct {cell}) filter (
+                    {cell} in (select trim({other.column(other_header)}) from {other.table})
+                ) / nullif(count(distinct {cell}), 0)
+                from {file.table}
+                where {cell} <> ''
+                """
+            ).fetchall()
+            shares[header] = float(share or 0)
+        return shares
 
     def times(self, file: ExportFile, header: str) -> TimeReading:
         """How a column's times read, in the file's order of day and month where they are open."""

@@ -196,10 +196,7 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         elif file in used:
             continue
         else:
-            shares = {
-                header: exports.share_found(file, header, leads.file, lead_id)
-                for header in file.headers
-            }
+            shares = exports.shares_found(file, leads.file, lead_id)
             link = max(shares, key=lambda header: shares[header])
             if shares[link] < LINKED:
                 continue

@@ -46,6 +46,8 @@ _TIMES = (
     "T%H:%M:%S",
     " %H:%M:%S %z",
 )
+# Seconds and milliseconds since 1970, from 2001 on.
+_EPOCHS = {"epoch": r"1\d{9}(\.\d+)?", "epoch_ms": r"1\d{12}"}
 _ISO = r"^\d{4}-\d{1,2}-\d{1,2}"
 _PLAIN_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _MARKED_NUMBER = {
@@ -73,9 +75,9 @@ def time_reading(connection: DuckDBPyConnection, texts: Sequence[str]) -> TimeRe
     iso = _share_of_iso(connection, texts)
     if iso >= _ENOUGH:
         return TimeReading((), iso)
-    epoch = _epoch_format(texts)
-    if epoch:
-        return TimeReading((epoch,), 1.0)
+    for epoch, pattern in _EPOCHS.items():
+        if all(re.fullmatch(pattern, text) for text in texts):
+            return TimeReading((epoch,), 1.0)
     formats = [date + time for date in _DATES for time in _TIMES]
     reads = _reads(connection, texts, formats)
     chosen: list[str] = []
@@ -127,15 +129,6 @@ def _share_of_iso(connection: DuckDBPyConnection, texts: Sequence[str]) -> float
     """
     ((share,),) = connection.execute(query, [list(texts)]).fetchall()
     return float(share or 0)
-
-
-def _epoch_format(texts: Sequence[str]) -> str | None:
-    """Whether the values are seconds or milliseconds since 1970 (from 2001 on)."""
-    if all(re.fullmatch(r"1\d{9}(\.\d+)?", text) for text in texts):
-        return "epoch"
-    if all(re.fullmatch(r"1\d{12}", text) for text in texts):
-        return "epoch_ms"
-    return None
 
 
 def decimal_mark(texts: Sequence[str]) -> str | None:
