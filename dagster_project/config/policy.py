@@ -318,12 +318,10 @@ def _dangling_references(tables: Tables) -> None:
                 reported.add((scope, cell))
                 names = ", ".join(sorted(known))
                 fix = rule.fix.format(known=names, cell=cell, tradition=scope)
+                fix = f"write {near[0]}" if near else fix
                 place = f" of {rule.within} '{scope}'" if scope else ""
-                table.refuse(
-                    number,
-                    f"{column} '{cell}'{place} is not in {rule.table}.csv "
-                    f"({f'write {near[0]}' if near else fix})",
-                )
+                problem = f"{column} '{cell}'{place} is not in {rule.table}.csv ({fix})"
+                table.refuse(number, problem)
 
 
 def _missing_rows(tables: Tables) -> None:

@@ -74,9 +74,9 @@ class Exports:
         # Every question is asked of the database once.
         self.values: Callable[[ExportFile, str], Values] = functools.cache(self.values_where)
         self._month_first: Callable[[ExportFile], bool | None] = functools.cache(self._order)
-        paths = [path for path in sorted(directory.iterdir()) if path.is_file()]
-        for path in (path for path in paths if path.name.lower().endswith(DATA_FILES)):
-            self._add(path, scratch)
+        for path in sorted(directory.iterdir()):
+            if path.is_file() and path.name.lower().endswith(DATA_FILES):
+                self._add(path, scratch)
 
     def _add(self, path: Path, scratch: Path) -> None:
         for encoding in _ENCODINGS:

@@ -16,7 +16,6 @@ from dagster_project.ingestion.discovery.placing import (
 from dagster_project.ingestion.discovery.values import (
     Vocabulary,
     decimal_mark,
-    first_odd_number,
     is_month_first,
     named_in,
 )
@@ -35,8 +34,8 @@ _STAGE_DATE_HEADERS = (
 
 def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Add to a proposal what the values of its columns say."""
-    for plan in proposal.tables.values():
-        _read_columns(exports, proposal, plan)
+    for placed in proposal.tables.values():
+        _read_columns(exports, proposal, placed)
     _close_opportunities(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
     for table, column, words in (
@@ -44,8 +43,9 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
         ("activities", "direction", ("inbound", "outbound")),
         ("engagements", "kind", vocabulary.signals),
     ):
-        if table in proposal.tables:
-            _translate(exports, proposal, proposal.tables[table], column, words)
+        plan = proposal.tables.get(table)
+        if plan and column in plan.columns:
+            _translate(exports, proposal, plan, column, words)
     _date_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
 
@@ -64,9 +64,10 @@ def _read_columns(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
                 plan.decimal_marks[column] = mark
             elif mark is None:
                 del plan.columns[column]
+                odd = next((text for text in texts if decimal_mark([text]) is None), texts[0])
                 proposal.unplaced.append(
                     f"{plan.file.name}: {header} would be {plan.table.name}.{column}, but has "
-                    f"values that are not numbers (for example {first_odd_number(texts)})"
+                    f"values that are not numbers (for example {odd})"
                 )
 
 
@@ -162,8 +163,6 @@ def _translate(
     exports: Exports, proposal: Proposal, plan: TablePlan, column: str, words: tuple[str, ...]
 ) -> None:
     """Map the values that contain one of the policy's words; name the others."""
-    if column not in plan.columns:
-        return
     aliases = {alias: word for alias, word in _DIRECTIONS.items() if word in words}
     unknown = []
     for text in exports.values(plan.file, plan.columns[column]).texts[:100]:

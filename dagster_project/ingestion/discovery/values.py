@@ -140,11 +140,6 @@ def decimal_mark(texts: Sequence[str]) -> str | None:
     return best if shares[best] >= _ENOUGH else None
 
 
-def first_odd_number(texts: Sequence[str]) -> str:
-    """The first value that is no plain number."""
-    return next((text for text in texts if not re.match(_PLAIN_NUMBER, text)), "")
-
-
 def _share(texts: Sequence[str], pattern: str) -> float:
     return sum(bool(re.match(pattern, text)) for text in texts) / len(texts) if texts else 0.0
 
