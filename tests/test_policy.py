@@ -253,8 +253,8 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "reason_for_an_unknown_use": (
         lambda p: p.set("reason_codes", "no_budget", "applies_to", "rejections"),
-        "reason_codes.csv, row 2: applies_to: 'rejections' is unknown (use, with spaces between: "
-        "disqualification, loss, recycling, rejection)",
+        "reason_codes.csv, row 2: column 'applies_to': 'rejections' is unknown "
+        "(known: rejection, disqualification, loss, recycling)",
     ),
     "no_code_other": (
         lambda p: p.drop("reason_codes", "other"),

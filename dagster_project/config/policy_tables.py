@@ -51,7 +51,7 @@ LeadAttribute = Literal[
 ]
 NUMERIC_ATTRIBUTES = frozenset({"crm_score", "employee_count"})
 
-REASON_USES = frozenset({"rejection", "disqualification", "loss", "recycling"})
+ReasonUse = Literal["rejection", "disqualification", "loss", "recycling"]
 
 # What a stage map says of a raw stage without a meaning; no stage can have this name.
 IGNORED_STAGE = "ignored"
@@ -282,15 +282,7 @@ class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
     reason_group: str
     leak: str
     recycle_after_days: Annotated[int, Field(ge=0)] | None
-    applies_to: str | None
-
-    def problems(self) -> Iterator[str]:
-        unknown = sorted(set((self.applies_to or "").split()) - REASON_USES)
-        if unknown:
-            yield (
-                f"applies_to: '{unknown[0]}' is unknown "
-                f"(use, with spaces between: {', '.join(sorted(REASON_USES))})"
-            )
+    applies_to: Annotated[list[ReasonUse], BeforeValidator(lambda cell: (cell or "").split())]
 
 
 class ReasonAlias(PolicyRow, table="reason_aliases"):

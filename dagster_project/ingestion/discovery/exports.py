@@ -27,10 +27,7 @@ _SAMPLE = 2_000
 
 @dataclass(frozen=True)
 class Values:
-    """The distinct values of a column, the most frequent first, with the rows of each.
-
-    Only so many values are read; ``filled`` and ``distinct`` count all rows and all values.
-    """
+    """The most frequent values of a column with the rows of each, and how many there are at all."""
 
     rows: dict[str, int]
     filled: int
