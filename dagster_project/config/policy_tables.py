@@ -273,7 +273,7 @@ class StageAlias(PolicyRow, table="stage_aliases"):
 
 
 class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
-    """Why a lead leaves; ``recycle_after_days``: when it is worth another look."""
+    """Why leads leave, by which exits (with spaces between), and when to look again."""
 
     REQUIRED = {"other": "a lead without a reason counts as it (add it)"}
 

@@ -5,8 +5,6 @@ that go further. A pass ends in a deal won, in an exit or in the stage reached; 
 come back from nurture and customers who buy again start the next pass.
 """
 
-from typing import Any
-
 import numpy as np
 
 from dagster_project.simulation import assumptions as given
@@ -26,7 +24,6 @@ from dagster_project.simulation.working_time import (
 from dagster_project.simulation.world import World
 
 EMPTY = Wave(*np.empty((2, 0), dtype=np.int64))
-NO_REASON: Any = None
 
 
 def _join(waves: list[Wave]) -> Wave:
@@ -254,7 +251,7 @@ class Journey:
             amount=np.rint(np.maximum(amount, 500) / 50).astype(np.int64) * 50,
             is_won=won & ~is_open,
             closed_at=np.where(is_open, NEVER, closed.at),
-            reason=np.where(is_open, NO_REASON, reason),
+            reason=np.where(is_open, np.array(None), reason),
             owner=rep,
         )
         # The CRM logs the stage a moment after the opportunity; sometimes it doesn't.

@@ -87,8 +87,8 @@ def time_reading(connection: DuckDBPyConnection, texts: Sequence[str]) -> TimeRe
         if not reads[best] & left:
             break
         twin = swapped(best)
-        if twin != best and twin in reads:
-            ambiguous = ambiguous or len(reads[twin] & left) == len(reads[best] & left)
+        if twin != best and len(reads.get(twin, set()) & left) == len(reads[best] & left):
+            ambiguous = True
         chosen.append(best)
         left -= reads[best]
     share = min(1.0, 1 - len(left) / len(texts) + iso)
