@@ -253,8 +253,8 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "reason_for_an_unknown_use": (
         lambda p: p.set("reason_codes", "no_budget", "applies_to", "rejections"),
-        "reason_codes.csv, row 2: applies_to: 'rejections' is unknown (use, with spaces between: "
-        "disqualification, loss, recycling, rejection)",
+        "reason_codes.csv, row 2: column 'applies_to': 'rejections' is unknown "
+        "(known: rejection, disqualification, loss, recycling)",
     ),
     "no_code_other": (
         lambda p: p.drop("reason_codes", "other"),
@@ -376,7 +376,7 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "exclusion_without_value": (
         lambda p: p.add("exclusions", "email_domain,equals,,own staff"),
-        "exclusions.csv, row 2: match 'equals' needs a value (fill it)",
+        "exclusions.csv, row 2: column 'value' is empty (fill it)",
     ),
     "bands_that_overlap": (
         lambda p: p.set("score_bands", "B", "min_score", "70"),

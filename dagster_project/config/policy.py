@@ -8,7 +8,8 @@ how to fix it. Rows are numbered as a spreadsheet shows them: the header is row 
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -23,11 +24,13 @@ from dagster_project.config.policy_tables import (
     OPTIONAL_TABLES,
     TABLES,
     PolicyRow,
+    Reference,
     ScoreBand,
     Segment,
     SlaPolicy,
     Stage,
     Tradition,
+    Unique,
 )
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
 
@@ -41,7 +44,7 @@ class Table:
     place: str
     model: type[PolicyRow]
     is_readable: bool = True
-    cells: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    cells: dict[int, dict[str, str]] = field(default_factory=dict)
     rows: list[PolicyRow] = field(default_factory=list)
     problems: list[tuple[int, str]] = field(default_factory=list)
 
@@ -52,29 +55,19 @@ class Table:
 
     def column(self, name: str) -> set[str]:
         """The values of a column, of refused rows too."""
-        return {cells.get(name, "") for _, cells in self.cells} - {""}
+        return {cells.get(name, "") for cells in self.cells.values()} - {""}
 
     def refuse(self, number: int, problem: str) -> None:
         """Note what is wrong with a row, or with the whole table (0)."""
         self.problems.append((number, problem))
 
 
-class _Policy:
-    """The tables of a policy, for the rules between rows and between tables."""
+Tables = dict[str, Table]
 
-    def __init__(self, policy_dir: Path) -> None:
-        self.tables = {name: _load_table(policy_dir, name) for name in TABLES}
 
-    def rows(self, model: type[Row]) -> list[Row]:
-        """The accepted rows of a model's table."""
-        rows = (row for table in self.tables.values() for row in table.rows)
-        return [row for row in rows if isinstance(row, model)]
-
-    def refuse(self, row: PolicyRow, problem: str) -> None:
-        """Note what is wrong with a row."""
-        for table in self.tables.values():
-            if isinstance(row, table.model):
-                table.refuse(row.number, problem)
+def _rows(tables: Tables, model: type[Row]) -> list[Row]:
+    """The accepted rows of a model's table."""
+    return [row for row in tables[model.TABLE].rows if isinstance(row, model)]
 
 
 def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
@@ -97,10 +90,9 @@ def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
 
 
 def write_plainly(table: Path, target: Path) -> None:
-    """Copy a policy table in the plainest form of CSV that every reader understands.
+    """Copy a policy table without what editors leave: byte order mark, blank lines, outer spaces.
 
-    People edit these tables with spreadsheets and editors, which leave a byte order mark, mixed
-    line ends or blank lines behind. Raises ``ConfigError`` when the table cannot be read.
+    Raises ``ConfigError`` when the table cannot be read.
     """
     header, records = _read(table)
     with target.open("w", encoding="utf-8", newline="") as file:
@@ -111,7 +103,7 @@ def write_plainly(table: Path, target: Path) -> None:
 
 def cells(policy_dir: Path, table: str) -> list[dict[str, str]]:
     """The rows of a policy table as text, by column; none when it cannot be read."""
-    return [row for _, row in _load_table(policy_dir, table).cells]
+    return list(_load_table(policy_dir, table).cells.values())
 
 
 def traditions(policy_dir: Path = POLICY_DIR) -> list[str]:
@@ -133,18 +125,27 @@ def validate(policy_dir: Path = POLICY_DIR, tradition: str | None = None) -> lis
     """
     if not policy_dir.is_dir():
         return [_no_policy(policy_dir)]
-    policy = _Policy(policy_dir)
-    known = policy.tables["traditions"]
+    tables = {name: _load_table(policy_dir, name) for name in TABLES}
+    known = tables["traditions"]
     if tradition and known.is_readable and tradition not in known.column("tradition"):
         raise ConfigError(
             f"tradition {tradition!r} is not in {known.place} "
             f"(known: {', '.join(traditions(policy_dir))}; a new one is a row there)"
         )
-    for apply in _RULES:
-        apply(policy)
+    for check in (
+        _duplicate_keys,
+        _dangling_references,
+        _incomplete_traditions,
+        _path_order,
+        _ambiguous_rows,
+        _clocks_without_hours,
+        _missing_rows,
+        _segments,
+    ):
+        check(tables)
     return [
         f"{table.place}, row {number}: {problem}" if number else f"{table.place}: {problem}"
-        for table in policy.tables.values()
+        for table in tables.values()
         for number, problem in sorted(table.problems)
     ]
 
@@ -158,10 +159,9 @@ def _no_policy(policy_dir: Path) -> str:
 
 def _place(path: Path) -> str:
     """A path as messages show it: from the project's root where it lies inside."""
-    resolved = path.resolve()
-    if resolved.is_relative_to(PROJECT_ROOT):
-        return resolved.relative_to(PROJECT_ROOT).as_posix()
-    return str(path)
+    full = path.resolve()
+    is_inside = full.is_relative_to(PROJECT_ROOT)
+    return full.relative_to(PROJECT_ROOT).as_posix() if is_inside else str(path)
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -184,20 +184,19 @@ def _load_table(policy_dir: Path, name: str) -> Table:
     path = policy_dir / f"{name}.csv"
     table = Table(_place(path), TABLES[name])
     columns = list(table.model.model_fields)
+    header, records = columns, list[tuple[int, list[str]]]()
     if path.is_file():
         try:
             header, records = _read(path)
         except ConfigError as error:
             table.refuse(0, error.problems[0].removeprefix(f"{table.place}: "))
-        else:
-            for problem in _header_problems(header, columns):
-                table.refuse(1, problem)
-            for number, record in records if not table.problems else []:
-                _judge(table, number, header, record)
-            return table
     elif name not in OPTIONAL_TABLES:
         table.refuse(0, f"missing (create it with the header {','.join(columns)})")
+    for problem in _header_problems(header, columns):
+        table.refuse(1, problem)
     table.is_readable = not table.problems
+    for number, record in records if table.is_readable else []:
+        _judge(table, number, header, record)
     return table
 
 
@@ -220,11 +219,12 @@ def _judge(table: Table, number: int, header: list[str], record: list[str]) -> N
         problem = f"has {len(record)} cells, the header {len(header)} (quote cells with commas)"
         table.refuse(number, problem)
         return
-    cells = {column: cell.strip() for column, cell in zip(header, record, strict=True)}
-    table.cells.append((number, cells))
+    cells = {}
     for column, cell in zip(header, record, strict=True):
+        cells[column] = cell.strip()
         if cell != cells[column]:
             table.refuse(number, f"column '{column}': {cell!r} has spaces around it (remove them)")
+    table.cells[number] = cells
     try:
         row = table.model.read(number, cells)
     except ValidationError as error:
@@ -243,27 +243,18 @@ def _explain(item: ErrorDetails) -> str:
     column, value = item["loc"][0], item["input"]
     if value is None:
         return f"column '{column}' is empty (fill it)"
+    known = context.get("expected", "").replace("'", "").replace(" or ", ", ")
     wanted = {
         "int_parsing": "must be a whole number",
-        "int_from_float": "must be a whole number",
         "float_parsing": "must be a number",
         "finite_number": "must be a number",
         "greater_than_equal": f"must be {context.get('ge', 0):g} or more",
         "greater_than": f"must be above {context.get('gt', 0):g}",
-        "literal_error": f"is unknown (known: {_unquoted(context.get('expected', ''))})",
-        "value_error": str(context.get("error", "")),
+        "string_pattern_mismatch": "must be a time of day such as 09:00",
+        "literal_error": f"is unknown (known: {known})",
+        "value_error": str(context.get("error")),
     }.get(item["type"], item["msg"])
     return f"column '{column}': {value!r} {wanted}"
-
-
-def _unquoted(expected: str) -> str:
-    """Pydantic's list of allowed values without its quotes."""
-    return expected.replace("'", "").replace(" or ", ", ")
-
-
-def _plain(value: object) -> str:
-    """A value as the file has it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 # Rules between rows and between tables
@@ -271,165 +262,154 @@ def _plain(value: object) -> str:
 
 def _fold(text: object) -> str:
     """The form in which the models compare text: without case and outer spaces."""
-    return str("" if text is None else text).strip().lower()
+    return "" if text is None else str(text).strip().lower()
 
 
-def _duplicate_keys(policy: _Policy) -> None:
-    for table in policy.tables.values():
+def _duplicate_keys(tables: Tables) -> None:
+    for table in tables.values():
         key = table.model.KEY
         seen: dict[tuple[str, ...], int] = {}
-        for number, cells in table.cells if key else []:
+        for number, cells in table.cells.items() if key else []:
             first = seen.setdefault(tuple(_fold(cells.get(column)) for column in key), number)
             if first != number:
                 described = ", ".join(f"{column} '{cells[column]}'" for column in key)
                 table.refuse(number, f"{described} is already in row {first} (keep one)")
 
 
-def _ambiguous_rows(policy: _Policy) -> None:
-    for table in policy.tables.values():
-        for rule in table.model.UNIQUE:
-            column, seen = rule.columns[-1], dict[tuple[str, ...], PolicyRow]()
+def _ambiguous_rows(tables: Tables) -> None:
+    for table in tables.values():
+        for column, rule in table.model.rules(Unique):
+            seen: dict[tuple[str, str], PolicyRow] = {}
             for row in table.rows:
                 value = getattr(row, column)
                 if value is None and not rule.counts_empty:
                     continue
-                same = tuple(_fold(getattr(row, column)) for column in rule.columns)
-                first = seen.setdefault(same, row)
+                scope = table.cells[row.number].get(rule.within, "")
+                first = seen.setdefault((_fold(scope), _fold(value)), row)
                 meaning, other = getattr(row, rule.of), getattr(first, rule.of)
                 if _fold(other) != _fold(meaning):
-                    shown = f"an empty {column}" if value is None else f"{column} '{_plain(value)}'"
-                    policy.refuse(
-                        row,
+                    cell = table.cells[row.number][column]
+                    shown = f"{column} '{cell}'" if cell else f"an empty {column}"
+                    table.refuse(
+                        row.number,
                         f"{shown} belongs to {rule.of} '{meaning}' here and to '{other}' in row "
                         f"{first.number} ({rule.fix})",
                     )
 
 
-def _dangling_references(policy: _Policy) -> None:
+def _dangling_references(tables: Tables) -> None:
     """Rows that name a row of another table which does not exist, each one at its first use."""
-    for table in policy.tables.values():
-        for rule in table.model.REFERENCES:
-            target = policy.tables[rule.table]
-            known = {tuple(cells.get(key, "") for key in rule.keys) for _, cells in target.cells}
-            known |= {(value,) for value in rule.also}
-            refused = {number for number, _ in table.problems} if len(rule.columns) > 1 else set()
-            reported: set[tuple[str, ...]] = set()
-            for number, cells in table.cells if target.is_readable else []:
-                named = tuple(cells[column] for column in rule.columns)
-                if not all(named) or named in known | reported or number in refused:
+    for table in tables.values():
+        for column, rule in table.model.rules(Reference):
+            target = tables[rule.table]
+            found: dict[str, set[str]] = defaultdict(set)
+            for cells in target.cells.values():
+                found[cells.get(rule.within, "")].add(cells[target.model.KEY[-1]])
+            refused = {number for number, _ in table.problems} if rule.within else set()
+            reported: set[tuple[str, str]] = set()
+            for number, cells in table.cells.items() if target.is_readable else []:
+                scope, cell = cells.get(rule.within, ""), cells[column]
+                known = found[scope] | rule.also
+                is_fine = not cell or cell in known or (scope, cell) in reported
+                near = [name for name in known if _fold(name) == _fold(cell)]
+                # A row that is meant in another case may be refused already.
+                if is_fine or number in refused or (near and not target.is_whole):
                     continue
-                near = [row[-1] for row in known if [*map(_fold, row)] == [*map(_fold, named)]]
-                if near and not target.is_whole:
-                    continue  # the row that is meant is refused already
-                reported.add(named)
-                others = sorted(row[-1] for row in known if row[:-1] == named[:-1])
-                fix = rule.fix.format(known=", ".join(others), **cells)
-                place = "".join(f" of {key} '{cells[key]}'" for key in rule.columns[:-1])
-                table.refuse(
-                    number,
-                    f"{rule.columns[-1]} '{named[-1]}'{place} is not in {rule.table}.csv "
-                    f"({f'write {near[0]}' if near else fix})",
-                )
+                reported.add((scope, cell))
+                names = ", ".join(sorted(known))
+                fix = rule.fix.format(known=names, cell=cell, tradition=scope)
+                fix = f"write {near[0]}" if near else fix
+                place = f" of {rule.within} '{scope}'" if scope else ""
+                problem = f"{column} '{cell}'{place} is not in {rule.table}.csv ({fix})"
+                table.refuse(number, problem)
 
 
-def _missing_rows(policy: _Policy) -> None:
-    for table in policy.tables.values():
-        for rule in table.model.REQUIRED:
-            if table.is_readable and rule.value not in table.column(rule.column):
-                table.refuse(0, f"{rule.column} '{rule.value}' is missing: {rule.why}")
-    bands = policy.tables["score_bands"]
-    if bands.is_whole and all(band.min_score is not None for band in policy.rows(ScoreBand)):
+def _missing_rows(tables: Tables) -> None:
+    for table in tables.values():
+        for value, why in table.model.REQUIRED.items() if table.is_readable else ():
+            column = table.model.KEY[0]
+            if value not in table.column(column):
+                table.refuse(0, f"{column} '{value}' is missing: {why}")
+    bands = tables["score_bands"]
+    if bands.is_whole and all(band.min_score is not None for band in _rows(tables, ScoreBand)):
         problem = "no band is without a minimum, so low scores have none"
         bands.refuse(0, f"{problem} (empty min_score of the lowest)")
 
 
-def _incomplete_traditions(policy: _Policy) -> None:
+def _incomplete_traditions(tables: Tables) -> None:
     """A tradition needs stages, a handoff among them."""
-    for row in policy.rows(Tradition) if policy.tables["stages"].is_whole else []:
-        own = [stage for stage in policy.rows(Stage) if stage.tradition == row.tradition]
-        problem = f"tradition '{row.tradition}' has no stage"
+    stages = _rows(tables, Stage)
+    for row in _rows(tables, Tradition) if tables["stages"].is_whole else []:
+        own = {stage.milestone for stage in stages if stage.tradition == row.tradition}
+        lacks = f"tradition '{row.tradition}' has no stage"
         if not own:
-            policy.refuse(row, f"{problem} (add its stages to stages.csv)")
-        elif not any(stage.milestone == "handed_off" for stage in own):
-            policy.refuse(
-                row,
-                f"{problem} with the milestone handed_off, so nothing is ever handed to sales "
+            tables["traditions"].refuse(row.number, f"{lacks} (add its stages to stages.csv)")
+        elif "handed_off" not in own:
+            tables["traditions"].refuse(
+                row.number,
+                f"{lacks} with the milestone handed_off, so nothing is ever handed to sales "
                 "(give one in stages.csv that milestone)",
             )
 
 
-def _path_order(policy: _Policy) -> None:
+def _path_order(tables: Tables) -> None:
     """Milestones come in their order along the path, and exits after the path."""
-    stages = sorted(policy.rows(Stage), key=lambda stage: stage.path_order)
+    stages = sorted(_rows(tables, Stage), key=lambda stage: stage.path_order)
     for stage in stages:
         path = [one for one in stages if one.milestone and one.tradition == stage.tradition]
-        ahead = [one for one in path if one.path_order < stage.path_order and _is_later(one, stage)]
+        before = [one for one in path if one.path_order < stage.path_order]
+        later = MILESTONES[MILESTONES.index(stage.milestone) + 1 :] if stage.milestone else ()
+        ahead = [one for one in before if one.milestone in later]
         if ahead:
             other = ahead[-1]
-            policy.refuse(
-                stage,
+            problem = (
                 f"'{stage.stage}' ({stage.milestone}) has path order {stage.path_order}, after "
                 f"'{other.stage}' ({other.milestone}) with {other.path_order} in row "
                 f"{other.number}, but {stage.milestone} comes before {other.milestone} "
-                "(reorder one of them)",
+                "(reorder one of them)"
             )
-        if stage.exit_kind and path and stage.path_order <= path[-1].path_order:
+        elif stage.exit_kind and before != path:
             last = path[-1]
-            policy.refuse(
-                stage,
+            problem = (
                 f"the exit '{stage.stage}' has path order {stage.path_order}, not after the path, "
                 f"which ends with '{last.stage}' ({last.path_order}, row {last.number}) "
-                f"(give it more than {last.path_order})",
+                f"(give it more than {last.path_order})"
             )
+        else:
+            continue
+        tables["stages"].refuse(stage.number, problem)
 
 
-def _is_later(one: Stage, other: Stage) -> bool:
-    """True when the milestone of one stage comes after that of the other."""
-    both = [stage.milestone for stage in (one, other) if stage.milestone]
-    return len(both) == 2 and MILESTONES.index(both[0]) > MILESTONES.index(both[1])
-
-
-def _clocks_without_hours(policy: _Policy) -> None:
+def _clocks_without_hours(tables: Tables) -> None:
     """A clock that needs working hours has some."""
-    hours = policy.tables["working_hours"]
-    for tier in policy.rows(SlaPolicy) if hours.is_whole and not hours.rows else []:
+    hours = tables["working_hours"]
+    for tier in _rows(tables, SlaPolicy) if hours.is_whole and not hours.rows else []:
         if tier.clock != "calendar":
-            policy.refuse(
-                tier,
+            tables["sla_policies"].refuse(
+                tier.number,
                 f"clock '{tier.clock}' of tier '{tier.intent_tier}' needs working hours, and "
                 "working_hours.csv has none (add the working days)",
             )
 
 
-def _segments(policy: _Policy) -> None:
+def _segments(tables: Tables) -> None:
     """Each company size from the smallest segment up falls into one segment."""
-    ordered = sorted(policy.rows(Segment), key=lambda segment: segment.smallest)
+    ordered = sorted(_rows(tables, Segment), key=lambda segment: segment.min_employees)
     for lower, upper in pairwise(ordered):
-        top, next_size = lower.max_employees, upper.smallest
+        top, start = lower.max_employees, upper.min_employees
         if _fold(lower.segment) == _fold(upper.segment):
             continue
-        if top is None or top >= next_size:
+        if top is None or top >= start:
             shown = "no maximum" if top is None else f"up to {top}"
-            policy.refuse(
-                upper,
-                f"segment '{upper.segment}' from {next_size} overlaps '{lower.segment}' in row "
-                f"{lower.number} ({shown}) (end it at {next_size - 1})",
+            problem = (
+                f"segment '{upper.segment}' from {start} overlaps '{lower.segment}' in row "
+                f"{lower.number} ({shown}) (end it at {start - 1})"
             )
-        elif top + 1 < next_size and policy.tables["segments"].is_whole:
-            policy.refuse(
-                upper,
-                f"no segment holds {top + 1} to {next_size - 1} employees, between "
-                f"'{lower.segment}' in row {lower.number} and '{upper.segment}' (close the gap)",
+        elif top + 1 < start and tables["segments"].is_whole:
+            problem = (
+                f"no segment holds {top + 1} to {start - 1} employees, between "
+                f"'{lower.segment}' in row {lower.number} and '{upper.segment}' (close the gap)"
             )
-
-
-_RULES: tuple[Callable[[_Policy], None], ...] = (
-    _duplicate_keys,
-    _dangling_references,
-    _incomplete_traditions,
-    _path_order,
-    _ambiguous_rows,
-    _clocks_without_hours,
-    _missing_rows,
-    _segments,
-)
+        else:
+            continue
+        tables["segments"].refuse(upper.number, problem)

@@ -1,15 +1,14 @@
 """The policy tables: one model per CSV file of ``seeds/policy``, one instance per row.
 
 A model says which columns a table has, what a cell may hold, and which of its cells depend on
-other rows and tables (``KEY``, ``UNIQUE``, ``REFERENCES``, ``REQUIRED``). The few rules that need
+other rows and tables (``Unique``, ``Reference``, ``KEY``, ``REQUIRED``). The few rules that need
 more than that are in ``policy.py``. Cells arrive as text; an empty cell is ``None``.
 """
 
 import datetime as dt
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from dagster_project.config.contract import AcceptanceMode
+from dagster_project.config.section import ClockTime
 
 Milestone = Literal[
     "captured",
@@ -51,7 +51,7 @@ LeadAttribute = Literal[
 ]
 NUMERIC_ATTRIBUTES = frozenset({"crm_score", "employee_count"})
 
-REASON_USES = frozenset({"rejection", "disqualification", "loss", "recycling"})
+ReasonUse = Literal["rejection", "disqualification", "loss", "recycling"]
 
 # What a stage map says of a raw stage without a meaning; no stage can have this name.
 IGNORED_STAGE = "ignored"
@@ -82,75 +82,64 @@ def _cell(read: Callable[[str], Any], wanted: str) -> BeforeValidator:
     return BeforeValidator(parse)
 
 
-def _time_of_day(text: str) -> dt.time:
-    if not re.fullmatch(r"\d\d:\d\d", text):
-        raise ValueError
-    return dt.time.fromisoformat(text)
-
-
 Boolean = Annotated[
     bool, _cell(lambda text: {"true": True, "false": False}[text.lower()], "true or false")
 ]
 Date = Annotated[dt.date, _cell(dt.date.fromisoformat, "a date such as 2026-12-25")]
-TimeOfDay = Annotated[dt.time, _cell(_time_of_day, "a time of day such as 09:00")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
 class Unique:
-    """Rows with the same ``columns`` (in any case) are about the same ``of``.
+    """Rows with the same text in the column, in any case, are about the same ``of``.
 
-    ``fix``: what to do about one that is not. ``counts_empty``: empty cells are the same too.
+    ``fix``: what to do about one that is not. ``within``: only rows that agree in this column are
+    compared. ``counts_empty``: empty cells are the same too.
     """
 
-    columns: tuple[str, ...]
     of: str
     fix: str
+    within: str = ""
     counts_empty: bool = False
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A row whose ``columns`` are filled names a row of another table by that table's ``keys``.
+    """A filled cell names a row of another table by the last column of that table's ``KEY``.
 
-    ``fix``: what to do about one that is not there; ``{known}`` is what the last column
-    may hold beside the others, and a column's name for its cell. ``also``: values of the last
-    column that are allowed although no row has them.
+    ``fix``: what to do about one that is not there; ``{known}`` is what the column may hold,
+    ``{cell}`` what it holds. ``within``: only rows that agree in this column are meant. ``also``:
+    values that are allowed although no row has them.
     """
 
-    columns: tuple[str, ...]
     table: str
-    keys: tuple[str, ...]
     fix: str
-    also: tuple[str, ...] = ()
+    within: str = ""
+    also: Set[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Required:
-    """A row that the models count on: ``value`` in ``column``, and why or how to add it."""
-
-    column: str
-    value: str
-    why: str
-
+Rule = TypeVar("Rule", Unique, Reference)
 
 # Table -> the model of its rows, in the order in which problems are listed.
 TABLES: dict[str, type["PolicyRow"]] = {}
 
 # Defaults for CRMs read by API: a policy of your own may leave them out.
-OPTIONAL_TABLES: set[str] = set()
+OPTIONAL_TABLES = frozenset({"stage_maps", "campaign_kinds", "currency_rates"})
 
 
 class PolicyRow(BaseModel):
-    """A row of a policy table. ``KEY``: the columns that tell its rows apart, in any case."""
+    """A row of a policy table.
+
+    ``KEY``: the columns that tell rows apart, in any case. ``REQUIRED``: what the first of them
+    must hold in some row -> why, or how to add it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    TABLE: ClassVar[str]
     KEY: ClassVar[tuple[str, ...]] = ()
-    UNIQUE: ClassVar[tuple[Unique, ...]] = ()
-    REFERENCES: ClassVar[tuple[Reference, ...]] = ()
-    REQUIRED: ClassVar[tuple[Required, ...]] = ()
+    REQUIRED: ClassVar[dict[str, str]] = {}
 
     _number: int = PrivateAttr(default=0)
 
@@ -166,48 +155,32 @@ class PolicyRow(BaseModel):
         row._number = number
         return row
 
+    @classmethod
+    def rules(cls, kind: type[Rule]) -> Iterator[tuple[str, Rule]]:
+        """The columns with a rule of this kind."""
+        for column, info in cls.model_fields.items():
+            yield from ((column, rule) for rule in info.metadata if isinstance(rule, kind))
+
     def problems(self) -> Iterator[str]:
         """What is wrong between the cells of the row."""
         yield from ()
 
-    def __init_subclass__(
-        cls, *, table: str, key: tuple[str, ...] = (), is_optional: bool = False
-    ) -> None:
+    def __init_subclass__(cls, *, table: str, key: tuple[str, ...] = ()) -> None:
         super().__init_subclass__()
         TABLES[table] = cls
-        cls.KEY = key
-        if is_optional:
-            OPTIONAL_TABLES.add(table)
+        cls.TABLE, cls.KEY = table, key
 
 
-def _one_of(column: str, table: str, fix: str, also: tuple[str, ...] = ()) -> Reference:
-    return Reference((column,), table, (column,), fix, also)
-
-
-def _labelled(column: str) -> Reference:
-    keys = ("tradition", "milestone")
-    return Reference(
-        ("tradition", column), "milestone_labels", keys, f"add {{tradition}},{{{column}}},<label>"
-    )
-
-
-def _stage_of_tradition(column: str) -> Reference:
-    keys = ("tradition", "stage")
-    return Reference(("tradition", column), "stages", keys, "stages of the tradition: {known}")
-
-
-_OF_A_TRADITION = _one_of("tradition", "traditions", "known: {known}; add it to traditions.csv")
 _ONE_MEANING = "case and outer spaces do not count; keep one"
+_ONE_STAGE = Unique("stage", "only one stage of a tradition can have it", within="tradition")
+_LABELLED = Reference("milestone_labels", "add {tradition},{cell},<label>", within="tradition")
+_OF_THE_TRADITION = Reference("stages", "stages of the tradition: {known}", within="tradition")
+TraditionName = Annotated[str, Reference("traditions", "known: {known}; add it to traditions.csv")]
 
 
 def _low_below_high(row: Any) -> Iterator[str]:
     if row.low is not None and row.high is not None and row.low > row.high:
         yield f"low {row.low:g} is above high {row.high:g} (swap them)"
-
-
-def _need_value(row: Any) -> Iterator[str]:
-    if row.match != "range" and row.value is None:
-        yield f"match '{row.match}' needs a value (fill it)"
 
 
 class Tradition(PolicyRow, table="traditions", key=("tradition",)):
@@ -224,19 +197,13 @@ class Tradition(PolicyRow, table="traditions", key=("tradition",)):
 class Stage(PolicyRow, table="stages", key=("tradition", "stage")):
     """A stage of a tradition: on the path with a milestone, or an exit with a kind."""
 
-    UNIQUE = (
-        Unique(("tradition", "evidence"), "stage", "only one stage of a tradition can have it"),
-        Unique(("tradition", "label"), "stage", "only one stage of a tradition can have it"),
-    )
-    REFERENCES = (_OF_A_TRADITION, _labelled("milestone"))
-
-    tradition: str
+    tradition: TraditionName
     stage: str
-    label: str
+    label: Annotated[str, _ONE_STAGE]
     path_order: int
-    milestone: Milestone | None
+    milestone: Annotated[Milestone | None, _LABELLED]
     exit_kind: ExitKind | None
-    evidence: Literal["opportunity", "won", "lost"] | None
+    evidence: Annotated[Literal["opportunity", "won", "lost"] | None, _ONE_STAGE]
     owner_team: str | None
     is_optional: Boolean
 
@@ -275,9 +242,7 @@ class Stage(PolicyRow, table="stages", key=("tradition", "stage")):
 class MilestoneLabel(PolicyRow, table="milestone_labels", key=("tradition", "milestone")):
     """What a tradition calls a milestone."""
 
-    REFERENCES = (_OF_A_TRADITION,)
-
-    tradition: str
+    tradition: TraditionName
     milestone: Milestone
     label: str
 
@@ -287,15 +252,9 @@ class TransitionOverride(
 ):
     """A single move with a rule of its own; empty ``from_stage``: a first visit."""
 
-    REFERENCES = (
-        _OF_A_TRADITION,
-        _stage_of_tradition("from_stage"),
-        _stage_of_tradition("to_stage"),
-    )
-
-    tradition: str
-    from_stage: str | None
-    to_stage: str
+    tradition: TraditionName
+    from_stage: Annotated[str | None, _OF_THE_TRADITION]
+    to_stage: Annotated[str, _OF_THE_TRADITION]
     is_valid: Boolean | None
     requires_reason: Boolean | None
 
@@ -309,51 +268,35 @@ class TransitionOverride(
 class StageAlias(PolicyRow, table="stage_aliases"):
     """A raw stage name that means the same in every source."""
 
-    UNIQUE = (Unique(("raw_stage",), "stage", _ONE_MEANING),)
-    REFERENCES = (_one_of("stage", "stages", "name a stage of any tradition"),)
-
-    raw_stage: str
-    stage: str
+    raw_stage: Annotated[str, Unique("stage", _ONE_MEANING)]
+    stage: Annotated[str, Reference("stages", "name a stage of any tradition")]
 
 
 class ReasonCode(PolicyRow, table="reason_codes", key=("reason_code",)):
-    """Why a lead leaves; ``recycle_after_days``: when it is worth another look."""
+    """Why leads leave, by which exits (with spaces between), and when to look again."""
 
-    REQUIRED = (Required("reason_code", "other", "a lead without a reason counts as it (add it)"),)
+    REQUIRED = {"other": "a lead without a reason counts as it (add it)"}
 
     reason_code: str
     label: str
     reason_group: str
     leak: str
     recycle_after_days: Annotated[int, Field(ge=0)] | None
-    applies_to: str | None
-
-    def problems(self) -> Iterator[str]:
-        unknown = sorted(set((self.applies_to or "").split()) - REASON_USES)
-        if unknown:
-            yield (
-                f"applies_to: '{unknown[0]}' is unknown "
-                f"(use, with spaces between: {', '.join(sorted(REASON_USES))})"
-            )
+    applies_to: Annotated[list[ReasonUse], BeforeValidator(lambda cell: (cell or "").split())]
 
 
 class ReasonAlias(PolicyRow, table="reason_aliases"):
     """A raw reason and the code that it means."""
 
-    UNIQUE = (Unique(("reason_raw",), "reason_code", _ONE_MEANING),)
-    REFERENCES = (_one_of("reason_code", "reason_codes", "name a code"),)
-
-    reason_raw: str
-    reason_code: str
+    reason_raw: Annotated[str, Unique("reason_code", _ONE_MEANING)]
+    reason_code: Annotated[str, Reference("reason_codes", "name a code")]
 
 
 class Signal(PolicyRow, table="signals", key=("signal",)):
     """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
 
-    REFERENCES = (_one_of("intent_tier", "sla_policies", "name a tier or leave empty"),)
-
     signal: str
-    intent_tier: str | None
+    intent_tier: Annotated[str | None, Reference("sla_policies", "name a tier or leave empty")]
     interest_points: Number
     is_explicit_intent: Boolean
 
@@ -368,15 +311,12 @@ class ActivityKind(PolicyRow, table="activity_kinds", key=("kind",)):
 class SlaPolicy(PolicyRow, table="sla_policies", key=("intent_tier",)):
     """How fast a handoff of an intent tier is due; rank 1 is the most urgent."""
 
-    UNIQUE = (
-        Unique(("tier_rank",), "intent_tier", "it must be clear which is more urgent: change one"),
-    )
-    REQUIRED = (
-        Required("intent_tier", "standard", "a handoff without engagements has it (add it)"),
-    )
+    REQUIRED = {"standard": "a handoff without engagements has it (add it)"}
 
     intent_tier: str
-    tier_rank: int
+    tier_rank: Annotated[
+        int, Unique("intent_tier", "it must be clear which is more urgent: change one")
+    ]
     target_minutes: NotNegative | None
     clock: Literal["calendar", "business", "working_day"]
 
@@ -392,14 +332,14 @@ class WorkingHours(PolicyRow, table="working_hours", key=("weekday",)):
     """When a weekday's work begins and ends, in the time zone of the configuration."""
 
     weekday: Weekday
-    opens_at: TimeOfDay
-    closes_at: TimeOfDay
+    opens_at: ClockTime
+    closes_at: ClockTime
 
     def problems(self) -> Iterator[str]:
         if self.closes_at <= self.opens_at:
             yield (
-                f"{self.weekday} closes at {self.closes_at:%H:%M}, not after it opens at "
-                f"{self.opens_at:%H:%M} (swap them; leave a closed day out)"
+                f"{self.weekday} closes at {self.closes_at}, not after it opens at "
+                f"{self.opens_at} (swap them; leave a closed day out)"
             )
 
 
@@ -421,8 +361,9 @@ class FitRule(PolicyRow, table="fit_rules"):
     fit_points: Number
 
     def problems(self) -> Iterator[str]:
-        yield from _need_value(self)
         yield from _low_below_high(self)
+        if self.match != "range" and self.value is None:
+            yield f"match '{self.match}' needs a value (fill it)"
         if self.match == "range" and self.attribute not in NUMERIC_ATTRIBUTES:
             yield (
                 f"a range needs a number, which '{self.attribute}' is not "
@@ -437,50 +378,40 @@ class Exclusion(PolicyRow, table="exclusions"):
 
     attribute: LeadAttribute
     match: Literal["equals", "contains"]
-    value: str | None
+    value: str
     why: str | None
-
-    def problems(self) -> Iterator[str]:
-        yield from _need_value(self)
 
 
 class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
     """A band of the score from its minimum up; one band has none and takes the rest."""
 
-    UNIQUE = (Unique(("min_score",), "score_band", "they overlap: give each its own", True),)
-
     score_band: str
-    min_score: Number | None
+    min_score: Annotated[
+        Number | None, Unique("score_band", "they overlap: give each its own", counts_empty=True)
+    ]
     temperature: str
 
 
 class Segment(PolicyRow, table="segments", key=("segment",)):
-    """A company size, both bounds included; no maximum: as large as they come."""
+    """A company size, both bounds included; no minimum is 0, no maximum is without end."""
 
     segment: str
-    min_employees: Annotated[int, Field(ge=0)] | None
+    min_employees: Annotated[int, Field(ge=0), BeforeValidator(lambda cell: cell or 0)]
     max_employees: int | None
 
-    @property
-    def smallest(self) -> int:
-        """The least number of employees; a segment without a minimum starts at none."""
-        return self.min_employees or 0
-
     def problems(self) -> Iterator[str]:
-        if self.max_employees is not None and self.smallest > self.max_employees:
-            yield (
-                f"min_employees {self.smallest} is above max_employees "
-                f"{self.max_employees} (swap them)"
-            )
+        low, high = self.min_employees, self.max_employees
+        if high is not None and low > high:
+            yield f"min_employees {low} is above max_employees {high} (swap them)"
 
 
 class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
     """A number of hours, days or points that a rule uses."""
 
-    REQUIRED = tuple(
-        Required("parameter", parameter, f"a rule needs it (add it, in {' or '.join(units)})")
+    REQUIRED = {
+        parameter: f"a rule needs it (add it, in {' or '.join(units)})"
         for parameter, units in RULE_PARAMETERS.items()
-    )
+    }
 
     parameter: str
     value: NotNegative
@@ -500,16 +431,10 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
 class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "metric")):
     """A rate with a name, as a tradition means it."""
 
-    REFERENCES = (
-        _OF_A_TRADITION,
-        _labelled("from_milestone"),
-        _labelled("to_milestone"),
-    )
-
-    tradition: str
+    tradition: TraditionName
     metric: str
-    from_milestone: Milestone
-    to_milestone: Milestone
+    from_milestone: Annotated[Milestone, _LABELLED]
+    to_milestone: Annotated[Milestone, _LABELLED]
     sort_order: int
 
     def problems(self) -> Iterator[str]:
@@ -523,11 +448,9 @@ class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "met
 class Benchmark(PolicyRow, table="benchmarks"):
     """The usual range of a metric, and how to read what lies outside."""
 
-    REFERENCES = (_one_of("segment", "segments", "known: {known}", also=("all", "unknown")),)
-
     diagnostic: str
     metric: str
-    segment: str
+    segment: Annotated[str, Reference("segments", "known: {known}", also={"all", "unknown"})]
     acceptance_mode: Literal["any", "explicit", "default"]
     low: Number | None
     high: Number | None
@@ -549,17 +472,13 @@ class ChannelOfSource(PolicyRow, table="channel_map", key=("lead_source",)):
 class DefinitionVersion(PolicyRow, table="definition_versions", key=("version",)):
     """When the definitions changed and who signed."""
 
-    UNIQUE = (Unique(("valid_from",), "version", "give each version its own day"),)
-
     version: int
-    valid_from: Date
+    valid_from: Annotated[Date, Unique("version", "give each version its own day")]
     signed_off_by: str
     note: str | None
 
 
-class StageMapEntry(
-    PolicyRow, table="stage_maps", key=("crm", "property", "raw_stage"), is_optional=True
-):
+class StageMapEntry(PolicyRow, table="stage_maps", key=("crm", "property", "raw_stage")):
     """What a value of a CRM's property means, unless the configuration says otherwise."""
 
     crm: str
@@ -568,9 +487,7 @@ class StageMapEntry(
     stage: str
 
 
-class CampaignKind(
-    PolicyRow, table="campaign_kinds", key=("crm", "campaign_type"), is_optional=True
-):
+class CampaignKind(PolicyRow, table="campaign_kinds", key=("crm", "campaign_type")):
     """The kind of engagement that a response to a CRM's campaign type is."""
 
     crm: str
@@ -578,9 +495,7 @@ class CampaignKind(
     kind: str
 
 
-class CurrencyRate(
-    PolicyRow, table="currency_rates", key=("currency", "valid_from"), is_optional=True
-):
+class CurrencyRate(PolicyRow, table="currency_rates", key=("currency", "valid_from")):
     """What one unit of a currency is worth in the company's, from a day on."""
 
     currency: str

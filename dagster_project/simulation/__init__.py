@@ -30,6 +30,3 @@ def simulate(
     from dagster_project.simulation.export import write_export
 
     return write_export(leads, seed, Path(out), file_format, progress)
-
-
-__all__ = ["simulate"]

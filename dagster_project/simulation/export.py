@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as arrow_parquet
 
+from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import ConfigError
 from dagster_project.simulation import assumptions as given
 from dagster_project.simulation.journey import Journey
@@ -31,16 +32,6 @@ MANIFEST = "simulation.json"
 PARTIAL = ".simulation-partial"
 # Raised whenever the same seed gives other rows.
 SIMULATION_VERSION = 1
-TABLES = (
-    "leads",
-    "stage_changes",
-    "activities",
-    "engagements",
-    "opportunities",
-    "owner_changes",
-    "reps",
-    "channel_spend",
-)
 # The endings under which a reader would take a file for a table of the export.
 TABLE_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl")
 
@@ -53,7 +44,7 @@ def write_export(
     """Write all tables; see ``simulate``."""
     _check_arguments(leads, seed, file_format)
     partial = out / PARTIAL
-    files = {table: f"{table}.{file_format}" for table in TABLES}
+    files = {table: f"{table}.{file_format}" for table in CONTRACT_TABLES}
     try:
         earlier = _earlier_files(out)
         partial.mkdir(parents=True, exist_ok=True)
@@ -92,11 +83,10 @@ def _check_arguments(leads: int, seed: int, file_format: str) -> None:
 
 def _earlier_files(out: Path) -> list[str]:
     """The files of an earlier simulation in ``out``; ``ConfigError`` if other files are there."""
-    if not out.exists():
-        return []
-    if not out.is_dir():
+    if out.is_file():
         raise ConfigError(f"--out {out}: is a file; name a directory that is new or empty")
-    present = sorted(entry.name for entry in out.iterdir() if entry.name != PARTIAL)
+    entries = out.iterdir() if out.exists() else ()
+    present = sorted(entry.name for entry in entries if entry.name != PARTIAL)
     if not present:
         return []
     if MANIFEST not in present:
@@ -110,7 +100,7 @@ def _earlier_files(out: Path) -> list[str]:
         raise ConfigError(
             f"--out {out}: {MANIFEST} can't be read; name another directory"
         ) from error
-    tables = {f"{table}{suffix}" for table in TABLES for suffix in TABLE_SUFFIXES}
+    tables = {f"{table}{suffix}" for table in CONTRACT_TABLES for suffix in TABLE_SUFFIXES}
     foreign = [name for name in present if name in tables and name not in listed]
     if foreign:
         raise ConfigError(
@@ -124,18 +114,17 @@ def _write_tables(
     world: World, directory: Path, files: dict[str, str], progress: Progress | None
 ) -> dict[str, int]:
     """Write every table of the year; returns the rows by table."""
-    rows = Counter(dict.fromkeys(TABLES, 0))
+    rows = Counter(dict.fromkeys(CONTRACT_TABLES, 0))
     writers: dict[str, Any] = {}
 
     with ExitStack() as stack:
 
         def write(tables: dict[str, Columns]) -> None:
             for name, columns in tables.items():
-                table = pa.table(columns)
+                path = directory / files[name]
+                table = pa.table(_as_text(columns) if path.suffix == ".csv" else columns)
                 if name not in writers:
-                    writers[name] = stack.enter_context(
-                        _open(directory / files[name], table.schema)
-                    )
+                    writers[name] = _writer(path, table.schema, stack)
                 writers[name].write_table(table)
                 rows[name] += table.num_rows
 
@@ -150,40 +139,22 @@ def _write_tables(
     return dict(rows)
 
 
-def _open(path: Path, schema: pa.Schema) -> Any:
-    """A writer of tables, CSV or Parquet by the file's ending."""
-    if path.suffix == ".csv":
-        return _CsvWriter(path, schema)
-    return arrow_parquet.ParquetWriter(path, schema, compression="zstd")
-
-
-class _CsvWriter:
-    """Appends tables to a CSV file, as ``ParquetWriter`` does to a Parquet file."""
-
+def _writer(path: Path, schema: pa.Schema, stack: ExitStack) -> Any:
+    """A writer of tables, CSV or Parquet by the file's ending, that the stack closes."""
+    if path.suffix == ".parquet":
+        return stack.enter_context(arrow_parquet.ParquetWriter(path, schema, compression="zstd"))
+    file = stack.enter_context(path.open("wb"))
+    file.write(f"{','.join(schema.names)}\n".encode())
     # No value of the simulation needs quotes; the writer refuses one that would.
-    OPTIONS = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        path.write_text(",".join(schema.names) + "\n", encoding="utf-8")
-        self._file = path.open("ab")
-
-    def write_table(self, table: pa.Table) -> None:
-        """Append the rows, with moments as ISO 8601 text (``2026-01-31T09:00:00Z``)."""
-        columns = [
-            _iso(column) if pa.types.is_timestamp(column.type) else column
-            for column in table.columns
-        ]
-        text = pa.table(columns, names=table.column_names)
-        arrow_csv.write_csv(text, self._file, write_options=self.OPTIONS)
-
-    def __enter__(self) -> "_CsvWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
+    return stack.enter_context(arrow_csv.CSVWriter(file, schema, write_options=options))
 
 
-def _iso(moments: pa.ChunkedArray) -> pa.ChunkedArray:
-    """ISO 8601 text; many times faster than ``strftime``."""
-    text = moments.cast(pa.timestamp("s")).cast(pa.string())
-    return pc.binary_join_element_wise(pc.replace_substring(text, " ", "T"), "Z", "")
+def _as_text(columns: Columns) -> Columns:
+    """Moments as ISO 8601 text (``2026-01-31T09:00:00Z``); many times faster than ``strftime``."""
+    text = dict(columns)
+    for name, column in columns.items():
+        if pa.types.is_timestamp(column.type):
+            plain = column.cast(pa.timestamp("s")).cast(pa.string())
+            text[name] = pc.binary_join_element_wise(pc.replace_substring(plain, " ", "T"), "Z", "")
+    return text

@@ -5,8 +5,6 @@ that go further. A pass ends in a deal won, in an exit or in the stage reached; 
 come back from nurture and customers who buy again start the next pass.
 """
 
-from typing import Any
-
 import numpy as np
 
 from dagster_project.simulation import assumptions as given
@@ -26,7 +24,6 @@ from dagster_project.simulation.working_time import (
 from dagster_project.simulation.world import World
 
 EMPTY = Wave(*np.empty((2, 0), dtype=np.int64))
-NO_REASON: Any = None
 
 
 def _join(waves: list[Wave]) -> Wave:
@@ -115,8 +112,8 @@ class Journey:
         """One pass from the handoff on."""
         source = self.leads.source[wave.lead]
         if again:
-            tier = choose(given.SOURCE_MIX.tiers, self.rng.random(len(wave)), source)
-            self.tier[wave.lead] = tier
+            fraction = self.rng.random(len(wave))
+            self.tier[wave.lead] = choose(given.SOURCE_MIX.tiers, fraction, source)
         tier = self.tier[wave.lead]
         is_product = given.SOURCES.name[source] == given.PRODUCT_SOURCE
         is_product &= tier == given.HIGH_INTENT
@@ -170,11 +167,9 @@ class Journey:
         pending = self._chance(wave, np.where(touched, given.PENDING, given.PENDING_UNTOUCHED))
         delay = spread(self.rng, given.DECISION_MEDIAN_HOURS * HOUR, 1.0, len(wave))
         decided = self._work(wave, rep, delay * self.team.slowness[rep] + 300)
+        until = decided.after(DAY).at[touched]
         self.journal.follow_up(
-            wave.where(touched),
-            decided.after(DAY).at[touched],
-            given.FOLLOW_UPS_PER_HANDOFF,
-            rep[touched],
+            wave.where(touched), until, given.FOLLOW_UPS_PER_HANDOFF, rep[touched]
         )
         self._accept(decided.where(accepted & ~pending))
         self._leave(decided.where(~accepted & ~pending), given.EXITS.from_handoff)
@@ -256,7 +251,7 @@ class Journey:
             amount=np.rint(np.maximum(amount, 500) / 50).astype(np.int64) * 50,
             is_won=won & ~is_open,
             closed_at=np.where(is_open, NEVER, closed.at),
-            reason=np.where(is_open, NO_REASON, reason),
+            reason=np.where(is_open, np.array(None), reason),
             owner=rep,
         )
         # The CRM logs the stage a moment after the opportunity; sometimes it doesn't.

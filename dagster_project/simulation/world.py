@@ -61,7 +61,6 @@ class Team:
     """The sales reps: development reps (SDRs) first, then closers; arrays by attribute."""
 
     def __init__(self, leads: int, season: Floats, rng: np.random.Generator) -> None:
-        """``season``: the leads of each week over the average week's."""
         load = leads * given.HANDOFFS_PER_LEAD / 52
         wanted = load / given.HANDOFFS_PER_SDR_WEEK * given.TEAMS.share
         sdrs = np.maximum(np.rint(wanted).astype(int), given.TEAMS.min_sdrs)

@@ -318,6 +318,12 @@ def test_text_that_is_not_utf_8_is_proposed_with_an_encoding(tmp_path, warehouse
     assert rows("select created_at, company from raw.leads") == [("2025-12-31T00:00:00Z", "Müller")]
 
 
+def test_row_with_too_many_cells_does_not_stop_the_proposal(tmp_path):
+    (tmp_path / "leads.csv").write_text("Lead ID,Created Date\n1,2026-01-05\n2,2026-01-06,x\n")
+    proposal = propose(tmp_path, tmp_path / "handoff.yml")
+    assert list(proposal.tables) == ["leads"]
+
+
 def test_open_order_of_day_and_month_is_reported(tmp_path):
     (tmp_path / "leads.csv").write_text("Lead ID,Created Date\n1,05/01/2026\n2,06/02/2026\n")
     proposal = propose(tmp_path, tmp_path / "handoff.yml")

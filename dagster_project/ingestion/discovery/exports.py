@@ -2,9 +2,10 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from duckdb import DuckDBPyConnection
 
@@ -26,11 +27,15 @@ _SAMPLE = 2_000
 
 @dataclass(frozen=True)
 class Values:
-    """The distinct values of a column, the most frequent first, and how many rows fill it."""
+    """The most frequent values of a column with the rows of each, and how many there are at all."""
 
-    texts: list[str]
+    rows: dict[str, int]
     filled: int
     distinct: int
+
+    @property
+    def texts(self) -> list[str]:
+        return list(self.rows)
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,11 @@ class Exports:
         self.files: list[ExportFile] = []
         self.problems: list[str] = []
         # Every question is asked of the database once.
-        self.values: Callable[[ExportFile, str], Values] = functools.cache(self._values)
-        self._is_month_first: Callable[[ExportFile], bool | None] = functools.cache(self._order)
-        paths = [path for path in sorted(directory.iterdir()) if path.is_file()]
-        for path in (path for path in paths if path.name.lower().endswith(DATA_FILES)):
-            self._add(path, scratch)
+        self.values: Callable[[ExportFile, str], Values] = functools.cache(self.values_where)
+        self._month_first: Callable[[ExportFile], bool | None] = functools.cache(self._order)
+        for path in sorted(directory.iterdir()):
+            if path.is_file() and path.name.lower().endswith(DATA_FILES):
+                self._add(path, scratch)
 
     def _add(self, path: Path, scratch: Path) -> None:
         for encoding in _ENCODINGS:
@@ -87,79 +92,67 @@ class Exports:
         cells = [f"c{at}" for at in range(len(reader.headers))]
         columns = ", ".join(f"{cell} varchar" for cell in cells)
         self.connection.execute(
-            f"create or replace table {table} (n bigint, {columns}, extra_columns varchar)"
+            f"create or replace table {table} (source_row bigint, {columns}, extra_columns varchar)"
         )
         columns_read = ["source_row", *cells, "null"]
         inserted = reader.insert(self.connection, table, columns_read, "true")
         return ExportFile(path, reader.headers, table, inserted.rows, encoding)
 
-    def _values(self, file: ExportFile, header: str) -> Values:
-        cell = f"trim({file.column(header)})"
-        found = self.connection.execute(
-            f"""
-            select {cell} as text, sum(count(*)) over () as filled, count(*) over () as texts
-            from {file.table}
-            where {cell} <> ''
-            group by text
-            order by count(*) desc, text
-            limit {_SAMPLE}
-            """
-        ).fetchall()
-        _, filled, distinct = found[0] if found else ("", 0, 0)
-        return Values([text for text, *_ in found], filled, distinct)
-
     def values_where(
-        self, file: ExportFile, header: str, where: dict[str, list[str]]
-    ) -> list[tuple[str, int]]:
-        """The most frequent values of a column and their rows, within some rows of the file."""
+        self, file: ExportFile, header: str, where: Mapping[str, list[str]] = MappingProxyType({})
+    ) -> Values:
+        """The values of a column, within some rows of the file: a header's values in any case."""
         conditions = [
             f"list_contains(${at}, lower(trim({file.column(name)})))"
             for at, name in enumerate(where, start=1)
         ]
         cell = f"trim({file.column(header)})"
-        return self.connection.execute(
+        found = self.connection.execute(
             f"""
-            select {cell} as text, count(*) as found
+            select {cell} as text, count(*) as found,
+                sum(found) over () as filled, count(*) over () as texts
             from {file.table}
             where {" and ".join([f"{cell} <> ''", *conditions])}
             group by text
             order by found desc, text
-            limit 100
+            limit {_SAMPLE}
             """,
             [[text.casefold() for text in accepted] for accepted in where.values()],
         ).fetchall()
+        filled, distinct = found[0][2:] if found else (0, 0)
+        return Values({text: rows for text, rows, *_ in found}, filled, distinct)
 
-    def share_found(
-        self, file: ExportFile, header: str, other: ExportFile, other_header: str
-    ) -> float:
-        """Share of the distinct values of a column that the other column has."""
-        cell, other_cell = f"trim({file.column(header)})", f"trim({other.column(other_header)})"
-        ((share,),) = self.connection.execute(
-            f"""
-            select count(distinct {cell}) filter ({cell} in (
-                select {other_cell} from {other.table} where {other_cell} is not null
-            )) / nullif(count(distinct {cell}), 0)
-            from {file.table}
-            where {cell} <> ''
-            """
-        ).fetchall()
-        return float(share or 0)
+    def shares_found(
+        self, file: ExportFile, other: ExportFile, other_header: str
+    ) -> dict[str, float]:
+        """For each header, the share of its distinct values that a column of another file has."""
+        shares = {}
+        for header in file.headers:
+            cell = f"trim({file.column(header)})"
+            ((share,),) = self.connection.execute(
+                f"""
+                select count(distinct {cell}) filter (
+                    {cell} in (select trim({other.column(other_header)}) from {other.table})
+                ) / nullif(count(distinct {cell}), 0)
+                from {file.table}
+                where {cell} <> ''
+                """
+            ).fetchall()
+            shares[header] = float(share or 0)
+        return shares
 
     def times(self, file: ExportFile, header: str) -> TimeReading:
         """How a column's times read, in the file's order of day and month where they are open."""
         reading = time_reading(self.connection, self.values(file, header).texts)
-        if not reading.is_ambiguous:
+        month_first = self._month_first(file) if reading.is_ambiguous else None
+        if month_first is None:
             return reading
-        month_first = self._is_month_first(file)
-        if month_first is None or is_month_first(reading.formats[0]) == month_first:
-            return reading
-        return TimeReading(tuple(map(swapped, reading.formats)), reading.share, True)
-
-    def order_is_known(self, file: ExportFile) -> bool:
-        """True when some column of the file tells whether the month comes first."""
-        return self._is_month_first(file) is not None
+        is_right = is_month_first(reading.formats[0]) == month_first
+        formats = reading.formats if is_right else tuple(map(swapped, reading.formats))
+        return TimeReading(formats, reading.share)
 
     def _order(self, file: ExportFile) -> bool | None:
+        """Whether the month comes before the day, if a column of the file tells."""
         for header in file.headers:
             texts = self.values(file, header).texts
             if any(re.match(r"\d{1,2}[/.-]\d{1,2}[/.-]\d", text) for text in texts[:50]):

@@ -1,6 +1,7 @@
 """What the cells of placed columns mean: times, numbers, deals won and lost, stages, kinds."""
 
 import re
+from collections import Counter
 
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports
 from dagster_project.ingestion.discovery.placing import (
@@ -15,7 +16,6 @@ from dagster_project.ingestion.discovery.placing import (
 from dagster_project.ingestion.discovery.values import (
     Vocabulary,
     decimal_mark,
-    first_odd_number,
     is_month_first,
     named_in,
 )
@@ -34,8 +34,8 @@ _STAGE_DATE_HEADERS = (
 
 def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Add to a proposal what the values of its columns say."""
-    for plan in proposal.tables.values():
-        _read_columns(exports, proposal, plan)
+    for placed in proposal.tables.values():
+        _read_columns(exports, proposal, placed)
     _close_opportunities(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
     for table, column, words in (
@@ -43,8 +43,9 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
         ("activities", "direction", ("inbound", "outbound")),
         ("engagements", "kind", vocabulary.signals),
     ):
-        if table in proposal.tables:
-            _translate(exports, proposal, proposal.tables[table], column, words)
+        plan = proposal.tables.get(table)
+        if plan and column in plan.columns:
+            _translate(exports, proposal, plan, column, words)
     _date_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
 
@@ -63,9 +64,10 @@ def _read_columns(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
                 plan.decimal_marks[column] = mark
             elif mark is None:
                 del plan.columns[column]
+                odd = next((text for text in texts if decimal_mark([text]) is None), texts[0])
                 proposal.unplaced.append(
                     f"{plan.file.name}: {header} would be {plan.table.name}.{column}, but has "
-                    f"values that are not numbers (for example {first_odd_number(texts)})"
+                    f"values that are not numbers (for example {odd})"
                 )
 
 
@@ -81,7 +83,7 @@ def _read_times(exports: Exports, proposal: Proposal, plan: TablePlan, column: s
             f"{plan.about(column)}: only {reading.share:.0%} of the times in {header} can be read, "
             f"for example {example}"
         )
-    elif reading.is_ambiguous and not exports.order_is_known(plan.file):
+    elif reading.is_ambiguous:
         guess = f"{'month' if is_month_first(reading.formats[0]) else 'day'} first is a guess"
         plan.remarks[column] += f"; {guess}, the values allow both"
         proposal.unplaced.append(f"{plan.about(column)}: {guess} (for example {example})")
@@ -130,7 +132,7 @@ def _outcome(text: str, vocabulary: Vocabulary) -> str:
 
 def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Collect the raw stages of the leads and the history, and what they mean."""
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     fields: dict[str, str] = {}
     for table, column in (
         ("stage_changes", "to_stage"),
@@ -141,8 +143,9 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         header = plan.columns.get(column) if plan else None
         if plan and header:
             field = next((values[0] for values in plan.where.values()), header)
-            for text, rows in exports.values_where(plan.file, header, plan.where):
-                counts[text] = counts.get(text, 0) + rows
+            seen = exports.values_where(plan.file, header, plan.where).rows
+            for text in list(seen)[:100]:
+                counts[text] += seen[text]
                 fields.setdefault(text, field)
     for raw, rows in counts.items():
         word = named_in(raw, vocabulary.stages)
@@ -160,8 +163,6 @@ def _translate(
     exports: Exports, proposal: Proposal, plan: TablePlan, column: str, words: tuple[str, ...]
 ) -> None:
     """Map the values that contain one of the policy's words; name the others."""
-    if column not in plan.columns:
-        return
     aliases = {alias: word for alias, word in _DIRECTIONS.items() if word in words}
     unknown = []
     for text in exports.values(plan.file, plan.columns[column]).texts[:100]:
@@ -185,7 +186,6 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
     if not leads:
         return
     lead_id = leads.columns["lead_id"]
-    is_needed = "stage_changes" not in proposal.tables
     used = {plan.file for plan in proposal.tables.values()}
     # Whether a deal is won or lost comes from the opportunities themselves.
     deals = [plan.file for name, plan in proposal.tables.items() if name == "opportunities"]
@@ -195,10 +195,7 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         elif file in used:
             continue
         else:
-            shares = {
-                header: exports.share_found(file, header, leads.file, lead_id)
-                for header in file.headers
-            }
+            shares = exports.shares_found(file, leads.file, lead_id)
             link = max(shares, key=lambda header: shares[header])
             if shares[link] < LINKED:
                 continue
@@ -206,9 +203,8 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         for header in (header for header in file.headers if header not in mapped):
             stage = _stage_of_header(header, vocabulary)
             if stage and (times := exports.times(file, header)).share > 0.95:
-                proposal.stage_dates.append(
-                    StageDatePlan(stage, header, file, link, times.formats, is_needed)
-                )
+                plan = StageDatePlan(stage, header, file, link, times.formats)
+                proposal.stage_dates.append(plan)
 
 
 def _stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:

@@ -50,7 +50,6 @@ class StageDatePlan:
     file: ExportFile
     lead_header: str
     formats: tuple[str, ...]
-    is_needed: bool
 
 
 @dataclass(frozen=True)
@@ -105,12 +104,12 @@ def crm_of(exports: Exports) -> str:
         for crm, headers in known_headers()["(crm)"].items()
     }
     owners = Counter(itertools.chain.from_iterable(telling.values()))
-    points = {
-        crm: sum(1 / owners[name] ** 2 for name in headers & present)
-        for crm, headers in telling.items()
-    }
-    best = max(points, key=lambda crm: points[crm])
-    return best if points[best] >= 2 else UNKNOWN_CRM
+
+    def points(crm: str) -> float:
+        return sum(1 / owners[name] ** 2 for name in telling[crm] & present)
+
+    best = max(telling, key=points)
+    return best if points(best) >= 2 else UNKNOWN_CRM
 
 
 def place_files(exports: Exports, proposal: Proposal) -> None:
@@ -187,10 +186,10 @@ def _stand_in_for_leads(exports: Exports, proposal: Proposal) -> None:
     """Without a file of leads: an unknown file with an id and a time, else the deals."""
     table = CONTRACT_TABLES["leads"]
     used = {plan.file for plan in proposal.tables.values()}
-    for file in sorted(exports.files, key=lambda file: -file.rows):
-        columns = _match(file, table) if file not in used else {}
-        if file not in used:
-            _add_id_and_time(exports, file, columns)
+    free = [file for file in exports.files if file not in used]
+    for file in sorted(free, key=lambda file: -file.rows):
+        columns = _match(file, table)
+        _add_id_and_time(exports, file, columns)
         if table.required <= columns.keys():
             proposal.tables["leads"] = TablePlan(table, file, columns)
             return
@@ -236,9 +235,7 @@ def _link(exports: Exports, proposal: Proposal, plan: TablePlan, column: str, to
     """Point a column at the header whose values are found most often in the leads' column."""
     leads = proposal.tables["leads"].file
     own = plan.columns.get(column)
-    shares = {
-        header: exports.share_found(plan.file, header, leads, to) for header in plan.file.headers
-    }
+    shares = exports.shares_found(plan.file, leads, to)
     taken = set(plan.columns.values()) - {own}
     best = max(
         (header for header in shares if header not in taken or shares[header] == 1),

@@ -26,18 +26,6 @@ def propose(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> P
         raise ConfigError(
             f"{out_file}: already exists and is left as it is; name another file, or move it away"
         )
-    proposal = look_at(directory, out_file, policy_dir)
-    proposal.text = render(proposal)
-    try:
-        with out_file.open("x", encoding="utf-8") as file:
-            file.write(proposal.text)
-    except OSError as error:
-        raise ConfigError(f"{out_file}: cannot be written: {error.strerror}") from error
-    return proposal
-
-
-def look_at(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> Proposal:
-    """The proposal for the exports in a directory, without writing anything."""
     if not directory.is_dir():
         raise SourceError(f"{directory}: no such directory; name the one that holds the exports")
     proposal = Proposal(directory, out_file)
@@ -58,6 +46,12 @@ def look_at(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> P
         _report_what_is_left(exports, proposal)
     placed = proposal.tables
     proposal.tables = {name: placed[name] for name in CONTRACT_TABLES if name in placed}
+    proposal.text = render(proposal)
+    try:
+        with out_file.open("x", encoding="utf-8") as file:
+            file.write(proposal.text)
+    except OSError as error:
+        raise ConfigError(f"{out_file}: cannot be written: {error.strerror}") from error
     return proposal
 
 

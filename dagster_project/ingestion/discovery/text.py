@@ -3,7 +3,6 @@
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import yaml
 
@@ -41,7 +40,10 @@ sources:
 
 
 def _source(proposal: Proposal) -> Iterator[str]:
-    yield from _entry("path", _relative(proposal.directory, proposal.out_file.parent), 4)
+    # Relative where it lies below the file.
+    path, base = proposal.directory.resolve(), proposal.out_file.parent.resolve()
+    shown = path.relative_to(base) if path.is_relative_to(base) else path
+    yield from _entry("path", str(shown), 4)
     yield "    # timezone: Europe/Amsterdam  # of times without an offset; UTC by default"
     yield "    tables:" + ("" if proposal.tables else " {}")
     for plan in proposal.tables.values():
@@ -50,12 +52,6 @@ def _source(proposal: Proposal) -> Iterator[str]:
     yield from _stage_dates(proposal)
     yield from _stage_names(proposal)
     yield ""
-
-
-def _relative(path: Path, base: Path) -> str:
-    """A path as the configuration should say it: relative where it lies below the file."""
-    target, start = path.resolve(), base.resolve()
-    return str(target.relative_to(start) if target.is_relative_to(start) else target)
 
 
 def _table(plan: TablePlan) -> Iterator[str]:
@@ -87,17 +83,14 @@ def _formats(formats: Sequence[str]) -> str | list[str]:
 
 
 def _stage_dates(proposal: Proposal) -> Iterator[str]:
-    needed = [plan for plan in proposal.stage_dates if plan.is_needed]
-    spare = [plan for plan in proposal.stage_dates if not plan.is_needed]
-    if needed:
-        yield "    stage_dates:  # each date says when the stage was entered"
-    for plan in needed:
-        yield from _stage_date(plan, proposal)
-    if spare:
+    lines = [line for plan in proposal.stage_dates for line in _stage_date(plan, proposal)]
+    if lines and "stage_changes" in proposal.tables:
         yield "    # Left out, as the stage changes are there; use them where these are too short:"
         yield "    # stage_dates:"
-    for plan in spare:
-        yield from (f"    # {line[4:]}" for line in _stage_date(plan, proposal))
+        yield from (f"    # {line[4:]}" for line in lines)
+    elif lines:
+        yield "    stage_dates:  # each date says when the stage was entered"
+        yield from lines
 
 
 def _stage_date(plan: StageDatePlan, proposal: Proposal) -> Iterator[str]:

@@ -5,6 +5,7 @@ show; where they leave a choice, the reading says so.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ _TIMES = (
     "T%H:%M:%S",
     " %H:%M:%S %z",
 )
+# Seconds and milliseconds since 1970, from 2001 on.
+_EPOCHS = {"epoch": r"1\d{9}(\.\d+)?", "epoch_ms": r"1\d{12}"}
 _ISO = r"^\d{4}-\d{1,2}-\d{1,2}"
 _PLAIN_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _MARKED_NUMBER = {
@@ -72,23 +75,36 @@ def time_reading(connection: DuckDBPyConnection, texts: Sequence[str]) -> TimeRe
     iso = _share_of_iso(connection, texts)
     if iso >= _ENOUGH:
         return TimeReading((), iso)
-    epoch = _epoch_format(texts)
-    if epoch:
-        return TimeReading((epoch,), 1.0)
+    for epoch, pattern in _EPOCHS.items():
+        if all(re.fullmatch(pattern, text) for text in texts):
+            return TimeReading((epoch,), 1.0)
     formats = [date + time for date in _DATES for time in _TIMES]
+    reads = _reads(connection, texts, formats)
     chosen: list[str] = []
-    left, ambiguous = list(texts), False
+    left, ambiguous = set(texts), False
     while left and len(chosen) < 3:
-        hits = _hits(connection, left, formats)
-        best = max(formats, key=lambda item: (hits[item], -len(item)))
-        if not hits[best]:
+        best = max(formats, key=lambda item: (len(reads[item] & left), -len(item)))
+        if not reads[best] & left:
             break
         twin = swapped(best)
-        ambiguous = ambiguous or (twin != best and hits.get(twin, 0) == hits[best])
+        if twin != best and len(reads.get(twin, set()) & left) == len(reads[best] & left):
+            ambiguous = True
         chosen.append(best)
-        left = _unread(connection, left, best)
+        left -= reads[best]
     share = min(1.0, 1 - len(left) / len(texts) + iso)
     return TimeReading(tuple(chosen), share, ambiguous)
+
+
+def _reads(
+    connection: DuckDBPyConnection, texts: Sequence[str], formats: Sequence[str]
+) -> dict[str, set[str]]:
+    """The values that each format reads."""
+    lists = ", ".join(
+        f"list(cell) filter (try_strptime(cell, {literal(item)}) is not null)" for item in formats
+    )
+    query = f"select {lists} from (select unnest(?) as cell)"
+    (row,) = connection.execute(query, [list(texts)]).fetchall()
+    return {item: set(found or ()) for item, found in zip(formats, row, strict=True)}
 
 
 def swapped(time_format: str) -> str:
@@ -115,44 +131,13 @@ def _share_of_iso(connection: DuckDBPyConnection, texts: Sequence[str]) -> float
     return float(share or 0)
 
 
-def _epoch_format(texts: Sequence[str]) -> str | None:
-    """Whether the values are seconds or milliseconds since 1970 (from 2001 on)."""
-    if all(re.fullmatch(r"1\d{9}(\.\d+)?", text) for text in texts):
-        return "epoch"
-    if all(re.fullmatch(r"1\d{12}", text) for text in texts):
-        return "epoch_ms"
-    return None
-
-
-def _hits(
-    connection: DuckDBPyConnection, texts: Sequence[str], formats: Sequence[str]
-) -> dict[str, int]:
-    counts = ", ".join(f"count(try_strptime(cell, {literal(item)}))" for item in formats)
-    query = f"select {counts} from (select unnest(?) as cell)"
-    (row,) = connection.execute(query, [list(texts)]).fetchall()
-    return dict(zip(formats, row, strict=True))
-
-
-def _unread(connection: DuckDBPyConnection, texts: Sequence[str], time_format: str) -> list[str]:
-    query = "select cell from (select unnest(?) as cell) where try_strptime(cell, ?) is null"
-    return [cell for (cell,) in connection.execute(query, [list(texts), time_format]).fetchall()]
-
-
 def decimal_mark(texts: Sequence[str]) -> str | None:
-    """The decimal mark of formatted numbers; an empty text if they read as they are.
-
-    None when they are no numbers.
-    """
+    """The decimal mark of formatted numbers; empty if they need none, None for no numbers."""
     if _share(texts, _PLAIN_NUMBER) >= _ENOUGH:
         return ""
     shares = {mark: _share(texts, pattern) for mark, pattern in _MARKED_NUMBER.items()}
     best = max(shares, key=lambda mark: shares[mark])
     return best if shares[best] >= _ENOUGH else None
-
-
-def first_odd_number(texts: Sequence[str]) -> str:
-    """The first value that is no plain number."""
-    return next((text for text in texts if not re.match(_PLAIN_NUMBER, text)), "")
 
 
 def _share(texts: Sequence[str], pattern: str) -> float:
@@ -186,19 +171,13 @@ class Vocabulary:
 def read_vocabulary(policy_dir: Path) -> Vocabulary:
     """Read the policy's tables that name things; of two meanings of a name the first counts."""
     stages = policy.cells(policy_dir, "stages")
-    by_tradition: dict[str, set[str]] = {}
+    by_tradition: dict[str, set[str]] = defaultdict(set)
     for row in stages:
-        by_tradition.setdefault(row["tradition"], set()).add(row["stage"])
+        by_tradition[row["tradition"]].add(row["stage"])
+    names = [(row[name], row["stage"]) for name in ("label", "stage") for row in reversed(stages)]
+    names += [(row["raw_stage"], row["stage"]) for row in policy.cells(policy_dir, "stage_aliases")]
     return Vocabulary(
-        stages={
-            row[name].casefold(): row["stage"]
-            for name in ("label", "stage")
-            for row in reversed(stages)
-        }
-        | {
-            row["raw_stage"].casefold(): row["stage"]
-            for row in policy.cells(policy_dir, "stage_aliases")
-        },
+        stages={name.casefold(): stage for name, stage in names},
         mapped={
             (row["crm"].casefold(), key(row["property"]), row["raw_stage"].casefold()): row["stage"]
             for row in policy.cells(policy_dir, "stage_maps")
@@ -218,10 +197,8 @@ def key(name: str) -> str:
 
 def named_in(text: str, names: Iterable[str]) -> str | None:
     """The longest of these names that occurs in a text as whole words."""
-    words = f" {re.sub(r'[^a-z0-9]+', ' ', text.casefold()).strip()} "
-    found = [
-        name
-        for name in names
-        if f" {re.sub(r'[^a-z0-9]+', ' ', name.casefold()).strip()} " in words
-    ]
-    return max(found, key=len, default=None)
+
+    def words(name: str) -> str:
+        return f" {re.sub(r'[^a-z0-9]+', ' ', name.casefold()).strip()} "
+
+    return max((name for name in names if words(name) in words(text)), key=len, default=None)
