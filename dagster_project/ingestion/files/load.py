@@ -343,13 +343,8 @@ class _ExportReader:
             return
         rows = [(str(row.source_row), row.reason, row.row_json) for row in inserted.rejected]
         with self._load.staged(("source_row", "reason", "row_json"), rows) as staged:
-            self._load.connection.execute(
-                f"""
-                insert into {RAW_SCHEMA}.rejected_rows
-                select ?, ?, ?, ?, cast(source_row as bigint), null, reason, row_json from {staged}
-                """,
-                [self._source.name, self._load.load_id, table, path.name],
-            )
+            query = f"select ?, ?, cast(source_row as bigint), null, reason, row_json from {staged}"
+            self._load.insert("rejected_rows", query, [table, path.name])
 
     def _newest(self, table: ContractTable) -> str | None:
         """The latest time in what this load brought, ISO text in UTC."""

@@ -268,13 +268,8 @@ class _AccountReader:
 
     def _forget_unseen(self, stream: _Stream, first_load: int) -> None:
         """Remove records that a full read no longer met: HubSpot has erased them for good."""
-        self._load.connection.execute(
-            f"""
-            delete from {RAW_SCHEMA}.{stream.item.table}
-            where source_system = ? and object_type = ? and load_id < ? and archived = 'false'
-            """,
-            [self._source.name, stream.item.name, first_load],
-        )
+        condition = "object_type = ? and load_id < ? and archived = 'false'"
+        self._load.remove(stream.item.table, condition, stream.item.name, first_load)
 
     def _read_archived(self, stream: _Stream) -> None:
         """Mark what was deleted: HubSpot lists it for about 90 days."""

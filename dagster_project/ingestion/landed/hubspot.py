@@ -162,10 +162,7 @@ class HubSpotTables:
             ) = 1
             """,
         )
-        load.connection.execute(
-            f"delete from {RAW_SCHEMA}.{item.table} where source_system = ? and object_type = ?",
-            [load.source_system, item.name],
-        )
+        load.remove(item.table, "object_type = ?", item.name)
         count = resources.replace_records(load, item.name, "landed_records")
         newest = load.connection.execute("select max(updated_at) from landed_records").fetchall()
         _record(load, item.table, tables[0].relation, count, newest[0][0])
