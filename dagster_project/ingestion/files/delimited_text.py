@@ -25,6 +25,7 @@ without quoted line breaks. Blank lines are not counted.
 import codecs
 import contextlib
 import csv
+import glob
 import gzip
 import itertools
 import json
@@ -35,6 +36,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
@@ -56,11 +58,10 @@ _LINE = re.compile(rb"[^\r\n]*+")
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class RejectedRow:
+class RejectedRow(NamedTuple):
     """A record that the reader could not use."""
 
-    source_row: int
+    source_row: str
     reason: str
     row_json: str
 
@@ -152,8 +153,6 @@ class CsvTable:
         condition: str,
     ) -> tuple[int, list[int]]:
         """One pass: the rows inserted, and the offsets of the records that the reader refused."""
-        number = next(_numbers)
-        rejects, scans = f"csv_rejects_{number}", f"csv_scans_{number}"
         *values, extra = select
         if self._broken:
             extra = f"case when {self._is_placeholder} then c0 else {extra} end"
@@ -165,26 +164,26 @@ class CsvTable:
             select {", ".join([*values, extra])}
             from (
                 select row_number() over () as source_row, *
-                from {self._reader(path, rejects, scans)}
+                from {self._reader(path)}
             )
             where source_row > 1 and {condition}
             """,
         )
         found = connection.execute(
-            f"select line_byte_position - 1, error_type from {rejects} order by 1"
+            "select distinct line_byte_position - 1, error_type from reject_errors order by 1"
         ).fetchall()
-        connection.execute(f"drop table {rejects}")
-        connection.execute(f"drop table {scans}")
+        connection.execute("drop table reject_errors")
+        connection.execute("drop table reject_scans")
         if any(kind == "INVALID ENCODING" for _, kind in found):
             self._check_encoding()
-        return rows, sorted({offset for offset, _ in found})
+        return rows, list(dict.fromkeys(offset for offset, _ in found))
 
-    def _reader(self, path: Path, rejects: str, scans: str) -> str:
+    def _reader(self, path: Path) -> str:
         """The call of DuckDB's reader: every cell as text, nothing guessed."""
         columns = ", ".join(f"'c{at}': 'varchar'" for at in range(len(self.headers)))
         return f"""
             read_csv(
-                {literal(str(path))},
+                {exactly(path)},
                 auto_detect = false,
                 header = false,
                 delim = {literal(self.delimiter)},
@@ -193,9 +192,7 @@ class CsvTable:
                 columns = {{{columns}}},
                 strict_mode = true,
                 parallel = false,
-                store_rejects = true,
-                rejects_table = '{rejects}',
-                rejects_scan = '{scans}'
+                store_rejects = true
             )
         """
 
@@ -297,7 +294,7 @@ class CsvTable:
             reason = "the row is longer than the reader takes (2 MB)"
         else:
             reason = "the row is broken: a quote is not closed, or not doubled"
-        return RejectedRow(source_row, reason, json.dumps(cells, ensure_ascii=False))
+        return RejectedRow(str(source_row), reason, json.dumps(cells, ensure_ascii=False))
 
     def _check_encoding(self) -> None:
         """Raise ``SourceError`` if the text is not UTF-8, naming the byte."""
@@ -451,6 +448,11 @@ def _tail_is_doubtful(path: Path, delimiter: str) -> bool:
         before, behind = text[at - 1 : at], text[at + 1 : at + 2]
         stops = (b"\r", b"\n", delimiter.encode(), b"")
         return before in (*stops, b'"', b" ", b"\xbf") or behind not in stops
+
+
+def exactly(path: Path) -> str:
+    """SQL for a path that DuckDB does not take for a pattern."""
+    return literal(glob.escape(str(path)))
 
 
 @contextlib.contextmanager

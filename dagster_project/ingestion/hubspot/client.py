@@ -69,12 +69,12 @@ class HubSpotClient(RestApi):
 
     def property_definitions(self, name: str) -> dict[str, dict[str, Any]]:
         """The properties that an account has of an object, with the options of their values."""
-        found = self.get(f"crm/v3/properties/{name}").get("results") or []
-        return {str(definition["name"]): definition for definition in found}
+        found = self.get(f"crm/v3/properties/{name}")["results"]
+        return {definition["name"]: definition for definition in found}
 
     def pipelines(self, name: str) -> list[dict[str, Any]]:
         """The pipelines of an object, with their stages."""
-        return list(self.get(f"crm/v3/pipelines/{name}").get("results") or [])
+        return list(self.get(f"crm/v3/pipelines/{name}")["results"])
 
     def owners(self) -> Iterator[dict[str, Any]]:
         """All owners, those who left too."""
@@ -186,18 +186,12 @@ class HubSpotClient(RestApi):
             )
             for result in answer.get("results") or []:
                 record_id = str(result["from"]["id"])
-                if (result.get("paging") or {}).get("next"):
-                    yield from self._all_contacts_of(item, record_id)
-                else:
-                    yield from ((record_id, to) for to in result.get("to") or [])
-
-    def _all_contacts_of(
-        self, item: HubSpotObject, record_id: str
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The associations of one record that has more of them than a batch shows."""
-        path = f"crm/v4/objects/{item.name}/{record_id}/associations/contacts"
-        for page in self._list(path, {"limit": 500}):
-            yield from ((record_id, to) for to in page.records)
+                pages = [result.get("to") or []]
+                if _following(result):
+                    # It has more of them than a batch shows.
+                    path = f"crm/v4/objects/{item.name}/{record_id}/associations/contacts"
+                    pages = (page.records for page in self._list(path, {"limit": 500}))
+                yield from ((record_id, to) for page in pages for to in page)
 
     # What went wrong
 
@@ -237,10 +231,8 @@ class HubSpotClient(RestApi):
     def _next_day(self) -> str:
         """When the account's day of calls begins again."""
         try:
-            zone = ZoneInfo(self.time_zone) if self.time_zone else None
+            zone = ZoneInfo(self.time_zone or "unknown")
         except (ZoneInfoNotFoundError, ValueError):
-            zone = None
-        if zone is None:
             return "after midnight in the account's time zone"
         tomorrow = (datetime.now(zone) + timedelta(days=1)).date()
         midnight = datetime.combine(tomorrow, time(), zone).astimezone(UTC)
@@ -285,11 +277,7 @@ def _missing_scopes(response: Response) -> list[str]:
     content = json_of(response)
     if not isinstance(content, dict):
         return []
-    places = [content, *(content.get("errors") or [])]
-    found = []
-    for place in places:
-        context = place.get("context") if isinstance(place, dict) else None
-        if isinstance(context, dict):
-            for key in ("missingScopes", "requiredGranularScopes", "requiredScopes"):
-                found += [str(scope) for scope in context.get(key) or []]
+    contexts = [place.get("context") or {} for place in (content, *(content.get("errors") or []))]
+    keys = ("missingScopes", "requiredGranularScopes", "requiredScopes")
+    found = [str(scope) for context in contexts for key in keys for scope in context.get(key) or []]
     return list(dict.fromkeys(found))
