@@ -13,6 +13,13 @@ from dagster_project.ingestion.files.delimited_text import CsvTable, TextFormat,
 from dagster_project.ingestion.files.typed_records import TypedTable, open_jsonl, open_parquet
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl")
+# Why a directory cannot be read, and how to fix it.
+_UNREADABLE: dict[type[OSError], str] = {
+    FileNotFoundError: "no such directory; name the directory of the export with --input DIR or in "
+    "sources.path",
+    NotADirectoryError: "not a directory; name the directory that holds the files",
+    PermissionError: "no permission to read the directory; fix its permissions",
+}
 
 
 Reader = CsvTable | TypedTable
@@ -100,17 +107,8 @@ class Export:
 
 def _files_in(source: FilesSource) -> list[Path]:
     """The files of the source's directory, by name."""
-    directory, where = source.path, f"source {source.name}: {source.path}"
-    if not directory.exists():
-        raise SourceError(
-            f"{where}: no such directory; name the directory of the export with --input DIR or in "
-            "sources.path"
-        )
-    if not directory.is_dir():
-        raise SourceError(f"{where}: not a directory; name the directory that holds the files")
     try:
-        return sorted(path for path in directory.iterdir() if path.is_file())
-    except PermissionError as error:
-        raise SourceError(
-            f"{where}: no permission to read the directory; fix its permissions"
-        ) from error
+        return sorted(path for path in source.path.iterdir() if path.is_file())
+    except OSError as error:
+        why = _UNREADABLE.get(type(error), error.strerror)
+        raise SourceError(f"source {source.name}: {source.path}: {why}") from error

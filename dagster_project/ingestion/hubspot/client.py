@@ -69,12 +69,12 @@ class HubSpotClient(RestApi):
 
     def property_definitions(self, name: str) -> dict[str, dict[str, Any]]:
         """The properties that an account has of an object, with the options of their values."""
-        found = self.get(f"crm/v3/properties/{name}")["results"]
+        found = self.get(f"crm/v3/properties/{name}").get("results") or []
         return {definition["name"]: definition for definition in found}
 
     def pipelines(self, name: str) -> list[dict[str, Any]]:
         """The pipelines of an object, with their stages."""
-        return list(self.get(f"crm/v3/pipelines/{name}")["results"])
+        return list(self.get(f"crm/v3/pipelines/{name}").get("results") or [])
 
     def owners(self) -> Iterator[dict[str, Any]]:
         """All owners, those who left too."""
@@ -186,12 +186,12 @@ class HubSpotClient(RestApi):
             )
             for result in answer.get("results") or []:
                 record_id = str(result["from"]["id"])
-                pages = [result.get("to") or []]
+                found = result.get("to") or []
                 if _following(result):
-                    # It has more of them than a batch shows.
+                    # The record has more of them than a batch shows.
                     path = f"crm/v4/objects/{item.name}/{record_id}/associations/contacts"
-                    pages = (page.records for page in self._list(path, {"limit": 500}))
-                yield from ((record_id, to) for page in pages for to in page)
+                    found = [to for page in self._list(path, {"limit": 500}) for to in page.records]
+                yield from ((record_id, to) for to in found)
 
     # What went wrong
 

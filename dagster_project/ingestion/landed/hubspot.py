@@ -15,7 +15,6 @@ from dagster_project.ingestion.landed.client import (
     VERSIONS,
     LandedTable,
     LandedTables,
-    as_time,
     flag,
     folded,
 )
@@ -114,20 +113,17 @@ class HubSpotTables:
 
     def _history(self, name: str) -> LandedTable | None:
         """The table of an object's past values."""
-        table = self._layout.history.get(name)
-        return self._tables.find(table) if table else None
+        return self._tables.find(self._layout.history.get(name, ""))
 
     def _pairs(self, name: str) -> tuple[LandedTable, str, str] | None:
         """The table that says which contacts an object's records belong to.
 
         With SQL for the record's id, and the name of the column of the contacts.
         """
-        wanted = self._layout.contacts_of.get(name)
-        table = self._tables.find(wanted[0]) if wanted else None
-        if wanted is None or table is None:
-            return None
-        record = table.text(wanted[1])
-        return (table, record, wanted[2]) if record and table.column(wanted[2]) else None
+        wanted, from_column, contacts = self._layout.contacts_of.get(name, ("", "", ""))
+        table = self._tables.find(wanted)
+        record = table.text(from_column) if table else None
+        return (table, record, contacts) if table and record and table.column(contacts) else None
 
     def _why_missing(self, what: str) -> str:
         if what in self._layout.not_provided:
@@ -137,13 +133,6 @@ class HubSpotTables:
     def _value(self, table: LandedTable, prop: str) -> str | None:
         """SQL for a property as text."""
         return table.value(prop, self._layout.prefix)
-
-    def _property(self, table: LandedTable, prop: str) -> str | None:
-        """SQL for a property; those that hold times as ISO text."""
-        found = table.column(f"{self._layout.prefix}{prop}", prop)
-        if found and found[1].startswith(("TIMESTAMP", "DATE")):
-            return as_time(*found)
-        return self._value(table, prop)
 
     # Records and what belongs to them
 
@@ -171,7 +160,7 @@ class HubSpotTables:
         """One table's rows in the shape of raw records, with what orders their versions."""
         prefix = self._layout.prefix
         names = resources.properties(item.name, self._settings)
-        values = {name: value for name in names if (value := self._property(table, name))}
+        values = {name: value for name in names if (value := self._value(table, name))}
         if item.name == "contacts":
             values |= self._merged(table, values)
         pairs = ", ".join(f"{literal(name)}, {value}" for name, value in values.items())
@@ -187,18 +176,16 @@ class HubSpotTables:
 
     def _merged(self, table: LandedTable, values: dict[str, str]) -> dict[str, str]:
         """The contacts that a contact swallowed, from the table of merges of older versions."""
-        audit = self._tables.find(self._layout.merges) if self._layout.merges else None
-        if audit is None:
+        audit = self._tables.find(self._layout.merges)
+        if audit is None or not audit.column("canonical_vid"):
             return {}
-        survivor, merged = audit.text("canonical_vid"), audit.text("vid_to_merge")
-        if survivor is None or merged is None:
-            return {}
+        merges = audit.select(
+            survivor=audit.text("canonical_vid"), merged=audit.text("vid_to_merge")
+        )
         own = values.get("hs_merged_object_ids", "null")
         return {
             "hs_merged_object_ids": f"""coalesce({own}, (
-                select string_agg(audit.merged, ';') from (
-                    select {survivor} as survivor, {merged} as merged from {audit.relation}
-                ) as audit
+                select string_agg(audit.merged, ';') from ({merges}) as audit
                 where audit.survivor = {_identity(OBJECTS["contacts"], table)}
             ))"""
         }
@@ -236,10 +223,7 @@ class HubSpotTables:
             identity = _identity(item, table)
             query = " union all ".join(
                 table.select(
-                    object_id=identity,
-                    property=literal(prop),
-                    value=value,
-                    changed_at=moment,
+                    object_id=identity, property=literal(prop), value=value, changed_at=moment
                 )
                 for prop, value, moment in self._entered(item, table)
             )
@@ -326,8 +310,8 @@ class HubSpotTables:
 
     def _owners(self) -> str:
         """The query for the owners; empty without a table of them."""
-        found = [self._tables.find(name) for name in self._layout.owners]
-        queries = [_owners_of(table) for table in found if table is not None]
+        found = (self._tables.find(name) for name in self._layout.owners)
+        queries = [_owners_of(table) for table in found if table]
         if not queries:
             return ""
         return f"""

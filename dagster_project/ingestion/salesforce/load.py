@@ -6,6 +6,7 @@ has been read are written in one transaction, so a run that breaks off continues
 Deleted and merged records are read too (queryAll).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,7 @@ class _Stream:
     since: str | None
     newest: str | None = None
     rows: int = 0
-    restarts: dict[str | None, int] = field(default_factory=dict)
+    restarts: Counter[str | None] = field(default_factory=Counter)
 
     @property
     def soql(self) -> str:
@@ -53,11 +54,6 @@ class _Stream:
             f"SELECT {', '.join(self.fields)} FROM {self.item.name}{where}"
             f" ORDER BY {self.item.cursor}, Id"
         )
-
-    def has_progress(self) -> bool:
-        """Count a restart; false when the query keeps breaking off at the same record."""
-        self.restarts[self.since] = self.restarts.get(self.since, 0) + 1
-        return self.restarts[self.since] <= MAX_RESTARTS
 
 
 def ingest(
@@ -230,7 +226,8 @@ def _read_stream(load: RawLoad, client: SalesforceClient, stream: _Stream) -> No
                 load.say(f"{name}: {stream.rows:,} of {total:,} rows")
         except QueryLost:
             stream.since = stream.newest or stream.since
-            if not stream.has_progress():
+            stream.restarts[stream.since] += 1
+            if stream.restarts[stream.since] > MAX_RESTARTS:
                 raise
             load.say(f"{name}: restarting the query")
         except CallRefused as error:
@@ -281,10 +278,8 @@ def _land(
         stream.newest = max(moment, stream.newest or moment)
     stream.rows += len(rows)
     newest = stream.newest or load.state(item.name).get("newest")
-    with (
-        transaction(load.connection),
-        load.staged((*stream.fields, "_row"), rows) as staged,
-    ):
+    columns = (*stream.fields, "_row")
+    with transaction(load.connection), load.staged(columns, rows) as staged:
         insert_rows(load, item, staged, stream.fields)
         if newest:
             state = {"newest": newest, "fields": fields_fingerprint(item.name, source)}
