@@ -136,9 +136,8 @@ class CsvTable:
                 return Inserted(rows - len(rejected), rejected)
             connection.execute(f"delete from {target} where {mine}")
             is_audited = path != self.path
-            path = self._copy(
-                path, self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
-            )
+            pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
+            path = self._copy(path, pieces)
         raise SourceError(
             f"{self.label}: the rows cannot be read; export the file again, with every quote "
             'inside a value doubled ("")'

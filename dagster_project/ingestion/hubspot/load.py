@@ -180,14 +180,11 @@ class _AccountReader:
             ],
             "hubspot_property_options": self._options,
         }
+        load = self._load
         for table, columns in resources.SMALL_TABLES.items():
-            with (
-                transaction(self._load.connection),
-                self._load.staged(columns, rows[table]) as staged,
-            ):
-                count = resources.replace_table(self._load, table, staged)
-                place = table.removeprefix("hubspot_")
-                self._load.record(table, place, count, mode="snapshot")
+            with transaction(load.connection), load.staged(columns, rows[table]) as staged:
+                count = resources.replace_table(load, table, staged)
+                load.record(table, table.removeprefix("hubspot_"), count, mode="snapshot")
 
     # Records
 

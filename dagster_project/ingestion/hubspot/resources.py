@@ -180,11 +180,9 @@ def configured_properties(name: str, settings: HubSpotProperties) -> dict[str, s
 
 def history_properties(name: str, settings: HubSpotProperties) -> list[str]:
     """The properties of an object whose past values are read."""
-    wanted = [
-        role.field
-        for role in property_roles(settings)
-        if role.object_name == name and role.role in {"stage", "reason", "signal"}
-    ]
+    kinds = {"stage", "reason", "signal"}
+    roles = [role for role in property_roles(settings) if role.object_name == name]
+    wanted = (role.field for role in roles if role.role in kinds)
     return list(dict.fromkeys((*OBJECTS[name].history, *wanted)))
 
 

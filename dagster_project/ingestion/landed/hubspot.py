@@ -15,7 +15,6 @@ from dagster_project.ingestion.landed.client import (
     VERSIONS,
     LandedTable,
     LandedTables,
-    flag,
     folded,
 )
 from dagster_project.ingestion.landed.resources import HUBSPOT, HUBSPOT_HISTORY_IDS
@@ -167,7 +166,7 @@ class HubSpotTables:
         created = "createdate" if item.name in {"contacts", "deals"} else "hs_createdate"
         return table.select(
             id=_identity(item, table),
-            archived=flag(table.any_true("_fivetran_deleted", "archived", "is_deleted")),
+            archived=table.any_true("_fivetran_deleted", "archived", "is_deleted"),
             created_at=table.time("created_at", f"{prefix}{created}"),
             updated_at=table.time("updated_at", f"{prefix}{item.modified}"),
             properties=f"cast(json_object({pairs}) as varchar)",
@@ -289,7 +288,7 @@ class HubSpotTables:
             from_id=record,
             to_id=to_id,
             place=place,
-            is_primary=flag(table.any_true("is_primary", "primary")),
+            is_primary=table.any_true("is_primary", "primary"),
         )
         _stage(
             load,
@@ -393,14 +392,15 @@ def _owners_of(table: LandedTable) -> str:
         table.text(name) for name in ("user_id", "active_user_id", "user_id_including_inactive")
     )
     is_archived = table.any_true("archived", "is_deleted")
-    if is_archived == "false" and (active := table.column("is_active")):
-        is_archived = f"not coalesce(try_cast({active[0]} as boolean), true)"
+    active = table.column("is_active")
+    if active and not table.column("archived", "is_deleted"):
+        is_archived = f"cast(not coalesce(try_cast({active[0]} as boolean), true) as varchar)"
     return table.select(
         id=table.text("owner_id", "id"),
         user_id=f"coalesce({', '.join([*filter(None, users), 'null'])})",
         name=f"nullif(concat_ws(' ', {first}, {last}), '')",
         team="cast(null as varchar)",
-        archived=flag(is_archived),
+        archived=is_archived,
         version=table.text(*VERSIONS),
     )
 
