@@ -35,7 +35,7 @@ class Note:
 
 @dataclass
 class IngestionResult:
-    """What an ingestion brought, per table, for the log, the metadata and the counts."""
+    """What one load of a source brought."""
 
     source_system: str
     load_id: int

@@ -27,6 +27,7 @@ import contextlib
 import csv
 import glob
 import gzip
+import io
 import itertools
 import json
 import mmap
@@ -378,7 +379,7 @@ def _decoded(label: str, path: Path, encoding: str, encoding_key: str) -> Iterat
 
 def _first_row(text: str, delimiter: str) -> list[str]:
     """The cells of the first line that is not blank; lines end at line ends only."""
-    lines = (found[0] for found in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
+    lines = io.StringIO(text, newline="")
     return next((row for row in csv.reader(lines, delimiter=delimiter) if row), [])
 
 

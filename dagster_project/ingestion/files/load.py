@@ -149,7 +149,7 @@ class _ExportReader:
         mapping = self._mapping(table.name)
         expected = [*table.columns, *mapping.columns.values()]
         reader = self._open(path, table.name, expected)
-        headers = self._headers(path, reader)
+        headers = Headers(self._export.label(path), reader.headers)
         columns, taken = contract_columns(headers, table, mapping, self._source.timezone)
         extra = self._extra(table, path, headers, taken)
         condition = headers.condition(mapping.where, f"tables.{table.name}.where")
@@ -202,7 +202,7 @@ class _ExportReader:
     def _insert_dates(self, path: Path, dates: _StageDates) -> Inserted:
         """Read lead ids and dates of a file, and insert one stage change per date given."""
         reader = self._open_for_dates(path, dates)
-        headers = self._headers(path, reader)
+        headers = Headers(self._export.label(path), reader.headers)
         own = self._mapping("leads").columns.get("lead_id", "lead_id")
         changes = []
         for setting, item in dates:
@@ -261,9 +261,6 @@ class _ExportReader:
 
     def _mode(self, table: str) -> str:
         return self._mapping(table).mode or self._source.mode
-
-    def _headers(self, path: Path, reader: Reader) -> Headers:
-        return Headers(self._export.label(path), reader.headers)
 
     def _open(self, path: Path, table: str, expected: Sequence[str]) -> Reader:
         mapping = self._mapping(table)

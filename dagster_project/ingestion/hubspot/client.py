@@ -18,15 +18,14 @@ from dagster_project.ingestion.rest import (
     LimitReached,
     Page,
     Patience,
+    RepeatedPage,
     RestApi,
     json_of,
     secret,
 )
 from dagster_project.ingestion.result import Progress
 
-# What HubSpot takes at most: results of one search, ids of one batch with past values, ids of one
-# batch of associations.
-SEARCH_CAP = 10_000
+# What HubSpot takes at most: ids of one batch with past values, and of one batch of associations.
 HISTORY_BATCH = 50
 ASSOCIATION_BATCH = 100
 LIST_PAGE = 100
@@ -122,41 +121,28 @@ class HubSpotClient(RestApi):
     def changed_ids(self, item: HubSpotObject, since: datetime, after_id: str) -> Iterator[str]:
         """The ids of records that changed since, in their order, from ``after_id`` on.
 
-        One search shows no more than its first 10,000 results, so another one follows from the
-        last id on.
+        Each search starts behind the last id, as one shows no more than its first 10,000 results.
         """
-        while True:
-            count, last = 0, after_id
-            for page in self.pages(
-                f"POST crm/v3/objects/{item.name}/search",
-                JSONResponseCursorPaginator(
-                    cursor_path="paging.next.after", cursor_body_path="after"
-                ),
-                _following,
-                records="results",
-                json=self._search(item, since, after_id),
-            ):
-                for record in page.records:
-                    count, last = count + 1, str(record["id"])
-                    yield last
-                if count + self.source.search_page_size > SEARCH_CAP:
-                    break
-            else:
-                return
-            after_id = last
-
-    def _search(self, item: HubSpotObject, since: datetime, after_id: str) -> dict[str, Any]:
+        path = f"crm/v3/objects/{item.name}/search"
         milliseconds = str(int(since.timestamp() * 1000))
-        filters = [
-            {"propertyName": item.modified, "operator": "GTE", "value": milliseconds},
-            {"propertyName": "hs_object_id", "operator": "GT", "value": after_id},
-        ]
-        return {
-            "filterGroups": [{"filters": filters}],
-            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
-            "properties": ["hs_object_id"],
-            "limit": self.source.search_page_size,
-        }
+        changed = {"propertyName": item.modified, "operator": "GTE", "value": milliseconds}
+        while True:
+            behind = {"propertyName": "hs_object_id", "operator": "GT", "value": after_id}
+            query = {
+                "filterGroups": [{"filters": [changed, behind]}],
+                "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+                "properties": ["hs_object_id"],
+                "limit": self.source.search_page_size,
+            }
+            answer = self.post(path, query)
+            ids = [str(record["id"]) for record in answer.get("results") or []]
+            if after_id in ids:
+                call = f"source {self.source.name}: POST {path}"
+                raise RepeatedPage(f"{call}: record {after_id} came twice; run again later")
+            yield from ids
+            if not ids or _following(answer) is None:
+                return
+            after_id = ids[-1]
 
     def read_batch(
         self,

@@ -17,7 +17,7 @@ from dagster_project.ingestion.landed.client import (
     LandedTables,
     folded,
 )
-from dagster_project.ingestion.landed.resources import HUBSPOT, HUBSPOT_HISTORY_IDS
+from dagster_project.ingestion.landed.resources import HUBSPOT
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.result import Note
 
@@ -194,7 +194,7 @@ class HubSpotTables:
         table = self._history(item.name)
         if table is None:
             return
-        identity = table.text(*HUBSPOT_HISTORY_IDS[item.name])
+        identity = table.text("object_id", f"{item.name[:-1]}_id", "vid", "id")
         prop = table.text("property", "property_name", "name")
         moment = table.time("timestamp")
         if identity is None or prop is None or moment is None:

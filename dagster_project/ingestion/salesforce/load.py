@@ -242,11 +242,8 @@ def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) ->
     """An error on a configured field names the setting that asks for it."""
     if error.code != "INVALID_FIELD":
         return error
-    settings = [
-        f"{name} (setting {setting})"
-        for name, setting in custom_fields(stream.item.name, client.source).items()
-        if name in str(error)
-    ]
+    fields = custom_fields(stream.item.name, client.source).items()
+    settings = [f"{name} (setting {setting})" for name, setting in fields if name in str(error)]
     hint = f"; check {', '.join(settings)}" if settings else ""
     return CallRefused(f"{error}{hint}", error.status, error.code)
 
