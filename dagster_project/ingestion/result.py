@@ -42,8 +42,3 @@ class IngestionResult:
     tables: dict[str, TableResult] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     api_calls: int = 0
-
-    @property
-    def rows_read(self) -> int:
-        """Rows read over all tables."""
-        return sum(table.rows_read for table in self.tables.values())

@@ -53,7 +53,6 @@ _CHUNK = 1 << 20
 _MAX_PASSES = 4
 _MAX_RECORD = 2_000_000
 _RUN_LENGTH = 100_000
-_BEYOND_HEADER = "(beyond the header)"
 _LINE = re.compile(rb"[^\r\n]*+")
 
 _numbers = itertools.count(1)
@@ -205,9 +204,7 @@ class CsvTable:
         sound = _sound_records(self.delimiter, len(self.headers))
         record = _any_record(self.delimiter)
         with _mapped(self.path) as text:
-            at = len(codecs.BOM_UTF8) if text[:3] == codecs.BOM_UTF8 else 0
-            while text[at : at + 1] in (b"\r", b"\n"):
-                at += 1
+            at = _after_line_ends(text, 3 if text[:3] == codecs.BOM_UTF8 else 0)
             header = record.match(text, at)
             at = header.end() if header else at
             while at < len(text):
@@ -224,10 +221,7 @@ class CsvTable:
         record = _any_record(self.delimiter)
         with _mapped(path) as text:
             for offset in offsets:
-                start = offset
-                while text[start : start + 1] in (b"\r", b"\n"):
-                    start += 1
-                yield self._piece(text, record, start)
+                yield self._piece(text, record, _after_line_ends(text, offset))
 
     def _piece(self, text: mmap.mmap, record: re.Pattern[bytes], start: int) -> _Piece:
         """The record that begins here; if its quotes do not balance, the line."""
@@ -289,7 +283,7 @@ class CsvTable:
             reason = f"the row has {given} fields, the header has {wanted}"
             cells = dict(zip(self.headers, piece.fields, strict=False))
             if given > wanted:
-                cells[_BEYOND_HEADER] = list(piece.fields[wanted:])
+                cells["(beyond the header)"] = list(piece.fields[wanted:])
         elif len(piece.text) >= _MAX_RECORD:
             reason = "the row is longer than the reader takes (2 MB)"
         else:
@@ -448,6 +442,12 @@ def _tail_is_doubtful(path: Path, delimiter: str) -> bool:
         before, behind = text[at - 1 : at], text[at + 1 : at + 2]
         stops = (b"\r", b"\n", delimiter.encode(), b"")
         return before in (*stops, b'"', b" ", b"\xbf") or behind not in stops
+
+
+def _after_line_ends(text: mmap.mmap, at: int) -> int:
+    while text[at : at + 1] in (b"\r", b"\n"):
+        at += 1
+    return at
 
 
 def exactly(path: Path) -> str:

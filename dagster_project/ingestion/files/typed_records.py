@@ -19,7 +19,6 @@ from dagster_project.config.sql_text import identifier, literal
 from dagster_project.ingestion.files.delimited_text import Inserted, exactly
 from dagster_project.ingestion.raw_schema import rows_changed
 
-_FLOATS = {"FLOAT", "DOUBLE"}
 _NESTED = re.compile(r"^(STRUCT|MAP|UNION|JSON)|\[\d*\]$")
 
 
@@ -151,7 +150,7 @@ def _number_text(number: str) -> str:
 
 def _typed_text(column: str, kind: str) -> str:
     """SQL that writes a Parquet column of a type as text."""
-    if kind in _FLOATS:
+    if kind in {"FLOAT", "DOUBLE"}:
         # Of single precision, the double that reads the same (0.1, not 0.10000000149).
         number = column if kind == "DOUBLE" else f"cast({column} as varchar)"
         return _number_text(f"cast({number} as double)")

@@ -100,11 +100,9 @@ class HubSpotClient(RestApi):
             "limit": min(self.source.page_size, HISTORY_BATCH) if history else LIST_PAGE,
             "properties": ",".join(properties),
             "archived": "true" if archived else "false",
+            "propertiesWithHistory": ",".join(history) or None,
+            "after": after,
         }
-        if history:
-            params["propertiesWithHistory"] = ",".join(history)
-        if after:
-            params["after"] = after
         return self._list(f"crm/v3/objects/{item.name}", params)
 
     def _list(self, path: str, params: dict[str, Any]) -> Iterator[Page]:

@@ -175,7 +175,7 @@ class _AccountReader:
                 row
                 for name in ("deals", "leads")
                 if name in names
-                for pipeline in self._client.pipelines(name)
+                for pipeline in self._pipelines(name)
                 for row in _pipeline_rows(name, pipeline)
             ],
             "hubspot_property_options": self._options,
@@ -185,6 +185,15 @@ class _AccountReader:
             with transaction(load.connection), load.staged(columns, rows[table]) as staged:
                 count = resources.replace_table(load, table, staged)
                 load.record(table, table.removeprefix("hubspot_"), count, mode="snapshot")
+
+    def _pipelines(self, name: str) -> list[dict[str, Any]]:
+        """The pipelines of an object; none where leads have no pipelines to read."""
+        try:
+            return self._client.pipelines(name)
+        except CallRefused as refused:
+            if name != "leads" or not _may_be_absent(self._source, refused):
+                raise
+            return []
 
     # Records
 

@@ -48,20 +48,17 @@ class HubSpotTables:
                 f"{source.tool} keeps contacts: check schema and tables"
             )
         for item in self._objects():
-            for table in self._records(item.name):
+            tables = self._records(item.name)
+            for table in tables:
                 if _identity(item, table) is None:
                     yield f"source {source.name}: {table.relation} has no column for the id"
-            yield from self._missing_properties(item)
-
-    def _missing_properties(self, item: HubSpotObject) -> Iterator[str]:
-        """The configured properties that no table of an object has."""
-        tables = self._records(item.name)
-        for prop, setting in resources.configured_properties(item.name, self._settings).items():
-            if not any(self._value(table, prop) for table in tables):
-                yield (
-                    f"source {self._source.name}: {tables[0].relation} has no column for {prop} "
-                    f"(setting hubspot.{setting}; is it selected in {self._source.tool}?)"
-                )
+            configured = resources.configured_properties(item.name, self._settings)
+            for prop, setting in configured.items():
+                if not any(self._value(table, prop) for table in tables):
+                    yield (
+                        f"source {source.name}: {tables[0].relation} has no column for {prop} "
+                        f"(setting hubspot.{setting}; is it selected in {source.tool}?)"
+                    )
 
     def notes(self) -> Iterator[Note]:
         """What is missing, and what that costs."""
@@ -125,9 +122,8 @@ class HubSpotTables:
         return (table, record, contacts) if table and record and table.column(contacts) else None
 
     def _why_missing(self, what: str) -> str:
-        if what in self._layout.not_provided:
-            return f"{self._source.tool} does not provide it"
-        return "no table"
+        is_known = what in self._layout.not_provided
+        return f"{self._source.tool} does not provide it" if is_known else "no table"
 
     def _value(self, table: LandedTable, prop: str) -> str | None:
         """SQL for a property as text."""

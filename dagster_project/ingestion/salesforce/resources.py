@@ -201,11 +201,8 @@ def insert_rows(load: RawLoad, item: SalesforceObject, staged: str, columns: Ite
     """
     available = {column.lower(): f'staged."{column}"' for column in columns}
     known = {field.lower() for field in item.fields}
-    pairs = ", ".join(
-        f"{literal(column)}, {available[column.lower()]}"
-        for column in columns
-        if column.lower() not in known
-    )
+    custom = [column for column in columns if column.lower() not in known]
+    pairs = ", ".join(f'{literal(column)}, staged."{column}"' for column in custom)
     values = [available.get(field.lower(), "null") for field in item.fields]
     values.append(f"cast(json_object({pairs}) as varchar)" if pairs else "null")
     if not item.is_history:
