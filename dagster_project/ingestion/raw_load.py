@@ -63,27 +63,6 @@ class RawLoad:
         source and table are history from now on) or ``append``. What comes in several chunks is
         one record, unless its content has a fingerprint.
         """
-        self._count(table, place, rows, rejected, size, newest)
-        if mode == "snapshot":
-            self.retire_loads(table)
-        self.connection.execute(
-            f"insert into {RAW_SCHEMA}.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, true)",
-            [
-                self.load_id,
-                self.source_system,
-                table,
-                place,
-                mode,
-                rows + self._rows_of_earlier_chunks(table, place),
-                size,
-                fingerprint,
-                datetime.now(UTC).replace(tzinfo=None),
-            ],
-        )
-
-    def _count(
-        self, table: str, place: str, rows: int, rejected: int, size: int, newest: str | None
-    ) -> None:
         before = self.result.tables.get(table, TableResult(table))
         self.result.tables[table] = replace(
             before,
@@ -93,10 +72,9 @@ class RawLoad:
             newest=max((time for time in (before.newest, newest) if time), default=None),
             files=tuple(dict.fromkeys((*before.files, place))),
         )
-
-    def _rows_of_earlier_chunks(self, table: str, place: str) -> int:
-        """Take out the record of this load's earlier chunks from a place; returns their rows."""
-        chunks = self.connection.execute(
+        if mode == "snapshot":
+            self.retire_loads(table)
+        earlier_chunks = self.connection.execute(
             f"""
             delete from {RAW_SCHEMA}.loads
             where
@@ -106,7 +84,15 @@ class RawLoad:
             """,
             [self.source_system, self.load_id, table, place],
         ).fetchall()
-        return sum(rows for (rows,) in chunks)
+        rows += sum(earlier for (earlier,) in earlier_chunks)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        self.connection.execute(
+            f"insert into {RAW_SCHEMA}.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, true)",
+            [
+                *(self.load_id, self.source_system, table, place),
+                *(mode, rows, size, fingerprint, now),
+            ],
+        )
 
     def retire_loads(self, table: str) -> int:
         """Make the earlier loads of a table history; returns how many were current."""
@@ -119,25 +105,32 @@ class RawLoad:
             [self.source_system, table, self.load_id],
         )
 
-    def remove_earlier_rows(self, table: str) -> None:
-        """Remove what earlier loads of this source left in a raw table and in the rejected rows."""
-        self.connection.execute(
-            f"delete from {RAW_SCHEMA}.{table} where source_system = ? and load_id < ?",
-            [self.source_system, self.load_id],
+    def insert(self, table: str, query: str, parameters: Sequence[object] = ()) -> int:
+        """Insert what a query gives, under this source and load; returns the number of rows."""
+        return rows_changed(
+            self.connection,
+            f"insert into {RAW_SCHEMA}.{table} select ?, ?, * from ({query})",
+            [self.source_system, self.load_id, *parameters],
         )
+
+    def remove(self, table: str, condition: str, *parameters: object) -> None:
+        """Remove the rows of this source from a raw table, ``present``, that fit a condition."""
         self.connection.execute(
             f"""
-            delete from {RAW_SCHEMA}.rejected_rows
-            where source_system = ? and table_name = ? and load_id < ?
+            delete from {RAW_SCHEMA}.{table} as present
+            where present.source_system = ? and {condition}
             """,
-            [self.source_system, table, self.load_id],
+            [self.source_system, *parameters],
         )
+
+    def remove_earlier_rows(self, table: str) -> None:
+        """Remove what earlier loads of this source left in a raw table and in the rejected rows."""
+        self.remove(table, "load_id < ?", self.load_id)
+        self.remove("rejected_rows", "table_name = ? and load_id < ?", table, self.load_id)
 
     def replace_settings(self, table: str, rows: Iterable[Sequence[str | None]]) -> None:
         """Replace what the configuration of this source says, for the models to read."""
-        self.connection.execute(
-            f"delete from {RAW_SCHEMA}.{table} where source_system = ?", [self.source_system]
-        )
+        self.remove(table, "true")
         for row in rows:
             self.connection.execute(
                 f"insert into {RAW_SCHEMA}.{table} values (?{', ?' * len(row)})",
@@ -154,10 +147,7 @@ class RawLoad:
 
     def keep_state(self, stream: str, state: dict[str, Any]) -> None:
         """Keep how far a stream has been read; part of the transaction that lands its rows."""
-        self.connection.execute(
-            f"delete from {RAW_SCHEMA}.source_state where source_system = ? and stream = ?",
-            [self.source_system, stream],
-        )
+        self.remove("source_state", "stream = ?", stream)
         self.connection.execute(
             f"insert into {RAW_SCHEMA}.source_state values (?, ?, ?)",
             [self.source_system, stream, json.dumps(state)],

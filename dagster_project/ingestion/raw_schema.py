@@ -82,7 +82,7 @@ def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
 
 def next_load_id(connection: DuckDBPyConnection) -> int:
     """The number of the next load: one per run and source, increasing in the warehouse."""
-    row = connection.execute(
+    [(latest,)] = connection.execute(
         f"""
         select max(load_id)
         from (
@@ -91,8 +91,8 @@ def next_load_id(connection: DuckDBPyConnection) -> int:
             select load_id from {RAW_SCHEMA}.ingestion_notes
         )
         """
-    ).fetchone()
-    return (row[0] or 0) + 1 if row else 1
+    ).fetchall()
+    return (latest or 0) + 1
 
 
 def rows_changed(

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from dlt.sources.helpers.requests import Client
 from dlt.sources.helpers.rest_client import RESTClient
@@ -91,6 +91,7 @@ class RestApi:
         self._progress = progress or (lambda _: None)
         self._patience = patience or Patience()
         self._tries = 0
+        self._hooks: Any = {"response": [self._checked]}
         http = self._patience.client(
             status_codes=[], exceptions=[], retry_condition=self._should_retry
         )
@@ -106,11 +107,11 @@ class RestApi:
 
     def call(self, method: str, path: str, **options: Any) -> Response:
         """One answer."""
-        with self._named(f"{method} {path}"):
+        with self._named(f"source {self._source_name}: {method} {path}"):
             return self._client.request(
                 path,
                 method=method,  # type: ignore[arg-type]  # a plain str; dlt's literal type
-                hooks=self._hooks(),
+                hooks=self._hooks,
                 **options,
             )
 
@@ -128,74 +129,69 @@ class RestApi:
         """The pages of a call (``GET path``), in order; ``records``: the key of a page's records.
 
         ``following`` finds in an answer where the next page starts; ``start``: where the first one
-        does. ``named``: what messages name, by default the call. Raises ``RepeatedPage`` when a
-        page is announced twice.
+        does. ``named``: what messages name, by default the call.
         """
         method, path = call.split(" ", 1)
+        label = f"source {self._source_name}: {named or call}"
         seen = {start}
-        with self._named(named or call):
+        with self._named(label):
             for answer in self._client.paginate(
                 path,
                 method=method,  # type: ignore[arg-type]  # a plain str; dlt's literal type
                 paginator=paginator,
                 data_selector=records,
-                hooks=self._hooks(),
+                hooks=self._hooks,
                 **options,
             ):
                 content = answer.response.json()
                 place = following(content)
                 if place is not None and place in seen:
-                    raise RepeatedPage(f"the page at {place} came twice")
+                    raise RepeatedPage(f"{label}: the page at {place} came twice; run again later")
                 seen.add(place)
                 yield Page(content.get(records) or [], place, content)
-
-    def _hooks(self) -> Any:
-        return {"response": [self._checked]}
 
     @contextmanager
     def _named(self, call: str) -> Iterator[None]:
         """Name the call of the block in whatever goes wrong in it."""
-        call = f"source {self._source_name}: {call}"
         self._tries = 0
         try:
             yield
-        except _Refused as refused:
-            raise self.refusal(call, refused.response) from None
         except HTTPError as error:
-            raise self._gave_up(call, error.response) from None
+            response = cast(Response, error.response)
+            if not self.transient_reason(response):
+                raise self.refusal(call, response) from None
+            what = self.message(response) or f"HTTP {response.status_code}"
+            tries = self._patience.attempts
+            raise SourceError(
+                f"{call}: still failing after {tries} tries: {what}; run again later"
+            ) from None
         except RequestException as error:
             raise SourceError(
                 f"{call}: no complete answer from {self._base_url} ({type(error).__name__}) after "
                 f"{self._patience.attempts} tries; check the network, or run again later"
             ) from None
-        except RepeatedPage as error:
-            raise RepeatedPage(f"{call}: {error}; run again later") from None
-
-    def _gave_up(self, call: str, response: Response | None) -> SourceError:
-        what = "no answer"
-        if response is not None:
-            what = self.message(response) or f"HTTP {response.status_code}"
-        return SourceError(
-            f"{call}: still failing after {self._patience.attempts} tries: {what}; run again later"
-        )
 
     def _should_retry(self, response: Response | None, error: BaseException | None) -> bool:
         """Whether an answer (or its absence) is worth another try; reports it when it is."""
         self.calls += 1
-        reason = self._why_again(response, error)
+        reason = None
+        if response is None:
+            if isinstance(error, RequestException):
+                reason = f"no complete answer ({type(error).__name__})"
+        elif response.status_code >= 400:
+            reason = self.transient_reason(response)
+        elif not self.is_whole(response):
+            reason = "the answer was cut off"
         self._tries = self._tries + 1 if reason else 0
         if reason and self._tries < self._patience.attempts:
             self._progress(f"{self._source_name}: {reason}; trying again ({self._tries})")
         return reason is not None
 
-    def _why_again(self, response: Response | None, error: BaseException | None) -> str | None:
-        if response is not None:
-            if response.status_code >= 400:
-                return self.transient_reason(response)
-            return None if self.is_whole(response) else "the answer was cut off"
-        if isinstance(error, RequestException):
-            return f"no complete answer ({type(error).__name__})"
-        return None
+    def _checked(self, response: Response, **_: Any) -> None:
+        """Raise an error for every answer that is one, so that none is read as data."""
+        self.headers = dict(response.headers)
+        if response.status_code >= 400:
+            raise HTTPError(f"HTTP {response.status_code}", response=response)
 
     # What each API says in its own way
 
@@ -214,22 +210,6 @@ class RestApi:
     def is_whole(self, response: Response) -> bool:
         """Whether an answer came completely."""
         return json_of(response) is not None
-
-    def _checked(self, response: Response, **_: Any) -> None:
-        """Refuse every answer that is an error, so that none is read as data."""
-        self.headers = dict(response.headers)
-        if response.status_code >= 400:
-            if self.transient_reason(response):
-                raise HTTPError(f"HTTP {response.status_code}", response=response)
-            raise _Refused(response)
-
-
-class _Refused(Exception):
-    """An answer that says no for good; becomes the client's error where the call is known."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(f"HTTP {response.status_code}")
-        self.response = response
 
 
 def secret(source_name: str, variable: str, advice: str = "") -> str:

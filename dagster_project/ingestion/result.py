@@ -35,15 +35,10 @@ class Note:
 
 @dataclass
 class IngestionResult:
-    """What an ingestion brought, per table, for the log, the metadata and the counts."""
+    """What one load of a source brought."""
 
     source_system: str
     load_id: int
     tables: dict[str, TableResult] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     api_calls: int = 0
-
-    @property
-    def rows_read(self) -> int:
-        """Rows read over all tables."""
-        return sum(table.rows_read for table in self.tables.values())

@@ -72,9 +72,8 @@ def measured(name: str, warehouse: Path, source: HubSpotSource) -> IngestionResu
         result = ingest_source(connection, source, progress=print)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     seconds = time.monotonic() - start
-    print(
-        f"{name}: {result.rows_read:,} rows, {result.api_calls:,} calls, {seconds:.0f} s, {peak} MB"
-    )
+    rows = sum(table.rows_read for table in result.tables.values())
+    print(f"{name}: {rows:,} rows, {result.api_calls:,} calls, {seconds:.0f} s, {peak} MB")
     assert peak < PEAK_MEGABYTES
     return result
 

@@ -4,36 +4,25 @@ A reader gives a file's headers and inserts its rows in bulk; what differs betwe
 there.
 """
 
-import hashlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
-
-from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sources import FilesSource
-from dagster_project.ingestion.files.delimited_text import Inserted, TextFormat, open_csv
-from dagster_project.ingestion.files.typed_records import open_jsonl, open_parquet
+from dagster_project.ingestion.files.delimited_text import CsvTable, TextFormat, open_csv
+from dagster_project.ingestion.files.typed_records import TypedTable, open_jsonl, open_parquet
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl")
+# Why a directory cannot be read, and how to fix it.
+_UNREADABLE: dict[type[OSError], str] = {
+    FileNotFoundError: "no such directory; name the directory of the export with --input DIR or in "
+    "sources.path",
+    NotADirectoryError: "not a directory; name the directory that holds the files",
+    PermissionError: "no permission to read the directory; fix its permissions",
+}
 
 
-class Reader(Protocol):
-    """What every file format gives: header names, and a bulk insert over ``c0``, ``c1`` .."""
-
-    @property
-    def headers(self) -> tuple[str, ...]: ...
-
-    def insert(
-        self,
-        connection: DuckDBPyConnection,
-        target: str,
-        select: Sequence[str],
-        mine: str,
-        condition: str = "true",
-    ) -> Inserted: ...
+Reader = CsvTable | TypedTable
 
 
 def open_file(label: str, path: Path, scratch: Path, text_format: TextFormat) -> Reader:
@@ -41,22 +30,12 @@ def open_file(label: str, path: Path, scratch: Path, text_format: TextFormat) ->
 
     ``label`` begins every message, ``scratch`` is a directory for copies.
     """
-    path = _without_wildcards(path, scratch)
     match path.suffix.lower():
         case ".parquet":
             return open_parquet(label, path)
         case ".jsonl":
             return open_jsonl(label, path)
     return open_csv(label, path, scratch, text_format)
-
-
-def _without_wildcards(path: Path, scratch: Path) -> Path:
-    """The file under a name that DuckDB does not take for a pattern."""
-    if not any(sign in str(path) for sign in "*?[]{}"):
-        return path
-    link = scratch / f"file-{len(list(scratch.iterdir()))}{''.join(path.suffixes[-2:])}"
-    link.symlink_to(path.resolve())
-    return link
 
 
 class Export:
@@ -70,7 +49,6 @@ class Export:
         self.source = source
         self._scratch = scratch
         self._readers: dict[tuple[Path, str | None, str], Reader] = {}
-        self._fingerprints: dict[Path, str] = {}
         self.present = _files_in(source)
         found = {name: self._file_of(name) for name in CONTRACT_TABLES}
         self.tables = {name: path for name, path in found.items() if path}
@@ -84,13 +62,6 @@ class Export:
     def label(self, path: Path) -> str:
         """How messages name a file of this source."""
         return f"source {self.source.name}: {path}"
-
-    def fingerprint(self, path: Path) -> str:
-        """What tells one content from another."""
-        if path not in self._fingerprints:
-            with path.open("rb") as file:
-                self._fingerprints[path] = hashlib.file_digest(file, "sha256").hexdigest()
-        return self._fingerprints[path]
 
     def mapped_file(self, name: str, setting: str) -> Path:
         """A file that a setting names."""
@@ -136,17 +107,8 @@ class Export:
 
 def _files_in(source: FilesSource) -> list[Path]:
     """The files of the source's directory, by name."""
-    directory, where = source.path, f"source {source.name}: {source.path}"
-    if not directory.exists():
-        raise SourceError(
-            f"{where}: no such directory; name the directory of the export with --input DIR or in "
-            "sources.path"
-        )
-    if not directory.is_dir():
-        raise SourceError(f"{where}: not a directory; name the directory that holds the files")
     try:
-        return sorted(path for path in directory.iterdir() if path.is_file())
-    except PermissionError as error:
-        raise SourceError(
-            f"{where}: no permission to read the directory; fix its permissions"
-        ) from error
+        return sorted(path for path in source.path.iterdir() if path.is_file())
+    except OSError as error:
+        why = _UNREADABLE.get(type(error), error.strerror)
+        raise SourceError(f"source {source.name}: {source.path}: {why}") from error

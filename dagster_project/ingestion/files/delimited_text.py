@@ -25,7 +25,9 @@ without quoted line breaks. Blank lines are not counted.
 import codecs
 import contextlib
 import csv
+import glob
 import gzip
+import io
 import itertools
 import json
 import mmap
@@ -35,6 +37,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
@@ -50,17 +53,15 @@ _CHUNK = 1 << 20
 _MAX_PASSES = 4
 _MAX_RECORD = 2_000_000
 _RUN_LENGTH = 100_000
-_BEYOND_HEADER = "(beyond the header)"
 _LINE = re.compile(rb"[^\r\n]*+")
 
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True)
-class RejectedRow:
+class RejectedRow(NamedTuple):
     """A record that the reader could not use."""
 
-    source_row: int
+    source_row: str
     reason: str
     row_json: str
 
@@ -135,9 +136,8 @@ class CsvTable:
                 return Inserted(rows - len(rejected), rejected)
             connection.execute(f"delete from {target} where {mine}")
             is_audited = path != self.path
-            path = self._copy(
-                path, self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
-            )
+            pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
+            path = self._copy(path, pieces)
         raise SourceError(
             f"{self.label}: the rows cannot be read; export the file again, with every quote "
             'inside a value doubled ("")'
@@ -152,8 +152,6 @@ class CsvTable:
         condition: str,
     ) -> tuple[int, list[int]]:
         """One pass: the rows inserted, and the offsets of the records that the reader refused."""
-        number = next(_numbers)
-        rejects, scans = f"csv_rejects_{number}", f"csv_scans_{number}"
         *values, extra = select
         if self._broken:
             extra = f"case when {self._is_placeholder} then c0 else {extra} end"
@@ -165,26 +163,26 @@ class CsvTable:
             select {", ".join([*values, extra])}
             from (
                 select row_number() over () as source_row, *
-                from {self._reader(path, rejects, scans)}
+                from {self._reader(path)}
             )
             where source_row > 1 and {condition}
             """,
         )
         found = connection.execute(
-            f"select line_byte_position - 1, error_type from {rejects} order by 1"
+            "select distinct line_byte_position - 1, error_type from reject_errors order by 1"
         ).fetchall()
-        connection.execute(f"drop table {rejects}")
-        connection.execute(f"drop table {scans}")
+        connection.execute("drop table reject_errors")
+        connection.execute("drop table reject_scans")
         if any(kind == "INVALID ENCODING" for _, kind in found):
             self._check_encoding()
-        return rows, sorted({offset for offset, _ in found})
+        return rows, list(dict.fromkeys(offset for offset, _ in found))
 
-    def _reader(self, path: Path, rejects: str, scans: str) -> str:
+    def _reader(self, path: Path) -> str:
         """The call of DuckDB's reader: every cell as text, nothing guessed."""
         columns = ", ".join(f"'c{at}': 'varchar'" for at in range(len(self.headers)))
         return f"""
             read_csv(
-                {literal(str(path))},
+                {exactly(path)},
                 auto_detect = false,
                 header = false,
                 delim = {literal(self.delimiter)},
@@ -193,9 +191,7 @@ class CsvTable:
                 columns = {{{columns}}},
                 strict_mode = true,
                 parallel = false,
-                store_rejects = true,
-                rejects_table = '{rejects}',
-                rejects_scan = '{scans}'
+                store_rejects = true
             )
         """
 
@@ -208,9 +204,7 @@ class CsvTable:
         sound = _sound_records(self.delimiter, len(self.headers))
         record = _any_record(self.delimiter)
         with _mapped(self.path) as text:
-            at = len(codecs.BOM_UTF8) if text[:3] == codecs.BOM_UTF8 else 0
-            while text[at : at + 1] in (b"\r", b"\n"):
-                at += 1
+            at = _after_line_ends(text, 3 if text[:3] == codecs.BOM_UTF8 else 0)
             header = record.match(text, at)
             at = header.end() if header else at
             while at < len(text):
@@ -227,10 +221,7 @@ class CsvTable:
         record = _any_record(self.delimiter)
         with _mapped(path) as text:
             for offset in offsets:
-                start = offset
-                while text[start : start + 1] in (b"\r", b"\n"):
-                    start += 1
-                yield self._piece(text, record, start)
+                yield self._piece(text, record, _after_line_ends(text, offset))
 
     def _piece(self, text: mmap.mmap, record: re.Pattern[bytes], start: int) -> _Piece:
         """The record that begins here; if its quotes do not balance, the line."""
@@ -292,12 +283,12 @@ class CsvTable:
             reason = f"the row has {given} fields, the header has {wanted}"
             cells = dict(zip(self.headers, piece.fields, strict=False))
             if given > wanted:
-                cells[_BEYOND_HEADER] = list(piece.fields[wanted:])
+                cells["(beyond the header)"] = list(piece.fields[wanted:])
         elif len(piece.text) >= _MAX_RECORD:
             reason = "the row is longer than the reader takes (2 MB)"
         else:
             reason = "the row is broken: a quote is not closed, or not doubled"
-        return RejectedRow(source_row, reason, json.dumps(cells, ensure_ascii=False))
+        return RejectedRow(str(source_row), reason, json.dumps(cells, ensure_ascii=False))
 
     def _check_encoding(self) -> None:
         """Raise ``SourceError`` if the text is not UTF-8, naming the byte."""
@@ -382,7 +373,7 @@ def _decoded(label: str, path: Path, encoding: str, encoding_key: str) -> Iterat
 
 def _first_row(text: str, delimiter: str) -> list[str]:
     """The cells of the first line that is not blank; lines end at line ends only."""
-    lines = (found[0] for found in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", text))
+    lines = io.StringIO(text, newline="")
     return next((row for row in csv.reader(lines, delimiter=delimiter) if row), [])
 
 
@@ -451,6 +442,17 @@ def _tail_is_doubtful(path: Path, delimiter: str) -> bool:
         before, behind = text[at - 1 : at], text[at + 1 : at + 2]
         stops = (b"\r", b"\n", delimiter.encode(), b"")
         return before in (*stops, b'"', b" ", b"\xbf") or behind not in stops
+
+
+def _after_line_ends(text: mmap.mmap, at: int) -> int:
+    while text[at : at + 1] in (b"\r", b"\n"):
+        at += 1
+    return at
+
+
+def exactly(path: Path) -> str:
+    """SQL for a path that DuckDB does not take for a pattern."""
+    return literal(glob.escape(str(path)))
 
 
 @contextlib.contextmanager

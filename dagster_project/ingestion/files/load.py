@@ -8,7 +8,6 @@ transaction: if any file cannot be read, raw stays as it was.
 import hashlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -20,7 +19,7 @@ from dagster_project.config.sources import FilesSource, StageDate, TableMapping
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.files.client import SUFFIXES, Export, Reader
-from dagster_project.ingestion.files.delimited_text import Inserted, TextFormat
+from dagster_project.ingestion.files.delimited_text import Inserted, RejectedRow, TextFormat
 from dagster_project.ingestion.files.resources import (
     Headers,
     contract_columns,
@@ -38,7 +37,6 @@ from dagster_project.ingestion.raw_schema import (
 )
 from dagster_project.ingestion.result import IngestionResult, Progress, TableResult
 
-_STAGE_DATE_TABLE = CONTRACT_TABLES["stage_changes"]
 _READ_BUFFER = 1 << 20
 
 
@@ -97,18 +95,14 @@ def _about_rows(path: Path) -> str:
     return f"{'about ' if size > len(start) else ''}{rows:,} rows"
 
 
-@dataclass(frozen=True)
-class _StageDates:
-    """The date columns of one file that say when a stage was entered, with their settings."""
+# The date columns of one file that say when a stage was entered, with their settings.
+_StageDates = list[tuple[str, StageDate]]
 
-    path: Path
-    items: list[tuple[str, StageDate]]
 
-    @property
-    def meaning(self) -> str:
-        """What tells one configuration from another."""
-        content = repr([item.model_dump() for _, item in self.items])
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+def _fingerprint(path: Path) -> str:
+    """What tells one content from another."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _ExportReader:
@@ -120,12 +114,11 @@ class _ExportReader:
         self._source = export.source
 
     def read(self) -> None:
-        stages = self._source.stage_names
-        self._load.replace_settings("stage_map", stages.items())
+        self._load.replace_settings("stage_map", self._source.stage_names.items())
         for name, path in self._export.tables.items():
             self._read_table(CONTRACT_TABLES[name], path)
-        for dates in self._stage_dates():
-            self._read_stage_dates(dates)
+        for path, dates in self._stage_dates().items():
+            self._read_stage_dates(path, dates)
         self._drop_absent_tables()
         self._note_unread_files()
 
@@ -133,7 +126,7 @@ class _ExportReader:
 
     def _read_table(self, table: ContractTable, path: Path) -> None:
         """Read one file into the raw table of its name."""
-        fingerprint = self._export.fingerprint(path)
+        fingerprint = _fingerprint(path)
         if self._is_loaded(table.name, fingerprint):
             self._load.note(f"{path.name}: loaded before, skipped", table.name, "info")
             self._load.result.tables[table.name] = TableResult(
@@ -156,7 +149,7 @@ class _ExportReader:
         mapping = self._mapping(table.name)
         expected = [*table.columns, *mapping.columns.values()]
         reader = self._open(path, table.name, expected)
-        headers = self._headers(path, reader)
+        headers = Headers(self._export.label(path), reader.headers)
         columns, taken = contract_columns(headers, table, mapping, self._source.timezone)
         extra = self._extra(table, path, headers, taken)
         condition = headers.condition(mapping.where, f"tables.{table.name}.where")
@@ -183,82 +176,83 @@ class _ExportReader:
 
     # Stage dates
 
-    def _stage_dates(self) -> list[_StageDates]:
+    def _stage_dates(self) -> dict[Path, _StageDates]:
         """The date columns by file, so that each file is read once."""
-        by_file: dict[Path, list[tuple[str, StageDate]]] = {}
+        by_file: dict[Path, _StageDates] = {}
         for at, item in enumerate(self._source.stage_dates):
             setting = f"stage_dates[{at}]"
             path = self._export.tables["leads"]
             if item.file:
                 path = self._export.mapped_file(item.file, f"{setting}.file")
             by_file.setdefault(path, []).append((setting, item))
-        return [_StageDates(path, items) for path, items in by_file.items()]
+        return by_file
 
-    def _read_stage_dates(self, dates: _StageDates) -> None:
+    def _read_stage_dates(self, path: Path, dates: _StageDates) -> None:
         """Make stage changes of the date columns of one file."""
-        table, path = _STAGE_DATE_TABLE, dates.path
-        fingerprint = f"{self._export.fingerprint(path)}:{dates.meaning}"
+        table = CONTRACT_TABLES["stage_changes"]
+        meaning = repr([item.model_dump() for _, item in dates])
+        fingerprint = f"{_fingerprint(path)}:{hashlib.sha256(meaning.encode()).hexdigest()[:16]}"
         if self._is_loaded(table.name, fingerprint):
             self._load.note(f"{path.name}: stage dates loaded before, skipped", table.name, "info")
             return
         self._load.say(f"reading stage dates of {path.name}")
         self._clear(table.name)
-        self._record(table, path, fingerprint, self._insert_dates(dates))
+        self._record(table, path, fingerprint, self._insert_dates(path, dates))
 
-    def _insert_dates(self, dates: _StageDates) -> Inserted:
+    def _insert_dates(self, path: Path, dates: _StageDates) -> Inserted:
         """Read lead ids and dates of a file, and insert one stage change per date given."""
-        path = dates.path
-        reader = self._open_for_dates(dates)
-        headers = self._headers(path, reader)
-        select = [str(self._load.load_id), literal(path.name), "source_row"]
+        reader = self._open_for_dates(path, dates)
+        headers = Headers(self._export.label(path), reader.headers)
+        own = self._mapping("leads").columns.get("lead_id", "lead_id")
         changes = []
-        for at, (setting, item) in enumerate(dates.items):
+        for setting, item in dates:
             header = headers.configured(item.column, f"{setting}.column")
-            own = self._mapping("leads").columns.get("lead_id", "lead_id")
-            lead = headers.configured(item.lead_id or own, f"{setting}.lead_id")
+            lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
             moment = moment_text(headers.cell(header), item.time_format, self._source.timezone)
-            select += [headers.cell(lead), moment]
-            changes.append((at, header, item.stage))
-        columns = ", ".join(f"lead_{at} varchar, date_{at} varchar" for at, _, _ in changes)
+            change_id = f"{literal(f'stage_date:{header}:')} || trim({lead})"
+            changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
         self._load.connection.execute(
-            "create or replace temp table stage_dates (load_id bigint, source_file varchar, "
-            f"source_row bigint, {columns}, extra_columns varchar)"
+            """
+            create or replace temp table stage_dates (
+                load_id bigint,
+                source_file varchar,
+                source_row bigint,
+                changes struct(
+                    change_id varchar, lead_id varchar, changed_at varchar, to_stage varchar
+                )[],
+                extra_columns varchar
+            )
+            """
         )
-        read = self._insert(path, reader, "stage_dates", [*select, "null"])
-        made = sum(self._insert_changes(*change) for change in changes)
+        select = [str(self._load.load_id), literal(path.name), "source_row"]
+        select += [f"[{', '.join(changes)}]", "null"]
+        read = self._insert(path, reader, "stage_dates", select)
+        made = rows_changed(
+            self._load.connection,
+            f"""
+            insert into {RAW_SCHEMA}.stage_changes by name
+            select ? as source_system, *
+            from (
+                select load_id, source_file, source_row, unnest(changes, recursive := true)
+                from stage_dates
+            )
+            where changed_at is not null
+            """,
+            [self._source.name],
+        )
         self._load.connection.execute("drop table stage_dates")
         # Broken rows of a table's own file are counted there already.
         return Inserted(made, () if path in self._export.tables.values() else read.rejected)
 
-    def _open_for_dates(self, dates: _StageDates) -> Reader:
+    def _open_for_dates(self, path: Path, dates: _StageDates) -> Reader:
         """The reader that the file's own table uses, else one by what the stage dates say."""
-        for name, path in self._export.tables.items():
-            if path == dates.path:
+        for name, own in self._export.tables.items():
+            if own == path:
                 return self._open(path, name, CONTRACT_TABLES[name].columns)
-        setting, first = dates.items[0]
-        expected = [item.column for _, item in dates.items]
+        setting, first = dates[0]
+        expected = [item.column for _, item in dates]
         text_format = TextFormat(first.delimiter, first.encoding, f"{setting}.encoding", expected)
-        return self._export.open(dates.path, text_format)
-
-    def _insert_changes(self, at: int, header: str, stage: str) -> int:
-        return rows_changed(
-            self._load.connection,
-            f"""
-            insert into {RAW_SCHEMA}.{_STAGE_DATE_TABLE.name} by name
-            select
-                ? as source_system,
-                load_id,
-                source_file,
-                source_row,
-                ? || trim(lead_{at}) as change_id,
-                lead_{at} as lead_id,
-                date_{at} as changed_at,
-                ? as to_stage
-            from stage_dates
-            where date_{at} is not null
-            """,
-            [self._source.name, f"stage_date:{header}:", stage],
-        )
+        return self._export.open(path, text_format)
 
     # What both share
 
@@ -267,9 +261,6 @@ class _ExportReader:
 
     def _mode(self, table: str) -> str:
         return self._mapping(table).mode or self._source.mode
-
-    def _headers(self, path: Path, reader: Reader) -> Headers:
-        return Headers(self._export.label(path), reader.headers)
 
     def _open(self, path: Path, table: str, expected: Sequence[str]) -> Reader:
         mapping = self._mapping(table)
@@ -323,7 +314,6 @@ class _ExportReader:
         """Keep the rejected rows and the record of what one file gave a table."""
         rejected = len(inserted.rejected)
         rows = inserted.rows + rejected
-        self._keep_rejected(table.name, path, inserted)
         self._load.record(
             table.name,
             path.name,
@@ -336,20 +326,11 @@ class _ExportReader:
         )
         self._load.say(f"{path.name}: {rows:,} rows into {table.name}")
         if rejected:
+            with self._load.staged(RejectedRow._fields, inserted.rejected) as staged:
+                cells = "cast(source_row as bigint), null, reason, row_json"
+                query = f"select ?, ?, {cells} from {staged}"
+                self._load.insert("rejected_rows", query, [table.name, path.name])
             self._load.note(f"{path.name}: broken rows set aside: {rejected:,}", table.name)
-
-    def _keep_rejected(self, table: str, path: Path, inserted: Inserted) -> None:
-        if not inserted.rejected:
-            return
-        rows = [(str(row.source_row), row.reason, row.row_json) for row in inserted.rejected]
-        with self._load.staged(("source_row", "reason", "row_json"), rows) as staged:
-            self._load.connection.execute(
-                f"""
-                insert into {RAW_SCHEMA}.rejected_rows
-                select ?, ?, ?, ?, cast(source_row as bigint), null, reason, row_json from {staged}
-                """,
-                [self._source.name, self._load.load_id, table, path.name],
-            )
 
     def _newest(self, table: ContractTable) -> str | None:
         """The latest time in what this load brought, ISO text in UTC."""

@@ -16,10 +16,9 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import identifier, literal
-from dagster_project.ingestion.files.delimited_text import Inserted
+from dagster_project.ingestion.files.delimited_text import Inserted, exactly
 from dagster_project.ingestion.raw_schema import rows_changed
 
-_FLOATS = {"FLOAT", "DOUBLE"}
 _NESTED = re.compile(r"^(STRUCT|MAP|UNION|JSON)|\[\d*\]$")
 
 
@@ -46,7 +45,7 @@ class TypedTable:
 def open_parquet(label: str, path: Path) -> TypedTable:
     """Describe a Parquet file. Raises ``SourceError`` when it is empty or damaged."""
     _refuse_empty(label, path)
-    source = f"read_parquet({literal(str(path))}, file_row_number = true)"
+    source = f"read_parquet({exactly(path)}, file_row_number = true)"
     try:
         with duckdb.connect() as trial:
             described = trial.execute(f"describe select * from {source}").fetchall()
@@ -70,7 +69,7 @@ def open_jsonl(label: str, path: Path) -> TypedTable:
     Raises ``SourceError`` when it is empty or a line is no JSON object.
     """
     _refuse_empty(label, path)
-    source = f"read_ndjson_objects({literal(str(path))}, maximum_object_size = 67108864)"
+    source = f"read_ndjson_objects({exactly(path)}, maximum_object_size = 67108864)"
     rows = f"(select row_number() over () as source_row, json from {source})"
     try:
         with duckdb.connect() as trial:
@@ -151,8 +150,10 @@ def _number_text(number: str) -> str:
 
 def _typed_text(column: str, kind: str) -> str:
     """SQL that writes a Parquet column of a type as text."""
-    if kind in _FLOATS:
-        return _number_text(f"cast({column} as double)" if kind == "DOUBLE" else _shortest(column))
+    if kind in {"FLOAT", "DOUBLE"}:
+        # Of single precision, the double that reads the same (0.1, not 0.10000000149).
+        number = column if kind == "DOUBLE" else f"cast({column} as varchar)"
+        return _number_text(f"cast({number} as double)")
     if kind.startswith("DECIMAL"):
         text = f"cast({column} as varchar)"
         return (
@@ -165,11 +166,6 @@ def _typed_text(column: str, kind: str) -> str:
     if _NESTED.search(kind):
         return f"cast(to_json({column}) as varchar)"
     return f"cast({column} as varchar)"
-
-
-def _shortest(column: str) -> str:
-    """A single-precision number as the double that reads the same (0.1, not 0.10000000149)."""
-    return f"cast(cast({column} as varchar) as double)"
 
 
 def _json_text(name: str) -> str:

@@ -18,15 +18,14 @@ from dagster_project.ingestion.rest import (
     LimitReached,
     Page,
     Patience,
+    RepeatedPage,
     RestApi,
     json_of,
     secret,
 )
 from dagster_project.ingestion.result import Progress
 
-# What HubSpot takes at most: results of one search, ids of one batch with past values, ids of one
-# batch of associations.
-SEARCH_CAP = 10_000
+# What HubSpot takes at most: ids of one batch with past values, and of one batch of associations.
 HISTORY_BATCH = 50
 ASSOCIATION_BATCH = 100
 LIST_PAGE = 100
@@ -70,7 +69,7 @@ class HubSpotClient(RestApi):
     def property_definitions(self, name: str) -> dict[str, dict[str, Any]]:
         """The properties that an account has of an object, with the options of their values."""
         found = self.get(f"crm/v3/properties/{name}").get("results") or []
-        return {str(definition["name"]): definition for definition in found}
+        return {definition["name"]: definition for definition in found}
 
     def pipelines(self, name: str) -> list[dict[str, Any]]:
         """The pipelines of an object, with their stages."""
@@ -101,11 +100,9 @@ class HubSpotClient(RestApi):
             "limit": min(self.source.page_size, HISTORY_BATCH) if history else LIST_PAGE,
             "properties": ",".join(properties),
             "archived": "true" if archived else "false",
+            "propertiesWithHistory": ",".join(history) or None,
+            "after": after,
         }
-        if history:
-            params["propertiesWithHistory"] = ",".join(history)
-        if after:
-            params["after"] = after
         return self._list(f"crm/v3/objects/{item.name}", params)
 
     def _list(self, path: str, params: dict[str, Any]) -> Iterator[Page]:
@@ -122,41 +119,28 @@ class HubSpotClient(RestApi):
     def changed_ids(self, item: HubSpotObject, since: datetime, after_id: str) -> Iterator[str]:
         """The ids of records that changed since, in their order, from ``after_id`` on.
 
-        One search shows no more than its first 10,000 results, so another one follows from the
-        last id on.
+        Each search starts behind the last id, as one shows no more than its first 10,000 results.
         """
-        while True:
-            count, last = 0, after_id
-            for page in self.pages(
-                f"POST crm/v3/objects/{item.name}/search",
-                JSONResponseCursorPaginator(
-                    cursor_path="paging.next.after", cursor_body_path="after"
-                ),
-                _following,
-                records="results",
-                json=self._search(item, since, after_id),
-            ):
-                for record in page.records:
-                    count, last = count + 1, str(record["id"])
-                    yield last
-                if count + self.source.search_page_size > SEARCH_CAP:
-                    break
-            else:
-                return
-            after_id = last
-
-    def _search(self, item: HubSpotObject, since: datetime, after_id: str) -> dict[str, Any]:
+        path = f"crm/v3/objects/{item.name}/search"
         milliseconds = str(int(since.timestamp() * 1000))
-        filters = [
-            {"propertyName": item.modified, "operator": "GTE", "value": milliseconds},
-            {"propertyName": "hs_object_id", "operator": "GT", "value": after_id},
-        ]
-        return {
-            "filterGroups": [{"filters": filters}],
-            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
-            "properties": ["hs_object_id"],
-            "limit": self.source.search_page_size,
-        }
+        changed = {"propertyName": item.modified, "operator": "GTE", "value": milliseconds}
+        while True:
+            behind = {"propertyName": "hs_object_id", "operator": "GT", "value": after_id}
+            query = {
+                "filterGroups": [{"filters": [changed, behind]}],
+                "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+                "properties": ["hs_object_id"],
+                "limit": self.source.search_page_size,
+            }
+            answer = self.post(path, query)
+            ids = [str(record["id"]) for record in answer.get("results") or []]
+            if after_id in ids:
+                call = f"source {self.source.name}: POST {path}"
+                raise RepeatedPage(f"{call}: record {after_id} came twice; run again later")
+            yield from ids
+            if not ids or _following(answer) is None:
+                return
+            after_id = ids[-1]
 
     def read_batch(
         self,
@@ -186,18 +170,12 @@ class HubSpotClient(RestApi):
             )
             for result in answer.get("results") or []:
                 record_id = str(result["from"]["id"])
-                if (result.get("paging") or {}).get("next"):
-                    yield from self._all_contacts_of(item, record_id)
-                else:
-                    yield from ((record_id, to) for to in result.get("to") or [])
-
-    def _all_contacts_of(
-        self, item: HubSpotObject, record_id: str
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The associations of one record that has more of them than a batch shows."""
-        path = f"crm/v4/objects/{item.name}/{record_id}/associations/contacts"
-        for page in self._list(path, {"limit": 500}):
-            yield from ((record_id, to) for to in page.records)
+                found = result.get("to") or []
+                if _following(result):
+                    # The record has more of them than a batch shows.
+                    path = f"crm/v4/objects/{item.name}/{record_id}/associations/contacts"
+                    found = [to for page in self._list(path, {"limit": 500}) for to in page.records]
+                yield from ((record_id, to) for to in found)
 
     # What went wrong
 
@@ -237,10 +215,8 @@ class HubSpotClient(RestApi):
     def _next_day(self) -> str:
         """When the account's day of calls begins again."""
         try:
-            zone = ZoneInfo(self.time_zone) if self.time_zone else None
+            zone = ZoneInfo(self.time_zone or "unknown")
         except (ZoneInfoNotFoundError, ValueError):
-            zone = None
-        if zone is None:
             return "after midnight in the account's time zone"
         tomorrow = (datetime.now(zone) + timedelta(days=1)).date()
         midnight = datetime.combine(tomorrow, time(), zone).astimezone(UTC)
@@ -285,11 +261,7 @@ def _missing_scopes(response: Response) -> list[str]:
     content = json_of(response)
     if not isinstance(content, dict):
         return []
-    places = [content, *(content.get("errors") or [])]
-    found = []
-    for place in places:
-        context = place.get("context") if isinstance(place, dict) else None
-        if isinstance(context, dict):
-            for key in ("missingScopes", "requiredGranularScopes", "requiredScopes"):
-                found += [str(scope) for scope in context.get(key) or []]
+    contexts = [place.get("context") or {} for place in (content, *(content.get("errors") or []))]
+    keys = ("missingScopes", "requiredGranularScopes", "requiredScopes")
+    found = [str(scope) for context in contexts for key in keys for scope in context.get(key) or []]
     return list(dict.fromkeys(found))

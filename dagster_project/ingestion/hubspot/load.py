@@ -138,7 +138,7 @@ class _AccountReader:
             resources.write_property_roles(self._load, self._source)
         self._client.learn_time_zone()
         streams = [stream for name in self._source.objects if (stream := self._stream(name))]
-        self._read_small_tables()
+        self._read_small_tables({stream.item.name for stream in streams})
         for stream in streams:
             self._read_stream(stream)
 
@@ -167,38 +167,33 @@ class _AccountReader:
         history = resources.history_properties(name, self._source)
         return _Stream(item, wanted, [prop for prop in history if prop in known])
 
-    def _read_small_tables(self) -> None:
-        """Owners, pipelines and the labels of values: read whole, every time."""
+    def _read_small_tables(self, names: set[str]) -> None:
+        """Owners, the pipelines of these objects, the labels of values: read whole, every time."""
         rows = {
             "hubspot_owners": [_owner_row(owner) for owner in self._client.owners()],
             "hubspot_pipelines": [
                 row
                 for name in ("deals", "leads")
-                if name in self._source.objects
-                for row in self._pipeline_rows(name)
+                if name in names
+                for pipeline in self._pipelines(name)
+                for row in _pipeline_rows(name, pipeline)
             ],
             "hubspot_property_options": self._options,
         }
+        load = self._load
         for table, columns in resources.SMALL_TABLES.items():
-            with (
-                transaction(self._load.connection),
-                self._load.staged(columns, rows[table]) as staged,
-            ):
-                count = resources.replace_table(self._load, table, staged)
-                place = table.removeprefix("hubspot_")
-                self._load.record(table, place, count, mode="snapshot")
+            with transaction(load.connection), load.staged(columns, rows[table]) as staged:
+                count = resources.replace_table(load, table, staged)
+                load.record(table, table.removeprefix("hubspot_"), count, mode="snapshot")
 
-    def _pipeline_rows(self, name: str) -> Iterator[Row]:
+    def _pipelines(self, name: str) -> list[dict[str, Any]]:
+        """The pipelines of an object; none where leads have no pipelines to read."""
         try:
-            pipelines = self._client.pipelines(name)
+            return self._client.pipelines(name)
         except CallRefused as refused:
-            if name == "leads" and _may_be_absent(self._source, refused):
-                return
-            raise
-        for pipeline in pipelines:
-            for stage in pipeline.get("stages") or []:
-                closing = texts_of(stage.get("metadata") or {}, "isClosed", "probability")
-                yield (name, text_of(pipeline.get("id")), *texts_of(stage, "id", "label"), *closing)
+            if name != "leads" or not _may_be_absent(self._source, refused):
+                raise
+            return []
 
     # Records
 
@@ -210,7 +205,8 @@ class _AccountReader:
             for records, place in (self._listed if is_full else self._changed)(stream, state):
                 self._collect(stream, records)
                 state |= place
-                self._land_chunk(stream, state)
+                if len(self._buffer.records) >= CHUNK:
+                    self._land(stream, state)
         except SourceError:
             self._land(stream, state)
             raise
@@ -268,30 +264,24 @@ class _AccountReader:
 
     def _forget_unseen(self, stream: _Stream, first_load: int) -> None:
         """Remove records that a full read no longer met: HubSpot has erased them for good."""
-        self._load.connection.execute(
-            f"""
-            delete from {RAW_SCHEMA}.{stream.item.table}
-            where source_system = ? and object_type = ? and load_id < ? and archived = 'false'
-            """,
-            [self._source.name, stream.item.name, first_load],
-        )
+        condition = "object_type = ? and load_id < ? and archived = 'false'"
+        self._load.remove(stream.item.table, condition, stream.item.name, first_load)
 
     def _read_archived(self, stream: _Stream) -> None:
         """Mark what was deleted: HubSpot lists it for about 90 days."""
-        known = {
-            row[0]
-            for row in self._load.connection.execute(
-                f"""
-                select id from {RAW_SCHEMA}.{stream.item.table}
-                where source_system = ? and object_type = ? and archived = 'true'
-                """,
-                [self._source.name, stream.item.name],
-            ).fetchall()
-        }
+        found = self._load.connection.execute(
+            f"""
+            select id from {RAW_SCHEMA}.{stream.item.table}
+            where source_system = ? and object_type = ? and archived = 'true'
+            """,
+            [self._source.name, stream.item.name],
+        ).fetchall()
+        known = {record_id for (record_id,) in found}
         for page in self._client.list_records(stream.item, stream.properties, archived=True):
             fresh = [record for record in page.records if text_of(record.get("id")) not in known]
             self._buffer.records += [_record_row(record, is_archived=True) for record in fresh]
-            self._land_chunk(stream)
+            if len(self._buffer.records) >= CHUNK:
+                self._land(stream)
         self._land(stream)
 
     def _collect(self, stream: _Stream, records: list[dict[str, Any]]) -> None:
@@ -309,10 +299,6 @@ class _AccountReader:
             self._buffer.history += _history_rows(stream.item.name, record)
 
     # Landing
-
-    def _land_chunk(self, stream: _Stream, state: dict[str, Any] | None = None) -> None:
-        if len(self._buffer.records) >= CHUNK:
-            self._land(stream, state)
 
     def _land(self, stream: _Stream, state: dict[str, Any] | None = None) -> None:
         """Write the buffered records, and with them how far the object has been read."""
@@ -393,6 +379,12 @@ def _association_row(from_id: str, to: dict[str, Any], position: int) -> Row:
     is_primary = any("primary" in label.lower() for label in labels)
     to_id = text_of(to.get("toObjectId"))
     return (from_id, "contacts", to_id, text_of(is_primary), f"{position:06}")
+
+
+def _pipeline_rows(name: str, pipeline: dict[str, Any]) -> Iterator[Row]:
+    for stage in pipeline.get("stages") or []:
+        closing = texts_of(stage.get("metadata") or {}, "isClosed", "probability")
+        yield (name, text_of(pipeline.get("id")), *texts_of(stage, "id", "label"), *closing)
 
 
 def _owner_row(owner: dict[str, Any]) -> Row:

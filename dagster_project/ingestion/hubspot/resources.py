@@ -15,7 +15,6 @@ from dagster_project.config.sources import HubSpotProperties
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.field_roles import FieldRole, configured_fields
 from dagster_project.ingestion.raw_load import RawLoad
-from dagster_project.ingestion.raw_schema import rows_changed
 
 RECORD_FIELDS = ("id", "archived", "created_at", "updated_at", "properties")
 HISTORY_FIELDS = (
@@ -181,11 +180,9 @@ def configured_properties(name: str, settings: HubSpotProperties) -> dict[str, s
 
 def history_properties(name: str, settings: HubSpotProperties) -> list[str]:
     """The properties of an object whose past values are read."""
-    wanted = [
-        role.field
-        for role in property_roles(settings)
-        if role.object_name == name and role.role in {"stage", "reason", "signal"}
-    ]
+    kinds = {"stage", "reason", "signal"}
+    roles = [role for role in property_roles(settings) if role.object_name == name]
+    wanted = (role.field for role in roles if role.role in kinds)
     return list(dict.fromkeys((*OBJECTS[name].history, *wanted)))
 
 
@@ -215,43 +212,32 @@ def replace_records(load: RawLoad, name: str, staged: str) -> int:
 
     ``staged``: a relation of ``RECORD_FIELDS``; of several versions of one record the latest holds.
     """
-    target = f"{RAW_SCHEMA}.{OBJECTS[name].table}"
-    load.connection.execute(
+    table = OBJECTS[name].table
+    load.remove(table, f"object_type = ? and id in (select id from {staged})", name)
+    return load.insert(
+        table,
         f"""
-        delete from {target} as present using {staged} as staged
-        where present.source_system = ? and present.object_type = ? and present.id = staged.id
-        """,
-        [load.source_system, name],
-    )
-    return rows_changed(
-        load.connection,
-        f"""
-        insert into {target}
-        select ?, ?, ?, {", ".join(RECORD_FIELDS)}
+        select ?, {", ".join(RECORD_FIELDS)}
         from {staged}
         where id is not null
         qualify row_number() over (partition by id order by updated_at desc, properties desc) = 1
         """,
-        [load.source_system, load.load_id, name],
+        [name],
     )
 
 
 def add_history(load: RawLoad, staged: str) -> int:
     """Add the changes that are not known yet; ``staged``: a relation of ``HISTORY_FIELDS``."""
-    return rows_changed(
-        load.connection,
+    return load.insert(
+        HISTORY_TABLE,
         f"""
-        insert into {RAW_SCHEMA}.{HISTORY_TABLE}
-        with touched as (
-            select distinct object_type, object_id from {staged}
-        ),
-        known as (
+        with known as (
             select present.* from {RAW_SCHEMA}.{HISTORY_TABLE} as present
-            semi join touched using (object_type, object_id)
+            semi join {staged} using (object_type, object_id)
             where present.source_system = ?
         )
         select
-            ?, ?, staged.object_type, staged.object_id, staged.property, staged.value,
+            staged.object_type, staged.object_id, staged.property, staged.value,
             staged.changed_at, any_value(staged.source_type), any_value(staged.source_id),
             any_value(staged.updated_by)
         from {staged} as staged
@@ -264,7 +250,7 @@ def add_history(load: RawLoad, staged: str) -> int:
                 and coalesce(staged.value, '') = coalesce(known.value, '')
         group by all
         """,
-        [load.source_system, load.source_system, load.load_id],
+        [load.source_system],
     )
 
 
@@ -274,40 +260,21 @@ def replace_associations(load: RawLoad, from_type: str, touched: str, staged: st
     ``touched``: a relation with the ``id`` of every record that was looked at. ``staged``: one of
     ``ASSOCIATION_FIELDS``.
     """
-    load.connection.execute(
+    is_touched = f"from_type = ? and from_id in (select id from {touched})"
+    load.remove(ASSOCIATIONS_TABLE, is_touched, from_type)
+    return load.insert(
+        ASSOCIATIONS_TABLE,
         f"""
-        delete from {RAW_SCHEMA}.{ASSOCIATIONS_TABLE} as present using {touched} as touched
-        where
-            present.source_system = ?
-            and present.from_type = ?
-            and present.from_id = touched.id
-        """,
-        [load.source_system, from_type],
-    )
-    return rows_changed(
-        load.connection,
-        f"""
-        insert into {RAW_SCHEMA}.{ASSOCIATIONS_TABLE}
-        select ?, ?, ?, from_id, to_type, to_id, max(is_primary), min(position)
+        select ?, from_id, to_type, to_id, max(is_primary), min(position)
         from {staged}
         where from_id is not null and to_id is not null
         group by from_id, to_type, to_id
         """,
-        [load.source_system, load.load_id, from_type],
+        [from_type],
     )
 
 
 def replace_table(load: RawLoad, table: str, staged: str) -> int:
     """Replace all that a source has in one of the ``SMALL_TABLES``."""
-    load.connection.execute(
-        f"delete from {RAW_SCHEMA}.{table} where source_system = ?", [load.source_system]
-    )
-    return rows_changed(
-        load.connection,
-        f"""
-        insert into {RAW_SCHEMA}.{table}
-        select distinct ?, ?, {", ".join(SMALL_TABLES[table])}
-        from {staged}
-        """,
-        [load.source_system, load.load_id],
-    )
+    load.remove(table, "true")
+    return load.insert(table, f"select distinct {', '.join(SMALL_TABLES[table])} from {staged}")

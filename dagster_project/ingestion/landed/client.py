@@ -49,7 +49,7 @@ class LandedTable:
     def time(self, *names: str) -> str | None:
         """SQL for the first of these columns as a time in ISO text; numbers are milliseconds."""
         found = self.column(*names)
-        return as_time(*found) if found else None
+        return _as_time(*found) if found else None
 
     def json(self, *names: str) -> str | None:
         """SQL for the first of these columns as JSON, be it text, JSON or a structure."""
@@ -72,10 +72,10 @@ class LandedTable:
         return f"select {values} from {self.relation} as landed where {self.is_finished}"
 
     def any_true(self, *names: str) -> str:
-        """SQL for whether one of these columns is true; those that are not there are not."""
+        """SQL for whether one of these columns is true, as text; absent columns are not true."""
         found = (self.column(name) for name in names)
         flags = [f"coalesce(try_cast({own[0]} as boolean), false)" for own in found if own]
-        return " or ".join(flags) or "false"
+        return f"cast({' or '.join(flags) or 'false'} as varchar)"
 
     @property
     def is_finished(self) -> str:
@@ -156,11 +156,6 @@ def _key(table: str) -> str:
     return "__".join(folded(part) for part in table.split("__"))
 
 
-def flag(condition: str) -> str:
-    """SQL for a condition as text."""
-    return f"case when {condition} then 'true' else 'false' end"
-
-
 def _as_text(column: str, kind: str) -> str:
     """A column as text; whole numbers without a decimal point, as ids are."""
     if kind in {"DOUBLE", "FLOAT"} or kind.startswith("DECIMAL"):
@@ -169,20 +164,18 @@ def _as_text(column: str, kind: str) -> str:
             f"else cast({column} as varchar) end"
         )
     if kind.startswith("TIMESTAMP"):
-        return as_time(column, kind)
+        return _as_time(column, kind)
     return f"nullif(trim(cast({column} as varchar)), '')"
 
 
-def as_time(column: str, kind: str) -> str:
+def _as_time(column: str, kind: str) -> str:
     """A column as a time in ISO text (UTC); numbers, as text too, are milliseconds."""
     iso = "'%Y-%m-%dT%H:%M:%S.%gZ'"
     if kind == "TIMESTAMP WITH TIME ZONE":
         return f"strftime(timezone('UTC', {column}), {iso})"
     if kind.startswith(("TIMESTAMP", "DATE")):
         return f"strftime(cast({column} as timestamp), {iso})"
-    if kind in {"BIGINT", "HUGEINT", "DOUBLE"}:
-        return f"strftime(make_timestamp(cast({column} as bigint) * 1000), {iso})"
-    text = f"nullif(trim(cast({column} as varchar)), '')"
+    text = _as_text(column, kind)
     milliseconds = f"strftime(make_timestamp(try_cast({text} as bigint) * 1000), {iso})"
     is_number = f"regexp_matches({text}, '^[0-9]{{12,14}}$')"
     return f"case when {is_number} then {milliseconds} else {text} end"

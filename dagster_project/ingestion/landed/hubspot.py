@@ -15,11 +15,9 @@ from dagster_project.ingestion.landed.client import (
     VERSIONS,
     LandedTable,
     LandedTables,
-    as_time,
-    flag,
     folded,
 )
-from dagster_project.ingestion.landed.resources import HUBSPOT, HUBSPOT_HISTORY_IDS
+from dagster_project.ingestion.landed.resources import HUBSPOT
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.result import Note
 
@@ -50,20 +48,17 @@ class HubSpotTables:
                 f"{source.tool} keeps contacts: check schema and tables"
             )
         for item in self._objects():
-            for table in self._records(item.name):
+            tables = self._records(item.name)
+            for table in tables:
                 if _identity(item, table) is None:
                     yield f"source {source.name}: {table.relation} has no column for the id"
-            yield from self._missing_properties(item)
-
-    def _missing_properties(self, item: HubSpotObject) -> Iterator[str]:
-        """The configured properties that no table of an object has."""
-        tables = self._records(item.name)
-        for prop, setting in resources.configured_properties(item.name, self._settings).items():
-            if not any(self._value(table, prop) for table in tables):
-                yield (
-                    f"source {self._source.name}: {tables[0].relation} has no column for {prop} "
-                    f"(setting hubspot.{setting}; is it selected in {self._source.tool}?)"
-                )
+            configured = resources.configured_properties(item.name, self._settings)
+            for prop, setting in configured.items():
+                if not any(self._value(table, prop) for table in tables):
+                    yield (
+                        f"source {source.name}: {tables[0].relation} has no column for {prop} "
+                        f"(setting hubspot.{setting}; is it selected in {source.tool}?)"
+                    )
 
     def notes(self) -> Iterator[Note]:
         """What is missing, and what that costs."""
@@ -114,36 +109,25 @@ class HubSpotTables:
 
     def _history(self, name: str) -> LandedTable | None:
         """The table of an object's past values."""
-        table = self._layout.history.get(name)
-        return self._tables.find(table) if table else None
+        return self._tables.find(self._layout.history.get(name, ""))
 
     def _pairs(self, name: str) -> tuple[LandedTable, str, str] | None:
         """The table that says which contacts an object's records belong to.
 
         With SQL for the record's id, and the name of the column of the contacts.
         """
-        wanted = self._layout.contacts_of.get(name)
-        table = self._tables.find(wanted[0]) if wanted else None
-        if wanted is None or table is None:
-            return None
-        record = table.text(wanted[1])
-        return (table, record, wanted[2]) if record and table.column(wanted[2]) else None
+        wanted, from_column, contacts = self._layout.contacts_of.get(name, ("", "", ""))
+        table = self._tables.find(wanted)
+        record = table.text(from_column) if table else None
+        return (table, record, contacts) if table and record and table.column(contacts) else None
 
     def _why_missing(self, what: str) -> str:
-        if what in self._layout.not_provided:
-            return f"{self._source.tool} does not provide it"
-        return "no table"
+        is_known = what in self._layout.not_provided
+        return f"{self._source.tool} does not provide it" if is_known else "no table"
 
     def _value(self, table: LandedTable, prop: str) -> str | None:
         """SQL for a property as text."""
         return table.value(prop, self._layout.prefix)
-
-    def _property(self, table: LandedTable, prop: str) -> str | None:
-        """SQL for a property; those that hold times as ISO text."""
-        found = table.column(f"{self._layout.prefix}{prop}", prop)
-        if found and found[1].startswith(("TIMESTAMP", "DATE")):
-            return as_time(*found)
-        return self._value(table, prop)
 
     # Records and what belongs to them
 
@@ -162,10 +146,7 @@ class HubSpotTables:
             ) = 1
             """,
         )
-        load.connection.execute(
-            f"delete from {RAW_SCHEMA}.{item.table} where source_system = ? and object_type = ?",
-            [load.source_system, item.name],
-        )
+        load.remove(item.table, "object_type = ?", item.name)
         count = resources.replace_records(load, item.name, "landed_records")
         newest = load.connection.execute("select max(updated_at) from landed_records").fetchall()
         _record(load, item.table, tables[0].relation, count, newest[0][0])
@@ -174,14 +155,14 @@ class HubSpotTables:
         """One table's rows in the shape of raw records, with what orders their versions."""
         prefix = self._layout.prefix
         names = resources.properties(item.name, self._settings)
-        values = {name: value for name in names if (value := self._property(table, name))}
+        values = {name: value for name in names if (value := self._value(table, name))}
         if item.name == "contacts":
             values |= self._merged(table, values)
         pairs = ", ".join(f"{literal(name)}, {value}" for name, value in values.items())
         created = "createdate" if item.name in {"contacts", "deals"} else "hs_createdate"
         return table.select(
             id=_identity(item, table),
-            archived=flag(table.any_true("_fivetran_deleted", "archived", "is_deleted")),
+            archived=table.any_true("_fivetran_deleted", "archived", "is_deleted"),
             created_at=table.time("created_at", f"{prefix}{created}"),
             updated_at=table.time("updated_at", f"{prefix}{item.modified}"),
             properties=f"cast(json_object({pairs}) as varchar)",
@@ -190,18 +171,16 @@ class HubSpotTables:
 
     def _merged(self, table: LandedTable, values: dict[str, str]) -> dict[str, str]:
         """The contacts that a contact swallowed, from the table of merges of older versions."""
-        audit = self._tables.find(self._layout.merges) if self._layout.merges else None
-        if audit is None:
+        audit = self._tables.find(self._layout.merges)
+        if audit is None or not audit.column("canonical_vid"):
             return {}
-        survivor, merged = audit.text("canonical_vid"), audit.text("vid_to_merge")
-        if survivor is None or merged is None:
-            return {}
+        merges = audit.select(
+            survivor=audit.text("canonical_vid"), merged=audit.text("vid_to_merge")
+        )
         own = values.get("hs_merged_object_ids", "null")
         return {
             "hs_merged_object_ids": f"""coalesce({own}, (
-                select string_agg(audit.merged, ';') from (
-                    select {survivor} as survivor, {merged} as merged from {audit.relation}
-                ) as audit
+                select string_agg(audit.merged, ';') from ({merges}) as audit
                 where audit.survivor = {_identity(OBJECTS["contacts"], table)}
             ))"""
         }
@@ -211,7 +190,7 @@ class HubSpotTables:
         table = self._history(item.name)
         if table is None:
             return
-        identity = table.text(*HUBSPOT_HISTORY_IDS[item.name])
+        identity = table.text("object_id", f"{item.name[:-1]}_id", "vid", "id")
         prop = table.text("property", "property_name", "name")
         moment = table.time("timestamp")
         if identity is None or prop is None or moment is None:
@@ -239,10 +218,7 @@ class HubSpotTables:
             identity = _identity(item, table)
             query = " union all ".join(
                 table.select(
-                    object_id=identity,
-                    property=literal(prop),
-                    value=value,
-                    changed_at=moment,
+                    object_id=identity, property=literal(prop), value=value, changed_at=moment
                 )
                 for prop, value, moment in self._entered(item, table)
             )
@@ -308,7 +284,7 @@ class HubSpotTables:
             from_id=record,
             to_id=to_id,
             place=place,
-            is_primary=flag(table.any_true("is_primary", "primary")),
+            is_primary=table.any_true("is_primary", "primary"),
         )
         _stage(
             load,
@@ -329,8 +305,8 @@ class HubSpotTables:
 
     def _owners(self) -> str:
         """The query for the owners; empty without a table of them."""
-        found = [self._tables.find(name) for name in self._layout.owners]
-        queries = [_owners_of(table) for table in found if table is not None]
+        found = (self._tables.find(name) for name in self._layout.owners)
+        queries = [_owners_of(table) for table in found if table]
         if not queries:
             return ""
         return f"""
@@ -412,14 +388,15 @@ def _owners_of(table: LandedTable) -> str:
         table.text(name) for name in ("user_id", "active_user_id", "user_id_including_inactive")
     )
     is_archived = table.any_true("archived", "is_deleted")
-    if is_archived == "false" and (active := table.column("is_active")):
-        is_archived = f"not coalesce(try_cast({active[0]} as boolean), true)"
+    active = table.column("is_active")
+    if active and not table.column("archived", "is_deleted"):
+        is_archived = f"cast(not coalesce(try_cast({active[0]} as boolean), true) as varchar)"
     return table.select(
         id=table.text("owner_id", "id"),
         user_id=f"coalesce({', '.join([*filter(None, users), 'null'])})",
         name=f"nullif(concat_ws(' ', {first}, {last}), '')",
         team="cast(null as varchar)",
-        archived=flag(is_archived),
+        archived=is_archived,
         version=table.text(*VERSIONS),
     )
 

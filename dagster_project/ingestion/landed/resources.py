@@ -38,11 +38,7 @@ HUBSPOT: dict[str, HubSpotLayout] = {
             "deals": ("deal",),
             **{name: (f"engagement_{name[:-1]}",) for name in _ENGAGEMENTS},
         },
-        history={
-            "contacts": "contact_property_history",
-            "leads": "lead_property_history",
-            "deals": "deal_property_history",
-        },
+        history={f"{name}s": f"{name}_property_history" for name in ("contact", "lead", "deal")},
         contacts_of={
             "leads": ("lead_contact", "lead_id", "contact_id"),
             "deals": ("deal_contact", "deal_id", "contact_id"),
@@ -60,10 +56,7 @@ HUBSPOT: dict[str, HubSpotLayout] = {
             "deals": ("deals", "deals_archived"),
             **{name: (f"engagements_{name}",) for name in _ENGAGEMENTS},
         },
-        history={
-            "contacts": "contacts_property_history",
-            "deals": "deals_property_history",
-        },
+        history={name: f"{name}_property_history" for name in ("contacts", "deals")},
         contacts_of={
             "leads": ("leads", "id", "contacts"),
             "deals": ("deals", "id", "contacts"),
@@ -77,23 +70,13 @@ HUBSPOT: dict[str, HubSpotLayout] = {
     "dlt": HubSpotLayout(
         prefix="",
         records={"contacts": ("contacts",), "deals": ("deals",)},
-        history={
-            "contacts": "contacts_property_history",
-            "deals": "deals_property_history",
-        },
+        history={name: f"{name}_property_history" for name in ("contacts", "deals")},
         contacts_of={"deals": ("contacts__deals", "deals_id", "value")},
         owners=("owners",),
         pipeline_stages="pipelines_deals__stages",
         not_provided=frozenset({"leads", "leads history", *_ENGAGEMENTS}),
     ),
 }
-# Columns of a table of past values that may hold the record's id, the best one first.
-HUBSPOT_HISTORY_IDS = {
-    "contacts": ("object_id", "contact_id", "vid", "id"),
-    "leads": ("object_id", "lead_id", "id"),
-    "deals": ("object_id", "deal_id", "id"),
-}
-
 # Salesforce's tables are called like its objects, with these exceptions.
 SALESFORCE_NAMES = {("dlt", "User"): "sf_user"}
 SALESFORCE_NOT_PROVIDED = {"dlt": frozenset({"LeadHistory", "OpportunityHistory", "EmailMessage"})}

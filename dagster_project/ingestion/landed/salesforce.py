@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from dagster_project.config.sources import LandedSource
-from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.landed.client import VERSIONS, LandedTable, LandedTables
 from dagster_project.ingestion.landed.resources import (
     SALESFORCE_NAMES,
@@ -99,15 +98,8 @@ class SalesforceTables:
             """
         )
         if not item.is_history:
-            load.connection.execute(
-                f"""
-                delete from {RAW_SCHEMA}.{item.table}
-                where source_system = ? and id not in (
-                    select "Id" from {_STAGED} where "Id" is not null
-                )
-                """,
-                [load.source_system],
-            )
+            kept = f'select "Id" from {_STAGED} where "Id" is not null'
+            load.remove(item.table, f"id not in ({kept})")
         insert_rows(load, item, _STAGED, fields)
         newest = f'max("{item.cursor}")' if item.cursor in fields else "null"
         rows, latest = load.connection.execute(

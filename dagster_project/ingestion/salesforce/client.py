@@ -7,7 +7,6 @@ own. An expired session is renewed once per call.
 import csv
 import io
 import time
-from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlparse
@@ -69,9 +68,8 @@ class Session(OAuth2ClientCredentials):
 
     def build_access_token_request(self) -> dict[str, Any]:
         """Salesforce takes the client's id and secret as basic authentication."""
-        pair = f"{self.client_id}:{self.client_secret}".encode()
         return {
-            "headers": {"Authorization": f"Basic {b64encode(pair).decode()}"},
+            "auth": (self.client_id, self.client_secret),
             "data": {"grant_type": "client_credentials"},
             "allow_redirects": False,
         }
@@ -86,25 +84,23 @@ class Session(OAuth2ClientCredentials):
                 f" ({type(error).__name__}); check the domain and the network"
             ) from None
         content = json_of(response)
-        if response.status_code != 200 or not isinstance(content, dict):
-            raise self._refusal(response, content if isinstance(content, dict) else {})
-        self.access_token = str(content.get("access_token"))
+        content = content if isinstance(content, dict) else {}
+        if "access_token" not in content:
+            raise self._refusal(response.status_code, content)
+        self.access_token = str(content["access_token"])
         self.instance_url = str(content.get("instance_url") or base_url(self._source)).rstrip("/")
         expires_in = self.parse_expiration_in_seconds(content)
         self.token_expiry = pendulum.now().add(seconds=expires_in)
 
-    def _refusal(self, response: Response, content: dict[str, Any]) -> CallRefused:
+    def _refusal(self, status: int, content: dict[str, Any]) -> CallRefused:
         """Why a login failed and how to fix it."""
         code = str(content.get("error", ""))
-        why = content.get("error_description") or code or f"HTTP {response.status_code}"
+        why = content.get("error_description") or code or f"HTTP {status}"
         fix = _LOGIN_FIXES.get(code, "check the domain and the connected app").format(
             id=self._source.client_id_env, secret=self._source.client_secret_env
         )
-        return CallRefused(
-            f"source {self._source.name}: {_LOGIN}: login refused: {why} ({fix})",
-            response.status_code,
-            code,
-        )
+        message = f"source {self._source.name}: {_LOGIN}: login refused: {why} ({fix})"
+        return CallRefused(message, status, code)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign a request, and renew the session once if it turns out to have expired."""

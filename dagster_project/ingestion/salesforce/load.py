@@ -6,6 +6,7 @@ has been read are written in one transaction, so a run that breaks off continues
 Deleted and merged records are read too (queryAll).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,7 @@ class _Stream:
     since: str | None
     newest: str | None = None
     rows: int = 0
-    restarts: dict[str | None, int] = field(default_factory=dict)
+    restarts: Counter[str | None] = field(default_factory=Counter)
 
     @property
     def soql(self) -> str:
@@ -53,11 +54,6 @@ class _Stream:
             f"SELECT {', '.join(self.fields)} FROM {self.item.name}{where}"
             f" ORDER BY {self.item.cursor}, Id"
         )
-
-    def has_progress(self) -> bool:
-        """Count a restart; false when the query keeps breaking off at the same record."""
-        self.restarts[self.since] = self.restarts.get(self.since, 0) + 1
-        return self.restarts[self.since] <= MAX_RESTARTS
 
 
 def ingest(
@@ -87,7 +83,7 @@ def _read_object(load: RawLoad, client: SalesforceClient, item: SalesforceObject
     """Read one object with the fields that the user may see of it."""
     available = _available_fields(client, item)
     if available is None:
-        load.note(_unreadable(item), item.table)
+        load.note(f"{item.name} can't be read: {item.without}", item.table)
         return
     fields = _chosen_fields(client.source, item, available)
     missing = [name for name in item.fields if name not in fields and name != "CurrencyIsoCode"]
@@ -96,15 +92,11 @@ def _read_object(load: RawLoad, client: SalesforceClient, item: SalesforceObject
     _read_stream(load, client, _Stream(item, fields, _since(load, client.source, item)))
 
 
-def _unreadable(item: SalesforceObject) -> str:
-    return f"{item.name} can't be read: {item.without}"
-
-
 def check(source: SalesforceSource) -> list[Finding]:
     """What keeps an org from being read, or makes it say less; a few cheap calls."""
     try:
         client = SalesforceClient(source, patience=Patience(attempts=2, timeout=20))
-        findings = _limit_findings(client.get("limits"))
+        findings = list(_limit_findings(client.get("limits")))
         for item in OBJECTS.values():
             findings += _object_findings(client, item)
         if all(finding.status != "error" for finding in findings):
@@ -114,12 +106,11 @@ def check(source: SalesforceSource) -> list[Finding]:
     return findings
 
 
-def _limit_findings(limits: dict[str, Any]) -> list[Finding]:
+def _limit_findings(limits: dict[str, Any]) -> Iterator[Finding]:
     daily = limits.get("DailyApiRequests", {})
-    if daily.get("Remaining", 1) > 0:
-        return []
-    used = f"all {daily.get('Max')} API calls of the last 24 hours are used"
-    return [Finding("warning", used, "run again later")]
+    if daily.get("Remaining", 1) <= 0:
+        used = f"all {daily.get('Max')} API calls of the last 24 hours are used"
+        yield Finding("warning", used, "run again later")
 
 
 def _object_findings(client: SalesforceClient, item: SalesforceObject) -> list[Finding]:
@@ -133,12 +124,12 @@ def _object_findings(client: SalesforceClient, item: SalesforceObject) -> list[F
         raise
     except SourceError as error:
         return [Finding("error", problem) for problem in error.problems]
-    return [Finding("warning", _unreadable(item), "give the run-as user read access to it")]
+    message = f"{item.name} can't be read: {item.without}"
+    return [Finding("warning", message, "give the run-as user read access to it")]
 
 
-def _untracked(client: SalesforceClient, source: SalesforceSource) -> list[Finding]:
+def _untracked(client: SalesforceClient, source: SalesforceSource) -> Iterator[Finding]:
     """Fields that should have a history and have none: history tracking is probably off."""
-    findings = []
     for name in (*(stage.field for stage in source.stages), *source.reasons):
         tracked = "leadConverted" if name.lower() == "isconverted" else name
         soql = f"SELECT Id FROM LeadHistory WHERE Field = '{_escaped(tracked)}' LIMIT 1"
@@ -148,14 +139,8 @@ def _untracked(client: SalesforceClient, source: SalesforceSource) -> list[Findi
             # Without LeadHistory there is a finding already; Field knows trackable fields only.
             has_rows = False
         if not has_rows:
-            findings.append(
-                Finding(
-                    "warning",
-                    f"LeadHistory holds no change of {name}",
-                    "switch on Field History Tracking for it on the Lead object",
-                )
-            )
-    return findings
+            fix = "switch on Field History Tracking for it on the Lead object"
+            yield Finding("warning", f"LeadHistory holds no change of {name}", fix)
 
 
 def _escaped(text: str) -> str:
@@ -191,20 +176,19 @@ def _chosen_fields(
     """
     by_name = {name.lower(): name for name in available}
     wanted = custom_fields(item.name, source)
+    advice = {
+        name: f" (setting {setting}; check its API name and field-level security)"
+        for name, setting in wanted.items()
+    }
     problems = [
         f"source {source.name}: {item.name} has no field {name} that the run-as user may see"
-        f" (setting {setting}; check its API name and field-level security)"
-        for name, setting in wanted.items()
+        + advice.get(name, "")
+        for name in (*wanted, "Id", item.cursor)
         if name.lower() not in by_name
-    ]
-    standard = [by_name[name.lower()] for name in item.fields if name.lower() in by_name]
-    problems += [
-        f"source {source.name}: {item.name} has no field {name} that the run-as user may see"
-        for name in ("Id", item.cursor)
-        if name not in standard
     ]
     if problems:
         raise SourceError(problems)
+    standard = [by_name[name.lower()] for name in item.fields if name.lower() in by_name]
     return [*standard, *wanted]
 
 
@@ -230,7 +214,8 @@ def _read_stream(load: RawLoad, client: SalesforceClient, stream: _Stream) -> No
                 load.say(f"{name}: {stream.rows:,} of {total:,} rows")
         except QueryLost:
             stream.since = stream.newest or stream.since
-            if not stream.has_progress():
+            stream.restarts[stream.since] += 1
+            if stream.restarts[stream.since] > MAX_RESTARTS:
                 raise
             load.say(f"{name}: restarting the query")
         except CallRefused as error:
@@ -257,11 +242,8 @@ def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) ->
     """An error on a configured field names the setting that asks for it."""
     if error.code != "INVALID_FIELD":
         return error
-    settings = [
-        f"{name} (setting {setting})"
-        for name, setting in custom_fields(stream.item.name, client.source).items()
-        if name in str(error)
-    ]
+    fields = custom_fields(stream.item.name, client.source).items()
+    settings = [f"{name} (setting {setting})" for name, setting in fields if name in str(error)]
     hint = f"; check {', '.join(settings)}" if settings else ""
     return CallRefused(f"{error}{hint}", error.status, error.code)
 
@@ -281,10 +263,8 @@ def _land(
         stream.newest = max(moment, stream.newest or moment)
     stream.rows += len(rows)
     newest = stream.newest or load.state(item.name).get("newest")
-    with (
-        transaction(load.connection),
-        load.staged((*stream.fields, "_row"), rows) as staged,
-    ):
+    columns = (*stream.fields, "_row")
+    with transaction(load.connection), load.staged(columns, rows) as staged:
         insert_rows(load, item, staged, stream.fields)
         if newest:
             state = {"newest": newest, "fields": fields_fingerprint(item.name, source)}

@@ -200,38 +200,30 @@ def insert_rows(load: RawLoad, item: SalesforceObject, staged: str, columns: Ite
     The caller holds the transaction.
     """
     available = {column.lower(): f'staged."{column}"' for column in columns}
-    target = f"{RAW_SCHEMA}.{item.table}"
     known = {field.lower() for field in item.fields}
-    pairs = ", ".join(
-        f"{literal(column)}, {available[column.lower()]}"
-        for column in columns
-        if column.lower() not in known
-    )
+    custom = [column for column in columns if column.lower() not in known]
+    pairs = ", ".join(f'{literal(column)}, staged."{column}"' for column in custom)
     values = [available.get(field.lower(), "null") for field in item.fields]
     values.append(f"cast(json_object({pairs}) as varchar)" if pairs else "null")
     if not item.is_history:
-        own = ", ".join(f"{item.table}.{column}" for column in item.columns[len(LINEAGE_COLUMNS) :])
-        load.connection.execute(
-            f"""
-            delete from {target} using {staged} as staged
-            where {item.table}.source_system = ? and {item.table}.id = staged."Id"
-                and ({own}) is distinct from ({", ".join(values)})
-            """,
-            [load.source_system],
+        own = ", ".join(f"present.{column}" for column in item.columns[len(LINEAGE_COLUMNS) :])
+        is_changed = f"({own}) is distinct from ({', '.join(values)})"
+        load.remove(
+            item.table,
+            f'exists (from {staged} as staged where present.id = staged."Id" and {is_changed})',
         )
-    load.connection.execute(
+    load.insert(
+        item.table,
         f"""
-        insert into {target}
-        select ?, ?, cast(_row as varchar), {", ".join(values)}
+        select cast(_row as varchar), {", ".join(values)}
         from {staged} as staged
-        where "Id" is not null and not exists (
-            select 1 from {target} as present
-            where present.source_system = ? and present.id = staged."Id"
+        where "Id" is not null and "Id" not in (
+            select id from {RAW_SCHEMA}.{item.table} where source_system = ?
         )
         qualify row_number() over (
             partition by "Id"
             order by {available.get(item.cursor.lower(), "null")} desc, cast(_row as bigint) desc
         ) = 1
         """,
-        [load.source_system, load.load_id, load.source_system],
+        [load.source_system],
     )
