@@ -87,8 +87,9 @@ def after_run(
     report = Report(run_id=run_id)
     if not audit.is_past and not (error and ended_at and _published_since(output, ended_at)):
         tests = list(data_tests)
-        # What a run did not ask is not gone.
-        known = audit.known | {test.name for test in tests} if tests else frozenset()
+        # Only a run that asked everything can tell that a check is gone.
+        is_whole = audit.known and tests
+        known = audit.known | {test.name for test in tests} if is_whole else frozenset()
         report = replace(audit, known=known).merged(data_test_report(tests, run_id))
         report = report.merged(pipeline_report(output, error, run_id, has_built=audit.has_built))
     return _record(output, settings, report.merged(stale_report(output, settings, now)), now, send)

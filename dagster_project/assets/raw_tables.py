@@ -68,9 +68,8 @@ def build_raw_tables(
 
 
 def _group(source: Mapping[str, Any]) -> str:
-    """One group per dbt source, so that the CRMs stand apart in the graph."""
-    name = source["source_name"]
-    return RAW_SCHEMA if name == RAW_SCHEMA else f"{RAW_SCHEMA}_{name}"
+    """One group per dbt source, so that the CRMs are apart in the graph."""
+    return f"{RAW_SCHEMA}_{source['source_name']}"
 
 
 def _read(
@@ -119,7 +118,7 @@ def _run_parameters(source: Mapping[str, Any]) -> dg.AssetsDefinition:
     @dg.asset(
         key=_PARAMETERS_KEY,
         description=source["description"],
-        group_name=RAW_SCHEMA,
+        group_name=_group(source),
         kinds={"duckdb"},
         owners=[DATA_TEAM],
     )

@@ -319,6 +319,13 @@ def test_a_publication_alone_that_is_refused_resolves_no_source(company: Company
     assert [title.split()[0] for title in company.chat.titles] == ["New", "New"]
 
 
+def test_one_mart_built_alone_resolves_nothing(company: Company) -> None:
+    company.build(0, leads(12))
+    test = DataTest("each_cohort_is_one_row", "funnel_conversion", True, True, 0)
+    after_run(company.output, company.settings, "e0000000-run", None, data_tests=[test])
+    assert [title.split()[0] for title in company.chat.titles] == ["New"]
+
+
 def test_checks_alone_end_no_incident_of_a_data_test(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
