@@ -85,7 +85,7 @@ class Story:
                 self.connection.execute(
                     f"create or replace table {model.relation} as {model.query}"
                 )
-        rows = self.warehouse.rows(f"stg_salesforce__{table}")
+        rows = self.warehouse.rows(f"int_salesforce__{table}")
         return sorted(
             (tuple(_short(row[column]) for column in columns) for row in rows),
             key=lambda row: tuple(str(value) for value in row),
