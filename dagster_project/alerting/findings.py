@@ -178,6 +178,7 @@ def pipeline_finding(check: str, place: str, observed: list[str]) -> Finding:
         description="",
         runbook=runbook,
         observed=tuple(observed[:10]),
+        failing=None if members is None else len(members),
         members=members,
         tags=frozenset({"pipeline"}),
     )

@@ -15,13 +15,12 @@ from dagster_project.alerting.delivery import AppriseSender, due
 from dagster_project.alerting.incidents import Incidents
 from dagster_project.alerting.messages import (
     Document,
+    Messages,
     Situation,
     body_of,
     clean,
-    incident_document,
     shown_time,
     subject,
-    trial_document,
 )
 from dagster_project.alerting.service import on_the_clock
 from dagster_project.alerting.store import ALERTS_FILE, Row, Store, as_time
@@ -52,7 +51,7 @@ def list_incidents(
 
     \b
     Example:
-      handoff alerts list --output var/crm_export
+      handoff alerts list
     """
     settings, directory = settings_and_output(config, output)
     with _store(directory) as store:
@@ -94,11 +93,9 @@ def show(
     with _store(directory) as store:
         row = store.incident(incident)
         kind = "resolved" if row["state"] == "resolved" else "shown"
-        situation = Situation(members=store.members(incident))
+        situation = Situation(row, store.members(incident))
         messages = store.rows("select * from messages where incident_id = ?", [incident])
-    document = incident_document(
-        kind, row, situation, datetime.now(UTC), settings.alerts, directory
-    )
+    document = Messages(settings.alerts, directory).incident(kind, situation, datetime.now(UTC))
     print(f"{document['title']}\n{body_of(document)}")
     for message in messages:
         error = f": {message['last_error']}" if message["last_error"] else ""
@@ -200,7 +197,7 @@ def try_channels(
     send_to = AppriseSender(settings.alerts)
     failed = False
     for name in [channel] if channel else known:
-        document = trial_document(name, directory)
+        document = Messages(settings.alerts, directory).trial(name)
         if dry_run:
             _preview(name, document)
             continue

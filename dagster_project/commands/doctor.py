@@ -404,8 +404,8 @@ def doctor(
 
     \b
     Examples:
-      handoff doctor --config handoff.yml
-      handoff doctor --output var/crm_export --write-stage-map stages.yml
+      handoff doctor
+      handoff doctor --write-stage-map stages.yml
     """
     path = config_path(config)
     settings, directory = settings_and_output(path, output)
