@@ -1,4 +1,4 @@
-"""The one way in: a run ended, or time passed; incidents follow, and messages go out.
+"""Where alerting begins: a run ended, or time passed; incidents change, and messages go out.
 
 ``handoff run`` calls it at its end and Dagster's sensor for every other run. A failure in here is
 reported and never fails a run.
@@ -37,13 +37,13 @@ build_id varchar
 
 @dataclass
 class Alerted:
-    """What came of it."""
+    """Which incidents changed, and what was delivered."""
 
     changes: Changes = field(default_factory=Changes)
     delivered: Delivered = field(default_factory=Delivered)
 
     def lines(self) -> list[str]:
-        """For people; nothing when nothing happened."""
+        """Both for people; empty when nothing happened."""
         parts = [f"{count} {word}" for word, count in self.changes.items()]
         for count, word in (len(self.delivered.sent), "sent"), (self.delivered.waiting, "waiting"):
             if count:

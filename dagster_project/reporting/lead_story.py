@@ -5,7 +5,6 @@ story is shown is in ``lead_page.py``.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +43,6 @@ class Story:
     counted_engagements: list[Row] = field(default_factory=list)
     violations: list[Row] = field(default_factory=list)
     milestones: list[Row] = field(default_factory=list)
-
-    @property
-    def as_of(self) -> datetime:
-        """The moment the build looks at the world, UTC."""
-        moment: datetime = self.build["as_of"]
-        return moment
 
 
 def read_story(warehouse: Path, lead_id: str, source_system: str | None = None) -> Story:
