@@ -5,7 +5,7 @@ Each check ran once, in the audit. This reads what that left: a result per build
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,13 +85,10 @@ def check_report(
     )
 
 
-def data_test_report(tests: "Iterable[DataTest]", run_id: str) -> Report:
+def data_test_report(tests: "Sequence[DataTest]", run_id: str) -> Report:
     """What dbt's own data tests of a run found: contracts, keys and relationships of the marts."""
-    judged, found = set(), []
-    for test in tests:
-        judged.add((test.name, "*"))
-        if test.passed:
-            continue
+    found = []
+    for test in (test for test in tests if not test.passed):
         rows = "" if test.failing is None else f" ({test.failing:,} rows)"
         found.append(
             Finding(
@@ -102,14 +99,15 @@ def data_test_report(tests: "Iterable[DataTest]", run_id: str) -> Report:
                 status="blocked" if test.is_error else "warned",
                 headline=f"{test.table} fails its data test {test.name}{rows}",
                 description="A data test of the dbt project, on what the models promise.",
-                runbook="The models are wrong, not the CRM: look at the test in the folder of the "
-                "model, and at the last change of both.",
+                runbook="The models are wrong, not the CRM: look at the test in the model's "
+                "folder, and at the last change of both.",
                 effect=_STOPPED if test.is_error else "",
                 failing=test.failing,
                 tags=frozenset({"check", test.table}),
             )
         )
-    return Report(frozenset(judged), tuple(found), run_id=run_id)
+    judged = frozenset((test.name, "*") for test in tests)
+    return Report(judged, tuple(found), run_id=run_id)
 
 
 def _results(warehouse: DuckDBPyConnection, run_id: str) -> list[Row]:

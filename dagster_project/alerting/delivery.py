@@ -182,10 +182,8 @@ def notify(receiver: "apprise.NotifyBase", document: Document) -> bool:
     if document["kind"] != "resolved":
         is_error = document["severity"] == "error"
         kind = apprise.NotifyType.FAILURE if is_error else apprise.NotifyType.WARNING
-    hub = apprise.Apprise()
-    hub.add(receiver)
     return bool(
-        hub.notify(
+        apprise.Apprise(receiver).notify(
             title=document["title"],
             body=body_of(document, markdown=markdown),
             notify_type=kind,

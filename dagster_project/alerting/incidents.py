@@ -35,8 +35,8 @@ class Incidents:
 
     def __init__(self, store: Store, settings: AlertsSettings, output: Path) -> None:
         self.store = store
-        self._settings = settings
-        self._messages = Messages(settings, output)
+        self.settings = settings
+        self.messages = Messages(settings, output)
         # What opened or grew, by channel and kind, until it is known how much of it there is.
         self._held: dict[tuple[str, str], list[Situation]] = defaultdict(list)
 
@@ -99,7 +99,7 @@ class Incidents:
         if _is_snoozed(incident, now) and not worse:
             return
         told = incident["told_failing"] or 0
-        if worse or self._new_cases(incident_id, told) > self._settings.growth * told:
+        if worse or self._new_cases(incident_id, told) > self.settings.growth * told:
             if worse:
                 self.store.update("incidents", incident_id, dict.fromkeys(_ACKNOWLEDGED))
             self._notify(incident_id, "worse" if worse else "grown", now)
@@ -175,7 +175,7 @@ class Incidents:
 
     def _remind(self, now: datetime, changes: Changes) -> None:
         """Remind of what nobody acknowledged; and, once, of what a snooze kept quiet."""
-        hours = self._settings.reminder_hours
+        hours = self.settings.reminder_hours
         for incident in self.store.open_incidents():
             if _is_snoozed(incident, now):
                 continue
@@ -188,13 +188,13 @@ class Incidents:
                 changes["reminded"] += 1
 
     def _digest(self, now: datetime) -> None:
-        for name, channel in self._settings.channels.items():
+        for name, channel in self.settings.channels.items():
             if channel.digest is None:
                 continue
             row = self.store.row("select told_until from digests where channel = ?", [name])
             if row:
                 since = as_time(row["told_until"])
-                if not digest_due(channel, since, now, self._settings.timezone):
+                if not digest_due(channel, since, now, self.settings.timezone):
                     continue
                 self._enqueue_digest(name, since, now)
             self.store.execute(
@@ -211,7 +211,7 @@ class Incidents:
         incidents = [incident for incident in recent if channel in self._channels(incident)]
         if incidents:
             start = self._not_before(channel, "warning", now)
-            self.store.enqueue(channel, self._messages.digest(incidents, since), now, start)
+            self.store.enqueue(channel, self.messages.digest(incidents, since), now, start)
 
     def _forget(self, now: datetime) -> None:
         oldest = as_text(now - timedelta(days=KEPT_DAYS))
@@ -224,12 +224,12 @@ class Incidents:
     def _channels(self, incident: Row) -> list[str]:
         """Where an incident is routed to; its end also goes wherever its beginning went."""
         tags = set(json.loads(incident["finding"])["tags"])
-        routed = channels_of(self._settings, incident["severity"], incident["owner"], tags)
+        routed = channels_of(self.settings, incident["severity"], incident["owner"], tags)
         if incident["state"] == "open":
             return routed
         told = self.store.rows("select channel from told where incident_id = ?", [incident["id"]])
         wanted = {*routed, *(row["channel"] for row in told)}
-        return [name for name in self._settings.channels if name in wanted]
+        return [name for name in self.settings.channels if name in wanted]
 
     def _notify(self, incident_id: int, kind: str, now: datetime) -> None:
         """Put one message per channel in the outbox, and note what it is about."""
@@ -238,7 +238,7 @@ class Incidents:
         new = self._new_cases(incident_id, told or 0) if kind in {"grown", "worse"} else 0
         situation = Situation(incident, self.store.members(incident_id), new)
         for name in self._channels(incident):
-            if self._settings.channels[name].digest is not None:
+            if self.settings.channels[name].digest is not None:
                 continue
             self.store.execute("insert or ignore into told values (?, ?)", [incident_id, name])
             if kind in _SENT_TOGETHER:
@@ -271,7 +271,7 @@ class Incidents:
         if kind == "reminder":
             # One that did not get through yet says less than this one.
             self.store.execute(f"delete from messages where {waiting} and kind = 'reminder'", about)
-        document = self._messages.incident(kind, situation, now)
+        document = self.messages.incident(kind, situation, now)
         self.store.enqueue(channel, document, now, start, incident["id"])
 
     def _send_held(self, now: datetime) -> None:
@@ -287,7 +287,7 @@ class Incidents:
                 groups[incident["owner"] if is_warning else incident["id"]].append(situation)
             for group in groups.values():
                 if len(group) > SENT_ONE_BY_ONE:
-                    document = self._messages.overview(kind, group)
+                    document = self.messages.overview(kind, group)
                     start = self._not_before(channel, "warning", now)
                     self.store.enqueue(channel, document, now, start)
                     continue
@@ -296,8 +296,8 @@ class Incidents:
         self._held.clear()
 
     def _not_before(self, channel: str, severity: str, now: datetime) -> datetime:
-        timezone = self._settings.timezone
-        return not_before(self._settings.channels[channel], severity, now, timezone)
+        timezone = self.settings.timezone
+        return not_before(self.settings.channels[channel], severity, now, timezone)
 
     # --- what people decide ---------------------------------------------------------------------
 

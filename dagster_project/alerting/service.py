@@ -69,11 +69,9 @@ def after_run(
     """Turn how a run ended into incidents, send messages, and copy incidents into the warehouse.
 
     A run that was taken in already changes nothing, and neither does one that replayed the past
-    or that a later one has overtaken. ``ended_at``: when it ended; now by default. Raises
-    ``OutputLocked`` or ``duckdb.IOException`` while another run holds the warehouse: then nothing
-    was taken in yet.
+    or that a later one has overtaken. Raises ``OutputLocked`` or ``duckdb.IOException`` while
+    another run holds the warehouse: then nothing was taken in yet.
     """
-
     now = now or datetime.now(UTC)
     if has_taken_in(output, run_id):
         return Alerted()
@@ -138,7 +136,6 @@ def _record(
 
 def copy_into_warehouse(output: Path) -> None:
     """Copy the incidents into ``quality.alerts``, unless a run holds the output."""
-
     if not warehouse_path(output).is_file():
         return
     with Store(output) as store:

@@ -1,4 +1,4 @@
-"""``handoff compare``: what the same history says under another policy.
+"""``handoff compare``: what the same history means under another policy.
 
 The raw rows that an output's warehouse holds are copied into a scratch warehouse and built there
 under the other policy, as of the same moment. The warehouse of the output is only read, nothing is
@@ -101,10 +101,9 @@ Rate = tuple[str, int, int, int]
 
 @dataclass(frozen=True)
 class Figures:
-    """What one build says.
+    """What one build computed.
 
-    ``build``: its row of ``build_info``. ``milestones``: milestone -> label, cycles that reached
-    it. ``outcomes`` and ``violations`` are counts, the latter by rule and severity.
+    ``milestones``: label and cycles that reached it. ``outcomes`` and ``violations`` are counts.
     """
 
     build: dict[str, Any]
@@ -142,10 +141,9 @@ def compare(
 ) -> Comparison:
     """Replay the history of an output under another policy, tradition or acceptance mode.
 
-    What is not given is as in the last build; the policy as ``settings`` say. ``lead_limit``: how
-    many ids are named per change. Raises ``ConfigError`` for a policy that cannot work or an
-    output without a build, ``OutputLocked`` while a run writes there, ``BuildError`` when the
-    replay fails.
+    What is not given stays as in the last build. Raises ``ConfigError`` for a policy that cannot
+    work or an output without a build, ``OutputLocked`` while a run writes there, ``BuildError``
+    when the replay fails.
     """
     if policy_dir is None and tradition is None and acceptance is None:
         raise ConfigError("nothing to compare with: name --policy DIR, --tradition or --acceptance")

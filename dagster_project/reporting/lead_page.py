@@ -67,9 +67,6 @@ def explain(warehouse: Path, lead_id: str, source_system: str | None = None) -> 
     return Group(*parts, titled((title, body) for title, body in sections if body))
 
 
-# Words
-
-
 def _moment(value: datetime | None) -> str:
     if value is None:
         return ""
@@ -85,9 +82,6 @@ def _number(value: float | Decimal | None) -> str:
 
 def _signed(value: float) -> str:
     return f"{'+' if value >= 0 else '-'}{_number(abs(value))}"
-
-
-# Who it is
 
 
 def _headline(story: Story) -> RenderableType:
@@ -132,9 +126,6 @@ def _attributes(story: Story, lead: Row) -> RenderableType:
 def _record_name(story: Story, lead_id: str, source: str) -> str:
     """A record's id, with its source where that is another one."""
     return lead_id if source == story.source_system else f"{lead_id} of {source}"
-
-
-# What came
 
 
 _Entry = tuple[datetime, str, str | None, str]
@@ -219,9 +210,6 @@ def _quarantine(story: Story) -> RenderableType | None:
     read = itemgetter("table_name", "source_file", "source_row", "column_name", "reason")
     rows = [read(row) for row in story.quarantined]
     return grid(["table", "file", "row", "column", "why"], rows) if rows else None
-
-
-# Visits and cycles
 
 
 def _visits(story: Story) -> RenderableType | None:
