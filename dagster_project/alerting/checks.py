@@ -5,7 +5,7 @@ Each check ran once, in the audit. This reads what that left: a result per build
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,13 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.alerting.findings import Finding, Member, Report
 from dagster_project.config.settings import Settings
-from dagster_project.config.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, warehouse_path
+from dagster_project.config.warehouse import (
+    BUILD_SCHEMA,
+    QUALITY_SCHEMA,
+    connect,
+    records,
+    warehouse_path,
+)
 from dagster_project.running.output_lock import visit_output
 from expectations.catalogue import configured_suites
 from expectations.check import TRAILING_SUFFIX, Check
@@ -32,7 +38,7 @@ _SHOWN_OTHERWISE = {"source_system", "lead_id", "measure"}
 _RANKS = {"warned": 0, "blocked": 1, "errored": 2}
 _NOT_JUDGED = "not_judged"
 _STOPPED = "The marts were not updated; the last good build stays published."
-_PUBLISHED_ANYWAY = "Published in spite of it (--audit warn)."
+_PUBLISHED_ANYWAY = "Published anyway (--audit warn)."
 
 
 def check_report(
@@ -79,13 +85,10 @@ def check_report(
     )
 
 
-def data_test_report(tests: "Iterable[DataTest]", run_id: str) -> Report:
+def data_test_report(tests: "Sequence[DataTest]", run_id: str) -> Report:
     """What dbt's own data tests of a run found: contracts, keys and relationships of the marts."""
-    judged, found = set(), []
-    for test in tests:
-        judged.add((test.name, "*"))
-        if test.passed:
-            continue
+    found = []
+    for test in (test for test in tests if not test.passed):
         rows = "" if test.failing is None else f" ({test.failing:,} rows)"
         found.append(
             Finding(
@@ -96,14 +99,15 @@ def data_test_report(tests: "Iterable[DataTest]", run_id: str) -> Report:
                 status="blocked" if test.is_error else "warned",
                 headline=f"{test.table} fails its data test {test.name}{rows}",
                 description="A data test of the dbt project, on what the models promise.",
-                runbook="The models are wrong, not the CRM: look at the test in the folder of the "
-                "model, and at the last change of both.",
+                runbook="The models are wrong, not the CRM: look at the test in the model's "
+                "folder, and at the last change of both.",
                 effect=_STOPPED if test.is_error else "",
                 failing=test.failing,
                 tags=frozenset({"check", test.table}),
             )
         )
-    return Report(frozenset(judged), tuple(found), run_id=run_id)
+    judged = frozenset((test.name, "*") for test in tests)
+    return Report(judged, tuple(found), run_id=run_id)
 
 
 def _results(warehouse: DuckDBPyConnection, run_id: str) -> list[Row]:
@@ -148,14 +152,11 @@ def _failing_cases(warehouse: DuckDBPyConnection) -> dict[str, list[Row]]:
 
 
 def _rows(warehouse: DuckDBPyConnection, query: str, values: Sequence[Any] = ()) -> list[Row]:
-    """The rows of a query, by column name; none where the table is not there."""
-
+    """The rows of a query; none where the table does not exist."""
     try:
-        result = warehouse.execute(query, values)
+        return records(warehouse, query, values)
     except duckdb.CatalogException:
         return []
-    names = [column[0] for column in result.description]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def _finding(
@@ -170,50 +171,44 @@ def _finding(
     worst = max(windows, key=lambda row: _RANKS.get(row["status"], -1))
     check = checks.get(worst["check_name"])
     place, before = worst["table_name"], worst["observed_before"]
-    is_warning = worst["status"] == "warned"
-    effect = _STOPPED if was_stopped else _PUBLISHED_ANYWAY
+    is_warning, is_errored = worst["status"] == "warned", worst["status"] == "errored"
+    if is_errored:
+        headline = f"the check {name} could not run"
+    elif check is None:
+        headline = f"{name.replace('_', ' ')}: {worst['message']}"
+    else:
+        headline = check.headline_of(worst["observed"], worst["failing_rows"], worst["cases"])
+    members = None
+    failing = cases.get(worst["check_name"], [])
+    # Followed one by one where the audit kept all of them.
+    is_complete = len(failing) == worst["failing_rows"] and not is_errored
+    if check and is_complete and _VOLATILE_KEY not in check.keys:
+        members = {
+            "|".join(str(case[key]) for key in check.keys): _member(case) for case in failing
+        }
     return Finding(
         check=name,
         place=place,
         severity="warning" if is_warning else "error",
         owner=worst["owner"],
         status=worst["status"],
-        headline=_headline(name, worst, check),
+        headline=headline,
         description=worst["description"],
         runbook=worst["runbook"],
-        effect="" if is_warning else effect,
+        effect="" if is_warning else _STOPPED if was_stopped else _PUBLISHED_ANYWAY,
         observed=tuple(row["message"] for row in windows),
         before=check.shown(before) if check and before is not None else None,
         failing=worst["failing_rows"],
-        members=_members(check, worst, cases.get(worst["check_name"], [])),
+        members=members,
         tags=frozenset({"check", place.rpartition(".")[2], *tags}),
         windows=tuple(row["check_name"] for row in windows if row["status"] in _RANKS),
     )
 
 
-def _headline(name: str, row: Row, check: Check | None) -> str:
-    if row["status"] == "errored":
-        return f"the check {name} could not run"
-    if check is None:
-        return f"{name.replace('_', ' ')}: {row['message']}"
-    return check.headline_of(row["observed"], row["failing_rows"], row["cases"])
-
-
-def _members(check: Check | None, row: Row, cases: list[Row]) -> dict[str, Member] | None:
-    """The failing cases, where the audit kept all of them."""
-    if row["status"] == "errored" or check is None or _VOLATILE_KEY in check.keys:
-        return None
-    if len(cases) != row["failing_rows"]:
-        return None
-    return {
-        "|".join(str(case[key]) for key in check.keys): Member(
-            ", ".join(
-                f"{column.removesuffix('_number').removesuffix('_id').replace('_', ' ')} {value}"
-                for column, value in case.items()
-                if value is not None and column not in _SHOWN_OTHERWISE
-            ),
-            case.get("source_system"),
-            case.get("lead_id"),
-        )
-        for case in cases
-    }
+def _member(case: Row) -> Member:
+    label = ", ".join(
+        f"{column.removesuffix('_number').removesuffix('_id').replace('_', ' ')} {value}"
+        for column, value in case.items()
+        if value is not None and column not in _SHOWN_OTHERWISE
+    )
+    return Member(label, case.get("source_system"), case.get("lead_id"))

@@ -11,9 +11,11 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_plus
@@ -33,6 +35,8 @@ LONGEST_WAIT = timedelta(hours=1)
 # After this many refusals it may be the message and not the receiver: the next is tried too.
 REFUSALS_IN_ORDER = 5
 
+_WAITING = "select * from messages where state = 'waiting'"
+
 # Sends a document; returns what went wrong, None when the receiver took it.
 Sender = Callable[[str, Document], str | None]
 
@@ -47,26 +51,21 @@ class Delivered:
 
 
 def deliver(
-    store: Store,
-    settings: AlertsSettings,
-    output: Path,
-    now: datetime,
-    send: Sender | None = None,
+    store: Store, settings: AlertsSettings, output: Path, now: datetime, send: Sender | None = None
 ) -> Delivered:
-    """Send what is due, unless another process is at it."""
+    """Send what is due, unless another process is delivering."""
     send = send or AppriseSender(settings)
     result = Delivered()
     try:
         with FileLock(output / LOCK_FILE, timeout=0):
             # Nobody else delivers, so what is still marked was left by one that died.
             store.execute("update messages set state = 'waiting' where state = 'sending'")
-            waiting = "select distinct channel from messages where state = 'waiting' order by 1"
-            for channel in [row["channel"] for row in store.rows(waiting)]:
-                _deliver_channel(store, channel, settings, now, send, result)
+            waiting = store.rows(f"{_WAITING} order by channel, id")
+            for channel, messages in groupby(waiting, key=itemgetter("channel")):
+                _deliver_channel(store, channel, messages, settings, now, send, result)
     except Timeout:
         pass
-    row = store.row("select count(*) as number from messages where state = 'waiting'")
-    result.waiting = row["number"] if row else 0
+    result.waiting = len(store.rows(_WAITING))
     return result
 
 
@@ -82,6 +81,7 @@ def due(store: Store, now: datetime) -> list[Row]:
 def _deliver_channel(
     store: Store,
     channel: str,
+    messages: Iterable[Row],
     settings: AlertsSettings,
     now: datetime,
     send: Sender,
@@ -92,19 +92,14 @@ def _deliver_channel(
     Behind one that was refused often, the next is tried as well.
     """
     may_fail = True
-    for message in store.rows(
-        "select * from messages where channel = ? and state = 'waiting' order by id", [channel]
-    ):
+    for message in messages:
         if as_time(message["not_before"]) > now:
             # An error goes out during quiet hours, before the warnings that wait for their end.
             if 0 < message["attempts"] < REFUSALS_IN_ORDER:
                 return
             continue
-        store.update(
-            "messages",
-            message["id"],
-            {"state": "sending", "attempts": message["attempts"] + 1},
-        )
+        attempt = {"state": "sending", "attempts": message["attempts"] + 1}
+        store.update("messages", message["id"], attempt)
         problem = send(channel, json.loads(message["document"]))
         if problem is None:
             store.update("messages", message["id"], {"state": "sent", "sent_at": as_text(now)})
@@ -120,19 +115,13 @@ def _deliver_channel(
 def _put_back(
     store: Store, message: Row, problem: str, settings: AlertsSettings, now: datetime
 ) -> None:
-    """Try again later; a message nobody took for days is given up, so that others get through."""
+    """Try again later; a message that fails for days is given up, so that others get through."""
     wait = min(FIRST_WAIT * 2 ** min(message["attempts"], 10), LONGEST_WAIT)
     age = now - as_time(message["created_at"])
     too_old = age >= timedelta(hours=settings.give_up_after_hours)
-    store.update(
-        "messages",
-        message["id"],
-        {
-            "state": "failed" if too_old else "waiting",
-            "not_before": as_text(now + wait),
-            "last_error": problem,
-        },
-    )
+    state = "failed" if too_old else "waiting"
+    values = {"state": state, "not_before": as_text(now + wait), "last_error": problem}
+    store.update("messages", message["id"], values)
 
 
 class AppriseSender:
@@ -193,10 +182,8 @@ def notify(receiver: "apprise.NotifyBase", document: Document) -> bool:
     if document["kind"] != "resolved":
         is_error = document["severity"] == "error"
         kind = apprise.NotifyType.FAILURE if is_error else apprise.NotifyType.WARNING
-    hub = apprise.Apprise()
-    hub.add(receiver)
     return bool(
-        hub.notify(
+        apprise.Apprise(receiver).notify(
             title=document["title"],
             body=body_of(document, markdown=markdown),
             notify_type=kind,

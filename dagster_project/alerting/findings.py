@@ -43,7 +43,7 @@ _PIPELINE = {
     ),
     PUBLICATION_BLOCKED: (
         "the marts were not updated, since a check blocks",
-        "Fix what the blocking checks found in the source, or publish once in spite of them with "
+        "Fix what the blocking checks found in the source, or publish once anyway with "
         "`handoff run --audit warn`.",
     ),
     DATA_STALE: (
@@ -56,11 +56,17 @@ _PIPELINE = {
     ),
 }
 
+_FAILURES: dict[type[HandoffError], str] = {
+    AuditBlocked: PUBLICATION_BLOCKED,
+    SourceError: SOURCE_DOWN,
+    ConfigError: CONFIGURATION_WRONG,
+    BuildError: BUILD_FAILED,
+}
+
 
 @dataclass(frozen=True)
 class Member:
-    """One failing case. ``label``: its keys and other helpful columns, for people; ``lead_id``:
-    where it is about a lead."""
+    """One failing case. ``label``: its keys and other helpful columns, for people."""
 
     label: str
     source_system: str | None = None
@@ -140,23 +146,21 @@ def pipeline_report(
             frozenset((check, "*") for check in judged if _has_published(output, run_id)),
             run_id=run_id,
         )
-    passed: tuple[str, ...] = (CONFIGURATION_WRONG,)
-    if isinstance(error, AuditBlocked):
-        failed = PUBLICATION_BLOCKED
-        # A part of the job may have audited what another run read and built.
-        passed += (SOURCE_DOWN, BUILD_FAILED) if has_built else ()
-    elif isinstance(error, SourceError):
-        failed = SOURCE_DOWN
-    elif isinstance(error, ConfigError):
-        passed, failed = (), CONFIGURATION_WRONG
-    elif isinstance(error, BuildError):
-        failed = BUILD_FAILED
-    else:
-        # Refused because another run works: nothing failed.
+    failed = next((check for kind, check in _FAILURES.items() if isinstance(error, kind)), None)
+    if failed is None:
+        # Refused because another run holds the output: nothing failed.
         return Report(run_id=run_id)
-    finding = pipeline_finding(failed, _place(failed, error.problems), error.problems)
+    place = "pipeline"
+    if failed == SOURCE_DOWN:
+        named = re.match(r"source (\S+?):", error.problems[0]) if error.problems else None
+        place = f"source {named[1]}" if named else "sources"
+    passed = {CONFIGURATION_WRONG}
+    # A part of the job may have audited what another run read and built.
+    if failed == PUBLICATION_BLOCKED and has_built:
+        passed |= {SOURCE_DOWN, BUILD_FAILED}
     # One source down says nothing of another that was down before.
-    checks = {(check, "*") for check in passed} | {(failed, finding.place)}
+    checks = {(check, "*") for check in passed - {failed}} | {(failed, place)}
+    finding = pipeline_finding(failed, place, error.problems)
     return Report(frozenset(checks), (finding,), run_id=run_id)
 
 
@@ -178,6 +182,7 @@ def pipeline_finding(check: str, place: str, observed: list[str]) -> Finding:
         description="",
         runbook=runbook,
         observed=tuple(observed[:10]),
+        failing=None if members is None else len(members),
         members=members,
         tags=frozenset({"pipeline"}),
     )
@@ -186,10 +191,3 @@ def pipeline_finding(check: str, place: str, observed: list[str]) -> Finding:
 def _has_published(output: Path, run_id: str | None) -> bool:
     build_id = (published_manifest(output) or {}).get("build_id", "")
     return run_id is not None and build_id.endswith(f"-{run_id[:8]}")
-
-
-def _place(check: str, problems: list[str]) -> str:
-    if check != SOURCE_DOWN:
-        return "pipeline"
-    named = re.match(r"source (\S+?):", problems[0]) if problems else None
-    return f"source {named[1]}" if named else "sources"

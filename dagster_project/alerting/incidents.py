@@ -7,18 +7,13 @@ once for the same owner (a first run, a bad day) are one message.
 
 import json
 from collections import Counter, defaultdict
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from dagster_project.alerting.findings import Finding, Report
-from dagster_project.alerting.messages import (
-    Situation,
-    digest_document,
-    incident_document,
-    overview_document,
-)
+from dagster_project.alerting.messages import Messages, Situation
 from dagster_project.alerting.routes import channels_of, digest_due, not_before
 from dagster_project.alerting.store import Row, Store, as_text, as_time
 from dagster_project.config.alerts import AlertsSettings
@@ -27,8 +22,8 @@ from dagster_project.config.errors import ConfigError
 # Resolved incidents are kept this long.
 KEPT_DAYS = 400
 # More warnings of one owner that open or grow at once are one message.
-TOLD_ONE_BY_ONE = 3
-_TOLD_TOGETHER = {"opened", "grown"}
+SENT_ONE_BY_ONE = 3
+_SENT_TOGETHER = {"opened", "grown"}
 _ACKNOWLEDGED = ("acknowledged_at", "acknowledged_by", "acknowledged_reason")
 
 # How many incidents opened, grew, were resolved or reminded of.
@@ -40,10 +35,10 @@ class Incidents:
 
     def __init__(self, store: Store, settings: AlertsSettings, output: Path) -> None:
         self.store = store
-        self._settings = settings
-        self._output = output
+        self.settings = settings
+        self.messages = Messages(settings, output)
         # What opened or grew, by channel and kind, until it is known how much of it there is.
-        self._held: dict[tuple[str, str], list[tuple[Row, Situation]]] = {}
+        self._held: dict[tuple[str, str], list[Situation]] = defaultdict(list)
 
     def record(self, report: Report, now: datetime) -> Changes:
         """Take in what a run found, once per run, and put its messages in the outbox."""
@@ -56,7 +51,7 @@ class Incidents:
                 self.store.insert("handled_runs", handled)
             for finding in report.findings:
                 self._record_finding(finding, report, now, changes)
-            self._tell_held(now)
+            self._send_held(now)
             failing = {(finding.check, finding.place) for finding in report.findings}
             for incident in self.store.open_incidents():
                 place = (incident["check_name"], incident["place"])
@@ -89,30 +84,29 @@ class Incidents:
                 },
             )
             self._record_members(incident_id, finding, now)
-            self._tell(incident_id, "opened", now)
+            self._notify(incident_id, "opened", now)
             changes["opened"] += 1
             return
         incident_id = incident["id"]
         still = tuple(_not_judged(incident, report))
         finding = replace(finding, windows=finding.windows + still)
+        columns = _columns(finding, report, now)
         builds = incident["builds"] + (report.run_id is not None)
-        values = {**_columns(finding, report, now), "builds": builds}
-        self.store.update("incidents", incident_id, values)
+        self.store.update("incidents", incident_id, {**columns, "builds": builds})
         self._record_members(incident_id, finding, now)
         # What was snoozed or acknowledged was a warning; that it is an error now is news.
         worse = finding.severity == "error" and incident["told_severity"] != "error"
         if _is_snoozed(incident, now) and not worse:
             return
         told = incident["told_failing"] or 0
-        if worse or self._new_cases(incident_id, told) > self._settings.growth * told:
+        if worse or self._new_cases(incident_id, told) > self.settings.growth * told:
             if worse:
                 self.store.update("incidents", incident_id, dict.fromkeys(_ACKNOWLEDGED))
-            self._tell(incident_id, "worse" if worse else "grown", now)
+            self._notify(incident_id, "worse" if worse else "grown", now)
             changes["grown"] += 1
             return
         # An improvement is no message; but from there on, getting worse is news again.
-        failing = _failing(finding)
-        lower = told if failing is None else min(told, failing)
+        lower = told if columns["failing"] is None else min(told, columns["failing"])
         better = {"told_failing": lower, "told_severity": finding.severity}
         self.store.update("incidents", incident_id, better)
 
@@ -171,7 +165,7 @@ class Incidents:
                 "build_id": report.build_id or incident["build_id"],
             },
         )
-        self._tell(incident["id"], "resolved", now)
+        self._notify(incident["id"], "resolved", now)
         self.store.execute(
             "update members set resolved_at = ? where incident_id = ? and resolved_at is null",
             [as_text(now), incident["id"]],
@@ -181,28 +175,26 @@ class Incidents:
 
     def _remind(self, now: datetime, changes: Changes) -> None:
         """Remind of what nobody acknowledged; and, once, of what a snooze kept quiet."""
-        hours = self._settings.reminder_hours
+        hours = self.settings.reminder_hours
         for incident in self.store.open_incidents():
             if _is_snoozed(incident, now):
                 continue
-            snooze_over = incident["snoozed_until"] is not None
-            waited = now - as_time(incident["told_at"] or incident["opened_at"])
-            due = hours is not None and waited >= timedelta(hours=hours)
-            if snooze_over or (due and incident["acknowledged_at"] is None):
-                just_told = incident["told_at"] == as_text(now)
-                self.store.update("incidents", incident["id"], {"snoozed_until": None})
-                if not just_told:
-                    self._tell(incident["id"], "reminder", now)
-                    changes["reminded"] += 1
+            was_snoozed = incident["snoozed_until"] is not None
+            waited = now - as_time(incident["told_at"])
+            is_due = hours is not None and waited >= timedelta(hours=hours)
+            self.store.update("incidents", incident["id"], {"snoozed_until": None})
+            if waited and (was_snoozed or (is_due and incident["acknowledged_at"] is None)):
+                self._notify(incident["id"], "reminder", now)
+                changes["reminded"] += 1
 
     def _digest(self, now: datetime) -> None:
-        for name, channel in self._settings.channels.items():
+        for name, channel in self.settings.channels.items():
             if channel.digest is None:
                 continue
             row = self.store.row("select told_until from digests where channel = ?", [name])
             if row:
                 since = as_time(row["told_until"])
-                if not digest_due(channel, since, now, self._settings.timezone):
+                if not digest_due(channel, since, now, self.settings.timezone):
                     continue
                 self._enqueue_digest(name, since, now)
             self.store.execute(
@@ -218,9 +210,8 @@ class Incidents:
         )
         incidents = [incident for incident in recent if channel in self._channels(incident)]
         if incidents:
-            document = digest_document(incidents, since, self._settings, self._output)
             start = self._not_before(channel, "warning", now)
-            self.store.enqueue(channel, "digest", document, now, start, None)
+            self.store.enqueue(channel, self.messages.digest(incidents, since), now, start)
 
     def _forget(self, now: datetime) -> None:
         oldest = as_text(now - timedelta(days=KEPT_DAYS))
@@ -233,111 +224,99 @@ class Incidents:
     def _channels(self, incident: Row) -> list[str]:
         """Where an incident is routed to; its end also goes wherever its beginning went."""
         tags = set(json.loads(incident["finding"])["tags"])
-        routed = channels_of(self._settings, incident["severity"], incident["owner"], tags)
+        routed = channels_of(self.settings, incident["severity"], incident["owner"], tags)
         if incident["state"] == "open":
             return routed
         told = self.store.rows("select channel from told where incident_id = ?", [incident["id"]])
         wanted = {*routed, *(row["channel"] for row in told)}
-        return [name for name in self._settings.channels if name in wanted]
+        return [name for name in self.settings.channels if name in wanted]
 
-    def _tell(self, incident_id: int, kind: str, now: datetime) -> None:
+    def _notify(self, incident_id: int, kind: str, now: datetime) -> None:
         """Put one message per channel in the outbox, and note what it is about."""
         incident = self.store.incident(incident_id)
-        told = incident["told_failing"] or 0
-        situation = Situation(
-            new=self._new_cases(incident_id, told) if kind in {"grown", "worse"} else 0,
-            members=self.store.members(incident_id),
-        )
+        told = incident["told_failing"]
+        new = self._new_cases(incident_id, told or 0) if kind in {"grown", "worse"} else 0
+        situation = Situation(incident, self.store.members(incident_id), new)
         for name in self._channels(incident):
-            if self._settings.channels[name].digest is not None:
+            if self.settings.channels[name].digest is not None:
                 continue
-            self.store.execute(
-                "insert or ignore into told (incident_id, channel) values (?, ?)",
-                [incident_id, name],
-            )
-            if kind in _TOLD_TOGETHER:
-                self._held.setdefault((name, kind), []).append((incident, situation))
+            self.store.execute("insert or ignore into told values (?, ?)", [incident_id, name])
+            if kind in _SENT_TOGETHER:
+                self._held[name, kind].append(situation)
             else:
-                self._enqueue(name, kind, incident, situation, now)
-        self.store.update(
-            "incidents",
-            incident_id,
-            {
-                "told_at": as_text(now),
-                # A check that could not run counted nothing.
-                "told_failing": incident["told_failing"]
-                if incident["status"] == "errored"
-                else incident["failing"],
-                "told_severity": incident["severity"],
-            },
-        )
+                self._enqueue(name, kind, situation, now)
+        values = {
+            "told_at": as_text(now),
+            # A check that could not run counted nothing.
+            "told_failing": told if incident["status"] == "errored" else incident["failing"],
+            "told_severity": incident["severity"],
+        }
+        self.store.update("incidents", incident_id, values)
         self.store.execute(
             "update members set told = 1 where incident_id = ? and resolved_at is null",
             [incident_id],
         )
 
-    def _enqueue(
-        self, channel: str, kind: str, incident: Row, situation: Situation, now: datetime
-    ) -> None:
-        document = incident_document(kind, incident, situation, now, self._settings, self._output)
+    def _enqueue(self, channel: str, kind: str, situation: Situation, now: datetime) -> None:
+        incident = situation.incident
         start = self._not_before(channel, incident["severity"], now)
+        waiting = "incident_id = ? and channel = ? and state = 'waiting'"
+        about = [incident["id"], channel]
         if start <= now:
             # What quiet hours still hold of it goes first.
             self.store.execute(
-                "update messages set not_before = ? where incident_id = ? and channel = ? "
-                "and state = 'waiting' and attempts = 0",
-                [as_text(now), incident["id"], channel],
+                f"update messages set not_before = ? where {waiting} and attempts = 0",
+                [as_text(now), *about],
             )
         if kind == "reminder":
             # One that did not get through yet says less than this one.
-            self.store.execute(
-                "delete from messages where incident_id = ? and channel = ? "
-                "and kind = 'reminder' and state = 'waiting'",
-                [incident["id"], channel],
-            )
-        self.store.enqueue(channel, kind, document, now, start, incident["id"])
+            self.store.execute(f"delete from messages where {waiting} and kind = 'reminder'", about)
+        document = self.messages.incident(kind, situation, now)
+        self.store.enqueue(channel, document, now, start, incident["id"])
 
-    def _tell_held(self, now: datetime) -> None:
+    def _send_held(self, now: datetime) -> None:
         """Put what opened or grew in the outbox: one by one, or together where it is much.
 
         Errors always get a message each: whoever is on call gets a page for each, and its end.
         """
         for (channel, kind), held in self._held.items():
             groups = defaultdict(list)
-            for incident, situation in held:
+            for situation in held:
+                incident = situation.incident
                 is_warning = incident["severity"] == "warning"
-                key = incident["owner"] if is_warning else incident["id"]
-                groups[key].append((incident, situation))
+                groups[incident["owner"] if is_warning else incident["id"]].append(situation)
             for group in groups.values():
-                if len(group) > TOLD_ONE_BY_ONE:
-                    document = overview_document(kind, group, self._settings, self._output)
+                if len(group) > SENT_ONE_BY_ONE:
+                    document = self.messages.overview(kind, group)
                     start = self._not_before(channel, "warning", now)
-                    self.store.enqueue(channel, kind, document, now, start, None)
+                    self.store.enqueue(channel, document, now, start)
                     continue
-                for incident, situation in group:
-                    self._enqueue(channel, kind, incident, situation, now)
+                for situation in group:
+                    self._enqueue(channel, kind, situation, now)
         self._held.clear()
 
     def _not_before(self, channel: str, severity: str, now: datetime) -> datetime:
-        timezone = self._settings.timezone
-        return not_before(self._settings.channels[channel], severity, now, timezone)
+        timezone = self.settings.timezone
+        return not_before(self.settings.channels[channel], severity, now, timezone)
 
     # --- what people decide ---------------------------------------------------------------------
 
     def acknowledge(self, incident_id: int, who: str, reason: str | None, now: datetime) -> None:
         """Somebody works on it: no more reminders, but still messages when it grows or ends."""
-        acknowledged = (as_text(now), who, reason)
-        self._decide(incident_id, dict(zip(_ACKNOWLEDGED, acknowledged, strict=True)))
+        self._decide(incident_id, "acknowledged_at", now, who, reason)
 
     def snooze(self, incident_id: int, until: datetime, who: str, reason: str) -> None:
         """No messages about it until then, unless it becomes an error or is resolved."""
-        snoozed = {"snoozed_until": as_text(until), "snoozed_by": who, "snoozed_reason": reason}
-        self._decide(incident_id, snoozed)
+        self._decide(incident_id, "snoozed_until", until, who, reason)
 
-    def _decide(self, incident_id: int, values: dict[str, Any]) -> None:
+    def _decide(
+        self, incident_id: int, column: str, moment: datetime, who: str, reason: str | None
+    ) -> None:
         incident = self.store.incident(incident_id)
         if incident["state"] != "open":
             raise ConfigError(f"incident {incident_id} was resolved at {incident['resolved_at']}")
+        decision = column.partition("_")[0]
+        values = {column: as_text(moment), f"{decision}_by": who, f"{decision}_reason": reason}
         self.store.update("incidents", incident_id, values)
 
 
@@ -352,21 +331,9 @@ def _is_snoozed(incident: Row, now: datetime) -> bool:
     return until is not None and now < as_time(until)
 
 
-def _failing(finding: Finding) -> int | None:
-    """How many cases fail; None where that is not known."""
-    if finding.status == "errored":
-        return None
-    if finding.failing is None and finding.members is not None:
-        return len(finding.members)
-    return finding.failing
-
-
 def _columns(finding: Finding, report: Report, now: datetime) -> dict[str, Any]:
-    stored = {
-        name: sorted(value) if isinstance(value, frozenset) else value
-        for name, value in asdict(finding).items()
-        if name not in {"members", "check", "place"}
-    }
+    left_out = {"members", "check", "place"}
+    stored = {name: value for name, value in vars(finding).items() if name not in left_out}
     return {
         "severity": finding.severity,
         "status": finding.status,
@@ -374,6 +341,8 @@ def _columns(finding: Finding, report: Report, now: datetime) -> dict[str, Any]:
         "seen_at": as_text(now),
         "run_id": report.run_id,
         "build_id": report.build_id,
-        "failing": _failing(finding),
-        "finding": json.dumps(stored),
+        # How many cases fail is not known of a check that could not run.
+        "failing": None if finding.status == "errored" else finding.failing,
+        # Sets are sorted, since JSON has none.
+        "finding": json.dumps(stored, default=sorted),
     }

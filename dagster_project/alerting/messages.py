@@ -8,7 +8,7 @@ left out, wherever it came from, and nothing that came from data is markup.
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,119 +39,6 @@ _NO_MARKUP = str.maketrans("<>[]*`@", "‹›()∗'＠")
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Situation:
-    """Where an incident stands: ``new``: failing cases no message was about; ``members``: all."""
-
-    new: int = 0
-    members: list[Row] = field(default_factory=list)
-
-
-def document(kind: str, severity: str, title: str, reference: str, **parts: Any) -> Document:
-    """A message: its parts, in the order they are shown, and those it leaves empty."""
-    empty = {"lead": "", "facts": [], "todo": "", "items": [], "more": 0, "links": []}
-    head = {"kind": kind, "severity": severity, "title": title, "reference": reference}
-    return {**head, **empty, **parts}
-
-
-def incident_document(
-    kind: str,
-    incident: Row,
-    situation: Situation,
-    now: datetime,
-    settings: AlertsSettings,
-    output: Path,
-) -> Document:
-    """The message about a change of an incident."""
-    finding = json.loads(incident["finding"])
-    number = incident["id"]
-    parts: dict[str, Any] = {}
-    if kind != "resolved":
-        parts = {
-            "todo": clean(finding["runbook"]),
-            "items": _items(situation.members[:SHOWN_MEMBERS], settings),
-            "more": max(len(situation.members) - SHOWN_MEMBERS, 0),
-        }
-    return document(
-        kind,
-        incident["severity"],
-        _title(kind, incident, situation, now),
-        f"incident {number}: handoff alerts show {number} --output {output}",
-        key=f"handoff {output} {number}",
-        lead=f"Expected: {clean(finding['description'])}" if finding["description"] else "",
-        facts=_facts(kind, incident, finding, now, settings, output),
-        links=_links(incident, settings, output),
-        **parts,
-    )
-
-
-def overview_document(
-    kind: str, group: list[tuple[Row, Situation]], settings: AlertsSettings, output: Path
-) -> Document:
-    """One message for many warnings of one owner that opened or grew at once."""
-    first = group[0][0]
-    word = {"opened": "new", "grown": "growing"}[kind]
-    return document(
-        kind,
-        first["severity"],
-        f"{len(group)} {word} {first['severity']}s for {first['owner']}",
-        f"all of an incident: handoff alerts show {first['id']} --output {output}",
-        items=[
-            {
-                "text": f"{_grown(incident, situation)} (incident {incident['id']})",
-                "url": None,
-                "newest": _items(situation.members[:SHOWN_MEMBERS_OF_MANY], settings),
-                "todo": clean(json.loads(incident["finding"])["runbook"]),
-            }
-            for incident, situation in group
-        ],
-        links=_links(first, settings, output),
-    )
-
-
-def digest_document(
-    incidents: list[Row], since: datetime, settings: AlertsSettings, output: Path
-) -> Document:
-    """One message for a whole day or week: what is open, what was resolved."""
-    words = Counter[str]()
-    items = []
-    for incident in incidents:
-        word = incident["severity"]
-        if incident["state"] == "resolved":
-            word = "resolved"
-        elif as_time(incident["opened_at"]) >= since:
-            word = f"new {word}"
-        words[word] += 1
-        items.append({"text": f"{word}, {incident['owner']}: {subject(incident)}", "url": None})
-    new = words["new error"] + words["new warning"]
-    still_open = new + words["error"] + words["warning"]
-    return document(
-        "digest",
-        "error" if words["error"] + words["new error"] else "warning",
-        f"Digest: {still_open} open ({new} new), {words['resolved']} resolved",
-        f"handoff alerts list --output {output}",
-        lead=f"Since {shown_time(since, settings)}.",
-        items=items,
-        links=_links(incidents[0], settings, output)[:1],
-    )
-
-
-def trial_document(channel: str, output: Path) -> Document:
-    """The message that tries a channel."""
-    return document(
-        "test",
-        "warning",
-        f"Test of the channel {channel}",
-        "handoff alerts list",
-        lead="Alerts from Handoff will look like this one.",
-        facts=[["Where", str(output)]],
-        todo="nothing; it works.",
-    )
-
-
-# --- parts --------------------------------------------------------------------------------------
-
-
 def clean(text: str) -> str:
     """A text on one line, short, without control characters, addresses and markup."""
     printable = "".join(char if char.isprintable() else " " for char in text)
@@ -171,74 +58,190 @@ def subject(incident: Row) -> str:
     return clean(finding.get("headline") or incident["check_name"].replace("_", " "))
 
 
-def _title(kind: str, incident: Row, situation: Situation, now: datetime) -> str:
-    end = as_time(incident["resolved_at"]) if incident["resolved_at"] else now
-    age = _age(end - as_time(incident["opened_at"]))
-    start = _KINDS[kind].format(**incident, age=age)
-    return f"{start}: {_grown(incident, situation)}"
+@dataclass(frozen=True)
+class Situation:
+    """Where an incident stands: its failing cases, and how many of them are ``new``."""
+
+    incident: Row
+    members: list[Row]
+    new: int = 0
+
+    @property
+    def finding(self) -> dict[str, Any]:
+        """What was found last, as it is stored."""
+        finding: dict[str, Any] = json.loads(self.incident["finding"])
+        return finding
+
+    @property
+    def headline(self) -> str:
+        """What is wrong, and how much of it is news."""
+        return subject(self.incident) + (f", {self.new:,} new" if self.new else "")
 
 
-def _grown(incident: Row, situation: Situation) -> str:
-    """What is wrong, and how much of it is news."""
-    return subject(incident) + (f", {situation.new:,} new" if situation.new else "")
+@dataclass(frozen=True)
+class Messages:
+    """Writes the messages about the incidents of an output directory."""
+
+    settings: AlertsSettings
+    output: Path
+
+    def incident(self, kind: str, situation: Situation, now: datetime) -> Document:
+        """The message about a change of an incident."""
+        row, finding = situation.incident, situation.finding
+        number, ended = row["id"], row["resolved_at"]
+        age = _age((as_time(ended) if ended else now) - as_time(row["opened_at"]))
+        parts: dict[str, Any] = {}
+        if kind != "resolved":
+            parts = {
+                "todo": clean(finding["runbook"]),
+                "items": self._items(situation.members[:SHOWN_MEMBERS]),
+                "more": max(len(situation.members) - SHOWN_MEMBERS, 0),
+            }
+        return _document(
+            kind,
+            row["severity"],
+            f"{_KINDS[kind].format(**row, age=age)}: {situation.headline}",
+            f"incident {number}: handoff alerts show {number} --output {self.output}",
+            key=f"handoff {self.output} {number}",
+            lead=f"Expected: {clean(finding['description'])}" if finding["description"] else "",
+            facts=self._facts(kind, row, finding, age),
+            links=self._links(row),
+            **parts,
+        )
+
+    def overview(self, kind: str, group: list[Situation]) -> Document:
+        """One message for many warnings of one owner that opened or grew at once."""
+        first = group[0].incident
+        word = {"opened": "new", "grown": "growing"}[kind]
+        return _document(
+            kind,
+            first["severity"],
+            f"{len(group)} {word} {first['severity']}s for {first['owner']}",
+            f"all of an incident: handoff alerts show {first['id']} --output {self.output}",
+            items=[
+                {
+                    "text": f"{situation.headline} (incident {situation.incident['id']})",
+                    "url": None,
+                    "newest": self._items(situation.members[:SHOWN_MEMBERS_OF_MANY]),
+                    "todo": clean(situation.finding["runbook"]),
+                }
+                for situation in group
+            ],
+            links=self._links(first),
+        )
+
+    def digest(self, incidents: list[Row], since: datetime) -> Document:
+        """One message for a whole day or week: what is open, what was resolved."""
+        words = Counter[str]()
+        items = []
+        for incident in incidents:
+            word = incident["severity"]
+            if incident["state"] == "resolved":
+                word = "resolved"
+            elif as_time(incident["opened_at"]) >= since:
+                word = f"new {word}"
+            words[word] += 1
+            items.append({"text": f"{word}, {incident['owner']}: {subject(incident)}", "url": None})
+        new = words["new error"] + words["new warning"]
+        still_open = new + words["error"] + words["warning"]
+        return _document(
+            "digest",
+            "error" if words["error"] + words["new error"] else "warning",
+            f"Digest: {still_open} open ({new} new), {words['resolved']} resolved",
+            f"handoff alerts list --output {self.output}",
+            lead=f"Since {self._time(since)}.",
+            items=items,
+            links=self._links(incidents[0])[:1],
+        )
+
+    def trial(self, channel: str) -> Document:
+        """The message that tries a channel."""
+        return _document(
+            "test",
+            "warning",
+            f"Test of the channel {channel}",
+            "handoff alerts list",
+            lead="Alerts from Handoff will look like this one.",
+            facts=[["Where", str(self.output)]],
+            todo="nothing; it works.",
+        )
+
+    def _facts(self, kind: str, row: Row, finding: dict[str, Any], age: str) -> list[list[str]]:
+        since = self._time(row["opened_at"])
+        builds = f", in {row['builds']} runs" if row["builds"] > 1 else ""
+        if kind == "resolved":
+            until = self._time(row["resolved_at"])
+            facts = [["Failed", f"from {since} to {until}{builds}"]]
+            facts += _observed("Last seen", finding)
+        else:
+            facts = _observed("Now", finding)
+            if finding["before"] is not None:
+                facts.append(["Previous build", finding["before"]])
+            facts.append(["Since", since if kind == "opened" else f"{since} ({age}{builds})"])
+            if finding.get("effect"):
+                facts.append(["Effect", finding["effect"]])
+            if "pipeline" in finding["tags"]:
+                facts.append(["Published meanwhile", self._published()])
+        if "check" in finding["tags"]:
+            facts.append(["Check", f"{row['check_name']} of {row['place']}"])
+        facts.append(["Owner", row["owner"]])
+        for verb, at in (("acknowledged", "at"), ("snoozed", "until")):
+            moment, who, reason = row[f"{verb}_{at}"], row[f"{verb}_by"], row[f"{verb}_reason"]
+            if moment:
+                why = f": {clean(reason)}" if reason else ""
+                facts.append([verb.capitalize(), f"{at} {self._time(moment)} by {clean(who)}{why}"])
+        return facts
+
+    def _published(self) -> str:
+        """Which build BI reads now."""
+        manifest = published_manifest(self.output)
+        if manifest is None:
+            return "nothing: no build was published yet"
+        published, as_of = self._time(manifest["published_at"]), self._time(manifest["as_of"])
+        return f"the build published {published}, as of {as_of}"
+
+    def _items(self, members: list[Row]) -> list[dict[str, Any]]:
+        """Failing cases: leads, linked to the CRM, or whatever else the check is about."""
+        items = []
+        for member in members:
+            lead, text, url = member["lead_id"], clean(member["label"]), None
+            if lead is not None:
+                is_address = _EMAIL.search(lead) is not None
+                shown = "(an id that is an e-mail address)" if is_address else clean(lead)
+                text = f"{shown} ({text})" if text else shown
+                source = member["source_system"] or ""
+                template = self.settings.lead_urls.get(source, self.settings.lead_url)
+                if template and not is_address:
+                    url = template.replace("{lead_id}", quote(lead, safe=""))
+            items.append({"text": text, "url": url, "is_new": not member["told"]})
+        return items
+
+    def _links(self, incident: Row) -> list[list[str]]:
+        """Where to look further: the Data Docs, and the run in Dagster."""
+        data_docs, dagster = self.settings.data_docs_url, self.settings.dagster_url
+        links = [["Checks", data_docs or str(self.output / "data_docs" / "index.html")]]
+        if run := incident["run_id"]:
+            links.append(["Run", f"{dagster.rstrip('/')}/runs/{run}" if dagster else run])
+        return links
+
+    def _time(self, moment: datetime | str) -> str:
+        return shown_time(as_time(moment) if isinstance(moment, str) else moment, self.settings)
+
+
+def _document(kind: str, severity: str, title: str, reference: str, **parts: Any) -> Document:
+    """A message: its parts, in the order they are shown, and those it leaves empty."""
+    empty = {"lead": "", "facts": [], "todo": "", "items": [], "more": 0, "links": []}
+    head = {"kind": kind, "severity": severity, "title": title, "reference": reference}
+    return {**head, **empty, **parts}
 
 
 def _age(elapsed: timedelta) -> str:
     """How long, in the unit that people would use: ``40 minutes``, ``5 hours``, ``3 days``."""
     minutes = int(elapsed.total_seconds() // 60)
-    for size, unit in ((24 * 60, "day"), (60, "hour"), (1, "minute")):
-        count = minutes // size
-        if count >= 2 or (count and size == 1):
-            return f"{count} {unit}" + ("" if count == 1 else "s")
-    return "a moment"
-
-
-def _facts(
-    kind: str,
-    incident: Row,
-    finding: dict[str, Any],
-    now: datetime,
-    settings: AlertsSettings,
-    output: Path,
-) -> list[list[str]]:
-    opened = as_time(incident["opened_at"])
-    since = shown_time(opened, settings)
-    builds = f", in {incident['builds']} runs" if incident["builds"] > 1 else ""
-    if kind == "resolved":
-        until = shown_time(as_time(incident["resolved_at"]), settings)
-        facts = [["Failed", f"from {since} to {until}{builds}"], *_observed("Last seen", finding)]
-    else:
-        facts = _observed("Now", finding)
-        if finding["before"] is not None:
-            facts.append(["Previous build", finding["before"]])
-        age = f" ({_age(now - opened)}{builds})" if kind != "opened" else ""
-        facts.append(["Since", since + age])
-        if finding.get("effect"):
-            facts.append(["Effect", finding["effect"]])
-        if "pipeline" in finding["tags"]:
-            facts.append(["Published meanwhile", _published(output, settings)])
-    if "check" in finding["tags"]:
-        facts.append(["Check", f"{incident['check_name']} of {incident['place']}"])
-    facts.append(["Owner", incident["owner"]])
-    for verb, at in (("acknowledged", "at"), ("snoozed", "until")):
-        moment, who = incident[f"{verb}_{at}"], incident[f"{verb}_by"]
-        if moment and who:
-            reason = f": {clean(incident[f'{verb}_reason'])}" if incident[f"{verb}_reason"] else ""
-            said = f"{at} {shown_time(as_time(moment), settings)} by {clean(who)}{reason}"
-            facts.append([verb.capitalize(), said])
-    return facts
-
-
-def _published(output: Path, settings: AlertsSettings) -> str:
-    """Which build BI reads now."""
-    manifest = published_manifest(output)
-    if manifest is None:
-        return "nothing: no build was published yet"
-    published, as_of = (
-        shown_time(as_time(manifest[name]), settings) if manifest.get(name) else "an unknown time"
-        for name in ("published_at", "as_of")
-    )
-    return f"the build published {published}, as of {as_of}"
+    for size, unit in ((24 * 60, "days"), (60, "hours"), (1, "minutes")):
+        if minutes >= 2 * size:
+            return f"{minutes // size} {unit}"
+    return "1 minute" if minutes else "a moment"
 
 
 def _observed(word: str, finding: dict[str, Any]) -> list[list[str]]:
@@ -247,32 +250,6 @@ def _observed(word: str, finding: dict[str, Any]) -> list[list[str]]:
     if "check" in finding["tags"]:
         return [[name, line] for name, line in zip((word, "Last 30 days"), lines, strict=False)]
     return [[word, "; ".join(lines)]]
-
-
-def _items(members: list[Row], settings: AlertsSettings) -> list[dict[str, Any]]:
-    """Failing cases: leads, linked to their page in the CRM, or what else the check is about."""
-    items = []
-    for member in members:
-        lead, text, url = member["lead_id"], clean(member["label"]), None
-        if lead is not None:
-            is_address = _EMAIL.search(lead) is not None
-            shown = "(an id that is an e-mail address)" if is_address else clean(lead)
-            text = f"{shown} ({text})" if text else shown
-            template = settings.lead_urls.get(member["source_system"] or "", settings.lead_url)
-            if template and not is_address:
-                url = template.replace("{lead_id}", quote(lead, safe=""))
-        items.append({"text": text, "url": url, "is_new": not member["told"]})
-    return items
-
-
-def _links(incident: Row, settings: AlertsSettings, output: Path) -> list[list[str]]:
-    """Where to look further: the Data Docs, and the run in Dagster."""
-    links = [["Checks", settings.data_docs_url or str(output / "data_docs" / "index.html")]]
-    if incident["run_id"]:
-        run = incident["run_id"]
-        url = f"{settings.dagster_url.rstrip('/')}/runs/{run}" if settings.dagster_url else run
-        links.append(["Run", url])
-    return links
 
 
 # --- formats ------------------------------------------------------------------------------------

@@ -56,9 +56,7 @@ def _end_of_quiet(quiet: QuietHours, local: datetime) -> datetime | None:
     return end if local < end else None
 
 
-def digest_due(
-    channel: AlertChannel, told_until: datetime | None, now: datetime, timezone: str
-) -> bool:
+def digest_due(channel: AlertChannel, since: datetime, now: datetime, timezone: str) -> bool:
     """True when the time of a digest has come since the last one."""
     local = now.astimezone(ZoneInfo(timezone))
     last = _at(channel.digest_at, local)
@@ -66,7 +64,7 @@ def digest_due(
         last = _at(channel.digest_at, local - timedelta(days=1))
     if channel.digest == "weekly":
         last = _at(channel.digest_at, last - timedelta(days=last.weekday()))
-    return told_until is not None and told_until < last
+    return since < last
 
 
 def _at(clock: str, day: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""The one way in: a run ended, or time passed; incidents follow, and messages go out.
+"""Where alerting begins: a run ended, or time passed; incidents change, and messages go out.
 
 ``handoff run`` calls it at its end and Dagster's sensor for every other run. A failure in here is
 reported and never fails a run.
@@ -37,13 +37,13 @@ build_id varchar
 
 @dataclass
 class Alerted:
-    """What came of it."""
+    """Which incidents changed, and what was delivered."""
 
     changes: Changes = field(default_factory=Changes)
     delivered: Delivered = field(default_factory=Delivered)
 
     def lines(self) -> list[str]:
-        """For people; nothing when nothing happened."""
+        """Both for people; empty when nothing happened."""
         parts = [f"{count} {word}" for word, count in self.changes.items()]
         for count, word in (len(self.delivered.sent), "sent"), (self.delivered.waiting, "waiting"):
             if count:
@@ -69,11 +69,9 @@ def after_run(
     """Turn how a run ended into incidents, send messages, and copy incidents into the warehouse.
 
     A run that was taken in already changes nothing, and neither does one that replayed the past
-    or that a later one has overtaken. ``ended_at``: when it ended; now by default. Raises
-    ``OutputLocked`` or ``duckdb.IOException`` while another run holds the warehouse: then nothing
-    was taken in yet.
+    or that a later one has overtaken. Raises ``OutputLocked`` or ``duckdb.IOException`` while
+    another run holds the warehouse: then nothing was taken in yet.
     """
-
     now = now or datetime.now(UTC)
     if has_taken_in(output, run_id):
         return Alerted()
@@ -139,7 +137,6 @@ def _record(
 
 def copy_into_warehouse(output: Path) -> None:
     """Copy the incidents into ``quality.alerts``, unless a run holds the output."""
-
     if not warehouse_path(output).is_file():
         return
     with Store(output) as store:

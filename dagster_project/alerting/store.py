@@ -17,6 +17,9 @@ from dagster_project.config.errors import ConfigError
 ALERTS_FILE = "alerts.sqlite"
 
 _SCHEMA = """
+pragma journal_mode = wal;
+pragma foreign_keys = on;
+
 create table if not exists incidents (
     id integer primary key,
     check_name text not null,
@@ -107,8 +110,6 @@ class Store:
             output / ALERTS_FILE, timeout=30, isolation_level=None, check_same_thread=False
         )
         self._connection.row_factory = sqlite3.Row
-        self._connection.execute("pragma journal_mode = wal")
-        self._connection.execute("pragma foreign_keys = on")
         self._connection.executescript(_SCHEMA)
 
     def __enter__(self) -> "Store":
@@ -120,13 +121,9 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing of what is written within; one writer at a time."""
-        self._connection.execute("begin immediate")
-        try:
+        with self._connection:
+            self._connection.execute("begin immediate")
             yield
-        except BaseException:
-            self._connection.execute("rollback")
-            raise
-        self._connection.execute("commit")
 
     def rows(self, query: str, values: Iterable[Any] = ()) -> list[Row]:
         """The rows of a query, by column name."""
@@ -134,7 +131,8 @@ class Store:
 
     def row(self, query: str, values: Iterable[Any] = ()) -> Row | None:
         """The first row of a query."""
-        return next(iter(self.rows(query, values)), None)
+        row = self._connection.execute(query, tuple(values)).fetchone()
+        return dict(row) if row else None
 
     def execute(self, statement: str, values: Iterable[Any] = ()) -> int:
         """Run a statement; returns the id of the row that it inserted."""
@@ -183,11 +181,10 @@ class Store:
     def enqueue(
         self,
         channel: str,
-        kind: str,
         document: Mapping[str, Any],
         created_at: datetime,
         not_before: datetime,
-        incident_id: int | None,
+        incident_id: int | None = None,
     ) -> None:
         """Put a message in the outbox; within the transaction of the change it is about."""
         self.insert(
@@ -195,7 +192,7 @@ class Store:
             {
                 "incident_id": incident_id,
                 "channel": channel,
-                "kind": kind,
+                "kind": document["kind"],
                 "document": json.dumps(document),
                 "state": "waiting",
                 "created_at": as_text(created_at),
@@ -205,23 +202,24 @@ class Store:
 
 
 def counts(output: Path) -> dict[str, int]:
-    """Open incidents by severity, and messages that wait or were given up in the last week.
+    """Open incidents by severity, and messages that wait or failed for good in the last week.
 
-    Nothing is created.
+    Empty, and nothing is created, where no alerts are kept.
     """
     if not (output / ALERTS_FILE).is_file():
         return {}
     with Store(output) as store:
-        found = {
-            row["severity"]: row["number"]
-            for row in store.rows(
-                "select severity, count(*) as number from incidents "
-                "where state = 'open' group by severity"
-            )
-        }
-        messages = store.row(
-            "select coalesce(sum(state in ('waiting', 'sending')), 0) as waiting, "
-            "coalesce(sum(state = 'failed' and created_at > ?), 0) as failed from messages",
+        (found,) = store.rows(
+            """
+            with opened as (select severity from incidents where state = 'open')
+
+            select
+                (select count(*) from opened where severity = 'error') as error,
+                (select count(*) from opened where severity = 'warning') as warning,
+                count(*) filter (where state in ('waiting', 'sending')) as waiting,
+                count(*) filter (where state = 'failed' and created_at > ?) as failed
+            from messages
+            """,
             [as_text(datetime.now(UTC) - timedelta(days=7))],
         )
-    return {**found, **(messages or {})}
+    return found

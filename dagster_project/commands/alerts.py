@@ -15,13 +15,12 @@ from dagster_project.alerting.delivery import AppriseSender, due
 from dagster_project.alerting.incidents import Incidents
 from dagster_project.alerting.messages import (
     Document,
+    Messages,
     Situation,
     body_of,
     clean,
-    incident_document,
     shown_time,
     subject,
-    trial_document,
 )
 from dagster_project.alerting.service import on_the_clock
 from dagster_project.alerting.store import ALERTS_FILE, Row, Store, as_time
@@ -52,18 +51,17 @@ def list_incidents(
 
     \b
     Example:
-      handoff alerts list --output var/crm_export
+      handoff alerts list
     """
-    settings, directory = settings_and_output(config, output)
-    with _store(directory) as store:
-        incidents = store.open_incidents()
+    with _opened(config, output) as incidents:
+        rows = incidents.store.open_incidents()
         if everything:
-            incidents += store.rows(
+            rows += incidents.store.rows(
                 "select * from incidents where state = 'resolved' order by resolved_at desc"
             )
-    for incident in incidents:
-        print(_listed(incident, settings.alerts))
-    if not incidents:
+    for row in rows:
+        print(_listed(row, incidents.settings))
+    if not rows:
         print("no open incidents")
 
 
@@ -90,15 +88,12 @@ def show(
     Example:
       handoff alerts show 12
     """
-    settings, directory = settings_and_output(config, output)
-    with _store(directory) as store:
-        row = store.incident(incident)
-        kind = "resolved" if row["state"] == "resolved" else "shown"
-        situation = Situation(members=store.members(incident))
-        messages = store.rows("select * from messages where incident_id = ?", [incident])
-    document = incident_document(
-        kind, row, situation, datetime.now(UTC), settings.alerts, directory
-    )
+    with _opened(config, output) as incidents:
+        row = incidents.store.incident(incident)
+        situation = Situation(row, incidents.store.members(incident))
+        messages = incidents.store.rows("select * from messages where incident_id = ?", [incident])
+    kind = "resolved" if row["state"] == "resolved" else "shown"
+    document = incidents.messages.incident(kind, situation, datetime.now(UTC))
     print(f"{document['title']}\n{body_of(document)}")
     for message in messages:
         error = f": {message['last_error']}" if message["last_error"] else ""
@@ -122,9 +117,7 @@ def ack(
     Example:
       handoff alerts ack 12 --reason "asked the owners"
     """
-    settings, directory = settings_and_output(config, output)
-    with _store(directory) as store:
-        incidents = Incidents(store, settings.alerts, directory)
+    with _opened(config, output) as incidents:
         incidents.acknowledge(incident, who or getpass.getuser(), reason, datetime.now(UTC))
     print(f"incident {incident}: acknowledged")
 
@@ -146,12 +139,10 @@ def snooze(
     Example:
       handoff alerts snooze 12 --until 3d --reason "the new pick list comes on Monday"
     """
-    settings, directory = settings_and_output(config, output)
     moment = _until(until, datetime.now(UTC))
-    with _store(directory) as store:
-        incidents = Incidents(store, settings.alerts, directory)
+    with _opened(config, output) as incidents:
         incidents.snooze(incident, moment, who or getpass.getuser(), reason)
-    print(f"incident {incident}: snoozed until {shown_time(moment, settings.alerts)}")
+    print(f"incident {incident}: snoozed until {shown_time(moment, incidents.settings)}")
 
 
 @app.command()
@@ -165,10 +156,10 @@ def send(
       handoff alerts send --dry-run
       handoff alerts send                 every few minutes, where no Dagster daemon runs
     """
-    settings, directory = settings_and_output(config, output)
-    with _store(directory) as store:
-        messages = due(store, datetime.now(UTC)) if dry_run else []
+    with _opened(config, output) as incidents:
+        messages = due(incidents.store, datetime.now(UTC)) if dry_run else []
     if not dry_run:
+        settings, directory = settings_and_output(config, output)
         print("\n".join(on_the_clock(directory, settings).lines()) or "nothing to send")
         return
     for message in messages:
@@ -185,7 +176,7 @@ def try_channels(
     config: ConfigOption = None,
     output: OutputOption = None,
 ) -> None:
-    """Send a test message to each channel and say which took it.
+    """Send a test message to each channel and report which accepted it.
 
     \b
     Example:
@@ -200,7 +191,7 @@ def try_channels(
     send_to = AppriseSender(settings.alerts)
     failed = False
     for name in [channel] if channel else known:
-        document = trial_document(name, directory)
+        document = Messages(settings.alerts, directory).trial(name)
         if dry_run:
             _preview(name, document)
             continue
@@ -227,9 +218,10 @@ def _until(text: str, now: datetime) -> datetime:
 
 
 @contextmanager
-def _store(output: Path) -> Iterator[Store]:
+def _opened(config: Path | None, output: Path | None) -> Iterator[Incidents]:
     """The incidents of an output directory, which must have some."""
-    if not (output / ALERTS_FILE).is_file():
-        raise ConfigError(f"{output}: no incidents are kept here yet (handoff run)")
-    with Store(output) as store:
-        yield store
+    settings, directory = settings_and_output(config, output)
+    if not (directory / ALERTS_FILE).is_file():
+        raise ConfigError(f"{directory}: no incidents are kept here yet (handoff run)")
+    with Store(directory) as store:
+        yield Incidents(store, settings.alerts, directory)

@@ -42,9 +42,9 @@ def handoff(
 
     \b
     Examples:
-      handoff run --input seeds/sample_crm --as-of 2026-07-01
-      handoff run --input ~/crm_export --tradition hubspot --audit warn
-      handoff status
+      handoff run
+      handoff explain L0000001
+      handoff compare --tradition hubspot
 
     \b
     Exit codes: 0 published; 1 a blocking check failed, the last good build is still
@@ -72,8 +72,8 @@ def main() -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        said = " ".join(str(error).split()) or "no message"
-        _fail(error, [f"unexpected {type(error).__name__}: {said} (--debug shows where)"], 4)
+        message = " ".join(str(error).split()) or "no message"
+        _fail(error, [f"unexpected {type(error).__name__}: {message} (--debug shows where)"], 4)
 
 
 def _fail(error: Exception, problems: list[str], exit_code: int) -> None:

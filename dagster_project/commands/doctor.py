@@ -8,9 +8,9 @@ import difflib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,19 +51,14 @@ _SHORTEST_KEY = 16
 _ALIKE = 0.8
 
 
-@dataclass(frozen=True)
-class UnmappedStage:
-    """A raw stage that no map knows. ``rows``: the changes and leads that carry it."""
-
-    source_system: str
-    raw_stage: str
-    rows: int
+# By source: the raw stages that no map knows, and how many changes and leads carry each.
+Unmapped = dict[str, dict[str, int]]
 
 
-def examine(settings: Settings, path: Path | None = None) -> list[Finding]:
+def examine(settings: Settings, path: Path = DEFAULT_CONFIG) -> list[Finding]:
     """Look at everything a run needs; findings come in the order in which to fix them."""
     areas: list[tuple[str, Iterable[Finding]]] = [
-        ("configuration", _configuration(settings, path or DEFAULT_CONFIG)),
+        ("configuration", _configuration(settings, path)),
         ("policy", _policy(settings)),
         ("output", _output(settings.warehouse.output)),
         *((f"source {source.name}", _source(source)) for source in settings.sources),
@@ -191,7 +186,7 @@ def _output(output: Path) -> Iterator[Finding]:
 
 
 def _write_problem(directory: Path) -> str | None:
-    """Why a directory cannot be made or written; tried, since permissions do not tell all."""
+    """Why a directory cannot be made or written; tried, since permissions do not say it all."""
     path = directory.absolute()
     nearest = next(part for part in (path, *path.parents) if part.exists())
     if not nearest.is_dir():
@@ -244,15 +239,11 @@ def _privacy() -> Iterator[Finding]:
 
 def _source(source: Any) -> Iterator[Finding]:
     """What a source's own reader finds, with one cheap call per thing that may be wrong."""
-    check: Callable[[Any], list[Finding | str]] | None = getattr(reader_of(source), "check", None)
     try:
-        findings = check(source) if check else []
+        findings = reader_of(source).check(source)
     except HandoffError as error:
-        findings = list(error.problems)
-    for finding in findings:
-        yield finding if isinstance(finding, Finding) else Finding("error", finding)
-    if not findings:
-        yield Finding("ok", "no problems found")
+        findings = [Finding("error", problem) for problem in error.problems]
+    yield from findings or [Finding("ok", "no problems found")]
 
 
 def _stages(settings: Settings) -> Iterator[Finding]:
@@ -266,8 +257,8 @@ def _stages(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "no run yet, so no raw stages to look at")
     elif not unmapped:
         yield Finding("ok", "every raw stage of the last run is mapped")
-    for source_system, stages in _by_source(unmapped or []):
-        shown = ", ".join(f"{stage.raw_stage!r} ({stage.rows})" for stage in stages[:_SHOWN])
+    for source_system, stages in (unmapped or {}).items():
+        shown = ", ".join(f"{stage!r} ({rows})" for stage, rows in islice(stages.items(), _SHOWN))
         more = f" and {len(stages) - _SHOWN} more" if len(stages) > _SHOWN else ""
         yield Finding(
             "warning",
@@ -276,27 +267,23 @@ def _stages(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _by_source(unmapped: list[UnmappedStage]) -> Iterator[tuple[str, list[UnmappedStage]]]:
-    for source_system, stages in groupby(unmapped, key=lambda stage: stage.source_system):
-        yield source_system, list(stages)
-
-
-def unmapped_stages(warehouse: Path) -> list[UnmappedStage] | None:
+def unmapped_stages(warehouse: Path) -> Unmapped | None:
     """The raw stages of the last run that no map knows: by source, the most frequent first.
 
     None when there was no run yet. Raises ``ConfigError`` while a run holds the warehouse.
     """
-
     if not warehouse.is_file():
         return None
+    unmapped: Unmapped = {}
     try:
         with connect(warehouse, read_only=True) as connection:
-            rows = connection.execute(_UNMAPPED).fetchall()
+            for source, raw_stage, rows in connection.execute(_UNMAPPED).fetchall():
+                unmapped.setdefault(source, {})[raw_stage] = rows
     except duckdb.CatalogException:
         return None
     except duckdb.IOException as error:
         raise ConfigError(f"{warehouse} is held by a run, its stages cannot be read") from error
-    return [UnmappedStage(*row) for row in rows]
+    return unmapped
 
 
 # Which names are mapped is the models' decision; this only counts what they left over.
@@ -341,10 +328,11 @@ def write_proposed_stage_map(settings: Settings, target: Path) -> str:
         raise ConfigError(f"{target} already exists (name another file, or move it)") from None
     except OSError as error:
         raise ConfigError(f"{target} cannot be written: {error.strerror}") from error
-    return f"{target}: {len(unmapped)} raw stages to map; edit it and copy it into handoff.yml"
+    count = sum(map(len, unmapped.values()))
+    return f"{target}: {count} raw stages to map; edit it and copy it into handoff.yml"
 
 
-def _proposal(settings: Settings, unmapped: list[UnmappedStage]) -> Iterator[str]:
+def _proposal(settings: Settings, unmapped: Unmapped) -> Iterator[str]:
     """YAML of a stage map per source; the guesses are stages of the tradition."""
     tradition, directory = settings.lifecycle.tradition, settings.lifecycle.policy_dir
     own = policy.stages(directory, tradition)
@@ -356,15 +344,15 @@ def _proposal(settings: Settings, unmapped: list[UnmappedStage]) -> Iterator[str
     yield "# then copy the block of each source into handoff.yml."
     yield f"# Stages: {', '.join(own)}; or {IGNORED_STAGE} for a value that carries no stage."
     yield "sources:"
-    for source_system, stages in _by_source(unmapped):
+    for source_system, stages in unmapped.items():
         source = sources.get(source_system)
         yield f"  - name: {source_system}"
         yield f"    kind: {source.kind if source else 'files'}"
         place = _map_lines(source)
         yield from place
         indent = len(place[-1]) - len(place[-1].lstrip()) + 2
-        for stage in stages:
-            yield f"{' ' * indent}{_proposal_line(stage, words)}"
+        for stage, rows in stages.items():
+            yield f"{' ' * indent}{_proposal_line(stage, words)}  # {rows} rows"
 
 
 def _map_lines(source: Any) -> list[str]:
@@ -379,14 +367,13 @@ def _map_lines(source: Any) -> list[str]:
     return lines
 
 
-def _proposal_line(stage: UnmappedStage, words: dict[str, str]) -> str:
+def _proposal_line(raw_stage: str, words: dict[str, str]) -> str:
     """One line of a stage map; without a similar word it is a comment to fill in."""
-    near = difflib.get_close_matches(stage.raw_stage.casefold(), words, 1, _ALIKE)
-    word = near[0] if near else named_in(stage.raw_stage, words)
+    near = difflib.get_close_matches(raw_stage.casefold(), words, 1, _ALIKE)
+    word = near[0] if near else named_in(raw_stage, words)
     # A JSON text is a YAML text, whatever it holds.
-    key = json.dumps(stage.raw_stage, ensure_ascii=False)
-    line = f"{key}: {words[word]}" if word else f"# {key}: <stage>"
-    return f"{line}  # {stage.rows} rows"
+    key = json.dumps(raw_stage, ensure_ascii=False)
+    return f"{key}: {words[word]}" if word else f"# {key}: <stage>"
 
 
 def doctor(
@@ -404,16 +391,15 @@ def doctor(
 
     \b
     Examples:
-      handoff doctor --config handoff.yml
-      handoff doctor --output var/crm_export --write-stage-map stages.yml
+      handoff doctor
+      handoff doctor --write-stage-map stages.yml
     """
-    path = config_path(config)
-    settings, directory = settings_and_output(path, output)
+    settings, directory = settings_and_output(config, output)
     place = settings.warehouse.model_copy(update={"output": directory})
     settings = settings.model_copy(update={"warehouse": place})
     if write_stage_map:
         say(write_proposed_stage_map(settings, write_stage_map))
         return
-    findings = examine(settings, path)
+    findings = examine(settings, config_path(config))
     console().print(render(findings))
     raise typer.Exit(exit_code(findings))

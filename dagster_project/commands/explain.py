@@ -26,7 +26,7 @@ def explain(
 
     \b
     Example:
-      handoff explain L-0042 --output var/crm_export
+      handoff explain L0000001
     """
     _, directory = settings_and_output(config, output)
     console().print(explain_lead(warehouse_path(directory), lead_id, source))

@@ -10,12 +10,12 @@ def rollback(config: ConfigOption = None, output: OutputOption = None) -> None:
 
     \b
     Example:
-      handoff rollback --output var/crm_export
+      handoff rollback
     """
     _, directory = settings_and_output(config, output)
     with hold_output(directory):
         manifest = publishing.roll_back(directory)
     say(
         f"Published build {manifest['build_id']} (as of {manifest['as_of']}) again, "
-        f"in place of {manifest['rolled_back_from']}",
+        f"in place of {manifest['rolled_back_from']}"
     )

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.status import Status
 
 if TYPE_CHECKING:
     from dagster_project.running.progress import Happening
@@ -19,7 +18,7 @@ _STEPS = {
     "published__lead_lifecycle": "publishing",
 }
 
-# Seconds after which a step says what it is at, line by line.
+# Seconds after which a step prints its notes, line by line.
 _LONG_STEP = 5.0
 
 
@@ -29,60 +28,55 @@ def step_name(step: str) -> str:
 
 
 class RunProgress:
-    """Listens to a run and says on ``console`` how far it is; every part of it if ``verbose``."""
+    """Listens to a run and prints its progress; with ``verbose`` every part of a step."""
 
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
         self._console = console
         self._verbose = verbose
-        self._status: Status | None = None
+        # Shows nothing off a terminal.
+        self._status = console.status("starting")
         self._step = ""
-        self._done = 0
-        self._started = self._step_began = time.monotonic()
+        self._parts = 0
+        self._started = self._step_started = time.monotonic()
 
     @contextmanager
     def shown(self) -> Iterator["RunProgress"]:
-        """Show the live line, on terminals, while the block runs."""
+        """Show the live line while the block runs."""
         if not self._console.is_terminal:
-            self._say("starting")
-            yield self
-            return
-        with self._console.status("starting") as self._status:
+            self._print("starting")
+        with self._status:
             yield self
 
     def __call__(self, happening: "Happening") -> None:
         """Take note of something that happened."""
-        if happening.kind == "step":
-            self._step, self._done = step_name(happening.name), 0
-            self._step_began = time.monotonic()
-            self._show(f"{self._step} ...")
-        elif happening.kind == "step_end":
-            parts = f", {self._done} parts" if self._done else ""
-            self._say(f"{step_name(happening.name)}: {happening.seconds or 0:.1f} s{parts}")
-        elif happening.kind == "note":
-            self._tell_note(happening.name)
-        else:
-            self._done += 1
-            self._tell_part(happening)
-
-    def _tell_part(self, happening: "Happening") -> None:
-        if self._verbose and (happening.seconds or happening.passed is False):
-            took = f" {happening.seconds:.2f} s" if happening.seconds else ""
-            failed = " does not hold" if happening.passed is False else ""
-            self._say(f"  {happening.name}{took}{failed}")
-        if self._status is not None:
-            self._show(f"{self._step}: {happening.name}")
-
-    def _tell_note(self, note: str) -> None:
-        """Off a terminal only steps that take their time are worth a line for each note."""
-        if self._status is not None:
-            self._show(f"{self._step}: {note}")
-        elif self._verbose or time.monotonic() - self._step_began > _LONG_STEP:
-            self._say(f"  {note}")
+        name, seconds = happening.name, happening.seconds or 0
+        match happening.kind:
+            case "step":
+                self._step, self._parts = step_name(name), 0
+                self._step_started = time.monotonic()
+                self._show("...")
+            case "step_end":
+                parts = f", {self._parts} parts" if self._parts else ""
+                self._print(f"{step_name(name)}: {seconds:.1f} s{parts}")
+            case "note":
+                self._show(name)
+                # Off a terminal, only steps that take their time are worth a line for each note.
+                is_long = time.monotonic() - self._step_started > _LONG_STEP
+                if not self._console.is_terminal and (self._verbose or is_long):
+                    self._print(f"  {name}")
+            case _:
+                self._parts += 1
+                self._show(name)
+                failed = happening.passed is False
+                if self._verbose and (seconds or failed):
+                    took = f" {seconds:.2f} s" if seconds else ""
+                    self._print(f"  {name}{took}{' does not hold' if failed else ''}")
 
     def _show(self, text: str) -> None:
-        if self._status is not None:
-            self._status.update(f"{time.monotonic() - self._started:4.0f} s  {text}")
+        self._status.update(f"{self._elapsed():4.0f} s  {self._step}: {text}")
 
-    def _say(self, text: str) -> None:
-        elapsed = time.monotonic() - self._started
-        self._console.print(f"{elapsed:6.1f} s  {text}", markup=False, highlight=False)
+    def _print(self, text: str) -> None:
+        self._console.print(f"{self._elapsed():6.1f} s  {text}", markup=False, highlight=False)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._started

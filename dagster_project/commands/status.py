@@ -22,7 +22,7 @@ def status(
     \b
     Examples:
       handoff status
-      handoff status --output var/crm_export --json
+      handoff status --json
     """
     _, directory = settings_and_output(config, output)
     manifest = publishing.published_manifest(directory)
@@ -43,7 +43,7 @@ def _open_alerts(output: Path) -> list[str]:
         return [f"alerts     {output / ALERTS_FILE} can't be read: {error}"]
     if not found:
         return []
-    said = f"{found.get('error', 0)} errors, {found.get('warning', 0)} warnings open"
-    waiting = f", {found['waiting']} messages wait" if found["waiting"] else ""
-    failed = f", {found['failed']} were given up" if found["failed"] else ""
-    return [f"alerts     {said}{waiting}{failed} (handoff alerts list)"]
+    waiting = f", {found['waiting']} messages waiting" if found["waiting"] else ""
+    failed = f", {found['failed']} messages failed" if found["failed"] else ""
+    incidents = f"{found['error']} errors, {found['warning']} warnings open"
+    return [f"alerts     {incidents}{waiting}{failed} (handoff alerts list)"]

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dagster_project.commands.options import ConfigOption, InputOption, OutputOption, say
-from dagster_project.config.warehouse import RAW_SCHEMA, connect, warehouse_path
+from dagster_project.config.sql_text import literal
+from dagster_project.config.warehouse import connect, copy_raw_tables, warehouse_path
 from dagster_project.running.output_lock import hold_output
 from dagster_project.running.plan import RunOptions, plan_run
 from dagster_project.running.reading import read_sources, write_choices
@@ -30,25 +31,9 @@ def warehouse(
         read_sources(connection, plan, say, say)
         write_choices(connection, plan, f"{now:%Y%m%dT%H%M%S}-dbt")
     dev = Path(os.environ.get("HANDOFF_DEV_WAREHOUSE") or warehouse_path(plan.output / "dev"))
-    copy_raw(prod, dev)
+    dev.parent.mkdir(parents=True, exist_ok=True)
+    with connect(dev) as connection:
+        connection.execute(f"attach {literal(prod)} as prod (read_only)")
+        copy_raw_tables(connection, "prod")
     say(f"prod  {prod}\ndev   {dev}")
     say("Then: cd dbt_project && dbt build (target dev; --target prod for the other)")
-
-
-def copy_raw(source: Path, target: Path) -> None:
-    """Copy the raw tables of one warehouse file into another, in place of those it had."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with connect(target) as connection:
-        connection.execute(
-            f"attach '{str(source).replace(chr(39), chr(39) * 2)}' as given (read_only)"
-        )
-        connection.execute(f"create schema if not exists {RAW_SCHEMA}")
-        tables = connection.execute(
-            "select table_name from duckdb_tables() where database_name = 'given' "
-            f"and schema_name = '{RAW_SCHEMA}'"
-        ).fetchall()
-        for (table,) in tables:
-            connection.execute(
-                f'create or replace table {RAW_SCHEMA}."{table}" as '
-                f'from given.{RAW_SCHEMA}."{table}"'
-            )

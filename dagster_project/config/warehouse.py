@@ -55,6 +55,18 @@ def connect(
     return connection
 
 
+def copy_raw_tables(connection: duckdb.DuckDBPyConnection, database: str) -> None:
+    """Copy the raw tables of an attached database, in place of those of the same names."""
+    connection.execute(f"create schema if not exists {RAW_SCHEMA}")
+    tables = connection.execute(
+        "select table_name from duckdb_tables() where database_name = ? and schema_name = ?",
+        [database, RAW_SCHEMA],
+    ).fetchall()
+    for (table,) in tables:
+        name = f'{RAW_SCHEMA}."{table}"'
+        connection.execute(f"create or replace table {name} as from {database}.{name}")
+
+
 def records(
     connection: duckdb.DuckDBPyConnection, query: str, values: Sequence[Any] = ()
 ) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""``handoff compare``: what the same history says under another policy.
+"""``handoff compare``: what the same history means under another policy.
 
 The raw rows that an output's warehouse holds are copied into a scratch warehouse and built there
 under the other policy, as of the same moment. The warehouse of the output is only read, nothing is
@@ -26,6 +26,7 @@ from dagster_project.config.warehouse import (
     RAW_SCHEMA,
     WAREHOUSE_FILE,
     connect,
+    copy_raw_tables,
     records,
     warehouse_path,
 )
@@ -100,10 +101,9 @@ Rate = tuple[str, int, int, int]
 
 @dataclass(frozen=True)
 class Figures:
-    """What one build says.
+    """What one build computed.
 
-    ``build``: its row of ``build_info``. ``milestones``: milestone -> label, cycles that reached
-    it. ``outcomes`` and ``violations`` are counts, the latter by rule and severity.
+    ``milestones``: label and cycles that reached it. ``outcomes`` and ``violations`` are counts.
     """
 
     build: dict[str, Any]
@@ -141,13 +141,12 @@ def compare(
 ) -> Comparison:
     """Replay the history of an output under another policy, tradition or acceptance mode.
 
-    What is not given is as in the last build; the policy as ``settings`` say. ``lead_limit``: how
-    many ids are named per change. Raises ``ConfigError`` for a policy that cannot work or an
-    output without a build, ``OutputLocked`` while a run writes there, ``BuildError`` when the
-    replay fails.
+    What is not given stays as in the last build. Raises ``ConfigError`` for a policy that cannot
+    work or an output without a build, ``OutputLocked`` while a run writes there, ``BuildError``
+    when the replay fails.
     """
     if policy_dir is None and tradition is None and acceptance is None:
-        raise ConfigError("compare with what? name --policy DIR, --tradition or --acceptance")
+        raise ConfigError("nothing to compare with: name --policy DIR, --tradition or --acceptance")
     other = (policy_dir or settings.lifecycle.policy_dir).expanduser().absolute()
     if not warehouse_path(output).is_file():
         raise ConfigError(f"{output}: nothing was built here yet; handoff run first")
@@ -190,7 +189,6 @@ def _copy_history(
     output: Path, scratch: Path, settings: Settings
 ) -> tuple[raw_schema.RunParameters, Figures]:
     """Copy the raw tables and the cycles of the last build; returns what that build decided."""
-
     path = warehouse_path(output)
     with _scratch(scratch, settings) as connection:
         try:
@@ -207,16 +205,7 @@ def _copy_history(
             raise ConfigError(
                 f"{output}: no complete build of this version is here; handoff run first"
             ) from error
-        connection.execute(f"create schema {RAW_SCHEMA}")
-        tables = connection.execute(
-            "select table_name from duckdb_tables() "
-            "where database_name = 'inside' and schema_name = ?",
-            [RAW_SCHEMA],
-        ).fetchall()
-        for (table,) in tables:
-            connection.execute(
-                f'create table {RAW_SCHEMA}."{table}" as from inside.{RAW_SCHEMA}."{table}"'
-            )
+        copy_raw_tables(connection, "inside")
         # Tables that the models read and the warehouse of an earlier version lacks.
         ensure_raw_tables(connection)
     return parameters, figures
@@ -224,14 +213,16 @@ def _copy_history(
 
 def _parameters(connection: DuckDBPyConnection, built: str) -> raw_schema.RunParameters:
     """What the last build decided; raises ``ConfigError`` if the raw rows are no longer its own."""
-    for row in records(connection, f"from inside.{RAW_SCHEMA}.run_parameters"):
-        if row["build_id"] == built:
-            return raw_schema.RunParameters(**row)
+    rows = records(connection, f"from inside.{RAW_SCHEMA}.run_parameters")
+    if not rows:
+        raise ConfigError("nothing was built in this output yet; handoff run first")
+    (row,) = rows
+    if row["build_id"] != built:
         raise ConfigError(
             f"the last run ({row['build_id']}) did not finish its build, so there is "
             "nothing to compare with; handoff run first"
         )
-    raise ConfigError("nothing was built in this output yet; handoff run first")
+    return raw_schema.RunParameters(**row)
 
 
 def _replay(

@@ -43,10 +43,7 @@ _SLA = {
     "unknown": "unknown: no activities in the source, or the handoff is not explicit",
 }
 
-_EXIT_MEANS = {
-    "enter": "first visit",
-    "merge": "other merged record",
-}
+_EXIT_MEANS = {"enter": "first visit", "merge": "other merged record"}
 
 # A lead with thousands of page views still has a page.
 _LONGEST_TIMELINE = 200
@@ -54,11 +51,7 @@ _LONGEST_TIMELINE = 200
 
 def explain(warehouse: Path, lead_id: str, source_system: str | None = None) -> RenderableType:
     """One lead's story for the console; raises ``ConfigError`` as ``read_story`` does."""
-    return page(read_story(warehouse, lead_id, source_system))
-
-
-def page(story: Story) -> RenderableType:
-    """The whole story of a lead."""
+    story = read_story(warehouse, lead_id, source_system)
     sections = [
         ("What came, in order", _timeline(story)),
         ("Rows in quarantine", _quarantine(story)),
@@ -74,15 +67,11 @@ def page(story: Story) -> RenderableType:
     return Group(*parts, titled((title, body) for title, body in sections if body))
 
 
-# Words
-
-
 def _moment(value: datetime | None) -> str:
     if value is None:
         return ""
-    if value.microsecond:
-        return f"{value:%Y-%m-%d %H:%M:%S.%f}"
-    return f"{value:%Y-%m-%d %H:%M:%S}" if value.second else f"{value:%Y-%m-%d %H:%M}"
+    precision = "microseconds" if value.microsecond else "seconds" if value.second else "minutes"
+    return value.replace(tzinfo=None).isoformat(" ", precision)
 
 
 def _number(value: float | Decimal | None) -> str:
@@ -95,20 +84,16 @@ def _signed(value: float) -> str:
     return f"{'+' if value >= 0 else '-'}{_number(abs(value))}"
 
 
-# Who it is
-
-
 def _headline(story: Story) -> RenderableType:
     build = story.build
+    asked_for, why = escape(story.asked_for), escape(story.why_left_out or "")
     lines = [f"[bold]Lead {escape(story.lead_id)}[/] of {escape(story.source_system)}"]
     if story.asked_for != story.lead_id:
-        lines.append(
-            f"{escape(story.asked_for)} was merged into it: all its rows belong to this lead"
-        )
-    if story.why_left_out:
-        lines.append(f"[yellow]In no mart: {escape(story.why_left_out)}[/]")
+        lines.append(f"{asked_for} was merged into it: all its rows belong to this lead")
+    if why:
+        lines.append(f"[yellow]In no mart: {why}[/]")
     lines.append(
-        f"[dim]as of {_moment(story.as_of)} UTC · tradition {build['tradition']} · acceptance "
+        f"[dim]as of {_moment(build['as_of'])} UTC · tradition {build['tradition']} · acceptance "
         f"{build['acceptance_mode']}, window {_number(build['acceptance_window_hours'])} h · "
         f"build {build['build_id']} · all times UTC[/]"
     )
@@ -116,8 +101,12 @@ def _headline(story: Story) -> RenderableType:
 
 
 def _attributes(story: Story, lead: Row) -> RenderableType:
-    merged = [_record_name(story, row) for row in story.records if not _is_own(story, row)]
-    own = next((row["created_at"] for row in story.records if _is_own(story, row)), None)
+    records = {
+        _record_name(story, row["lead_id"], row["source_system"]): row["created_at"]
+        for row in story.records
+    }
+    # The record that the lead is named after; the others were merged into it.
+    own = records.pop(story.lead_id, None)
     created = _moment(lead["created_at"])
     if own and own != lead["created_at"]:
         created += f", when the first of its records was (its own record: {_moment(own)})"
@@ -129,23 +118,14 @@ def _attributes(story: Story, lead: Row) -> RenderableType:
             ("country", lead["country"]),
             ("owner", lead["owner_id"] or "nobody"),
             ("current stage", lead["known_current_stage_raw"]),
-            ("merged into it", ", ".join(merged)),
+            ("merged into it", ", ".join(records)),
         ]
     )
 
 
-def _is_own(story: Story, record: Row) -> bool:
-    """True for the record that the lead is named after, false for one merged into it."""
-    return _record_name(story, record) == story.lead_id
-
-
-def _record_name(story: Story, record: Row) -> str:
+def _record_name(story: Story, lead_id: str, source: str) -> str:
     """A record's id, with its source where that is another one."""
-    name, source = record["lead_id"], record["source_system"]
-    return name if source == story.source_system else f"{name} of {source}"
-
-
-# What came
+    return lead_id if source == story.source_system else f"{lead_id} of {source}"
 
 
 _Entry = tuple[datetime, str, str | None, str]
@@ -168,11 +148,8 @@ def _timeline(story: Story) -> RenderableType | None:
 
 def _stage_entries(story: Story) -> Iterator[_Entry]:
     for event in story.stage_events:
-        record = {
-            "lead_id": event["record_lead_id"],
-            "source_system": event["record_source_system"],
-        }
-        on = "" if _is_own(story, record) else f" (record {_record_name(story, record)})"
+        record = _record_name(story, event["record_lead_id"], event["record_source_system"])
+        on = "" if record == story.lead_id else f" (record {record})"
         if event["fate"] == "inferred":
             known_by = (
                 "only its current stage is known"
@@ -233,9 +210,6 @@ def _quarantine(story: Story) -> RenderableType | None:
     read = itemgetter("table_name", "source_file", "source_row", "column_name", "reason")
     rows = [read(row) for row in story.quarantined]
     return grid(["table", "file", "row", "column", "why"], rows) if rows else None
-
-
-# Visits and cycles
 
 
 def _visits(story: Story) -> RenderableType | None:
@@ -342,19 +316,12 @@ def _acceptance(cycle: Row) -> str:
 
 def _intent(story: Story, cycle: Row) -> str:
     text = f"{cycle['intent_tier']}: "
-    trigger = next(
-        (
-            row
-            for row in story.counted_engagements
-            if row["cycle_number"] == cycle["cycle_number"]
-            and row["counts_for_intent"]
-            and row["intent_tier"] == cycle["intent_tier"]
-            and row["occurred_at"] == cycle.get("triggered_at")
-        ),
-        None,
-    )
-    if trigger:
-        text += f"triggered by {trigger['kind']} at {_moment(trigger['occurred_at'])}"
+    same = itemgetter("cycle_number", "intent_tier")
+    for row in story.counted_engagements:
+        is_trigger = row["counts_for_intent"] and row["occurred_at"] == cycle.get("triggered_at")
+        if is_trigger and same(row) == same(cycle):
+            text += f"triggered by {row['kind']} at {_moment(row['occurred_at'])}"
+            break
     else:
         text += "no engagement sets it, the handoff is the trigger"
     if story.build["requires_explicit_intent"]:

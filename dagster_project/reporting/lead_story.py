@@ -5,7 +5,6 @@ story is shown is in ``lead_page.py``.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,7 @@ Row = dict[str, Any]
 class Story:
     """What the warehouse holds about one lead; each list holds rows as the models made them.
 
-    ``asked_for``: the id that was asked for; it differs from ``lead_id`` when its record was
-    merged into another. ``build``: what the build was made with.
+    ``asked_for`` differs from ``lead_id`` when its record was merged into another.
     """
 
     asked_for: str
@@ -45,12 +43,6 @@ class Story:
     violations: list[Row] = field(default_factory=list)
     milestones: list[Row] = field(default_factory=list)
 
-    @property
-    def as_of(self) -> datetime:
-        """The moment the build looks at the world, UTC."""
-        moment: datetime = self.build["as_of"]
-        return moment
-
 
 def read_story(warehouse: Path, lead_id: str, source_system: str | None = None) -> Story:
     """Read one lead's story.
@@ -58,7 +50,6 @@ def read_story(warehouse: Path, lead_id: str, source_system: str | None = None) 
     Raises ``ConfigError`` when there was no build yet, when a run holds the warehouse, when no
     source knows the lead, or when several do and none is named.
     """
-
     if not warehouse.is_file():
         raise ConfigError(f"{warehouse}: no build to explain yet (handoff run first)")
     try:

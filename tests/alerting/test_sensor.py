@@ -186,7 +186,8 @@ def test_stale_data_is_an_incident_until_it_is_fresh(company: Company) -> None:
     manifest.parent.mkdir()
 
     def look_at(published: str) -> None:
-        manifest.write_text(json.dumps({"build_id": "b1", "published_at": published}))
+        content = {"build_id": "b1", "published_at": published, "as_of": published}
+        manifest.write_text(json.dumps(content))
         on_the_clock(company.output, company.settings, now=datetime(2026, 7, 3, tzinfo=UTC))
 
     look_at("2026-07-01T05:00:00Z")
