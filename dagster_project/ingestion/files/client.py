@@ -13,8 +13,8 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import FilesSource
 from dagster_project.ingestion.files.delimited_text import Inserted, TextFormat, open_csv
+from dagster_project.ingestion.files.settings import FilesSource
 from dagster_project.ingestion.files.typed_records import open_jsonl, open_parquet
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl")
