@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dagster_project.config.sources import SalesforceFields
 from dagster_project.ingestion.salesforce.resources import OBJECTS
+from dagster_project.ingestion.salesforce.settings import SalesforceFields
 from tests.crm.salesforce_server import Org, salesforce_id
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "crm_export"
@@ -295,6 +295,10 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _time(text: str) -> str:
     """A time as the REST API writes it."""
     return text.replace("Z", ".000+0000")
+
+
+# The name of the source in the tests' configurations.
+SOURCE = "salesforce"
 
 
 def as_export(names: dict[str, str], rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
