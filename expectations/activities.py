@@ -1,6 +1,5 @@
 """Suite of the activities, which first touches and service levels need."""
 
-from expectations.check import Check
 from expectations.source_checks import source_checks
 
-CHECKS: tuple[Check, ...] = source_checks("activities", fresh_days=4.0, has_usual_volume=True)
+CHECKS = source_checks("activities", fresh_days=4.0, has_usual_volume=True)

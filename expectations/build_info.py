@@ -2,11 +2,12 @@
 
 from expectations.check import Check
 
+TABLE = "build.build_info"
+
 CHECKS: tuple[Check, ...] = (
     Check(
         name="policy_changes_are_signed",
         headline="the policy changed without a signed version",
-        table="build.build_info",
         description="The policy says what it said when its newest signed version was first built.",
         severity="warning",
         owner="data",

@@ -1,6 +1,5 @@
 """Suite of the channel spend, which costs per milestone need."""
 
-from expectations.check import Check
 from expectations.source_checks import source_checks
 
-CHECKS: tuple[Check, ...] = source_checks("channel_spend", fresh_days=7.0)
+CHECKS = source_checks("channel_spend", fresh_days=7.0)

@@ -45,11 +45,11 @@ class Check:
 
     ``warn`` and ``block`` are in ``unit``; ``block`` is null where nothing blocks. Below
     ``minimum_cases`` the check is not judged; below ``blocks_from`` cases it warns at most: a
-    share of three leads is no reason to hold the marts back. ``suite``: set by the catalogue.
+    share of three leads is no reason to hold the marts back. ``suite`` and ``table``: set by the
+    catalogue.
     """
 
     name: str
-    table: str
     headline: str
     description: str
     severity: Severity
@@ -70,6 +70,7 @@ class Check:
     blocks_from: int = 1
     told_with: tuple[str, ...] = ()
     suite: str = ""
+    table: str = ""
 
     def with_thresholds(
         self, warn: float | None, block: float | None, severity: Severity | None

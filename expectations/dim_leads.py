@@ -12,7 +12,6 @@ def _filled(column: str, empty: str, *, warn: float, owner: Owner, runbook: str)
     plain = {"lead_source": "source", "owner_id": "owner"}.get(column, column)
     return Check(
         name=f"leads_have_a_{plain}" if plain != "owner" else "leads_have_an_owner",
-        table=TABLE,
         headline=f"{{failing}} lead{{s}} without {'an' if plain == 'owner' else 'a'} {plain}",
         description=f"Few leads lack the {plain}. Sources that never fill it are not asked; "
         "judged from 50 leads on.",
@@ -38,7 +37,6 @@ CHECKS: tuple[Check, ...] = (
         "current_stage_differs",
         name="current_stages_match_the_history",
         headline="{failing} lead{s} whose current stage differs from the history",
-        table=TABLE,
         description="The stage that the CRM shows is the one that its history ends with.",
         severity="warning",
         owner="data",

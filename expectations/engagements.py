@@ -1,6 +1,5 @@
 """Suite of the engagements, which intent and interest scores need."""
 
-from expectations.check import Check
 from expectations.source_checks import source_checks
 
-CHECKS: tuple[Check, ...] = source_checks("engagements", fresh_days=4.0, has_usual_volume=True)
+CHECKS = source_checks("engagements", fresh_days=4.0, has_usual_volume=True)

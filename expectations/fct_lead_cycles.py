@@ -9,8 +9,7 @@ from expectations.rules import rule_checks
 TABLE = "build.fct_lead_cycles"
 CYCLE = ("source_system", "lead_id", "cycle_number")
 
-_rule_checks = partial(rule_checks, table=TABLE, keys=CYCLE)
-_promise = partial(model_promise, table=TABLE)
+_rule_checks = partial(rule_checks, keys=CYCLE)
 
 # Each milestone with the moment of reaching it, in order.
 MILESTONES = (
@@ -82,7 +81,7 @@ _OUT_OF_ORDER = " or ".join(
 )
 
 TRUTH = (
-    _promise(
+    model_promise(
         name="milestones_are_in_order",
         headline="{failing} cycle{s} with milestones out of order",
         description="Reaching a milestone implies all before it, none of them later.",
@@ -94,7 +93,7 @@ TRUTH = (
         """,
         keys=CYCLE,
     ),
-    _promise(
+    model_promise(
         name="cycles_are_numbered_without_gaps",
         headline="{failing} cycle{s} numbered with gaps",
         description="A lead's cycles are numbered from 1 without gaps, and each ends where the "

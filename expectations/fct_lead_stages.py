@@ -1,18 +1,14 @@
 """Suite of ``fct_lead_stages``: reasons, moves between stages, and visits that tile time."""
 
-from functools import partial
-
 from expectations.check import AS_OF, Check, in_both_windows, model_promise
 from expectations.rules import rule_checks
 
 TABLE = "build.fct_lead_stages"
 VISIT = ("source_system", "lead_id", "visit_number")
 
-_rule_checks = partial(rule_checks, table=TABLE)
-_promise = partial(model_promise, table=TABLE)
 
 REASONS = (
-    *_rule_checks(
+    *rule_checks(
         "rejection_reason_missing",
         name="rejected_leads_have_a_reason",
         headline="{failing} rejection{s} without a reason",
@@ -21,7 +17,7 @@ REASONS = (
         runbook="Ask the owners of the listed leads for the reason; make the field required "
         "on the rejected stage in the CRM.",
     ),
-    *_rule_checks(
+    *rule_checks(
         "disqualification_reason_missing",
         name="disqualified_leads_have_a_reason",
         headline="{failing} disqualification{s} without a reason",
@@ -30,7 +26,7 @@ REASONS = (
         runbook="Ask the owners of the listed leads for the reason; make the field required "
         "on the disqualified stage in the CRM.",
     ),
-    *_rule_checks(
+    *rule_checks(
         "loss_reason_missing",
         name="lost_leads_have_a_reason",
         headline="{failing} lost deal{s} without a reason",
@@ -39,7 +35,7 @@ REASONS = (
         runbook="Ask the opportunity's owner for the loss reason; make it required on closing "
         "lost.",
     ),
-    *_rule_checks(
+    *rule_checks(
         "recycle_reason_missing",
         name="recycled_leads_have_a_reason",
         headline="{failing} lead{s} sent back to nurture without a reason",
@@ -48,7 +44,7 @@ REASONS = (
         runbook="Ask the owners of the listed leads for the reason; require one on the move "
         "to nurture.",
     ),
-    *_rule_checks(
+    *rule_checks(
         "unknown_reason",
         name="reasons_are_known",
         headline="{failing} reason{s} that the policy does not know",
@@ -61,7 +57,7 @@ REASONS = (
 )
 
 MOVES = (
-    *_rule_checks(
+    *rule_checks(
         "backward_transition",
         name="stages_do_not_move_backward",
         headline="{failing} backward move{s}",
@@ -70,7 +66,7 @@ MOVES = (
         runbook="Look at who moved the listed leads; a lead that is not ready is rejected or "
         "recycled, not moved back.",
     ),
-    *_rule_checks(
+    *rule_checks(
         "invalid_transition",
         name="stage_transitions_are_valid",
         headline="{failing} invalid move{s}",
@@ -79,7 +75,7 @@ MOVES = (
         runbook="Fix the listed moves in the CRM, or allow the move in "
         "seeds/policy/transition_overrides.csv.",
     ),
-    *_rule_checks(
+    *rule_checks(
         "skipped_stage",
         name="stages_are_not_skipped",
         headline="{failing} skipped stage{s}",
@@ -89,7 +85,7 @@ MOVES = (
         runbook="If the stage is often skipped, ask whether it is needed: mark it optional in "
         "seeds/policy/stages.csv, or automate it.",
     ),
-    *_rule_checks(
+    *rule_checks(
         "stage_before_creation",
         name="stages_begin_after_creation",
         headline="{failing} stage{s} entered before the lead was created",
@@ -102,7 +98,7 @@ MOVES = (
 )
 
 TRUTH = (
-    _promise(
+    model_promise(
         name="visits_tile_time",
         headline="{failing} stage visit{s} with a gap or an overlap",
         description="A lead's visits are numbered without gaps, and each ends where the next "
@@ -122,7 +118,7 @@ TRUTH = (
         """,
         keys=VISIT,
     ),
-    _promise(
+    model_promise(
         name="leads_have_one_current_visit",
         headline="{failing} lead{s} without exactly one current stage",
         description="A lead with visits is in exactly one stage now, the one it has not left.",
@@ -145,7 +141,6 @@ REASONS_IN_USE = (
         Check(
             name="reasons_are_seldom_other",
             headline="{failing} time{s} the reason 'other'",
-            table=TABLE,
             description="At most every fifth reason is 'other': else the list of reasons does "
             "not fit what happens.",
             severity="warning",
@@ -168,7 +163,6 @@ REASONS_IN_USE = (
     Check(
         name="at_most_seven_reasons_are_in_use",
         headline="{observed} in use for one kind of exit",
-        table=TABLE,
         description="People choose among at most seven reasons per kind of exit; a reason counts "
         "as used when it makes up 1 % of the kind's, and a kind from 50 reasons on.",
         severity="warning",
@@ -195,7 +189,6 @@ REASONS_IN_USE = (
     Check(
         name="reasons_are_given_one_by_one",
         headline="{failing} reason{s} written in bulk",
-        table=TABLE,
         description="Reasons are not written in bulk: the same person, the same second, ten "
         "leads or more. Moments at midnight are dates without a time and do not count.",
         severity="warning",
@@ -221,7 +214,6 @@ REASONS_IN_USE = (
     Check(
         name="stages_in_use_are_still_entered",
         headline="{failing} stage{s} that nobody enters any more",
-        table=TABLE,
         description="A stage that was entered 30 times or more in the half year before the last "
         "30 days is still entered in them, if other stages are.",
         severity="warning",

@@ -2,11 +2,12 @@
 
 from expectations.check import Check
 
+TABLE = "build.int_source_coverage"
+
 CHECKS: tuple[Check, ...] = (
     Check(
         name="sources_hold_owners_activities_and_engagements",
         headline="{failing} kind{s} of data that a source never holds",
-        table="build.int_source_coverage",
         description="A source with 50 leads or more holds owners, activities and engagements; "
         "without them the rules that need them are not judged for its leads.",
         severity="warning",

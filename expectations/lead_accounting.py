@@ -1,14 +1,11 @@
 """Suite of ``lead_accounting``: no lead is lost between the CRM and the marts."""
 
-from functools import partial
-
 from expectations.check import Check, model_promise
 
 TABLE = "build.lead_accounting"
-_promise = partial(model_promise, table=TABLE)
 
 CHECKS: tuple[Check, ...] = (
-    _promise(
+    model_promise(
         name="surviving_leads_are_in_the_marts",
         headline="{failing} lead{s} lost or doubled on the way to the marts",
         description="The leads in dim_leads are those that the accounting puts in the marts, "
@@ -31,7 +28,7 @@ CHECKS: tuple[Check, ...] = (
         """,
         keys=("source_system", "lead_id"),
     ),
-    _promise(
+    model_promise(
         name="facts_know_only_leads_in_the_marts",
         headline="{failing} lead{s} in the facts that should not be there",
         description="Every lead of the facts is one that the accounting puts in the marts.",

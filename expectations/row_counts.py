@@ -1,16 +1,13 @@
 """Suite of ``row_counts``: rows read = rows staged + quarantined + exact duplicates."""
 
-from functools import partial
-
 from dagster_project.config.contract import CONTRACT_TABLES
 from expectations.check import Check, model_promise
 
 TABLE = "quality.row_counts"
-_promise = partial(model_promise, table=TABLE)
 _CONTRACT_TABLES = ", ".join(f"'{name}'" for name in CONTRACT_TABLES)
 
 CHECKS: tuple[Check, ...] = (
-    _promise(
+    model_promise(
         name="rows_read_are_accounted_for",
         headline="{failing} table{s} whose rows do not add up",
         description="Every row that was read is staged, in quarantine, or an exact duplicate "
@@ -37,7 +34,7 @@ CHECKS: tuple[Check, ...] = (
         """,
         keys=("source_system", "table_name"),
     ),
-    _promise(
+    model_promise(
         name="loads_are_counted",
         headline="{failing} table{s} loaded in part only",
         description="The rows that a load says it read are the rows that were counted; per "

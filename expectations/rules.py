@@ -14,7 +14,6 @@ def rule_checks(
     *,
     name: str,
     headline: str,
-    table: str,
     description: str,
     owner: Owner,
     runbook: str,
@@ -30,7 +29,6 @@ def rule_checks(
         Check(
             name=name,
             headline=headline,
-            table=table,
             description=description,
             severity=severity,
             owner=owner,

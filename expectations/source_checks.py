@@ -18,11 +18,6 @@ _USUAL_ROWS, _USUAL_WEEKS = 50, 4
 _FILLED_ROWS = 50
 
 
-def _table(table_name: str) -> str:
-    """The model that has the rows of a table from all sources."""
-    return f"build.int_contract__{table_name}"
-
-
 def source_checks(
     table_name: str, *, fresh_days: float | None = None, has_usual_volume: bool = False
 ) -> tuple[Check, ...]:
@@ -40,7 +35,6 @@ def _usable_rows(table_name: str) -> Check:
     return Check(
         name=f"{table_name}_rows_are_usable",
         headline=f"{{failing}} row{{s}} of {table_name} in quarantine",
-        table=_table(table_name),
         description=f"Rows of {table_name} can be used: required values are there and readable, "
         "and the lead they name is known.",
         severity="error",
@@ -70,7 +64,6 @@ def _fresh(table_name: str, days: float) -> Check:
     return Check(
         name=f"{table_name}_are_fresh",
         headline=f"the newest row of {table_name} is {{observed}} old",
-        table=_table(table_name),
         description=f"The newest row of {table_name} is recent; per source, judged where the "
         "90 days up to it hold two rows a day or more.",
         severity="warning",
@@ -96,7 +89,6 @@ def _usual_volume(table_name: str) -> Check:
     return Check(
         name=f"{table_name}_have_their_usual_volume",
         headline=f"the last day of {table_name} is {{observed}} off its usual number",
-        table=_table(table_name),
         description=f"The last whole day of {table_name} differs by at most half from the median "
         "of the same weekday in the eight weeks before; per source, judged from 50 rows a day on.",
         severity="warning",
@@ -121,7 +113,6 @@ def _lasting_rows(table_name: str) -> Check:
     """A table has not lost most of its rows since the last build that was not held back."""
     return Check(
         name=f"{table_name}_do_not_vanish",
-        table=_table(table_name),
         headline=f"{{observed}} of the rows of {table_name} are gone",
         description=f"The sources deliver about as many rows of {table_name} as for the last build "
         "that was not held back; per source, judged where that had 50 rows or more.",
@@ -164,7 +155,6 @@ def _steady_columns(table_name: str) -> Check:
     return Check(
         name=f"{table_name}_keep_their_columns",
         headline=f"{{failing}} column{{s}} of {table_name} new or gone",
-        table=_table(table_name),
         description=f"No column of {table_name} is new, and none that was filled is empty or "
         "gone since the previous build; per source.",
         severity="warning",

@@ -9,7 +9,6 @@ CHECKS: tuple[Check, ...] = (
         "unmapped_stage",
         name="stages_are_mapped",
         headline="{failing} stage change{s} to a stage that nobody mapped",
-        table="build.int_contract__stage_changes",
         description="A stage that a lead changes to is one that the active tradition knows.",
         owner="data",
         runbook="Map the stage in handoff.yml (stage names of the source) or in "

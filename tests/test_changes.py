@@ -147,7 +147,6 @@ def test_a_check_is_one_entry(copy: ScratchCopy) -> None:
                 '''
                 Check(
                     name="leads_have_a_country",
-                    table=TABLE,
                     headline="{failing} lead{s} without a country",
                     description="Few leads lack the country.",
                     severity="warning",

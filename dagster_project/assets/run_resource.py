@@ -61,7 +61,6 @@ class HandoffRun(dg.ConfigurableResource):
 
         Raises ``BuildError`` when another program has it open, or when it is no DuckDB file.
         """
-
         resources = self.plan.settings.warehouse
         path = warehouse_path(self.plan.output)
         try:

@@ -44,7 +44,6 @@ def connect(
 
     The session time zone is UTC, so a time without a zone is read as UTC.
     """
-
     config: dict[str, str | bool | int | float | list[str]] = {}
     if threads:
         config["threads"] = threads

@@ -24,7 +24,7 @@ import duckdb
 from dagster_project.config import policy
 from dagster_project.config.errors import BuildError
 from dagster_project.config.locations import handoff_home
-from dagster_project.config.warehouse import DBT_PROJECT_DIR, POLICY_DIR
+from dagster_project.config.warehouse import DBT_PROJECT_DIR, POLICY_DIR, WAREHOUSE_FILE
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 _KEPT_PARSES = 3
 _IGNORED_DIRECTORIES = {"target", "logs", "dbt_packages", "__pycache__"}
 
-# A failing data test must not keep the models downstream of it from being built and audited: in a
-# run dbt only warns, and the publication judges (see ``ParsedProject.is_error``).
-_PARSE_ENVIRONMENT = {"HANDOFF_TEST_SEVERITY": "warn"}
+# What parsing keeps of the environment. A failing data test must not keep the models downstream of
+# it from being built and audited: in a run dbt only warns, and the publication judges (see
+# ``ParsedProject.is_error``). The name of the file becomes that of the database.
+_PARSE_ENVIRONMENT = {"HANDOFF_TEST_SEVERITY": "warn", "HANDOFF_WAREHOUSE": WAREHOUSE_FILE}
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,6 @@ def parsed_project() -> ParsedProject:
 
 def _project_fingerprint() -> str:
     """Identify everything that parsing depends on: the project's files and dbt's version."""
-
     digest = hashlib.sha256()
     for package in ("dbt-core", "dbt-duckdb"):
         digest.update(f"{package} {version(package)}\n".encode())
@@ -236,7 +236,6 @@ def _result(ended: Any, log_path: Path) -> BuildResult:
 
 def _build_environment(request: BuildRequest) -> dict[str, str]:
     """The variables that the dbt project reads; DuckDB's own defaults where nothing is chosen."""
-
     with duckdb.connect() as connection:
         threads, memory = connection.execute(
             "select current_setting('threads'), current_setting('memory_limit')"

@@ -24,7 +24,6 @@ def hold_output(output: Path) -> Generator[None, None, None]:
 
     The lock is the operating system's: it is free as soon as its holder is gone, however it ended.
     """
-
     lock = FileLock(output / LOCK_FILE)
     try:
         # A visitor tries this lock for an instant.
@@ -52,7 +51,6 @@ def visit_output(output: Path) -> Generator[None, None, None]:
 
     Raises ``OutputLocked`` when a run holds it, or when somebody else visits it.
     """
-
     try:
         with FileLock(output / VISITOR_LOCK_FILE, timeout=0.5):
             with FileLock(output / LOCK_FILE, timeout=0):

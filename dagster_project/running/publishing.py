@@ -99,7 +99,6 @@ def write_build(
     The manifest is written last: a directory without one is no build. Raises ``BuildError`` when
     the disk is full or a mart is missing.
     """
-
     build_id = facts["build_id"]
     directory = output / BUILDS_DIRECTORY / build_id
     try:
