@@ -8,12 +8,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from dagster_project.config.warehouse import PROJECT_ROOT
+from tests import warehouse as models
 
 GOLDEN_EXPORT = Path(__file__).parent / "golden" / "crm_export"
 AS_OF = "2026-06-30T00:00:00Z"
+
+# The same examples on every machine; a failing one prints how to repeat it.
+hypothesis.settings.register_profile("handoff", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("handoff")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,6 +34,24 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def project() -> models.Project:
+    """The compiled models, for exports: no CRM has rows of its own."""
+    return models.project().for_files()
+
+
+@pytest.fixture(scope="session")
+def crm_project() -> models.Project:
+    """The compiled models, with those of every CRM."""
+    return models.project()
+
+
+@pytest.fixture(scope="session")
+def warehouse(project: models.Project) -> models.Warehouse:
+    """One warehouse that tests fill again and again."""
+    return models.Warehouse(project, threads=1)
 
 
 def command(*arguments: str | Path) -> list[str]:

@@ -297,6 +297,10 @@ def _time(text: str) -> str:
     return text.replace("Z", ".000+0000")
 
 
+# The name of the source in the tests' configurations.
+SOURCE = "salesforce"
+
+
 def as_export(names: dict[str, str], rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows with Salesforce ids translated back to the export's."""
     return [

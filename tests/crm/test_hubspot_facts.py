@@ -16,11 +16,11 @@ from dagster_project.config.sources import HubSpotSource, LandedSource
 from dagster_project.ingestion.hubspot import load as hubspot
 from dagster_project.ingestion.landed import load as landed
 from tests.crm import hubspot_tables
-from tests.crm.crm_models import facts
 from tests.crm.hubspot_server import TOKEN, HubSpotServer
 from tests.crm.hubspot_world import LIFECYCLE, PROPERTIES, World
 from tests.lifecycle import golden
-from tests.lifecycle.model_runner import Project, Warehouse
+from tests.lifecycle.reference import Fact, Run
+from tests.warehouse import Project, Warehouse
 
 NUMBERS = {"fct_lead_stages": "visit_number", "fct_lead_cycles": "cycle_number"}
 
@@ -141,6 +141,12 @@ def landed_source(tool: str, path: Path | None, **settings: Any) -> LandedSource
         hubspot=settings.pop("hubspot", properties),
         **settings,
     )
+
+
+def facts(warehouse: Warehouse, tradition: str) -> dict[str, list[Fact]]:
+    """The facts of what has landed, under a tradition."""
+    warehouse.load({})
+    return warehouse.run(Run(as_of=golden.AS_OF, tradition=tradition))
 
 
 def test_the_golden_facts_come_out(route: tuple[str, World, Warehouse]) -> None:

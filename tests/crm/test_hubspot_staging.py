@@ -11,11 +11,10 @@ from dagster_project.config.sources import HubSpotSource
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.hubspot import load as hubspot
 from dagster_project.ingestion.raw_schema import raw_columns
-from tests.crm import crm_models
-from tests.crm.crm_models import staged
 from tests.crm.hubspot_server import TOKEN, HubSpotAccount, HubSpotServer, Record
 from tests.crm.hubspot_world import FORM, NOW, PROPERTIES, REASON, USER, World, remember
-from tests.lifecycle.model_runner import Project, Warehouse
+from tests.lifecycle.company_policy import Policy
+from tests.warehouse import POLICY_DIR, Project, Warehouse
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +57,7 @@ def rows(
         source = HubSpotSource(kind="hubspot", base_url=server.url, **{**PROPERTIES, **settings})
         load_id = raw_schema.next_load_id(warehouse.connection)
         hubspot.ingest(warehouse.connection, source, load_id)
-    staged(warehouse, "hubspot")
+    warehouse.build(warehouse.project.of_source("hubspot"))
     return warehouse.rows(f"int_hubspot__{table}")
 
 
@@ -402,17 +401,13 @@ def test_a_deal_counts_once_and_proves_the_stage_for_each_contact(
 
 
 def test_an_amount_in_another_currency_is_worth_what_hubspot_or_the_rates_say(
-    warehouse: Warehouse, account: HubSpotAccount, monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse, account: HubSpotAccount
 ) -> None:
     rates = [
         {"currency": "USD", "valid_from": "2026-01-01", "rate": "0.9"},
         {"currency": "USD", "valid_from": "2026-02-01", "rate": "0.8"},
     ]
-    monkeypatch.setattr(
-        crm_models,
-        "policy",
-        lambda known=crm_models.policy: known().with_rows("currency_rates", rates),
-    )
+    warehouse.set_policy(Policy.from_directory(POLICY_DIR).with_rows("currency_rates", rates))
     plain = {"amount": "100", "deal_currency_code": "usd"}
     for number, properties in (
         ("901", plain),

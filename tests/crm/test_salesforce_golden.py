@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 
 from dagster_project.config.sources import LandedSource, SalesforceSource
+from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landed import load as landed
 from dagster_project.ingestion.rest import Patience
 from dagster_project.ingestion.salesforce import load as salesforce
-from tests.crm import salesforce_models as models
 from tests.crm.salesforce_landed import TOOLS, land
 from tests.crm.salesforce_server import CLIENT_ID, CLIENT_SECRET, SalesforceServer
-from tests.crm.salesforce_world import FIELDS, STAGE_DATES, World
+from tests.crm.salesforce_world import FIELDS, SOURCE, STAGE_DATES, World, as_export
 from tests.lifecycle import golden
-from tests.lifecycle.model_runner import Warehouse
+from tests.lifecycle.reference import Run
+from tests.warehouse import Project, Warehouse
 
 PATIENCE = Patience(attempts=3, backoff=0.01, longest=0.05, timeout=5)
 ROUTES = ("rest", "bulk", *TOOLS)
@@ -44,7 +45,7 @@ def _by_api(world: World, bulk_above_rows: int) -> Callable[[Any], Any]:
             source = SalesforceSource.model_validate(
                 {
                     "kind": "salesforce",
-                    "name": models.SOURCE,
+                    "name": SOURCE,
                     "domain": server.url,
                     "bulk_above_rows": bulk_above_rows,
                     **FIELDS,
@@ -63,7 +64,7 @@ def landed_source(tool: str, **options: Any) -> LandedSource:
     return LandedSource.model_validate(
         {
             "kind": "landed",
-            "name": models.SOURCE,
+            "name": SOURCE,
             "crm": "salesforce",
             "tool": tool,
             "schema": "crm",
@@ -103,7 +104,7 @@ def route(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def filled(
-    route: str, _filled: dict[str, tuple[Warehouse, dict[str, str]]]
+    crm_project: Project, route: str, _filled: dict[str, tuple[Warehouse, dict[str, str]]]
 ) -> tuple[Warehouse, dict[str, str]]:
     """The models over one route, and the translation of its ids."""
     if route not in _filled:
@@ -112,8 +113,12 @@ def filled(
             ingest = _landed(world, route)
         else:
             ingest = _by_api(world, 0 if route == "bulk" else 100_000)
+        warehouse = Warehouse(crm_project)
+        ingest(warehouse.connection)
+        raw_schema.write_sources(warehouse.connection, [SOURCE])
+        warehouse.load({})
         _filled.clear()
-        _filled[route] = models.fill(ingest), world.ids.names
+        _filled[route] = warehouse, world.ids.names
     return _filled[route]
 
 
@@ -127,10 +132,11 @@ def test_facts_equal_the_golden_ones(
     filled: tuple[Warehouse, dict[str, str]], route: str, tradition: str
 ) -> None:
     warehouse, names = filled
-    found = models.facts(warehouse, names, tradition)
+    facts = warehouse.run(Run(as_of=golden.AS_OF, tradition=tradition))
     for fact in ("fct_lead_stages", "fct_lead_cycles"):
         expected = golden.expected(tradition, fact)
-        assert golden.same_columns(_told(found[fact], route), expected) == golden.same_columns(
+        found = as_export(names, facts[fact])
+        assert golden.same_columns(_told(found, route), expected) == golden.same_columns(
             _told(expected, route), expected
         ), fact
 
@@ -145,7 +151,7 @@ def test_staged_rows_equal_the_export(filled: tuple[Warehouse, dict[str, str]], 
         "engagements": "engagement_id lead_id kind occurred_at",
         "opportunities": "opportunity_id lead_id created_at amount closed_at loss_reason owner_id",
     }.items():
-        found = _told(models.staged(warehouse, names, table), route)
+        found = _told(as_export(names, warehouse.rows(f"int_salesforce__{table}")), route)
         assert _plain(found, columns) == _plain(_told(export[table], route), columns), table
 
 

@@ -14,9 +14,9 @@ from dagster_project.ingestion.salesforce.resources import (
     insert_rows,
     write_field_roles,
 )
-from tests.crm import salesforce_models as models
 from tests.crm.salesforce_server import salesforce_id
-from tests.lifecycle.model_runner import Warehouse
+from tests.crm.salesforce_world import SOURCE
+from tests.warehouse import Project, Warehouse
 
 LEAD, OTHER = salesforce_id("00Q", 10**15 + 11), salesforce_id("00Q", 10**15 + 12)
 CONTACT, OTHER_CONTACT = salesforce_id("003", 10**16 + 1), salesforce_id("003", 10**16 + 2)
@@ -68,7 +68,7 @@ class Story:
 
     def told(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
         """The rows of a staging model, ordered, with the times as 'day hour:minute'."""
-        load = RawLoad(self.connection, models.SOURCE, 1)
+        load = RawLoad(self.connection, SOURCE, 1)
         for item in OBJECTS.values():
             self.connection.execute(f"delete from raw.{item.table}")
         for name, rows in self.rows.items():
@@ -80,11 +80,7 @@ class Story:
             insert_rows(load, item, "staged_story", names)
             self.connection.unregister("staged_story")
         write_field_roles(load, self.fields)
-        for model in self.warehouse.project.models:
-            if "salesforce__" in model.relation:
-                self.connection.execute(
-                    f"create or replace table {model.relation} as {model.query}"
-                )
+        self.warehouse.build(self.warehouse.project.of_source("salesforce"))
         rows = self.warehouse.rows(f"int_salesforce__{table}")
         return sorted(
             (tuple(_short(row[column]) for column in columns) for row in rows),
@@ -105,10 +101,8 @@ def _short(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def _warehouse() -> Warehouse:
-    warehouse = Warehouse(models.project())
-    warehouse.load({}, models.POLICY)
-    return warehouse
+def _warehouse(crm_project: Project) -> Warehouse:
+    return Warehouse(crm_project)
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ import duckdb
 from tests.lifecycle import exports, reference, strategies
 from tests.lifecycle.comparison import all_differences
 from tests.lifecycle.exports import Recipe, Tables
-from tests.lifecycle.model_runner import FACTS, PROJECT_ROOT, in_utc
 from tests.lifecycle.reference import COLUMNS, Fact, Result, Run
+from tests.warehouse import FACTS, PROJECT_ROOT, in_utc
 
 MODES = ("explicit", "default")
 HANDOFF = Path(sys.executable).with_name("handoff")

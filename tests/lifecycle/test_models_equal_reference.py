@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tests.lifecycle import exports, golden, reference, strategies
 from tests.lifecycle.comparison import all_differences
 from tests.lifecycle.exports import Recipe
-from tests.lifecycle.model_runner import Warehouse
 from tests.lifecycle.reference import COLUMNS, Row, Run
 from tests.lifecycle.strategies import COMPANIES, Company
 from tests.lifecycle.texts import given as given_text
+from tests.warehouse import Warehouse
 
 TRADITIONS = strategies.DEFAULT_POLICY.traditions()
 MODES = ("explicit", "default")
@@ -84,7 +84,7 @@ def test_models_quarantine_the_rows_that_the_reference_does(
     # Of equal rows only one is listed, so rows are told by what stands in them.
     listed = {
         (row["table_name"], content(row["table_name"], tables[row["table_name"]][at]))
-        for row in warehouse.rows("quarantine", "quality")
+        for row in warehouse.rows("quarantine")
         for at in [row["source_row"] - 1]
     }
     expected = {
@@ -123,8 +123,6 @@ def test_models_equal_reference_when_there_is_nothing(warehouse: Warehouse) -> N
 
 @settings(
     max_examples=8,
-    deadline=None,
-    derandomize=True,
     # An example takes seconds: a failing one is read lead by lead, not shrunk.
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -13,8 +13,8 @@ from dagster_project.config import policy
 from dagster_project.config.warehouse import POLICY_DIR
 from tests.lifecycle import reference
 from tests.lifecycle.comparison import all_differences
-from tests.lifecycle.model_runner import PROJECT_ROOT, Warehouse
 from tests.lifecycle.reference import Policy, Run
+from tests.warehouse import PROJECT_ROOT, Warehouse
 
 EXAMPLE = PROJECT_ROOT / "examples" / "own_tradition"
 AS_OF = datetime(2026, 6, 30, tzinfo=UTC)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tests.lifecycle import exports, strategies
 from tests.lifecycle.comparison import differences
 from tests.lifecycle.exports import DAY, Recipe, Tables
-from tests.lifecycle.model_runner import FACTS, SOURCE_SYSTEM, Warehouse
 from tests.lifecycle.reference import COLUMNS, Fact, Run
 from tests.lifecycle.texts import as_time
 from tests.lifecycle.texts import given as given_text
+from tests.warehouse import FACTS, SOURCE_SYSTEM, Warehouse
 
 Facts = dict[str, list[Fact]]
 Property = Callable[..., None]
@@ -50,8 +50,6 @@ def holds_for(examples: int) -> Callable[[Property], Property]:
     def decorate(test: Property) -> Property:
         tried = settings(
             max_examples=examples,
-            deadline=None,
-            derandomize=True,
             phases=(Phase.explicit, Phase.generate),
             suppress_health_check=list(HealthCheck),
         )(test)

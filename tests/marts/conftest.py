@@ -1,4 +1,4 @@
-"""The compiled project and the sample's marts, made once per session."""
+"""The sample's marts, made once per session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.config.sources import FilesSource
-from tests.marts.mart_runner import Project, Warehouse, compile_project
+from tests.warehouse import Project, Warehouse
 
 SAMPLE = Path(__file__).parents[2] / "seeds" / "sample_crm"
 SAMPLE_AS_OF = datetime(2026, 7, 1)
@@ -35,12 +35,6 @@ OTHER_MARTS = (
     "calibration_sync",
     "metric_catalog",
 )
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The dbt project, compiled."""
-    return compile_project(tmp_path_factory.mktemp("marts"))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.config.settings import load_settings
-from tests.marts.mart_runner import Warehouse
+from tests.warehouse import Warehouse
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "olist" / "handoff.yml"
 OLIST = Path(os.environ.get("OLIST_DIR", Path(__file__).parents[3] / "shared" / "data" / "olist"))

@@ -11,7 +11,7 @@ import yaml
 
 from dagster_project.config.sources import FilesSource
 from tests.conftest import GOLDEN_EXPORT
-from tests.marts.mart_runner import PROJECT_ROOT, Project, Warehouse
+from tests.warehouse import PROJECT_ROOT, Project, Warehouse
 
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
 AGGREGATES = {
