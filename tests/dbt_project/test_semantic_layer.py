@@ -11,6 +11,7 @@ import yaml
 
 from dagster_project.config.sources import FilesSource
 from tests.conftest import GOLDEN_EXPORT
+from tests.dbt_project.test_published_names import contracts
 from tests.warehouse import PROJECT_ROOT, Project, Warehouse
 
 MODELS = PROJECT_ROOT / "dbt_project" / "models"
@@ -23,17 +24,18 @@ AGGREGATES = {
 }
 
 
-def read(path: str, section: str) -> list[dict[str, Any]]:
-    content = yaml.safe_load((MODELS / path).read_text("utf-8"))
-    return list(content[section])
+def everywhere(section: str) -> list[dict[str, Any]]:
+    """The entries of a section of all YAML files of the models."""
+    files = (yaml.safe_load(path.read_text("utf-8")) or {} for path in MODELS.rglob("*.yml"))
+    return [item for content in files for item in content.get(section, [])]
 
 
 def marts_of(text: str) -> list[str]:
     return re.findall(r"ref\('(\w+)'\)", text)
 
 
-SEMANTIC_MODELS = read("semantic/_semantic__models.yml", "semantic_models")
-METRICS = {item["name"]: item for item in read("semantic/_semantic__metrics.yml", "metrics")}
+SEMANTIC_MODELS = everywhere("semantic_models")
+METRICS = {item["name"]: item for item in everywhere("metrics")}
 MEASURES = {
     measure["name"]: (marts_of(model["model"])[0], measure)
     for model in SEMANTIC_MODELS
@@ -98,10 +100,8 @@ def test_every_rate_that_a_tradition_names_is_in_the_layer() -> None:
 
 
 def test_every_mart_serves_an_exposure_whose_owner_is_a_group() -> None:
-    exposures = read("exposures.yml", "exposures")
+    exposures = everywhere("exposures")
     served = {mart for item in exposures for text in item["depends_on"] for mart in marts_of(text)}
-    inside = {"fct_activities", "fct_channel_spend", "fct_engagements", "fct_opportunities"}
-    published = {path.stem for path in (*MODELS.glob("marts/*/*.sql"), *MODELS.glob("facts/*.sql"))}
-    assert served == published - inside
-    owners = [group["owner"] for group in read("_groups.yml", "groups")]
+    assert served == {mart for mart, _, _ in contracts()}
+    owners = [group["owner"] for group in everywhere("groups")]
     assert all(item["owner"] in owners for item in exposures)

@@ -1,4 +1,4 @@
-"""From somebody's exports to published marts: ``handoff run`` reads what ``init`` writes."""
+"""From a CRM's exports to published marts: ``handoff run`` reads what ``init`` writes."""
 
 from __future__ import annotations
 

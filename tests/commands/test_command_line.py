@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+from typer.main import get_command
+from typer.testing import CliRunner
 
-from dagster_project.config.warehouse import PROJECT_ROOT
+from dagster_project.commands.app import app
+from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
 from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
+
+COMMANDS = [
+    name
+    for name, command in get_command(app).commands.items()  # type: ignore[attr-defined]  # a group
+    if not hasattr(command, "commands")
+]
 
 
 def lines(result: subprocess.CompletedProcess[str]) -> list[str]:
@@ -19,34 +29,27 @@ def lines(result: subprocess.CompletedProcess[str]) -> list[str]:
     return result.stderr.strip().splitlines()
 
 
-def test_help_is_quick_and_has_examples() -> None:
-    handoff("--help")
-    started = time.monotonic()
+def test_help_has_examples_and_exit_codes() -> None:
     result = handoff("--help")
-    took = time.monotonic() - started
     assert result.returncode == 0
     assert "Examples:" in result.stdout
     assert "Exit codes:" in result.stdout
-    assert took < 2, "importing something heavy at start-up takes longer than this"
 
 
-@pytest.mark.parametrize(
-    "heavy", ["dagster", "dbt", "great_expectations", "numpy", "pandas", "pyarrow"]
-)
-def test_start_up_imports_nothing_heavy(heavy: str) -> None:
-    code = f"import sys, dagster_project.commands.app; sys.exit({heavy!r} in sys.modules)"
-    assert (
-        subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=False).returncode == 0
+def test_start_up_imports_nothing_heavy() -> None:
+    heavy = {"dagster", "dbt", "dlt", "great_expectations", "numpy", "pandas", "pyarrow"}
+    code = "import sys, dagster_project.commands.app; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )
+    assert heavy & set(done.stdout.split()) == set()
 
 
-@pytest.mark.parametrize(
-    "name", ["run", "status", "rollback", "simulate", "doctor", "explain", "compare"]
-)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_an_example(name: str) -> None:
-    result = handoff(name, "--help")
-    assert result.returncode == 0
-    assert "Example" in result.stdout
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Example" in result.output
 
 
 @pytest.mark.parametrize(
@@ -112,8 +115,6 @@ def test_no_source_at_all_exits_2(tmp_path: Path) -> None:
 
 
 def test_a_held_output_exits_5_at_once(tmp_path: Path) -> None:
-    from filelock import FileLock
-
     with FileLock(tmp_path / ".lock"):
         result = handoff("run", "--input", GOLDEN_EXPORT, "--output", tmp_path, "--as-of", AS_OF)
     assert result.returncode == 5
@@ -147,10 +148,6 @@ def test_simulate_writes_an_export_that_says_how_to_read_it(tmp_path: Path) -> N
 
 
 def test_a_policy_that_cannot_work_is_refused_before_anything_is_read(tmp_path: Path) -> None:
-    import shutil
-
-    from dagster_project.config.warehouse import POLICY_DIR
-
     policy = tmp_path / "policy"
     shutil.copytree(POLICY_DIR, policy)
     (policy / "stages.csv").chmod(0o644)
