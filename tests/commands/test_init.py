@@ -26,7 +26,7 @@ def test_proposal_is_written_and_loads(
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["init", "--from", str(exports)], catch_exceptions=False)
     assert done.exit_code == 0
-    assert "handoff run --config handoff.yml" in done.output
+    assert f"handoff run --config {tmp_path / 'handoff.yml'}" in done.output
     (source,) = load_settings(tmp_path / "handoff.yml").sources
     assert (source.kind, source.path) == ("files", exports)
 
