@@ -31,14 +31,7 @@ def first_cells(text: str, header: str) -> set[str]:
 def test_table_of_marts_names_marts_that_there_are() -> None:
     models = ROOT / "dbt_project" / "models"
     marts = {path.stem for path in (*models.glob("marts/*/*.sql"), *models.glob("facts/*.sql"))}
-<<<<<<< HEAD
-    # Facts that only other models read.
-    marts -= {"fct_activities", "fct_channel_spend", "fct_engagements", "fct_opportunities"}
-    assert first_cells(README, "| mart | one row per | answers |") == marts
-=======
-    marts -= {"fct_activities", "fct_engagements", "fct_opportunities"}  # of use to models only
     assert first_cells(README, "| mart | one row per | answers |") - marts == set()
->>>>>>> a4b6bef (Mirror commands and the dbt project in tests; let dbt stand alone in one test; accept new published names)
 
 
 def test_table_of_the_policy_names_every_table_and_no_other() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from dagster_project.warehouse import DBT_PROJECT_DIR
+from dagster_project.config.warehouse import DBT_PROJECT_DIR
 
 POLICY = DBT_PROJECT_DIR.parent / "seeds" / "policy"
 # As a spreadsheet leaves it: a byte order mark, other line ends, columns moved, blank lines.
