@@ -19,9 +19,6 @@ from dagster_project.running.progress import Happening, step, tell
 # The policy tables are one asset: dbt's seeds are loaded together.
 POLICY_KEY = dg.AssetKey(["policy"])
 
-# The CRMs whose own models are shown only where a source of theirs is configured.
-CRMS = ("hubspot", "salesforce")
-
 
 class HandoffTranslator(DagsterDbtTranslator):
     """How dbt's nodes read in Dagster: their own descriptions, without the SQL."""
@@ -49,9 +46,15 @@ class HandoffTranslator(DagsterDbtTranslator):
         return spec and spec._replace(description=description or None, blocking=True)
 
 
+def known_crms(manifest: Mapping[str, Any]) -> set[str]:
+    """The CRMs with models of their own, which are shown only where a source of them is set up."""
+    nodes = manifest["nodes"].values()
+    return {node["fqn"][2] for node in nodes if node["fqn"][1] == "conform"} - {"contract"}
+
+
 def hidden_models(manifest: Mapping[str, Any], crms: set[str]) -> set[str]:
     """The unique ids of the models that only CRMs need which are not configured."""
-    unused = set(CRMS) - crms
+    unused = known_crms(manifest) - crms
     return {
         unique_id
         for unique_id, node in manifest["nodes"].items()

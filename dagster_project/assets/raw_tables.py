@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 
-from dagster_project.assets.dbt_models import CRMS
+from dagster_project.assets.dbt_models import known_crms
 from dagster_project.assets.run_resource import DATA_TEAM, HandoffRun
 from dagster_project.config.errors import SourceError
 from dagster_project.config.warehouse import RAW_SCHEMA
@@ -32,17 +32,18 @@ def build_raw_tables(
 
     ``crms``: those of the configured sources; the tables of other CRMs are not shown.
     """
+    known = known_crms(manifest)
     sources = {
         translator.get_asset_key(source): source
         for source in manifest["sources"].values()
-        if source["source_name"] not in set(CRMS) - crms
+        if source["source_name"] not in known - crms
     }
     specs = [
         dg.AssetSpec(
             key=key,
             description=source["description"],
             group_name=_group(source),
-            kinds={"duckdb", *({source["source_name"]} & set(CRMS))},
+            kinds={"duckdb", *({source["source_name"]} & known)},
             owners=[DATA_TEAM],
         )
         for key, source in sources.items()

@@ -1,4 +1,16 @@
 {#
+    The rows of a contract table that the sources delivered: those of files, and those of every CRM
+    that `crms` in dbt_project.yml registers for the table.
+#}
+{% macro delivered_rows(table) -%}
+    select * from {{ ref('stg_files__' ~ table) }}
+    {%- for crm, tables in var('crms').items() if table in tables %}
+    union all
+    select * from {{ ref('int_' ~ crm ~ '__' ~ table) }}
+    {%- endfor %}
+{%- endmacro %}
+
+{#
     The contract's rows as text: what "the greatest row as text" and "exact duplicate" compare.
     The separator sorts before anything a CRM holds, so comparing the joined text compares the
     columns in order.

@@ -1,10 +1,6 @@
 with delivered as (
 
-    select * from {{ ref('stg_files__activities') }}
-    union all
-    select * from {{ ref('int_hubspot__activities') }}
-    union all
-    select * from {{ ref('int_salesforce__activities') }}
+    {{ delivered_rows('activities') }}
 
 ),
 

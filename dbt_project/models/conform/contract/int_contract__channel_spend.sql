@@ -1,6 +1,6 @@
 with delivered as (
 
-    select * from {{ ref('stg_files__channel_spend') }}
+    {{ delivered_rows('channel_spend') }}
 
 ),
 

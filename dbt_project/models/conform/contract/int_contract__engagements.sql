@@ -1,10 +1,6 @@
 with delivered as (
 
-    select * from {{ ref('stg_files__engagements') }}
-    union all
-    select * from {{ ref('int_hubspot__engagements') }}
-    union all
-    select * from {{ ref('int_salesforce__engagements') }}
+    {{ delivered_rows('engagements') }}
 
 ),
 

@@ -1,10 +1,6 @@
 with delivered as (
 
-    select * from {{ ref('stg_files__leads') }}
-    union all
-    select * from {{ ref('int_hubspot__leads') }}
-    union all
-    select * from {{ ref('int_salesforce__leads') }}
+    {{ delivered_rows('leads') }}
 
 ),
 

@@ -1,10 +1,6 @@
 with delivered as (
 
-    select * from {{ ref('stg_files__opportunities') }}
-    union all
-    select * from {{ ref('int_hubspot__opportunities') }}
-    union all
-    select * from {{ ref('int_salesforce__opportunities') }}
+    {{ delivered_rows('opportunities') }}
 
 ),
 

@@ -1,10 +1,6 @@
 with delivered as (
 
-    select * from {{ ref('stg_files__owner_changes') }}
-    union all
-    select * from {{ ref('int_hubspot__owner_changes') }}
-    union all
-    select * from {{ ref('int_salesforce__owner_changes') }}
+    {{ delivered_rows('owner_changes') }}
 
 ),
 

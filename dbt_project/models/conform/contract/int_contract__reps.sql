@@ -1,10 +1,6 @@
 with delivered as (
 
-    select * from {{ ref('stg_files__reps') }}
-    union all
-    select * from {{ ref('int_hubspot__reps') }}
-    union all
-    select * from {{ ref('int_salesforce__reps') }}
+    {{ delivered_rows('reps') }}
 
 ),
 

@@ -1,10 +1,6 @@
 with delivered as (
 
-    select * from {{ ref('stg_files__stage_changes') }}
-    union all
-    select * from {{ ref('int_hubspot__stage_changes') }}
-    union all
-    select * from {{ ref('int_salesforce__stage_changes') }}
+    {{ delivered_rows('stage_changes') }}
 
 ),
 
