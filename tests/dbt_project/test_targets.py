@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from dagster_project.config.warehouse import DBT_PROJECT_DIR
 
 POLICY = DBT_PROJECT_DIR.parent / "seeds" / "policy"
