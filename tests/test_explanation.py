@@ -12,10 +12,10 @@ import pytest
 
 from dagster_project.config import policy
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.sources import FilesSource
 from dagster_project.config.warehouse import POLICY_DIR, connect
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.files import load as files
+from dagster_project.ingestion.files.settings import FilesSource
 from dagster_project.ingestion.landing import ensure_raw_tables
 from dagster_project.reporting.lead_page import explain
 from dagster_project.reporting.lead_story import read_story

@@ -6,7 +6,7 @@ import pytest
 
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.settings import load_settings
-from dagster_project.config.sources import FilesSource
+from dagster_project.ingestion.files.settings import FilesSource
 
 
 def load(tmp_path: Path, text: str) -> FilesSource:
@@ -37,6 +37,11 @@ def test_moment_of_an_export_is_read_as_text(tmp_path: Path, written: str, read:
         (
             "[{kind: files, path: a}, {kind: files, name: b, path: b, as_of: 2026-06-30}]",
             "sources.1.as_of: only where the source is the only one",
+        ),
+        (
+            "[{kind: fax, path: a}]",
+            "sources.0: kind 'fax' is not a source kind; allowed: files, hubspot, landed, "
+            "salesforce",
         ),
         (
             "[{kind: files, path: a, as_of: soon}]",

@@ -8,7 +8,7 @@ import dagster as dg
 
 from dagster_project.automation.job import UNATTENDED_TAGS
 from dagster_project.config.settings import Settings
-from dagster_project.config.sources import FilesSource
+from dagster_project.ingestion.files.settings import FilesSource
 from dagster_project.running.execute import JOB_NAME
 
 FILE_SENSOR_NAME = "new_files"

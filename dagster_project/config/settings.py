@@ -174,8 +174,6 @@ def _explain(item: ErrorDetails) -> str:
     # People paste a secret where the name of its environment variable belongs.
     elif not (isinstance(item["input"], dict | list) or str(place[-1]).endswith("_env")):
         message += f" (got {item['input']!r})"
-    if place[0] == "sources":
-        del place[2:3]  # the source's kind, which pydantic names and the file does not
     return f"{'.'.join(map(str, place))}: {message}"
 
 

@@ -1,27 +1,18 @@
 """One way in for every source: dispatch by kind.
 
-A source kind is a package here with two modules: ``resources`` says in ``TABLES`` which raw tables
-it needs beside the contract's, and ``load`` reads a source:
+A source kind is a package here (see ``config.sources``). Its module ``load`` has
 ``ingest(connection, source, load_id, progress) -> IngestionResult`` and ``check(source)``. It
 writes raw rows, the records of its loads and its notes in transactions of its own, and raises
 ``SourceError`` when the source cannot be read.
 """
 
-import importlib
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from dagster_project.config.errors import ConfigError
+from dagster_project.config.sources import SourceSection, module_of, source_kinds
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.result import IngestionResult, Progress
-
-SOURCE_KINDS = (
-    "files",
-    "hubspot",
-    "salesforce",
-    "landed",
-)
 
 
 def ensure_raw_tables(connection: DuckDBPyConnection) -> None:
@@ -30,20 +21,18 @@ def ensure_raw_tables(connection: DuckDBPyConnection) -> None:
     The models never ask which CRM a company has.
     """
     raw_schema.ensure_raw_schema(connection)
-    for kind in SOURCE_KINDS:
-        raw_schema.create_text_tables(connection, _module(kind, "resources").TABLES)
+    for kind in source_kinds():
+        raw_schema.create_text_tables(connection, module_of(kind, "resources").TABLES)
 
 
-def reader_of(source: Any) -> Any:
+def reader_of(source: SourceSection) -> Any:
     """The module that reads a source's kind; loaded when needed, as some bring an HTTP client."""
-    if source.kind not in SOURCE_KINDS:
-        raise ConfigError(f"source {source.name}: no reader for kind {source.kind!r}")
-    return _module(source.kind, "load")
+    return module_of(source.kind, "load")
 
 
 def ingest_source(
     connection: DuckDBPyConnection,
-    source: Any,
+    source: SourceSection,
     load_id: int | None = None,
     *,
     progress: Progress | None = None,
@@ -58,7 +47,3 @@ def ingest_source(
         load_id = raw_schema.next_load_id(connection)
     result: IngestionResult = reader_of(source).ingest(connection, source, load_id, progress)
     return result
-
-
-def _module(kind: str, name: str) -> Any:
-    return importlib.import_module(f"{__package__}.{kind}.{name}")

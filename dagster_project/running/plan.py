@@ -15,7 +15,7 @@ from dagster_project.config.contract import AcceptanceMode, AuditMode
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.locations import config_path
 from dagster_project.config.settings import Settings, WarehouseSettings, load_settings
-from dagster_project.config.sources import FilesSource
+from dagster_project.ingestion.files.settings import FilesSource
 from expectations.catalogue import threshold_problems
 
 

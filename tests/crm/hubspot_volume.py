@@ -16,8 +16,8 @@ from datetime import timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from dagster_project.config.sources import HubSpotSource
 from dagster_project.config.warehouse import connect
+from dagster_project.ingestion.hubspot.settings import HubSpotSource
 from dagster_project.ingestion.landing import ingest_source
 from dagster_project.ingestion.result import IngestionResult
 from tests.crm.hubspot_server import TOKEN, HubSpotAccount, HubSpotServer, Record

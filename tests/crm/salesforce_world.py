@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from dagster_project.config.sources import SalesforceFields
 from dagster_project.ingestion.salesforce.resources import OBJECTS
+from dagster_project.ingestion.salesforce.settings import SalesforceFields
 from tests.crm.salesforce_server import Org, salesforce_id
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "crm_export"

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from dagster_project.config.sources import HubSpotSource, LandedSource
 from dagster_project.ingestion.hubspot import load as hubspot
+from dagster_project.ingestion.hubspot.settings import HubSpotSource
 from dagster_project.ingestion.landed import load as landed
+from dagster_project.ingestion.landed.settings import LandedSource
 from tests.crm import hubspot_tables
 from tests.crm.hubspot_server import TOKEN, HubSpotServer
 from tests.crm.hubspot_world import LIFECYCLE, PROPERTIES, World

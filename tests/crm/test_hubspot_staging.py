@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dagster_project.config.contract import CONTRACT_TABLES
-from dagster_project.config.sources import HubSpotSource
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.hubspot import load as hubspot
+from dagster_project.ingestion.hubspot.settings import HubSpotSource
 from dagster_project.ingestion.raw_schema import raw_columns
 from tests.crm.hubspot_server import TOKEN, HubSpotAccount, HubSpotServer, Record
 from tests.crm.hubspot_world import FORM, NOW, PROPERTIES, REASON, USER, World, remember

@@ -9,11 +9,11 @@ import duckdb
 import pytest
 
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import SalesforceSource
 from dagster_project.ingestion.landing import ensure_raw_tables
 from dagster_project.ingestion.rest import LimitReached, Patience
 from dagster_project.ingestion.salesforce import load as salesforce
 from dagster_project.ingestion.salesforce.resources import OBJECTS
+from dagster_project.ingestion.salesforce.settings import SalesforceSource
 from tests.crm.salesforce_server import (
     CLIENT_ID,
     CLIENT_SECRET,

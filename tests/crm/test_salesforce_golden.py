@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from dagster_project.config.sources import LandedSource, SalesforceSource
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landed import load as landed
+from dagster_project.ingestion.landed.settings import LandedSource
 from dagster_project.ingestion.rest import Patience
 from dagster_project.ingestion.salesforce import load as salesforce
+from dagster_project.ingestion.salesforce.settings import SalesforceSource
 from tests.crm.salesforce_landed import TOOLS, land
 from tests.crm.salesforce_server import CLIENT_ID, CLIENT_SECRET, SalesforceServer
 from tests.crm.salesforce_world import FIELDS, SOURCE, STAGE_DATES, World, as_export

@@ -6,7 +6,6 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from dagster_project.config.sources import SalesforceFields
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.salesforce.resources import (
     OBJECTS,
@@ -14,6 +13,7 @@ from dagster_project.ingestion.salesforce.resources import (
     insert_rows,
     write_field_roles,
 )
+from dagster_project.ingestion.salesforce.settings import SalesforceFields
 from tests.crm.salesforce_server import salesforce_id
 from tests.crm.salesforce_world import SOURCE
 from tests.warehouse import Project, Warehouse

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dagster_project.config.sources import FilesSource
+from dagster_project.ingestion.files.settings import FilesSource
 from tests.conftest import GOLDEN_EXPORT
 from tests.dbt_project.test_published_names import contracts
 from tests.warehouse import PROJECT_ROOT, Project, Warehouse

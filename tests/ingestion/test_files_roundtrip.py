@@ -10,7 +10,7 @@ import duckdb
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dagster_project.config.sources import FilesSource
+from dagster_project.ingestion.files.settings import FilesSource
 from dagster_project.ingestion.landing import ingest_source
 
 NASTY = st.text(

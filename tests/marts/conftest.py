@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dagster_project.config.sources import FilesSource
+from dagster_project.ingestion.files.settings import FilesSource
 from tests.warehouse import Project, Warehouse
 
 SAMPLE = Path(__file__).parents[2] / "seeds" / "sample_crm"

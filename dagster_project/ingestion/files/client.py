@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import FilesSource
 from dagster_project.ingestion.files.delimited_text import CsvTable, TextFormat, open_csv
+from dagster_project.ingestion.files.settings import FilesSource
 from dagster_project.ingestion.files.typed_records import TypedTable, open_jsonl, open_parquet
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl")

@@ -15,7 +15,6 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import FilesSource, StageDate, TableMapping
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.files.client import SUFFIXES, Export, Reader
@@ -26,6 +25,7 @@ from dagster_project.ingestion.files.resources import (
     listed,
     moment_text,
 )
+from dagster_project.ingestion.files.settings import FilesSource, StageDate, TableMapping
 from dagster_project.ingestion.files.typed_records import first_line, time_text
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.raw_load import RawLoad

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from dagster_project.config.contract import ContractTable
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import TableMapping, TimeFormats
 from dagster_project.config.sql_text import literal
+from dagster_project.ingestion.files.settings import TableMapping, TimeFormats
 from dagster_project.ingestion.files.typed_records import time_text
 
 # The files fill the contract's tables, which every warehouse has.

@@ -11,8 +11,8 @@ from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from dlt.sources.helpers.rest_client.paginators import JSONResponseCursorPaginator
 from requests import Response
 
-from dagster_project.config.sources import HubSpotSource
 from dagster_project.ingestion.hubspot.resources import OBJECTS, HubSpotObject
+from dagster_project.ingestion.hubspot.settings import HubSpotSource
 from dagster_project.ingestion.rest import (
     CallRefused,
     LimitReached,

@@ -15,7 +15,6 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import HubSpotSource
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.hubspot import resources
@@ -26,6 +25,7 @@ from dagster_project.ingestion.hubspot.client import (
     batches,
 )
 from dagster_project.ingestion.hubspot.resources import HubSpotObject
+from dagster_project.ingestion.hubspot.settings import HubSpotSource
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
 from dagster_project.ingestion.rest import CallRefused, Patience, RepeatedPage, text_of, texts_of

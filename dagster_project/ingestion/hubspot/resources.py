@@ -11,9 +11,9 @@ e-mails and meetings are not read at all.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dagster_project.config.sources import HubSpotProperties
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.field_roles import FieldRole, configured_fields
+from dagster_project.ingestion.hubspot.settings import HubSpotProperties
 from dagster_project.ingestion.raw_load import RawLoad
 
 RECORD_FIELDS = ("id", "archived", "created_at", "updated_at", "properties")

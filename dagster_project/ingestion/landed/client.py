@@ -14,8 +14,8 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import LandedSource
 from dagster_project.config.sql_text import identifier, literal
+from dagster_project.ingestion.landed.settings import LandedSource
 
 # Columns by which a tool orders the versions of a row.
 VERSIONS = ("_airbyte_extracted_at", "_airbyte_emitted_at", "_dlt_load_id", "_fivetran_synced")

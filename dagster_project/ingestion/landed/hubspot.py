@@ -6,7 +6,6 @@ Times become ISO texts in UTC, whether a tool keeps them as text, time or number
 import re
 from collections.abc import Iterator
 
-from dagster_project.config.sources import LandedSource
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.hubspot import resources
@@ -18,6 +17,7 @@ from dagster_project.ingestion.landed.client import (
     folded,
 )
 from dagster_project.ingestion.landed.resources import HUBSPOT
+from dagster_project.ingestion.landed.settings import LandedSource
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.result import Note
 

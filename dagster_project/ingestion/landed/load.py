@@ -8,11 +8,11 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import LandedSource
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.landed.client import attached
 from dagster_project.ingestion.landed.hubspot import HubSpotTables
 from dagster_project.ingestion.landed.salesforce import SalesforceTables
+from dagster_project.ingestion.landed.settings import LandedSource
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
 from dagster_project.ingestion.result import IngestionResult, Progress

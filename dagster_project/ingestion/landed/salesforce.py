@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from dagster_project.config.sources import LandedSource
 from dagster_project.ingestion.landed.client import VERSIONS, LandedTable, LandedTables
 from dagster_project.ingestion.landed.resources import (
     SALESFORCE_NAMES,
     SALESFORCE_NOT_PROVIDED,
     SALESFORCE_OPTIONAL,
 )
+from dagster_project.ingestion.landed.settings import LandedSource
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.result import Note
 from dagster_project.ingestion.salesforce.resources import (

@@ -17,7 +17,6 @@ from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
 from requests import PreparedRequest, RequestException, Response
 
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import SalesforceSource
 from dagster_project.ingestion.rest import (
     CallRefused,
     LimitReached,
@@ -28,6 +27,7 @@ from dagster_project.ingestion.rest import (
     secret,
 )
 from dagster_project.ingestion.result import Progress
+from dagster_project.ingestion.salesforce.settings import SalesforceSource
 
 # 406 and 420 are what Salesforce's front end answers when it is overloaded.
 RETRY_STATUS = frozenset({406, 420, 429, *range(500, 600)})

@@ -15,7 +15,6 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-from dagster_project.config.sources import SalesforceSource
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
@@ -30,6 +29,7 @@ from dagster_project.ingestion.salesforce.resources import (
     insert_rows,
     write_field_roles,
 )
+from dagster_project.ingestion.salesforce.settings import SalesforceSource
 
 # How often a query may start again at the same record before the run gives up.
 MAX_RESTARTS = 3

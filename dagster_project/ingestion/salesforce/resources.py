@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from dagster_project.config.sources import SalesforceFields
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.field_roles import FieldRole, configured_fields
 from dagster_project.ingestion.raw_load import RawLoad
+from dagster_project.ingestion.salesforce.settings import SalesforceFields
 
 LINEAGE_COLUMNS = ("source_system", "load_id", "source_row")
 CUSTOM_FIELDS = "custom_fields"
