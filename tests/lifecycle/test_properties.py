@@ -292,7 +292,7 @@ def _usable_changes(warehouse: Warehouse, tables: Tables) -> list[dict[str, str 
     rows = tables["stage_changes"]
     quarantined = {
         _content(rows[row["source_row"] - 1])
-        for row in warehouse.rows("quarantine", "quality")
+        for row in warehouse.rows("quarantine")
         if row["table_name"] == "stage_changes"
     }
     return [row for row in rows if _content(row) not in quarantined]
