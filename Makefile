@@ -14,7 +14,7 @@ export DO_NOT_TRACK = 1
 export GX_ANALYTICS_ENABLED = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format dev clean docs bench wheel mutants warehouse proof system-packages
+.PHONY: help setup run test lint format dev clean docs bench wheel exercises mutants warehouse proof system-packages
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ wheel: setup ## build the wheel, install it in an empty environment and director
 	@chmod -R a-w $(SCRATCH)/wheel/venv/lib
 	@cd $(SCRATCH)/wheel/project && unset HANDOFF_HOME HANDOFF_CONFIG DAGSTER_HOME && ../venv/bin/handoff init && ../venv/bin/handoff run && ../venv/bin/handoff status; \
 	  status=$$?; chmod -R u+w ../venv/lib; exit $$status
+
+exercises: setup ## make five usual changes in a copy each; the whole suite must stay green in every copy
+	@HANDOFF_EXERCISES=whole $(PY) -m pytest tests/test_changes.py
 
 mutants: setup ## put one bug at a time into a copy of the models; the lifecycle tests must catch each
 	@$(PY) -m tests.mutants.run

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -36,12 +35,11 @@ class ScratchCopy:
             *_git(self.root, "ls-files", "--others", "--exclude-standard"),
         }
 
-    def write(self, files: Mapping[str, str]) -> None:
-        """Write new files or other contents."""
-        for name, text in files.items():
-            path = self.root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
+    def add(self, folder: str) -> set[str]:
+        """Add the files of a folder of ``tests/changes``; returns where they are."""
+        new = ROOT / "tests" / "changes" / folder
+        shutil.copytree(new, self.root, dirs_exist_ok=True)
+        return {str(path.relative_to(new)) for path in new.rglob("*") if path.is_file()}
 
     def append(self, name: str, text: str) -> None:
         """Add to the end of a file."""

@@ -60,14 +60,14 @@ def test_a_stage_in_a_tradition_is_one_row(copy: ScratchCopy) -> None:
     copy.append("seeds/policy/stages.csv", row + "\n")
     assert copy.changed() == {"seeds/policy/stages.csv"}
 
-    copy.write(
-        {
-            "var/tiny/leads.csv": "lead_id,created_at\nL1,2026-01-01\n",
-            "var/tiny/stage_changes.csv": "lead_id,changed_at,to_stage\n"
-            "L1,2026-01-02,MQL\nL1,2026-01-03,SAL\nL1,2026-01-04,demo held\n",
-        }
+    export = copy.root / "var" / "tiny"
+    export.mkdir(parents=True)
+    (export / "leads.csv").write_text("lead_id,created_at\nL1,2026-01-01\n")
+    (export / "stage_changes.csv").write_text(
+        "lead_id,changed_at,to_stage\n"
+        "L1,2026-01-02,MQL\nL1,2026-01-03,SAL\nL1,2026-01-04,demo held\n"
     )
-    run(copy, "--input", Path("var") / "tiny")
+    run(copy, "--input", export)
     visits = read(copy, "select stage, milestone from marts.fct_lead_stages order by entered_at")
     assert visits[-1] == ("demo", "accepted")
     assert read(copy, "from marts.lifecycle_violations") == []
@@ -84,34 +84,10 @@ def test_a_stage_in_a_tradition_is_one_row(copy: ScratchCopy) -> None:
 
 
 def test_a_mart_is_one_model_and_its_entry(copy: ScratchCopy) -> None:
-    folder = "dbt_project/models/marts/recycling"
-    copy.write(
-        {
-            f"{folder}/cycle_starts.sql": textwrap.dedent(
-                """\
-                with cycles as (
-
-                    select * from {{ ref('fct_lead_cycles') }}
-
-                ),
-
-                final as (
-
-                    select
-                        start_kind,
-                        count(*) as cycles
-                    from cycles
-                    group by start_kind
-
-                )
-
-                select * from final
-                """
-            )
-        }
-    )
+    added = copy.add("mart")
+    entries = "dbt_project/models/marts/recycling/_recycling__models.yml"
     copy.append(
-        f"{folder}/_recycling__models.yml",
+        entries,
         textwrap.dedent(
             """\
               - name: cycle_starts
@@ -141,7 +117,7 @@ def test_a_mart_is_one_model_and_its_entry(copy: ScratchCopy) -> None:
             """
         ).replace("\n  - name: cycle_starts", "  - name: cycle_starts"),
     )
-    assert copy.changed() == {f"{folder}/cycle_starts.sql", f"{folder}/_recycling__models.yml"}
+    assert copy.changed() == added | {entries}
 
     run(copy)
     published = read(copy, "from marts.cycle_starts")
@@ -194,7 +170,7 @@ def test_a_check_is_one_entry(copy: ScratchCopy) -> None:
 
     nothing_turns_red(
         copy,
-        ("tests/expectations/test_check.py", "tests/test_definitions.py", "tests/test_quality.py"),
+        ("tests/expectations/test_check.py", "tests/test_definitions.py"),
     )
 
 
@@ -230,5 +206,37 @@ def test_a_column_on_a_fact_is_one_model_and_its_entry(copy: ScratchCopy) -> Non
             "tests/marts/test_ties.py",
             "tests/lifecycle/test_models_equal_reference.py",
             *("-k", "not random and not every_company"),
+        ),
+    )
+
+
+def test_a_source_kind_is_its_folders_and_one_line(copy: ScratchCopy) -> None:
+    added = copy.add("source_kind")
+    registered = "dbt_project/dbt_project.yml"
+    copy.insert(registered, "    hubspot: [", "    ledger: [leads, stage_changes]\n")
+    assert copy.changed() == added | {registered}
+    assert {str(Path(name).parent) for name in added} == {
+        "dagster_project/ingestion/ledger",
+        "dbt_project/models/staging/ledger",
+        "dbt_project/models/conform/ledger",
+    }
+
+    tried = copy.root / "var" / "ledger"
+    tried.mkdir(parents=True)
+    (tried / "people.csv").write_text("person,since,stage\nL1,2026-01-02,MQL\nL2,2026-01-03,SQL\n")
+    (tried / "handoff.yml").write_text("sources: [{kind: ledger, path: people.csv}]\n")
+    run(copy, "--config", tried / "handoff.yml")
+    assert read(copy, "select lead_id, stage from marts.fct_lead_stages order by 1") == [
+        ("L1", "mql"),
+        ("L2", "sql"),
+    ]
+
+    nothing_turns_red(
+        copy,
+        (
+            "tests/ingestion/test_landing.py",
+            "tests/test_settings.py",
+            "tests/test_definitions.py",
+            "tests/test_documentation.py",
         ),
     )

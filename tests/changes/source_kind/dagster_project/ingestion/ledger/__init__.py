@@ -1,0 +1,1 @@
+"""A ledger: one CSV file of people and the stage each was last put in."""
