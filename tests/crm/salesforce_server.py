@@ -210,7 +210,8 @@ def _handler_for(server: "SalesforceServer") -> type[BaseHTTPRequestHandler]:
                 ):
                     raise _Refusal(401, "INVALID_SESSION_ID", "Session expired or invalid")
                 if fault is not None and fault.how == "silent":
-                    time.sleep(1.5)
+                    self.connection.recv(1)  # until the client gives up and closes
+                    return
                 self._cut = fault.how if fault else ""
                 answer()
             except _Refusal as refusal:

@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,7 +104,6 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
     killed = start_handoff("run", "--input", GOLDEN_EXPORT, *common)
     wait_for(killed, "reading the sources")
-    time.sleep(1)
     killed.send_signal(signal.SIGKILL)
     said = killed.communicate()
     told.note("killed", Result(killed.args, killed.returncode, *said))
