@@ -49,7 +49,7 @@ def test_every_asset_has_a_group_a_description_and_an_owner(graph: Any) -> None:
 def test_groups_read_like_the_rooms_of_the_house(graph: Any) -> None:
     groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
     assert {
-        "raw",
+        "raw_files",
         "staging",
         "conform",
         "intermediate",

@@ -67,10 +67,8 @@ class RunProgress:
             case _:
                 self._parts += 1
                 self._show(name)
-                failed = happening.passed is False
-                if self._verbose and (seconds or failed):
-                    took = f" {seconds:.2f} s" if seconds else ""
-                    self._print(f"  {name}{took}{' does not hold' if failed else ''}")
+                if self._verbose and seconds:
+                    self._print(f"  {name} {seconds:.2f} s")
 
     def _show(self, text: str) -> None:
         self._status.update(f"{self._elapsed():4.0f} s  {self._step}: {text}")

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 
@@ -11,30 +10,29 @@ from dataclasses import dataclass
 class Happening:
     """Something that happened in a run.
 
-    ``kind``: ``step`` (one began), ``step_end``, ``part`` (a model, table or check of it ended),
-    ``note`` (what a long step is at). ``seconds``: how long it took, where known. ``passed``: of a
-    check.
+    ``kind``: ``step`` (one began), ``step_end``, ``part`` (a model or mart of it ended), ``note``
+    (what a long step is at). ``seconds``: how long it took, where known.
     """
 
     kind: str
     name: str
     seconds: float | None = None
-    passed: bool | None = None
 
 
 Listener = Callable[[Happening], None]
 
-_LISTENING: ContextVar[Listener | None] = ContextVar("listening", default=None)
+# Not a context variable: dbt's nodes end in threads of its own.
+_LISTENERS: list[Listener] = []
 
 
 @contextmanager
 def heard_by(listener: Listener) -> Iterator[None]:
     """Let a listener hear what the steps of a run tell within the block."""
-    token = _LISTENING.set(listener)
+    _LISTENERS.append(listener)
     try:
         yield
     finally:
-        _LISTENING.reset(token)
+        _LISTENERS.remove(listener)
 
 
 @contextmanager
@@ -52,6 +50,5 @@ def tell(happening: Happening) -> None:
     Dagster hands out a step's events when they are yielded; dbt, and a source that waits for its
     CRM, have none to yield for a while.
     """
-    listener = _LISTENING.get()
-    if listener is not None:
+    for listener in _LISTENERS:
         listener(happening)
