@@ -36,6 +36,10 @@ def test_moment_of_an_export_is_read_as_text(tmp_path: Path, written: str, read:
     ("text", "problem"),
     [
         (
+            "[{kind: files, path: a}, {kind: files, path: b}]",
+            "sources.1: two are called 'files'; rename one",
+        ),
+        (
             "[{kind: files, path: a}, {kind: files, name: b, path: b, as_of: 2026-06-30}]",
             "sources.1.as_of: only where the source is the only one",
         ),

@@ -7,7 +7,7 @@ Each check ran once, in the audit. This reads what that left: a result per build
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -21,12 +21,10 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
+from dagster_project.running.execute import DataTest
 from dagster_project.running.output_lock import visit_output
 from expectations.catalogue import configured_suites
 from expectations.check import TRAILING_SUFFIX, Check
-
-if TYPE_CHECKING:
-    from dagster_project.running.execute import DataTest
 
 Row = dict[str, Any]
 
@@ -85,7 +83,7 @@ def check_report(
     )
 
 
-def data_test_report(tests: "Sequence[DataTest]", run_id: str) -> Report:
+def data_test_report(tests: Sequence[DataTest], run_id: str) -> Report:
     """What dbt's own data tests of a run found: contracts, keys and relationships of the marts."""
     found = []
     for test in (test for test in tests if not test.passed):

@@ -93,15 +93,10 @@ def build_dbt_assets(
     unseen = {translator.get_asset_key(manifest["nodes"][unique_id]) for unique_id in hidden}
 
     def depends_on_what_is_shown(spec: dg.AssetSpec) -> dg.AssetSpec:
-        kept = [
-            dep
-            for dep in spec.deps
-            if dep.asset_key not in unseen and dep.asset_key.path[0] != POLICY_KEY.path[0]
-        ]
-        reads_policy = any(dep.asset_key.path[0] == POLICY_KEY.path[0] for dep in spec.deps)
-        return spec.replace_attributes(
-            deps=[*kept, *([dg.AssetDep(POLICY_KEY)] if reads_policy else [])]
-        )
+        deps = {
+            POLICY_KEY if dep.asset_key.path[0] == "policy" else dep.asset_key for dep in spec.deps
+        }
+        return spec.replace_attributes(deps=sorted(deps - unseen))
 
     return [build_models.map_asset_specs(depends_on_what_is_shown), _policy_asset(manifest)]
 

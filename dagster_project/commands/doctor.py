@@ -37,6 +37,7 @@ from dagster_project.ingestion.discovery.values import named_in, read_vocabulary
 from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.landing import reader_of
 from dagster_project.reporting.console import grid
+from dagster_project.running.home import dagster_home
 from dagster_project.running.output_lock import LOCK_FILE
 from expectations.catalogue import threshold_problems
 
@@ -63,7 +64,7 @@ def examine(settings: Settings, path: Path = DEFAULT_CONFIG) -> list[Finding]:
         ("output", _output(settings.warehouse.output)),
         *((f"source {source.name}", _source(source)) for source in settings.sources),
         ("stages", _stages(settings)),
-        ("dagster", _dagster()),
+        ("dagster", _dagster(settings)),
         ("privacy", _privacy()),
     ]
     return [replace(finding, area=area) for area, findings in areas for finding in findings]
@@ -110,13 +111,6 @@ def _configuration(settings: Settings, path: Path) -> Iterator[Finding]:
 
 
 def _source_problems(settings: Settings) -> Iterator[Finding]:
-    names = [source.name for source in settings.sources]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Finding(
-            "error",
-            f"two sources are called {name!r}: their leads could not be told apart",
-            "give each source its own name",
-        )
     known = _known_stages(settings)
     for source in settings.sources:
         for raw_stage, stage in _mapped_stages(source):
@@ -209,12 +203,12 @@ def _is_held(lock: Path) -> bool:
         return True
 
 
-def _dagster() -> Iterator[Finding]:
+def _dagster(settings: Settings) -> Iterator[Finding]:
     """Dagster's home, which outlives a run."""
-    home = Path(os.environ.get("DAGSTER_HOME") or handoff_home() / "dagster").expanduser()
+    home = dagster_home(settings.warehouse.output, settings)
     problem = _write_problem(home)
     if problem:
-        fix = "change its owner, or set HANDOFF_HOME (or DAGSTER_HOME) to a directory of yours"
+        fix = "change its owner, or set DAGSTER_HOME to a directory of yours"
         yield Finding("error", f"{home} cannot be written: {problem}", fix)
     else:
         yield Finding("ok", f"runs are recorded in {home}")

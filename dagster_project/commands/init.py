@@ -57,7 +57,7 @@ def _start_project(out: Path) -> None:
         else:
             shutil.copyfile(source, target)
         say(f"wrote {target}")
-    say("Then: handoff run")
+    say("Then: handoff run" + ("" if out.name == CONFIG_FILE else f" --config {out}"))
 
 
 def _propose(directory: Path, out: Path) -> None:

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from dagster_project.config.contract import AcceptanceMode
 from dagster_project.config.locations import config_path
-from dagster_project.config.settings import Settings, load_settings
-from dagster_project.running.plan import output_directory
+from dagster_project.config.settings import Settings
+from dagster_project.running.plan import output_directory, settings_of
 
 ConfigOption = Annotated[
     Path | None,
@@ -32,7 +32,7 @@ AcceptanceOption = Annotated[
 
 def settings_and_output(config: Path | None, output: Path | None) -> tuple[Settings, Path]:
     """The configuration, and the output directory that a command looks at."""
-    settings = load_settings(config_path(config))
+    settings = settings_of(config_path(config), is_needed=config is not None or output is None)
     return settings, output_directory(settings, str(output) if output else None)
 
 

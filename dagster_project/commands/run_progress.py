@@ -3,12 +3,10 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-if TYPE_CHECKING:
-    from dagster_project.running.progress import Happening
+from dagster_project.running.progress import Happening
 
 _STEPS = {
     "raw__run_parameters": "noting the choices of the run",
@@ -47,7 +45,7 @@ class RunProgress:
         with self._status:
             yield self
 
-    def __call__(self, happening: "Happening") -> None:
+    def __call__(self, happening: Happening) -> None:
         """Take note of something that happened."""
         name, seconds = happening.name, happening.seconds or 0
         match happening.kind:

@@ -6,18 +6,25 @@ from pathlib import Path
 
 from dagster_project.commands.options import ConfigOption, InputOption, OutputOption, say
 from dagster_project.config.sql_text import literal
-from dagster_project.config.warehouse import connect, copy_raw_tables, warehouse_path
+from dagster_project.config.warehouse import (
+    DBT_PROJECT_DIR,
+    connect,
+    copy_raw_tables,
+    warehouse_path,
+)
 from dagster_project.running.output_lock import hold_output
 from dagster_project.running.plan import RunOptions, plan_run
+from dagster_project.running.publishing import published_manifest
 from dagster_project.running.reading import read_sources, write_choices
 
 
 def warehouse(
     config: ConfigOption = None, input_directory: InputOption = None, output: OutputOption = None
 ) -> None:
-    """Read the sources into the raw tables and copy them to the warehouse of dbt's target dev.
+    """Read the sources into the raw tables of dbt's target dev, beside what prod holds already.
 
-    Builds and publishes nothing: `dbt build` in dbt_project/ does, on a file of its own.
+    Builds and publishes nothing: `dbt build` in dbt_project/ does. Prod gets the same raw tables
+    until a run has published from it; then it stays as it is.
 
     \b
     Examples:
@@ -27,13 +34,22 @@ def warehouse(
     now = datetime.now(UTC)
     plan = plan_run(RunOptions.from_paths(config, input_directory, output), now=now)
     prod = warehouse_path(plan.output)
-    with hold_output(plan.output), connect(prod) as connection:
-        read_sources(connection, plan, say, say)
-        write_choices(connection, plan, f"{now:%Y%m%dT%H%M%S}-dbt")
     dev = Path(os.environ.get("HANDOFF_DEV_WAREHOUSE") or warehouse_path(plan.output / "dev"))
     dev.parent.mkdir(parents=True, exist_ok=True)
-    with connect(dev) as connection:
-        connection.execute(f"attach {literal(prod)} as prod (read_only)")
-        copy_raw_tables(connection, "prod")
-    say(f"prod  {prod}\ndev   {dev}")
-    say("Then: cd dbt_project && dbt build (target dev; --target prod for the other)")
+    with hold_output(plan.output):
+        is_built = published_manifest(plan.output) is not None
+        if is_built:
+            _copy_raw(prod, dev)
+        with connect(dev) as connection:
+            read_sources(connection, plan, say, say)
+            write_choices(connection, plan, f"{now:%Y%m%dT%H%M%S}-dbt")
+        if not is_built:
+            _copy_raw(dev, prod)
+    say(f"export HANDOFF_DEV_WAREHOUSE={dev} HANDOFF_WAREHOUSE={prod}")
+    say(f"cd {DBT_PROJECT_DIR} && dbt build     target dev; --target prod for the other")
+
+
+def _copy_raw(source: Path, target: Path) -> None:
+    with connect(target) as connection:
+        connection.execute(f"attach {literal(source)} as given (read_only)")
+        copy_raw_tables(connection, "given")

@@ -21,7 +21,7 @@ def config_path(given: str | Path | None = None) -> Path:
 
 
 def handoff_home() -> Path:
-    """The directory for state that outlives a run: ``HANDOFF_HOME``, else ``var`` beside the
-    configuration. Nothing in it is needed to read what was published."""
-    named = os.environ.get("HANDOFF_HOME") or config_path().parent / "var"
-    return Path(named).expanduser().absolute()
+    """Where state lies that outlives a run: ``HANDOFF_HOME``, else ``var`` in the checkout or
+    beside the configuration. Nothing in it is needed to read what was published."""
+    beside = PROJECT_ROOT if IS_CHECKOUT else config_path().parent
+    return Path(os.environ.get("HANDOFF_HOME") or beside / "var").expanduser().absolute()

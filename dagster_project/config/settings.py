@@ -114,9 +114,12 @@ class Settings(Section):
         return {getattr(source, "crm", source.kind) for source in self.sources}
 
     @model_validator(mode="after")
-    def _one_moment(self) -> "Settings":
-        """With several sources, the moment of one would not be that of the run."""
+    def _sources_agree(self) -> "Settings":
+        """Each has its own name, and with several the moment of one would not be the run's."""
+        names = [source.name for source in self.sources]
         for at, source in enumerate(self.sources):
+            if source.name in names[:at]:
+                raise ValueError(f"sources.{at}: two are called {source.name!r}; rename one")
             if len(self.sources) > 1 and getattr(source, "as_of", None):
                 raise ValueError(f"sources.{at}.as_of: only where the source is the only one")
         return self

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
-from dagster_project.config.errors import ConfigError
 from dagster_project.config.warehouse import RAW_SCHEMA
 
 # Columns before and after the contract's columns in every raw contract table.
@@ -120,13 +119,7 @@ class RunParameters:
 
 
 def write_sources(connection: DuckDBPyConnection, names: Sequence[str]) -> None:
-    """Replace the list of sources; the first has rank 1 and wins where people are matched.
-
-    Raises ``ConfigError`` if two sources share a name: each would replace the other's rows.
-    """
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"two sources are called {twice[0]!r}; give each its own name")
+    """Replace the list of sources; the first has rank 1 and wins where people are matched."""
     connection.execute(f"delete from {RAW_SCHEMA}.sources")
     for rank, name in enumerate(names, start=1):
         connection.execute(f"insert into {RAW_SCHEMA}.sources values (?, ?)", [name, rank])

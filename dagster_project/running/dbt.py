@@ -106,9 +106,7 @@ def _parse_into(directory: Path) -> None:
         with _environment(_PARSE_ENVIRONMENT):
             result = _runner().invoke(["parse", *_common_arguments(parsed, place)])
         if not result.success:
-            raise BuildError(
-                f"dbt could not parse the project: {_one_line(str(result.exception))}"
-            ) from result.exception
+            raise _stopped("dbt could not parse the project", result.exception)
         try:
             parsed.rename(directory)
         except OSError:
@@ -206,10 +204,8 @@ def build(
 
 
 def _result(ended: Any, log_path: Path) -> BuildResult:
-    if isinstance(ended.exception, KeyboardInterrupt):
-        raise ended.exception
     if ended.exception:
-        raise BuildError(f"dbt stopped: {_one_line(str(ended.exception))}") from ended.exception
+        raise _stopped("dbt stopped", ended.exception)
     results = ended.result.results
     problems = [
         f"{result.node.resource_type} {result.node.name} failed: {_one_line(result.message)}"
@@ -243,6 +239,7 @@ def _build_environment(request: BuildRequest) -> dict[str, str]:
     return {
         **_PARSE_ENVIRONMENT,
         "HANDOFF_WAREHOUSE": str(request.warehouse),
+        "HANDOFF_DBT_THREADS": "1",
         "HANDOFF_DUCKDB_THREADS": str(request.threads or threads),
         "HANDOFF_DUCKDB_MEMORY": request.memory_limit or memory.replace(" ", ""),
         "HANDOFF_POLICY_DIR": str(_plain_policy(request)),
@@ -305,6 +302,13 @@ def _common_arguments(target_path: Path, log_path: Path) -> list[str]:
         *("--log-level-file", "debug"),
         "--no-print",
     ]
+
+
+def _stopped(what: str, error: BaseException) -> BaseException:
+    """Why dbt did not get to its end; an interrupt, which its runner catches too, stays one."""
+    if not isinstance(error, Exception):
+        return error
+    return BuildError(f"{what}: {_one_line(str(error))}")
 
 
 def _one_line(message: str | None) -> str:

@@ -166,6 +166,8 @@ def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRu
             case "PIPELINE_FAILURE" if outcome.error is None:
                 # Marked as failed from outside: a message and no error.
                 outcome.error = BuildError(f"run {outcome.run_id}: {event.message}")
+    if run and run.status.value == "CANCELED":
+        outcome.error = BuildError("interrupted; nothing was published")
     if outcome.error is None and not (run and run.is_success):
         outcome.error = BuildError(
             f"run {outcome.run_id} did not succeed; see it in the UI (make dev)"

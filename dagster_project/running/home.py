@@ -72,7 +72,7 @@ def prepare_dagster_home(output: Path, settings: Settings) -> Path:
 
 
 def _is_configured(output: Path, settings: Settings) -> bool:
-    return output.absolute() == settings.warehouse.output.absolute()
+    return output.resolve() == settings.warehouse.output.resolve()
 
 
 def hash_key() -> str:

@@ -4,6 +4,7 @@
 configuration, refuses what cannot work before anything is touched, and returns a ``RunPlan``.
 """
 
+import os
 import tempfile
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
@@ -40,6 +41,9 @@ class RunOptions:
     def from_paths(cls, config: Path | None, export: Path | None, output: Path | None) -> Self:
         """The choices of a command line; paths become absolute, since a run may change place."""
         path = config_path(config)
+        if config:
+            # For whatever asks for the configuration later in this process, such as its home.
+            os.environ["HANDOFF_CONFIG"] = str(path.absolute())
         return cls(
             config=str(path.absolute()) if config or path.is_file() else None,
             input=str(export.expanduser().absolute()) if export else None,
@@ -142,9 +146,14 @@ def plan_run(options: RunOptions, *, now: datetime | None = None) -> RunPlan:
 
 def _settings(options: RunOptions, path: Path) -> Settings:
     """The configuration; an export by ``--input`` needs none."""
-    if options.input and not options.config and not path.is_file():
-        return Settings(warehouse=WarehouseSettings(output=Path("var").absolute()))
-    return load_settings(path)
+    return settings_of(path, is_needed=not options.input or options.config is not None)
+
+
+def settings_of(path: Path, *, is_needed: bool) -> Settings:
+    """The configuration in a file; the defaults where it is missing and not needed."""
+    if is_needed or path.is_file():
+        return load_settings(path)
+    return Settings(warehouse=WarehouseSettings(output=Path("var").absolute()))
 
 
 def _one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -119,7 +119,7 @@ def write_build(
             "row_counts": counts,
             "checks": [*checks, *data_tests],
             "not_restored_by_a_replay": list(NOT_REPLAYED),
-            "handoff_version": _release(),
+            "handoff_version": version("handoff"),
             "built_at": _now(),
         }
         _write_json(directory / MANIFEST_FILE, manifest)
@@ -306,13 +306,6 @@ def _write_parquet(connection: DuckDBPyConnection, marts: list[Mart], directory:
             f'copy {MARTS_SCHEMA}."{mart.name}" to '
             f"{literal(directory / f'{mart.name}.parquet')} (format parquet, compression zstd)"
         )
-
-
-def _release() -> str:
-    try:
-        return version("handoff")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -59,8 +59,8 @@ def _judge_unconfigured_sources(
         f"where table_schema = '{RAW_SCHEMA}' and column_name = 'source_system'"
     ).fetchall()
     for (table,) in tables:
-        for name in left_over:
-            connection.execute(f"delete from {RAW_SCHEMA}.{table} where source_system = ?", [name])
+        gone = f"delete from {RAW_SCHEMA}.{table} where list_contains(?, source_system)"
+        connection.execute(gone, [left_over])
 
 
 def write_choices(

@@ -4,10 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from inspect import signature
 from typing import get_args
 
-import pytest
-
 from dagster_project.config import contract
-from dagster_project.config.errors import ConfigError
 from dagster_project.config.sources import module_of, source_kinds
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
@@ -131,12 +128,10 @@ def test_progress_is_told(warehouse, export):
     assert said == ["files: reading leads.csv", "files: leads.csv: 1 rows into leads"]
 
 
-def test_two_sources_of_one_name_are_refused(warehouse, rows):
+def test_the_first_source_ranks_first(warehouse, rows):
     ensure_raw_tables(warehouse)
     raw_schema.write_sources(warehouse, ["b", "a"])
     assert rows("from raw.sources order by 2") == [("b", 1), ("a", 2)]
-    with pytest.raises(ConfigError, match="two sources are called 'crm'"):
-        raw_schema.write_sources(warehouse, ["crm", "a", "crm"])
 
 
 def test_run_parameters_are_one_row_in_utc(warehouse, rows):
