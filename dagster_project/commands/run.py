@@ -95,6 +95,8 @@ def run(
         _print_times(outcome)
     _alert(plan, outcome)
     if outcome.error is not None:
+        if outcome.error.exit_code == 1:
+            say(f"Nothing was published. Checks: {plan.output / 'data_docs' / 'index.html'}")
         if is_debugging():
             print(outcome.traceback, file=sys.stderr)
         raise outcome.error

@@ -26,13 +26,14 @@ def status(
     """
     _, directory = settings_and_output(config, output)
     manifest = publishing.published_manifest(directory)
-    if manifest is None:
-        say(f"{directory}: nothing is published yet (handoff run)")
-    elif as_json:
+    if as_json:
         print(json.dumps(manifest, indent=2))
-    else:
-        for line in [*publishing.describe(directory, manifest), *_open_alerts(directory)]:
-            say(line)
+        return
+    lines = [f"{directory}: nothing is published yet (handoff run)"]
+    if manifest is not None:
+        lines = publishing.describe(directory, manifest)
+    for line in [*lines, *_open_alerts(directory)]:
+        say(line)
 
 
 def _open_alerts(output: Path) -> list[str]:
