@@ -18,7 +18,7 @@ from tests.lifecycle.exports import DAY, Recipe, Tables
 from tests.lifecycle.reference import COLUMNS, Fact, Run
 from tests.lifecycle.texts import as_time
 from tests.lifecycle.texts import given as given_text
-from tests.warehouse import FACTS, SOURCE_SYSTEM, Warehouse
+from tests.warehouse import FACTS, SOURCE_SYSTEM, Warehouse, in_utc
 
 Facts = dict[str, list[Fact]]
 Property = Callable[..., None]
@@ -276,7 +276,10 @@ def test_every_stage_change_is_accounted_for(
         for lead_id, survivor in survivor_of.items()
         if account[survivor]["bucket"] == "in marts"
     }
-    changes = warehouse.rows("int_stage_changes")
+    changes = [
+        {column: in_utc(value) for column, value in row.items()}
+        for row in warehouse.rows("int_stage_changes")
+    ]
     # Duplicates are one change; changes of leads that are left out are none.
     expected = {_change_key(row) for row in usable if row["lead_id"] in in_marts}
     assert len(changes) == len(expected)
