@@ -75,7 +75,7 @@ def test_a_stage_in_a_tradition_is_one_row(copy: ScratchCopy) -> None:
     nothing_turns_red(
         copy,
         (
-            "tests/test_policy.py",
+            "tests/config/test_policy.py",
             "tests/lifecycle/test_reference.py",
             "tests/lifecycle/test_own_tradition.py",
             "tests/ingestion/test_discovery.py",
@@ -241,8 +241,8 @@ def test_a_source_kind_is_its_folders_and_one_line(copy: ScratchCopy) -> None:
     nothing_turns_red(
         copy,
         (
-            "tests/ingestion/test_landing.py",
-            "tests/test_settings.py",
+            "tests/ingestion/test_dispatch.py",
+            "tests/config/test_settings.py",
             "tests/test_definitions.py",
             "tests/test_documentation.py",
         ),

@@ -28,7 +28,7 @@ from filelock import FileLock
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
+from dagster_project.ingestion.dispatch import ensure_raw_tables, ingest_source
 from tests.lifecycle.company_policy import Policy
 from tests.lifecycle.reference import Fact, Row, Run
 from tests.lifecycle.texts import given as given_text

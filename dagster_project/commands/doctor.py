@@ -33,9 +33,9 @@ from dagster_project.config.locations import config_path, handoff_home
 from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.config.settings import DEFAULT_CONFIG, Settings
 from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.discovery.values import named_in, read_vocabulary
-from dagster_project.ingestion.finding import Finding
-from dagster_project.ingestion.landing import reader_of
+from dagster_project.ingestion.dispatch import reader_of
 from dagster_project.reporting.console import grid
 from dagster_project.running.home import dagster_home
 from dagster_project.running.output_lock import LOCK_FILE

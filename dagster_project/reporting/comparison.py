@@ -31,7 +31,7 @@ from dagster_project.config.warehouse import (
     warehouse_path,
 )
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.landing import ensure_raw_tables
+from dagster_project.ingestion.dispatch import ensure_raw_tables
 from dagster_project.reporting.console import grid, titled
 from dagster_project.reporting.run_summary import funnel
 from dagster_project.running import dbt

@@ -6,7 +6,7 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
+from dagster_project.ingestion.dispatch import ensure_raw_tables, ingest_source
 from dagster_project.ingestion.result import IngestionResult
 from dagster_project.running.home import hash_key
 from dagster_project.running.plan import RunPlan

@@ -17,8 +17,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from dagster_project.config.warehouse import connect
+from dagster_project.ingestion.dispatch import ingest_source
 from dagster_project.ingestion.hubspot.settings import HubSpotSource
-from dagster_project.ingestion.landing import ingest_source
 from dagster_project.ingestion.result import IngestionResult
 from tests.crm.hubspot_server import TOKEN, HubSpotAccount, HubSpotServer, Record
 from tests.crm.hubspot_world import NOW, remember

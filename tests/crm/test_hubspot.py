@@ -15,10 +15,10 @@ from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import PROJECT_ROOT
 from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.dispatch import ensure_raw_tables
 from dagster_project.ingestion.hubspot import load as hubspot
 from dagster_project.ingestion.hubspot.resources import TABLES
 from dagster_project.ingestion.hubspot.settings import HubSpotSource
-from dagster_project.ingestion.landing import ensure_raw_tables
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.rest import CallRefused, LimitReached, Patience, RepeatedPage
 from dagster_project.ingestion.result import IngestionResult

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 
 from dagster_project.config.errors import SourceError
+from dagster_project.ingestion.dispatch import ensure_raw_tables, ingest_source
 from dagster_project.ingestion.landed import load as landed
 from dagster_project.ingestion.landed.settings import LandedSource
-from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
 from dagster_project.ingestion.result import IngestionResult
 from tests.crm import hubspot_tables
 from tests.crm.hubspot_world import PROPERTIES, World

@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from dagster_project.config.errors import SourceError
+from dagster_project.ingestion.dispatch import ensure_raw_tables
 from dagster_project.ingestion.landed import load as landed
 from dagster_project.ingestion.landed.settings import LandedSource
-from dagster_project.ingestion.landing import ensure_raw_tables
 
 LEAD_COLUMNS = "id, is_deleted, status, company, system_modstamp, created_date, why_c"
 

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from dagster_project.config.errors import SourceError
-from dagster_project.ingestion.landing import ensure_raw_tables
+from dagster_project.ingestion.dispatch import ensure_raw_tables
 from dagster_project.ingestion.rest import LimitReached, Patience
 from dagster_project.ingestion.salesforce import load as salesforce
 from dagster_project.ingestion.salesforce.resources import OBJECTS

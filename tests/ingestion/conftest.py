@@ -7,8 +7,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from dagster_project.ingestion.dispatch import ingest_source
 from dagster_project.ingestion.files.settings import FilesSource
-from dagster_project.ingestion.landing import ingest_source
 from dagster_project.ingestion.result import IngestionResult
 
 Rows = list[tuple[Any, ...]]

@@ -8,7 +8,7 @@ import pytest
 
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.settings import load_settings
-from dagster_project.ingestion.landing import ingest_source
+from dagster_project.ingestion.dispatch import ingest_source
 
 OLIST = Path(__file__).parents[2] / "examples" / "olist" / "handoff.yml"
 PUBLIC_DATA = Path(

@@ -10,8 +10,8 @@ import duckdb
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from dagster_project.ingestion.dispatch import ingest_source
 from dagster_project.ingestion.files.settings import FilesSource
-from dagster_project.ingestion.landing import ingest_source
 
 NASTY = st.text(
     st.one_of(

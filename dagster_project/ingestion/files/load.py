@@ -17,6 +17,7 @@ from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
+from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.files.client import SUFFIXES, Export, Reader
 from dagster_project.ingestion.files.delimited_text import Inserted, RejectedRow, TextFormat
 from dagster_project.ingestion.files.resources import (
@@ -27,7 +28,6 @@ from dagster_project.ingestion.files.resources import (
 )
 from dagster_project.ingestion.files.settings import FilesSource, StageDate, TableMapping
 from dagster_project.ingestion.files.typed_records import first_line, time_text
-from dagster_project.ingestion.finding import Finding
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import (
     EXTRA_COLUMNS,

@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.config.warehouse import RAW_SCHEMA
-from dagster_project.ingestion.finding import Finding
+from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.hubspot import resources
 from dagster_project.ingestion.hubspot.client import (
     HISTORY_BATCH,

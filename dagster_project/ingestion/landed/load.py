@@ -8,7 +8,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-from dagster_project.ingestion.finding import Finding
+from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.landed.client import attached
 from dagster_project.ingestion.landed.hubspot import HubSpotTables
 from dagster_project.ingestion.landed.salesforce import SalesforceTables

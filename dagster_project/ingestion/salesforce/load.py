@@ -15,7 +15,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-from dagster_project.ingestion.finding import Finding
+from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import transaction
 from dagster_project.ingestion.rest import CallRefused, Patience, texts_of

@@ -6,7 +6,7 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.finding import Finding
+from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.result import IngestionResult, Progress
 

@@ -14,7 +14,7 @@ from dagster_project.commands import doctor
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.settings import Settings, load_settings
 from dagster_project.config.warehouse import POLICY_DIR, connect, warehouse_path
-from dagster_project.ingestion.finding import Finding
+from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.running.output_lock import LOCK_FILE
 
 

@@ -7,7 +7,7 @@ from typing import get_args
 from dagster_project.config import contract
 from dagster_project.config.sources import module_of, source_kinds
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.landing import ensure_raw_tables, ingest_source
+from dagster_project.ingestion.dispatch import ensure_raw_tables, ingest_source
 
 LOADS = """
     select load_id, table_name, mode, rows_read, is_current from raw.loads order by 1, 2

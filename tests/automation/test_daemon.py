@@ -18,8 +18,8 @@ import pytest
 
 from dagster_project.running.execute import SCHEDULE_NAME
 from dagster_project.running.process import PROCESS_TAG
+from tests.automation.deployment import LOCATION, Deployment, Run, deployed
 from tests.conftest import handoff, start_handoff
-from tests.deployment import LOCATION, Deployment, Run, deployed
 
 # The first test that asks for the story waits for all of it; only a last resort.
 pytestmark = pytest.mark.timeout(3600)

@@ -1,6 +1,6 @@
 """Each thing that breaks a policy is named with its row, shown on a small policy of two traditions.
 
-The small policy is in ``tests/policy``. The shipped one is only checked to be sound.
+The small policy is in ``tests/config/policy``. The shipped one is only checked to be sound.
 """
 
 import csv
