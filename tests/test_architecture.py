@@ -104,6 +104,11 @@ def test_libraries_are_used_not_bent(path: Path) -> None:
             parts = [part for name in names for part in name.split(".")]
             if any(part.startswith("_") and not part.startswith("__") for part in parts):
                 problems.append(f"line {node.lineno}: a private part of a library")
+        elif isinstance(node, ast.Attribute) and _root(node) in imported:
+            if node.attr.startswith("_") and not node.attr.startswith("__"):
+                problems.append(f"line {node.lineno}: a private part of a library")
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"setattr", "delattr"}:
+            problems += [f"line {node.lineno}: sets an attribute"] if node.args else []
         elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Delete):
             for target in getattr(node, "targets", None) or [node.target]:
                 if isinstance(target, ast.Attribute | ast.Subscript) and _root(target) in imported:
