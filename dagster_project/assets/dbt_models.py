@@ -5,6 +5,7 @@ warehouse; so the results come from its runner instead of ``DbtCliResource``.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -150,35 +151,28 @@ def _tell_node(name: str, seconds: float) -> None:
     tell(Happening("part", name, seconds))
 
 
+@dataclass(frozen=True)
 class _Results:
     """Turns how dbt's nodes ended into Dagster's events."""
 
-    def __init__(
-        self,
-        context: dg.AssetExecutionContext,
-        run: HandoffRun,
-        project: dbt.ParsedProject,
-        translator: DagsterDbtTranslator,
-    ) -> None:
-        self._context = context
-        self._run = run
-        self._project = project
-        self._translator = translator
-        self._checks = {key.name: key for key in context.selected_asset_check_keys}
+    context: dg.AssetExecutionContext
+    run: HandoffRun
+    project: dbt.ParsedProject
+    translator: DagsterDbtTranslator
 
     def of(self, built: dbt.BuildResult) -> Iterator[Any]:
         """One event per selected model and data test, one for the policy."""
         rows = self._row_counts()
         seeds = 0
         for result in built.nodes:
-            node = self._project.manifest["nodes"][result.unique_id]
+            node = self.project.manifest["nodes"][result.unique_id]
             if node["resource_type"] == "test":
                 yield from self._check(node, result)
             elif result.status == "success" and node["resource_type"] == "seed":
                 seeds += 1
             elif result.status == "success":
-                key = self._translator.get_asset_key(node)
-                if key in self._context.selected_asset_keys:
+                key = self.translator.get_asset_key(node)
+                if key in self.context.selected_asset_keys:
                     metadata: dict[str, Any] = {"seconds": round(result.seconds, 3)}
                     if (count := rows.get((node["schema"], node["alias"]))) is not None:
                         metadata["dagster/row_count"] = count
@@ -188,7 +182,7 @@ class _Results:
 
     def _row_counts(self) -> dict[tuple[str, str], int]:
         """Rows of every table that the warehouse holds now, by schema and name."""
-        with connect(warehouse_path(self._run.plan.output), read_only=True) as connection:
+        with connect(warehouse_path(self.run.plan.output), read_only=True) as connection:
             found = connection.execute(
                 "select schema_name, table_name, estimated_size from duckdb_tables()"
             ).fetchall()
@@ -198,7 +192,7 @@ class _Results:
         """How a data test ended: kept for the manifest, and shown as a check."""
         if result.status == "skipped":
             return
-        is_error = self._project.is_error(result.unique_id)
+        is_error = self.project.is_error(result.unique_id)
         failures = result.failures or 0
         if result.status == "error":
             status = "errored"
@@ -206,7 +200,7 @@ class _Results:
             status = "passed"
         else:
             status = "blocked" if is_error else "warned"
-        self._run.data_tests.append(
+        self.run.data_tests.append(
             {
                 "check_name": node["name"],
                 "table_name": _tested_model(node),
@@ -216,16 +210,17 @@ class _Results:
                 "message": f"{failures:,} rows",
             }
         )
-        if node["name"] in self._checks:
-            blocks = is_error and self._run.plan.audit != "warn"
-            yield dg.AssetCheckResult(
-                asset_key=self._checks[node["name"]].asset_key,
-                check_name=node["name"],
-                passed=status == "passed",
-                severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
-                description=f"{failures:,} rows fail" if failures else None,
-                metadata={"failing rows": failures},
-            )
+        blocks = is_error and self.run.plan.audit != "warn"
+        for key in self.context.selected_asset_check_keys:
+            if key.name == node["name"]:
+                yield dg.AssetCheckResult(
+                    asset_key=key.asset_key,
+                    check_name=key.name,
+                    passed=status == "passed",
+                    severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+                    description=f"{failures:,} rows fail" if failures else None,
+                    metadata={"failing rows": failures},
+                )
 
 
 def _tested_model(test: Mapping[str, Any]) -> str:

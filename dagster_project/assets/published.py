@@ -92,14 +92,11 @@ def _facts(run: HandoffRun) -> dict[str, Any]:
         **found[0],
         "as_of": f"{found[0]['as_of'].isoformat()}Z",
         "audit_mode": run.plan.audit,
-        "sources": [_described(source) for source in run.plan.settings.sources],
+        "sources": [
+            source.model_dump(mode="json", include={"name", "kind", "path"}, exclude_none=True)
+            for source in run.plan.settings.sources
+        ],
     }
-
-
-def _described(source: Any) -> dict[str, str]:
-    """A source as the manifest names it."""
-    path = getattr(source, "path", None)
-    return {"name": source.name, "kind": source.kind, **({"path": str(path)} if path else {})}
 
 
 def _metadata(run: HandoffRun, manifest: Mapping[str, Any], seconds: float) -> dict[str, Any]:

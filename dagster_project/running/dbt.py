@@ -10,7 +10,9 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,11 +118,8 @@ def _parse_into(directory: Path) -> None:
 
 
 def _forget_old_parses(cache: Path) -> None:
-    parses = sorted(
-        (path for path in cache.iterdir() if not path.name.startswith("parsing-")),
-        key=lambda path: path.stat().st_mtime,
-        reverse=True,
-    )
+    # Not what another process is parsing now.
+    parses = sorted(cache.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in parses[_KEPT_PARSES:]:
         shutil.rmtree(path, ignore_errors=True)
 
@@ -195,7 +194,7 @@ def build(
         *(["--full-refresh"] if request.full_refresh else []),
         *_common_arguments(request.target_path, request.log_path),
     ]
-    with _environment(_build_environment(request)):
+    with _environment(_build_environment(request)), _interruptible():
         try:
             ended = _runner(project.for_dbt(), hear).invoke(arguments)
         finally:
@@ -272,6 +271,19 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a signal to stop reach dbt as the one it cancels its queries for: KeyboardInterrupt."""
+    is_main = threading.current_thread() is threading.main_thread()
+    stops = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+    before = {stop: signal.signal(stop, signal.default_int_handler) for stop in stops}
+    try:
+        yield
+    finally:
+        for stop, handler in before.items():
+            signal.signal(stop, handler)
 
 
 def _release_warehouse() -> None:

@@ -27,7 +27,6 @@ JOB_NAME = "lead_lifecycle"
 SCHEDULE_NAME = f"{JOB_NAME}_daily"
 BUILD_STEP = "build_models"
 
-
 # What the UI goes by when it lists a job's runs: as a run of the served code location.
 _LOCATION = "dagster_project.definitions"
 _LOCATION_TAGS = {
@@ -150,8 +149,11 @@ def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRu
         match event.event_type_value:
             case "STEP_SUCCESS":
                 outcome.seconds[step] = event.step_success_data.duration_ms / 1000
-            case "ASSET_MATERIALIZATION":
-                _read_asset(outcome, event)
+            case "ASSET_MATERIALIZATION" if step == BUILD_STEP:
+                made = event.step_materialization_data.materialization
+                if seconds := made.metadata.get("seconds"):
+                    name = made.asset_key.to_user_string()
+                    outcome.build_seconds[name] = float(seconds.value)  # type: ignore[arg-type]  # a number
             case "ASSET_CHECK_EVALUATION":
                 evaluation = event.asset_check_evaluation_data
                 is_error = evaluation.severity.value == "ERROR"
@@ -174,20 +176,14 @@ def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRu
         )
 
 
-def _read_asset(outcome: RunOutcome, event: "DagsterEvent") -> None:
-    materialization = event.step_materialization_data.materialization
-    seconds = materialization.metadata.get("seconds")
-    if event.step_key == BUILD_STEP and seconds is not None:
-        name = materialization.asset_key.to_user_string()
-        outcome.build_seconds[name] = float(seconds.value)  # type: ignore[arg-type]  # a number
-
-
 def _fail(outcome: RunOutcome, error: Any, step: str, failed_checks: list[str]) -> None:
     if error is None or outcome.error is not None:
         return
     outcome.traceback = error.to_string()
     known = _known_error(error)
-    if known is not None:
+    if error.cls_name in {"KeyboardInterrupt", "DagsterExecutionInterruptedError"}:
+        outcome.error = BuildError("interrupted; nothing was published")
+    elif known is not None:
         outcome.error = known
     elif error.cls_name == "DagsterAssetCheckFailedError":
         outcome.error = AuditBlocked(failed_checks or [_innermost(error)])

@@ -370,3 +370,17 @@ def test_output_goes_below_the_configured_one_by_the_inputs_name(tmp_path: Path)
     plan = plan_run(RunOptions(config=str(config), input=str(GOLDEN_EXPORT)))
     assert plan.output == tmp_path / "results" / "crm_export"
     assert os.access(plan.output, os.W_OK)
+
+
+def test_an_interrupted_run_cancels_dbt_and_says_so_in_a_line(tmp_path: Path) -> None:
+    process = start_handoff(
+        *("run", "--verbose", "--input", GOLDEN_EXPORT, "--as-of", AS_OF),
+        *("--output", tmp_path / "out"),
+    )
+    wait_for(process, "int_stage_changes")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=240)
+    assert process.returncode == 4, said
+    assert "handoff: interrupted; nothing was published" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out" / "published").exists()
