@@ -36,7 +36,7 @@ def load(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=with_freshness(
             [
-                *build_raw_tables(project.manifest, translator, crms),
+                *build_raw_tables(project, translator, crms),
                 *build_dbt_assets(project, translator, crms),
                 build_published_asset(
                     project.manifest,

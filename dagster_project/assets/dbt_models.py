@@ -12,7 +12,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
 from dagster_project.assets.run_resource import HandoffRun
-from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.config.warehouse import connect, row_counts, warehouse_path
 from dagster_project.running import dbt
 from dagster_project.running.execute import BUILD_STEP
 from dagster_project.running.progress import Happening, step, tell
@@ -47,22 +47,6 @@ class HandoffTranslator(DagsterDbtTranslator):
         return spec and spec._replace(description=description or None, blocking=True)
 
 
-def known_crms(manifest: Mapping[str, Any]) -> set[str]:
-    """The CRMs with models of their own, which are shown only where a source of them is set up."""
-    nodes = manifest["nodes"].values()
-    return {node["fqn"][2] for node in nodes if node["fqn"][1] == "conform"} - {"contract"}
-
-
-def hidden_models(manifest: Mapping[str, Any], crms: set[str]) -> set[str]:
-    """The unique ids of the models that only CRMs need which are not configured."""
-    unused = known_crms(manifest) - crms
-    return {
-        unique_id
-        for unique_id, node in manifest["nodes"].items()
-        if node["resource_type"] == "model" and unused & set(node["fqn"])
-    }
-
-
 def build_dbt_assets(
     project: dbt.ParsedProject, translator: DagsterDbtTranslator, crms: set[str]
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -71,11 +55,12 @@ def build_dbt_assets(
     ``crms``: the CRMs of the configured sources.
     """
     manifest = project.manifest
-    hidden = hidden_models(manifest, crms)
+    by_crm = project.models_by_crm
+    hidden = [node for crm in by_crm.keys() - crms for node in by_crm[crm]]
     excluded = [
         "resource_type:unit_test",
         "resource_type:seed",
-        *(manifest["nodes"][unique_id]["name"] for unique_id in hidden),
+        *(node["name"] for node in hidden),
     ]
 
     @dbt_assets(
@@ -91,7 +76,7 @@ def build_dbt_assets(
         yield from _Results(context, run, project, translator).of(built)
         built.require_success()
 
-    unseen = {translator.get_asset_key(manifest["nodes"][unique_id]) for unique_id in hidden}
+    unseen = {translator.get_asset_key(node) for node in hidden}
 
     def depends_on_what_is_shown(spec: dg.AssetSpec) -> dg.AssetSpec:
         deps = {
@@ -137,6 +122,7 @@ def _request(run: HandoffRun, selection: list[str]) -> dbt.BuildRequest:
     settings = run.plan.settings
     return dbt.BuildRequest(
         warehouse=warehouse_path(run.plan.output),
+        crms=settings.crms(),
         target_path=run.plan.output / "dbt",
         log_path=run.plan.output / "logs",
         policy_dir=settings.lifecycle.policy_dir,
@@ -162,7 +148,8 @@ class _Results:
 
     def of(self, built: dbt.BuildResult) -> Iterator[Any]:
         """One event per selected model and data test, one for the policy."""
-        rows = self._row_counts()
+        with connect(warehouse_path(self.run.plan.output), read_only=True) as connection:
+            rows = row_counts(connection)
         seeds = 0
         for result in built.nodes:
             node = self.project.manifest["nodes"][result.unique_id]
@@ -179,14 +166,6 @@ class _Results:
                     yield dg.MaterializeResult(asset_key=key, metadata=metadata)
         if seeds:
             yield dg.AssetMaterialization(POLICY_KEY, metadata={"tables": seeds})
-
-    def _row_counts(self) -> dict[tuple[str, str], int]:
-        """Rows of every table that the warehouse holds now, by schema and name."""
-        with connect(warehouse_path(self.run.plan.output), read_only=True) as connection:
-            found = connection.execute(
-                "select schema_name, table_name, estimated_size from duckdb_tables()"
-            ).fetchall()
-        return {(schema, table): int(rows) for schema, table, rows in found}
 
     def _check(self, node: Mapping[str, Any], result: dbt.NodeResult) -> Iterator[Any]:
         """How a data test ended: kept for the manifest, and shown as a check."""

@@ -10,11 +10,11 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator
 
-from dagster_project.assets.dbt_models import known_crms
 from dagster_project.assets.run_resource import DATA_TEAM, HandoffRun
 from dagster_project.config.errors import SourceError
-from dagster_project.config.warehouse import RAW_SCHEMA
+from dagster_project.config.warehouse import RAW_SCHEMA, row_counts
 from dagster_project.ingestion.result import IngestionResult
+from dagster_project.running.dbt import ParsedProject
 from dagster_project.running.progress import Happening, step, tell
 from dagster_project.running.reading import read_sources, write_choices
 
@@ -26,16 +26,16 @@ _PARAMETERS_KEY = dg.AssetKey([RAW_SCHEMA, "run_parameters"])
 
 
 def build_raw_tables(
-    manifest: Mapping[str, Any], translator: DagsterDbtTranslator, crms: set[str]
+    project: ParsedProject, translator: DagsterDbtTranslator, crms: set[str]
 ) -> list[dg.AssetsDefinition]:
     """The raw tables that the dbt project declares as its sources.
 
     ``crms``: those of the configured sources; the tables of other CRMs are not shown.
     """
-    known = known_crms(manifest)
+    known = project.models_by_crm.keys()
     sources = {
         translator.get_asset_key(source): source
-        for source in manifest["sources"].values()
+        for source in project.manifest["sources"].values()
         if source["source_name"] not in known - crms
     }
     specs = [
@@ -58,12 +58,10 @@ def build_raw_tables(
         """Read every configured source into raw; a source is read whole or not at all."""
         with step("read_sources"), run.connect() as connection:
             results = _read(context, run, connection)
-            metadata = {
-                key: _metadata(connection, tables[key], results)
-                for key in sorted(context.selected_asset_keys)
-            }
-        for key, found in metadata.items():
-            yield dg.MaterializeResult(asset_key=key, metadata=found)
+            rows = row_counts(connection)
+        for key in sorted(context.selected_asset_keys):
+            metadata = _metadata(tables[key], rows[RAW_SCHEMA, tables[key]], results)
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return [read_into_raw, _run_parameters(sources[_PARAMETERS_KEY])]
 
@@ -95,14 +93,10 @@ def _retry(context: dg.AssetExecutionContext) -> dg.RetryRequested | None:
     return dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=wait)
 
 
-def _metadata(connection: Any, table: str, results: list[IngestionResult]) -> dict[str, Any]:
+def _metadata(table: str, rows: int, results: list[IngestionResult]) -> dict[str, Any]:
     """Rows that the table holds now, and what this run's loads brought."""
     found = [result.tables[table] for result in results if table in result.tables]
-    row = connection.execute(
-        "select estimated_size from duckdb_tables() where schema_name = ? and table_name = ?",
-        [RAW_SCHEMA, table],
-    ).fetchone()
-    metadata: dict[str, Any] = {"dagster/row_count": row[0] if row else 0}
+    metadata: dict[str, Any] = {"dagster/row_count": rows}
     if found:
         metadata["rows read"] = sum(item.rows_read for item in found)
         metadata["rows rejected"] = sum(item.rows_rejected for item in found)

@@ -54,6 +54,14 @@ def connect(
     return connection
 
 
+def row_counts(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], int]:
+    """Rows of every table, by schema and name."""
+    found = connection.execute(
+        "select schema_name, table_name, estimated_size from duckdb_tables()"
+    ).fetchall()
+    return {(schema, table): rows for schema, table, rows in found}
+
+
 def copy_raw_tables(connection: duckdb.DuckDBPyConnection, database: str) -> None:
     """Copy the raw tables of an attached database, in place of those of the same names."""
     connection.execute(f"create schema if not exists {RAW_SCHEMA}")

@@ -237,6 +237,7 @@ def _replay(
         raw_schema.write_run_parameters(connection, parameters)
     request = dbt.BuildRequest(
         warehouse=scratch / WAREHOUSE_FILE,
+        crms=settings.crms(),
         target_path=scratch / "dbt",
         # Outlives the scratch, so that failures can be looked up.
         log_path=output / "logs" / "compare",

@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +26,14 @@ import duckdb
 from dagster_project.config import policy
 from dagster_project.config.errors import BuildError
 from dagster_project.config.locations import handoff_home
-from dagster_project.config.warehouse import DBT_PROJECT_DIR, POLICY_DIR, WAREHOUSE_FILE
+from dagster_project.config.warehouse import (
+    DBT_PROJECT_DIR,
+    POLICY_DIR,
+    RAW_SCHEMA,
+    WAREHOUSE_FILE,
+    connect,
+    row_counts,
+)
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -38,7 +45,11 @@ _IGNORED_DIRECTORIES = {"target", "logs", "dbt_packages", "__pycache__"}
 # What parsing keeps of the environment. A failing data test must not keep the models downstream of
 # it from being built and audited: in a run dbt only warns, and the publication judges (see
 # ``ParsedProject.is_error``). The name of the file becomes that of the database.
-_PARSE_ENVIRONMENT = {"HANDOFF_TEST_SEVERITY": "warn", "HANDOFF_WAREHOUSE": WAREHOUSE_FILE}
+_PARSE_ENVIRONMENT = {
+    "HANDOFF_TEST_SEVERITY": "warn",
+    "HANDOFF_WAREHOUSE": WAREHOUSE_FILE,
+    "HANDOFF_CRMS": "all",
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,14 @@ class ParsedProject:
         from dbt.contracts.graph.manifest import Manifest  # costly to import
 
         return Manifest.from_msgpack((self.directory / "partial_parse.msgpack").read_bytes())
+
+    @cached_property
+    def models_by_crm(self) -> dict[str, list[dict[str, Any]]]:
+        """The models that only one CRM needs; a CRM has models of its own in conform/."""
+        nodes = self.manifest["nodes"].values()
+        models = [node for node in nodes if node["resource_type"] == "model"]
+        crms = {node["fqn"][2] for node in models if node["fqn"][1] == "conform"} - {"contract"}
+        return {crm: [node for node in models if crm in node["fqn"]] for crm in crms}
 
     def is_error(self, unique_id: str) -> bool:
         """True for a data test whose failure stops the publication: all but those set to warn."""
@@ -130,13 +149,15 @@ class BuildRequest:
 
     ``selection``: models and data tests as dbt selects them, each test by its own name; empty
     builds everything.
-    ``policy_dir``: where the rows of the seeds come from.
+    ``policy_dir``: where the rows of the seeds come from. ``crms``: those of the configured
+    sources; models of another CRM are built only while raw tables hold rows of it.
     """
 
     warehouse: Path
     target_path: Path
     log_path: Path
     policy_dir: Path = POLICY_DIR
+    crms: Set[str] = frozenset()
     selection: Sequence[str] = ()
     full_refresh: bool = False
     threads: int | None = None
@@ -186,20 +207,32 @@ def build(
             ended = event.data
             on_node(ended.node_info.node_name, ended.run_result.execution_time)
 
+    crms = project.models_by_crm
+    built = {*request.crms, *_sources_with_rows(request.warehouse)} & crms.keys()
+    unused = [node["name"] for crm in crms.keys() - built for node in crms[crm]]
     arguments = [
         "build",
         *("--exclude-resource-type", "unit_test"),
+        *(["--exclude", *unused] if unused else []),
         *(["--select", *request.selection] if request.selection else []),
         *(["--indirect-selection", "empty"] if request.selection else []),
         *(["--full-refresh"] if request.full_refresh else []),
         *_common_arguments(request.target_path, request.log_path),
     ]
-    with _environment(_build_environment(request)), _interruptible():
+    environment = {**_build_environment(request), "HANDOFF_CRMS": " ".join(sorted(built))}
+    with _environment(environment), _interruptible():
         try:
             ended = _runner(project.for_dbt(), hear).invoke(arguments)
         finally:
             _release_warehouse()
     return _result(ended, request.log_path)
+
+
+def _sources_with_rows(warehouse: Path) -> set[str]:
+    """The dbt sources whose raw tables hold rows; a CRM's tables begin with its name."""
+    with connect(warehouse, read_only=True) as connection:
+        filled = {key for key, rows in row_counts(connection).items() if rows}
+    return {table.split("_")[0] for schema, table in filled if schema == RAW_SCHEMA}
 
 
 def _result(ended: Any, log_path: Path) -> BuildResult:

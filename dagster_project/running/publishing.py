@@ -92,7 +92,7 @@ def write_build(
     parquet: bool = True,
     threads: int | None = None,
     memory_limit: str | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Write a build of the warehouse to ``builds/<build id>`` and return its manifest.
 
@@ -107,11 +107,17 @@ def write_build(
         connection = connect(directory / PUBLISHED_FILE, threads=threads, memory_limit=memory_limit)
         try:
             connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
-            counts = _copy_marts(connection, marts, progress or (lambda _: None))
+            counts = _copy_marts(connection, marts, progress)
             checks = _checks(connection, build_id)
             connection.execute("detach inside")
             if parquet:
-                _write_parquet(connection, marts, directory / PARQUET_DIRECTORY)
+                (directory / PARQUET_DIRECTORY).mkdir()
+                for name in counts:
+                    file = directory / PARQUET_DIRECTORY / f"{name}.parquet"
+                    connection.execute(
+                        f'copy {MARTS_SCHEMA}."{name}" to {literal(file)} '
+                        "(format parquet, compression zstd)"
+                    )
         finally:
             connection.close()
         manifest = {
@@ -267,24 +273,11 @@ def _copy_marts(
             f"create table {target} as select * from inside.{mart.relation} order by {order}"
         ).fetchone()
         counts[mart.name] = int(row[0]) if row else 0
-        _describe(connection, mart, target)
+        # Where BI tools look for descriptions: in the catalog.
+        connection.execute(f"comment on table {target} is {literal(mart.description)}")
+        for column, text in mart.columns.items():
+            connection.execute(f'comment on column {target}."{column}" is {literal(text)}')
     return counts
-
-
-def _describe(connection: DuckDBPyConnection, mart: Mart, target: str) -> None:
-    """Put the descriptions where BI tools look for them: in the catalog."""
-    connection.execute(f"comment on table {target} is {literal(mart.description)}")
-    present = {
-        name
-        for (name,) in connection.execute(
-            "select column_name from information_schema.columns "
-            "where table_schema = ? and table_name = ?",
-            [MARTS_SCHEMA, mart.name],
-        ).fetchall()
-    }
-    for column, description in mart.columns.items():
-        if column in present and description:
-            connection.execute(f'comment on column {target}."{column}" is {literal(description)}')
 
 
 def _checks(connection: DuckDBPyConnection, build_id: str) -> list[dict[str, Any]]:
@@ -297,15 +290,6 @@ def _checks(connection: DuckDBPyConnection, build_id: str) -> list[dict[str, Any
         return records(connection, query, [build_id])
     except duckdb.CatalogException:
         return []
-
-
-def _write_parquet(connection: DuckDBPyConnection, marts: list[Mart], directory: Path) -> None:
-    directory.mkdir()
-    for mart in marts:
-        connection.execute(
-            f'copy {MARTS_SCHEMA}."{mart.name}" to '
-            f"{literal(directory / f'{mart.name}.parquet')} (format parquet, compression zstd)"
-        )
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -1,10 +1,13 @@
 {#
     The rows of a contract table that the sources delivered: those of files, and those of every CRM
-    that `crms` in dbt_project.yml registers for the table.
+    that `crms` in dbt_project.yml registers for the table. A run builds
+    only the CRMs that it has a use for, and names them in HANDOFF_CRMS.
 #}
 {% macro delivered_rows(table) -%}
+    {%- set built = env_var('HANDOFF_CRMS', 'all') -%}
     select * from {{ ref('stg_files__' ~ table) }}
-    {%- for crm, tables in var('crms').items() if table in tables %}
+    {%- for crm, tables in var('crms').items()
+        if table in tables and (built == 'all' or crm in built.split()) %}
     union all
     select * from {{ ref('int_' ~ crm ~ '__' ~ table) }}
     {%- endfor %}

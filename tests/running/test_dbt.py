@@ -10,6 +10,7 @@ import pytest
 
 from dagster_project.config.errors import BuildError
 from dagster_project.config.warehouse import DBT_PROJECT_DIR
+from dagster_project.ingestion.dispatch import ensure_raw_tables
 from dagster_project.running import dbt
 from dagster_project.running.dbt import BuildRequest, parsed_project
 
@@ -61,6 +62,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (directory / "models" / "doubled.sql").write_text(
         "select number * 2 as number from {{ ref('numbers') }}"
     )
+    duckdb.connect(str(tmp_path / "warehouse.duckdb")).close()
     monkeypatch.setattr(dbt, "DBT_PROJECT_DIR", directory)
     monkeypatch.setattr(dbt, "POLICY_DIR", tmp_path / "policy")
     monkeypatch.setenv("HANDOFF_HOME", str(tmp_path / "home"))
@@ -171,3 +173,38 @@ def test_another_policy_directory_is_loaded_and_left_as_it_is(project: Path) -> 
         assert connection.execute("select number from main.doubled").fetchall() == [(100,)]
     assert own.read_text() == "number\n50\n"
     assert (project / "policy" / "numbers.csv").read_text() == "number\n1\n2\n"
+
+
+@pytest.mark.parametrize(
+    ("configured", "with_rows", "expected"),
+    [
+        (set(), set(), set()),
+        ({"files", "salesforce"}, set(), {"salesforce"}),
+        # The rows of a source that was taken out of the configuration still count.
+        ({"files"}, {"hubspot"}, {"hubspot"}),
+    ],
+)
+def test_builds_the_crms_that_are_configured_or_have_rows(
+    tmp_path: Path, configured: set[str], with_rows: set[str], expected: set[str]
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        ensure_raw_tables(connection)
+        for crm in with_rows:
+            connection.execute(
+                f"insert into raw.{crm}_owners (source_system, id) values ('{crm}', '7')"
+            )
+    request = BuildRequest(
+        warehouse=warehouse,
+        target_path=tmp_path / "target",
+        log_path=tmp_path / "logs",
+        crms=configured,
+        selection=["+int_contract__reps"],
+    )
+    built = dbt.build(parsed_project(), request)
+    built.require_success()
+    models = {node.unique_id.split(".")[2] for node in built.nodes}
+    assert {crm for crm in ("hubspot", "salesforce") if f"int_{crm}__reps" in models} == expected
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        query = "select distinct source_system from build.int_contract__reps"
+        assert {crm for (crm,) in connection.execute(query).fetchall()} == with_rows

@@ -22,7 +22,6 @@ MARTS = [
         columns={
             "thing_id": "Id of the thing.",
             "amount": "What it's worth.",
-            "gone": "Not built.",
         },
         key=("thing_id",),
     ),
