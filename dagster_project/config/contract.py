@@ -42,8 +42,8 @@ _TABLES = {
     "activities": "activity_id lead_id* rep_id kind occurred_at*:time direction",
     "engagements": "engagement_id lead_id* kind* occurred_at*:time channel campaign",
     "opportunities": """
-        opportunity_id* lead_id created_at*:time amount:number is_won:boolean closed_at:time
-        loss_reason owner_id
+        opportunity_id* lead_id created_at*:time amount:number currency is_won:boolean
+        closed_at:time loss_reason owner_id merged_into_opportunity_id is_deleted:boolean
     """,
     "owner_changes": "lead_id* changed_at*:time owner_id",
     "reps": "rep_id* name role team timezone weekly_capacity:number is_active:boolean",

@@ -38,6 +38,7 @@ final as (
         case
             when coalesce(contacts.contact_rank, 1) = 1 then deals.amount
         end as amount,
+        cast(null as {{ dbt.type_string() }}) as currency,
         case when deals.is_closed and deals.is_won then 'true' else 'false' end
             as is_won,
         case when deals.is_closed then deals.stage_entered_at end as closed_at,
@@ -45,6 +46,8 @@ final as (
             when deals.is_closed and not deals.is_won then deals.loss_reason
         end as loss_reason,
         deals.owner_id,
+        cast(null as {{ dbt.type_string() }}) as merged_into_opportunity_id,
+        cast(null as {{ dbt.type_string() }}) as is_deleted,
         cast(null as {{ dbt.type_string() }}) as extra_columns
     from deals
     left join contacts

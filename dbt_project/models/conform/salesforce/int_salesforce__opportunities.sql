@@ -87,6 +87,7 @@ final as (
                         opportunities.amount
                     )
         end as amount,
+        cast(null as varchar) as currency,
         case
             when opportunities.is_closed = 'true' then opportunities.is_won
             else 'false'
@@ -113,6 +114,8 @@ final as (
                     ) }}
         end as loss_reason,
         opportunities.owner_id,
+        cast(null as varchar) as merged_into_opportunity_id,
+        cast(null as varchar) as is_deleted,
         cast(null as varchar) as extra_columns
     from opportunities
     left join ranked_links

@@ -15,10 +15,13 @@ final as (
         lead_id,
         created_at,
         amount,
+        currency,
         is_won,
         closed_at,
         loss_reason,
         owner_id,
+        merged_into_opportunity_id,
+        is_deleted,
         extra_columns
     from source_rows
 
