@@ -70,7 +70,7 @@ SPELLINGS = {
     "closed_lost": ("Closed Lost", "closedlost", "closed_lost"),
     "nurture": ("Nurture", "Recycled", "Nurturing", "Recycle"),
 }
-STRANGE_STAGES = ("Zombie", "Call back", "zombie", "???")
+STRANGE_STAGES = ("Zombie", "Call back", "zombie", " ZOMBIE", "zombie", "Zombie", "???")
 JOURNEYS = (
     "lead mql sal sql opportunity customer",
     "subscriber lead mql sql sal opportunity customer",
@@ -122,7 +122,7 @@ class Recipe:
     as_of: datetime = NOWS[0]
     empty_tables: frozenset[str] = frozenset()
     without_owners: bool = False
-    without_reasons: bool = False
+    without_reasons: frozenset[str] = frozenset()
     only_later: frozenset[str] = frozenset()
     dirt: float = 1.0
 
@@ -137,6 +137,8 @@ class Family:
     lead_ids: list[str]
     moments: list[datetime]
     journeys: dict[str, list[str]]
+    # How often a stage is one that nobody knows: in some families often, in several spellings.
+    strangeness: float
     tables: Tables = field(default_factory=lambda: {table: [] for table in COLUMNS})
     counter: int = 0
 
@@ -214,7 +216,8 @@ def family(recipe: Recipe, number: int) -> Tables:
     rng.shuffle(lead_ids)
     moments = _moments(rng, recipe.as_of)
     journeys = {lead_id: _journey(rng) for lead_id in lead_ids}
-    made = Family(rng, f"f{number}", recipe, lead_ids, moments, journeys)
+    strangeness = rng.choice((0.03, 0.03, 0.03, 0.03, 0.03, 0.3))
+    made = Family(rng, f"f{number}", recipe, lead_ids, moments, journeys, strangeness)
     targets = _merges(made)
     for lead_id in lead_ids:
         _add_lead(made, lead_id, targets.get(lead_id))
@@ -279,7 +282,7 @@ def _add_lead(made: Family, lead_id: str, target: str | None) -> None:
 def _raw_stage(made: Family, stage: str, clear: float = 0.04) -> str | None:
     if made.dirty(clear):
         return made.rng.choice((None, "", "  "))
-    if made.dirty(0.05):
+    if made.dirty(made.strangeness):
         return made.rng.choice(STRANGE_STAGES)
     return made.rng.choice(SPELLINGS[stage])
 
@@ -317,14 +320,14 @@ def _add_changes(made: Family, lead_id: str) -> None:
             ),
             from_stage=_raw_stage(made, before) if before and made.chance(0.7) else None,
             to_stage=_raw_stage(made, stage),
-            reason=_reason(made) if made.chance(0.5) else None,
+            reason=_reason(made, "stage_changes") if made.chance(0.5) else None,
             changed_by=rng.choice(OWNERS),
         )
         before = stage
 
 
-def _reason(made: Family) -> str | None:
-    return None if made.recipe.without_reasons else made.rng.choice(REASONS)
+def _reason(made: Family, table: str) -> str | None:
+    return None if table in made.recipe.without_reasons else made.rng.choice(REASONS)
 
 
 def _add_opportunities(made: Family, lead_id: str) -> None:
@@ -346,7 +349,7 @@ def _add_opportunities(made: Family, lead_id: str) -> None:
             amount=rng.choice(("5000", "120.5", "0.01", None, "a lot", "-3")),
             is_won=rng.choice(("true", "false", "True", "FALSE", "0", "1", None, "maybe")),
             closed_at=made.time(closed_at, unreadable=0.03),
-            loss_reason=_reason(made),
+            loss_reason=_reason(made, "opportunities"),
             owner_id=rng.choice(OWNERS),
             merged_into_opportunity_id=rng.choice(targets) if made.chance(0.2) else None,
             is_deleted=rng.choice(("true", "1"))
