@@ -56,7 +56,7 @@ final as (
         ranked.visit_number,
         ranked.rule,
         rules.severity,
-        -- An opportunity's id is not text that people typed, and may look like a phone number.
+        -- Nobody typed an opportunity's id, and it may look like a phone number.
         case
             when ranked.rule = 'won_without_closing_date' then ranked.detail
             else {{ masked('ranked.detail') }}

@@ -22,7 +22,7 @@ run_policy as (
 
 ),
 
--- Routing runs after the stage is set: the first owner named within the grace counts, too.
+-- Routing runs after the stage is set: the first owner named within the grace counts.
 routed as (
 
     select

@@ -56,7 +56,7 @@ parameters as (
 
 ),
 
--- Where sales must set a stage that means accepted, the acceptance window is its time to do so.
+-- Where sales must set a stage that means accepted, it has the acceptance window for it.
 acceptance_stages as (
 
     select

@@ -144,8 +144,9 @@ final as (
                 'cycles.handed_off_at', 'first_touches.first_touch_at'
             ) }} / 60
         end as speed_to_lead_minutes,
-        {{ seconds_between('intent.triggered_at', 'first_touches.first_touch_at') }} / 60
-            as request_to_touch_minutes,
+        {{ seconds_between(
+            'intent.triggered_at', 'first_touches.first_touch_at'
+        ) }} / 60 as request_to_touch_minutes,
         first_touches.first_touch_at,
         dues.sla_due_at
     from cycles

@@ -85,7 +85,8 @@ unusable as (
             on
                 about_leads.source_system = unknown_leads.source_system
                 and about_leads.lead_id = unknown_leads.lead_ids
-                and unknown_leads.names_several = {{ (table == 'opportunities') | lower }}
+                and unknown_leads.names_several
+                = {{ (table == 'opportunities') | lower }}
         where about_leads.problem is null
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
