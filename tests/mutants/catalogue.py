@@ -304,8 +304,8 @@ MUTANTS = (
     _model(
         "what the lead waited",
         "int_service_levels",
-        "seconds_between('intent.triggered_at', 'first_touches.first_touch_at')",
-        "seconds_between('cycles.handed_off_at', 'first_touches.first_touch_at')",
+        "'intent.triggered_at', 'first_touches.first_touch_at'",
+        "'cycles.handed_off_at', 'first_touches.first_touch_at'",
     ),
     _model(
         "unknown amounts",
