@@ -67,7 +67,7 @@ def handoff(*arguments: str | Path, **environment: str) -> subprocess.CompletedP
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=1500,
         check=False,
     )
 

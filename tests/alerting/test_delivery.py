@@ -67,7 +67,7 @@ def test_a_crash_between_send_and_record_repeats_one_message_and_loses_none(
             "2",
         ],
         cwd=PROJECT_ROOT,
-        timeout=60,
+        timeout=1500,
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL

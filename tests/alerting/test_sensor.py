@@ -229,7 +229,7 @@ def test_a_schedule_that_is_on_is_missed_when_nothing_ran(
         ],
         cwd=PROJECT_ROOT,
         env={**os.environ, "HANDOFF_CONFIG": str(PROJECT_ROOT / "handoff.yml")},
-        timeout=240,
+        timeout=1500,
         check=True,
     )
     # Every day at 05:00 UTC; an hour of patience.

@@ -154,7 +154,7 @@ def postgres() -> Iterator[str]:
 
     def call(*arguments: object) -> None:
         command = [*prefix, *map(str, arguments)]
-        subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL, cwd="/")
+        subprocess.run(command, check=True, timeout=1500, stdout=subprocess.DEVNULL, cwd="/")
 
     call(bin_directory / "initdb", "-D", data, "-U", "handoff", "-A", "trust", "--no-sync")
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={directory}"

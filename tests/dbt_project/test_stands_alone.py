@@ -10,8 +10,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from dagster_project.config.warehouse import DBT_PROJECT_DIR, warehouse_path
 from tests.conftest import GOLDEN_EXPORT, handoff
 
@@ -44,7 +42,6 @@ def fingerprint(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.timeout(600)
 def test_dbt_builds_and_tests_both_targets_and_dev_leaves_prod_alone(tmp_path: Path) -> None:
     filled = handoff(
         *("warehouse", "--input", GOLDEN_EXPORT, "--output", tmp_path),

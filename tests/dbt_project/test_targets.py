@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import duckdb
-import pytest
 
 from dagster_project.config.warehouse import DBT_PROJECT_DIR
 
@@ -17,7 +16,6 @@ EDITED = (
 )
 
 
-@pytest.mark.timeout(180)
 def test_policy_is_read_from_a_directory_by_name_and_targets_stay_apart(tmp_path: Path) -> None:
     policy = tmp_path / "policy"
     policy.mkdir()
