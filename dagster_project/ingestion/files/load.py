@@ -7,8 +7,9 @@ transaction: if any file cannot be read, raw stays as it was.
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -75,24 +76,22 @@ def check(source: FilesSource) -> list[Finding]:
 
     Raises ``SourceError`` when the directory or the leads are missing.
     """
-    findings = []
+    findings: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="handoff-") as scratch, duckdb.connect() as connection:
         export = Export(source, Path(scratch))
         ensure_raw_schema(connection)
         load = RawLoad(connection, source.name, 0)
         reader = _ExportReader(load, export)
-        for name, files in export.tables.items():
-            table = CONTRACT_TABLES[name]
+        checks: list[Callable[[], list[Finding]]] = [
+            partial(reader.check_table, CONTRACT_TABLES[name], files)
+            for name, files in export.tables.items()
+        ]
+        for look in [*checks, reader.check_stage_dates]:
             try:
-                for file in files:
-                    reader.open_table(table, file)
-                    rows = _about_rows(export.local(file))
-                    findings.append(Finding("ok", f"{name}: {file.name}, {rows}"))
-                reader.note_unmatched_lookups(table, files)
-                reader.note_unfitting_filter(table, files)
+                found = look()
             except SourceError as error:
-                problems = [Finding("error", problem) for problem in error.problems]
-                findings += [problem for problem in problems if problem not in findings]
+                found = [Finding("error", problem) for problem in error.problems]
+            findings += [finding for finding in found if finding not in findings]
         findings += [
             Finding("warning" if note.severity == "warning" else "ok", note.message)
             for note in load.result.notes
@@ -149,10 +148,21 @@ class _ExportReader:
             return
         self._clear(table.name)
         rows = sum(self._read_file(table, file) for file in new)
-        self.note_unmatched_lookups(table, new)
-        if not rows and not self.note_unfitting_filter(table, new):
+        self._note_unmatched_lookups(table, new)
+        if not rows and not self._note_unfitting_filter(table, new):
             names = ", ".join(file.name for file in new)
             self._load.note(f"{names}: a header and no rows; the table is empty", table.name)
+
+    def check_table(self, table: ContractTable, files: Sequence[DataFile]) -> list[Finding]:
+        """What there is of a table; lookups and filters that find nothing are noted."""
+        findings = []
+        for file in files:
+            self.open_table(table, file)
+            rows = _about_rows(self._export.local(file))
+            findings.append(Finding("ok", f"{table.name}: {file.name}, {rows}"))
+        self._note_unmatched_lookups(table, files)
+        self._note_unfitting_filter(table, files)
+        return findings
 
     def _is_skipped(self, table: ContractTable, file: DataFile) -> bool:
         """Whether a file was loaded before, noted."""
@@ -194,8 +204,8 @@ class _ExportReader:
     ) -> str:
         """SQL for the JSON object of the columns that the contract does not know, noted once."""
         used = taken | {
-            headers.configured(item.column, f"stage_dates.{item.stage}")
-            for (_, item) in self._stage_dates().get(file, ())
+            headers.configured(item.column, f"{setting}.column")
+            for setting, item in self._stage_dates().get(file, ())
         }
         unknown = [(at, header) for at, header in enumerate(headers.names) if header not in used]
         if not unknown:
@@ -211,8 +221,11 @@ class _ExportReader:
 
     # Filters and lookups
 
-    def note_unfitting_filter(self, table: ContractTable, files: Sequence[DataFile]) -> bool:
-        """Note a ``where`` that fits no row of its files, with the values there; was there one?"""
+    def _note_unfitting_filter(self, table: ContractTable, files: Sequence[DataFile]) -> bool:
+        """Note a ``where`` that fits no row of its files, with the values that there are.
+
+        Returns whether there is one.
+        """
         where = self._mapping(table.name).where
         setting = f"tables.{table.name}.where"
         if not where:
@@ -245,13 +258,13 @@ class _ExportReader:
             there.append(f"{name}: {', '.join([*texts, *more])}")
         names = ", ".join(file.name for file in files)
         self._load.note(
-            f"{setting} fits none of the {rows:,} rows of {names}, so the table is empty; the "
-            f"values there are {'; '.join(there)}",
+            f"{setting} fits none of the {rows:,} rows of {names}, so none is read; the values "
+            f"there are {'; '.join(there)}",
             table.name,
         )
         return True
 
-    def note_unmatched_lookups(self, table: ContractTable, files: Sequence[DataFile]) -> None:
+    def _note_unmatched_lookups(self, table: ContractTable, files: Sequence[DataFile]) -> None:
         """Note how many values of a table's files their lookups do not have."""
         for column, relation in self._lookups(table.name).items():
             lookup = self._mapping(table.name).lookups[column]
@@ -365,16 +378,7 @@ class _ExportReader:
 
     def _insert_dates(self, file: DataFile, dates: _StageDates) -> Inserted:
         """Read lead ids and dates of a file, and insert one stage change per date given."""
-        reader = self._open_for_dates(file, dates)
-        headers = Headers(self._export.label_of(file), reader.headers)
-        own = self._mapping("leads").columns.get("lead_id", "lead_id")
-        changes = []
-        for setting, item in dates:
-            header = headers.configured(item.column, f"{setting}.column")
-            lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
-            moment = moment_text(headers.cell(header), item.time_format, self._source.timezone)
-            change_id = f"{literal(f'stage_date:{header}:')} || trim({lead})"
-            changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
+        reader, changes = self._open_dates(file, dates)
         self._load.connection.execute(
             """
             create or replace temp table stage_dates (
@@ -409,7 +413,27 @@ class _ExportReader:
         is_table = any(file in files for files in self._export.tables.values())
         return Inserted(made, () if is_table else read.rejected)
 
-    def _open_for_dates(self, file: DataFile, dates: _StageDates) -> Reader:
+    def check_stage_dates(self) -> list[Finding]:
+        """Nothing; raises ``SourceError`` when a file or column of a stage date is missing."""
+        for file, dates in self._stage_dates().items():
+            self._open_dates(file, dates)
+        return []
+
+    def _open_dates(self, file: DataFile, dates: _StageDates) -> tuple[Reader, list[str]]:
+        """A file of stage dates, and SQL for the stage change of each column."""
+        reader = self._dates_reader(file, dates)
+        headers = Headers(self._export.label_of(file), reader.headers)
+        own = self._mapping("leads").columns.get("lead_id", "lead_id")
+        changes = []
+        for setting, item in dates:
+            header = headers.configured(item.column, f"{setting}.column")
+            lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
+            moment = moment_text(headers.cell(header), item.time_format, self._source.timezone)
+            change_id = f"{literal(f'stage_date:{header}:')} || trim({lead})"
+            changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
+        return reader, changes
+
+    def _dates_reader(self, file: DataFile, dates: _StageDates) -> Reader:
         """The reader that the file's own table uses, else one by what the stage dates say."""
         for name, files in self._export.tables.items():
             if file in files:

@@ -91,7 +91,7 @@ def _materialise(
     select = [*cells, "source_row", "null"]
     read = reader.insert(connection, "file_rows", select, "true")
     named = [
-        f"nullif(trim({cell}), '') as {identifier(header)}"
+        f"if(trim({cell}) = '', null, {cell}) as {identifier(header)}"
         for cell, header in zip(cells, reader.headers, strict=True)
     ]
     connection.execute(
