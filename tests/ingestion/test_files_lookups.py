@@ -48,6 +48,15 @@ def test_doctor_reports_values_that_are_not_found(export):
     assert ["2 rows have a value" in message for message in warnings] == [False, True]
 
 
+def test_rows_that_are_not_read_are_not_looked_up(ingest, export, rows):
+    (export / "owners.csv").write_text(OWNERS)
+    (export / "leads.csv").write_text(LEADS)
+    where = {"Lead Owner": {"not": ["Nobody", "Cy C"]}}
+    result = ingest(tables={"leads": {"lookups": {"owner_id": BY_NAME}, "where": where}})
+    assert rows("select count(*) from raw.leads") == [(3,)]
+    assert not any("stays as it is" in note.message for note in result.notes)
+
+
 def test_lead_of_a_deal_by_its_account_in_parts_and_archives(ingest, export, rows):
     (export / "people-1.csv").write_text("Contact,Account\nL1,Acme\n")
     with zipfile.ZipFile(export / "people.zip", "w") as target:

@@ -156,7 +156,7 @@ class Export:
             self._remarks[file] = answer(self.label_of(file), sql, views, table, target)
             return target
         if file.member:
-            suffix = _suffix(file.member) or ".csv"
+            suffix = table_suffix(file.member) or ".csv"
             target = self._scratch / f"member-{number}{suffix}"
             unpack(self.label_of(file), file.path, file.member, target)
             return target
@@ -171,7 +171,7 @@ class Export:
         """The files as a query names them: by their stem, in lower case."""
         by_stem: dict[str, list[DataFile]] = {}
         for file in self.present:
-            if suffix := _suffix(file.name):
+            if suffix := table_suffix(file.name):
                 stem = _base(file.name).removesuffix(suffix)
                 by_stem.setdefault(stem, []).append(file)
         return {
@@ -243,7 +243,7 @@ class Export:
         there = member_names(label, path)
         if member is None:
             names = there
-            if odd := [name for name in names if not _suffix(name)]:
+            if odd := [name for name in names if not table_suffix(name)]:
                 raise SourceError(
                     f"{label}: {', '.join(odd)} in it is no table file "
                     f"({', '.join(MEMBER_SUFFIXES)}); name the members to read in {setting}, such "
@@ -288,6 +288,6 @@ def _base(name: str) -> str:
     return name.rsplit("/", 1)[-1].lower()
 
 
-def _suffix(name: str) -> str | None:
+def table_suffix(name: str) -> str | None:
     """The ending of a table file, if it is one."""
     return next((suffix for suffix in MEMBER_SUFFIXES if name.lower().endswith(suffix)), None)

@@ -270,10 +270,11 @@ class _ExportReader:
             lookup = self._mapping(table.name).lookups[column]
             readings = []
             for file in files:
-                reader = self.open_table(table, file)[0]
+                reader, _, condition = self.open_table(table, file)
                 headers = Headers(self._export.label_of(file), reader.headers)
                 header = lookup_header(headers, table.name, column, self._mapping(table.name))
-                readings.append((file, reader, [headers.cell(header)]))
+                cell = f"if({condition}, {headers.cell(header)}, null)"
+                readings.append((file, reader, [cell]))
             self._collect("lookup_rows", readings)
             [(rows,)] = self._load.connection.execute(
                 f"""
