@@ -148,21 +148,10 @@ class _ExportReader:
             return
         self._clear(table.name)
         rows = sum(self._read_file(table, file) for file in new)
-        self._note_unmatched_lookups(table, new)
-        if not rows and not self._note_unfitting_filter(table, new):
+        self.note_unmatched_lookups(table, new)
+        if not rows and not self.note_unfitting_filter(table, new):
             names = ", ".join(file.name for file in new)
             self._load.note(f"{names}: a header and no rows; the table is empty", table.name)
-
-    def check_table(self, table: ContractTable, files: Sequence[DataFile]) -> list[Finding]:
-        """What there is of a table; lookups and filters that find nothing are noted."""
-        findings = []
-        for file in files:
-            self.open_table(table, file)
-            rows = _about_rows(self._export.local(file))
-            findings.append(Finding("ok", f"{table.name}: {file.name}, {rows}"))
-        self._note_unmatched_lookups(table, files)
-        self._note_unfitting_filter(table, files)
-        return findings
 
     def _is_skipped(self, table: ContractTable, file: DataFile) -> bool:
         """Whether a file was loaded before, noted."""
@@ -221,7 +210,7 @@ class _ExportReader:
 
     # Filters and lookups
 
-    def _note_unfitting_filter(self, table: ContractTable, files: Sequence[DataFile]) -> bool:
+    def note_unfitting_filter(self, table: ContractTable, files: Sequence[DataFile]) -> bool:
         """Note a ``where`` that fits no row of its files, with the values that there are.
 
         Returns whether there is one.
@@ -264,7 +253,7 @@ class _ExportReader:
         )
         return True
 
-    def _note_unmatched_lookups(self, table: ContractTable, files: Sequence[DataFile]) -> None:
+    def note_unmatched_lookups(self, table: ContractTable, files: Sequence[DataFile]) -> None:
         """Note how many values of a table's files their lookups do not have."""
         for column, relation in self._lookups(table.name).items():
             lookup = self._mapping(table.name).lookups[column]
@@ -349,6 +338,17 @@ class _ExportReader:
         for file, reader, values in readings:
             lineage = [str(self._load.load_id), literal(file.name), "source_row"]
             self._insert(file, reader, relation, [*lineage, *values, "null"])
+
+    def check_table(self, table: ContractTable, files: Sequence[DataFile]) -> list[Finding]:
+        """What there is of a table; lookups and filters that find nothing are noted."""
+        findings = []
+        for file in files:
+            self.open_table(table, file)
+            rows = _about_rows(self._export.local(file))
+            findings.append(Finding("ok", f"{table.name}: {file.name}, {rows}"))
+        self.note_unmatched_lookups(table, files)
+        self.note_unfitting_filter(table, files)
+        return findings
 
     # Stage dates
 
