@@ -8,6 +8,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl import Workbook
 
 from dagster_project.automation.file_sensor import file_fingerprint
 from dagster_project.config.errors import ConfigError, SourceError
@@ -276,6 +277,41 @@ def test_damaged_member_is_named(ingest, export):
     (export / "export.zip").write_bytes(content)
     with pytest.raises(SourceError, match=r"export.zip/calls.csv: the ZIP archive is damaged"):
         ingest(tables=activities("export.zip"))
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**6), st.sampled_from(["zip", "xlsx"]))
+def test_damage_of_any_kind_is_one_line_at_most(tmp_path_factory, seed: int, suffix: str):
+    choice = random.Random(seed)
+    directory = tmp_path_factory.mktemp("export")
+    (directory / "leads.csv").write_text("lead_id,created_at\nL1,2026-01-01\n")
+    file = directory / f"calls.{suffix}"
+    if suffix == "zip":
+        archive(file, {"calls.csv": calls("A", "B")})
+    else:
+        book = Workbook()
+        for line in calls("A", "B").splitlines():
+            book.active.append(line.split(","))
+        book.save(file)
+    content = bytearray(file.read_bytes())
+    for _ in range(choice.randint(1, 5)):
+        at = choice.randrange(len(content))
+        if choice.random() < 0.7:
+            content[at] = choice.randrange(256)
+        else:
+            del content[at : at + choice.randint(1, 30)]
+    file.write_bytes(content)
+    source = FilesSource.model_validate(
+        {"kind": "files", "path": directory, "tables": activities(file.name)}
+    )
+    with duckdb.connect() as connection:
+        problems: list[str] = []
+        try:
+            ingest_source(connection, source)
+        except SourceError as error:
+            problems = error.problems
+    assert len(problems) <= 1
+    assert not any("\n" in problem for problem in problems)
 
 
 def test_archive_that_nothing_reads_may_be_damaged(ingest, export):

@@ -4,12 +4,14 @@ A reader gives a file's headers and inserts its rows in bulk; what differs betwe
 there. A member of a ZIP archive is a file named ``export.zip/contacts.csv``.
 """
 
+import contextlib
+import errno
 import functools
 import glob
 import hashlib
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -131,13 +133,9 @@ class Export:
         """The reader for a file; one per file and way of reading, for the whole load."""
         key = (file, text_format.delimiter, text_format.encoding, sheet)
         if key not in self._readers:
-            label = self.label_of(file)
-            try:
-                path = self.local(file)
+            path = self.local(file)
+            with _reading(self.label_of(file)) as label:
                 self._readers[key] = open_file(label, path, self._scratch, text_format, sheet)
-            except OSError as error:
-                why = error.strerror or error
-                raise SourceError(f"{label}: cannot be read: {why}") from error
         return self._readers[key]
 
     def remarks(self, file: DataFile, reader: Reader) -> list[str]:
@@ -158,13 +156,15 @@ class Export:
         if file.member:
             suffix = table_suffix(file.member) or ".csv"
             target = self._scratch / f"member-{number}{suffix}"
-            unpack(self.label_of(file), file.path, file.member, target)
+            with _reading(self.label_of(file)) as label:
+                unpack(label, file.path, file.member, target)
             return target
         return file.path
 
     def _fingerprint(self, file: DataFile) -> str:
         """What tells one content from another."""
-        with self.local(file).open("rb") as content:
+        path = self.local(file)
+        with _reading(self.label_of(file)), path.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
 
     def _views(self) -> dict[str, Callable[[], Reader]]:
@@ -240,7 +240,8 @@ class Export:
     ) -> list[DataFile]:
         """The members of an archive that a name or pattern fits; all of them without one."""
         label = self.label(archive)
-        there = member_names(label, path)
+        with _reading(label):
+            there = member_names(label, path)
         if member is None:
             names = there
             if odd := [name for name in names if not table_suffix(name)]:
@@ -274,6 +275,17 @@ class Export:
             if not members:
                 found.append(DataFile(path.name, path))
         return found
+
+
+@contextlib.contextmanager
+def _reading(label: str) -> Iterator[str]:
+    """A file that cannot be read as one line that names it; a full disk is not its fault."""
+    try:
+        yield label
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise SourceError(f"{label}: cannot be read: {error.strerror or error}") from error
 
 
 def _members_or_none(path: Path) -> list[str]:

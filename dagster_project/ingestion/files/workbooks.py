@@ -71,8 +71,9 @@ def _sheet_rows(label: str, path: Path, sheet: str | None) -> list[Row]:
     # Compiled, and only workbooks need it.
     from python_calamine import CalamineError, load_workbook
 
-    try:
+    if zipfile.is_zipfile(path):
         refuse_bomb(label, path)
+    try:
         workbook = load_workbook(path)
         names = workbook.sheet_names
         if sheet is not None and sheet not in names:
@@ -83,7 +84,7 @@ def _sheet_rows(label: str, path: Path, sheet: str | None) -> list[Row]:
             for at, row in enumerate(found.iter_rows(), start=1)
             if any(map(_is_filled, row))
         ]
-    except (CalamineError, zipfile.BadZipFile) as error:
+    except CalamineError as error:
         raise SourceError(
             f"{label}: the workbook cannot be read ({error}); save it again as XLSX, or as CSV"
         ) from error
