@@ -2,6 +2,7 @@
 
 import random
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ from dagster_project.ingestion.dispatch import ingest_source
 from dagster_project.ingestion.files.client import Export
 from dagster_project.ingestion.files.load import check
 from dagster_project.ingestion.files.settings import FilesSource
+from tests.warehouse import Warehouse, project
 
 CALLS = "select activity_id, source_file, source_row from raw.activities order by all"
 
@@ -128,6 +130,20 @@ def test_parts_equal_one_file(tmp_path_factory, parts: int, choice: random.Rando
         read = connection.execute("select activity_id from raw.activities").fetchall()
     assert sorted(int(item) for (item,) in read) == list(range(20))
     assert result.tables["activities"].rows_read == 20
+
+
+def test_row_that_two_parts_repeat_is_an_exact_duplicate(export):
+    (export / "calls-1.csv").write_text(calls("A", "B"))
+    (export / "calls-2.csv").write_text(calls("A", "C"))
+    warehouse = Warehouse(project())
+    source = {"kind": "files", "path": export, "tables": activities("calls-*.csv")}
+    warehouse.read_export(FilesSource.model_validate(source))
+    warehouse.decide(datetime(2026, 6, 30, tzinfo=UTC))
+    warehouse.build(["row_counts"])
+    assert warehouse.rows(
+        "select rows_read, rows_staged, exact_duplicates from quality.row_counts "
+        "where table_name = 'activities'"
+    ) == [{"rows_read": 4, "rows_staged": 3, "exact_duplicates": 1}]
 
 
 def test_stage_dates_are_read_from_every_part_of_the_leads(ingest, export, rows):
