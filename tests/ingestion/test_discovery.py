@@ -1,9 +1,12 @@
 """What ``handoff init`` proposes for small exports of real systems reads without an error."""
 
+import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pytest
+from openpyxl import Workbook
 
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.settings import load_settings
@@ -316,6 +319,23 @@ def test_text_that_is_not_utf_8_is_proposed_with_an_encoding(tmp_path, warehouse
     propose(tmp_path, tmp_path / "handoff.yml")
     ingest_source(warehouse, load_settings(tmp_path / "handoff.yml").sources[0])
     assert rows("select created_at, company from raw.leads") == [("2025-12-31T00:00:00Z", "Müller")]
+
+
+def test_archives_and_workbooks_are_proposed_and_read(tmp_path, warehouse, rows):
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as target:
+        target.writestr("all contacts.csv", "Lead ID,Created Date\n1,2026-01-05\n2,2026-01-06\n")
+        target.writestr("readme.pdf", "no table")
+    (tmp_path / "damaged.zip").write_bytes(b"PK no archive")
+    book = Workbook()
+    book.active.append(["Activity ID", "Lead ID", "Type", "Occurred At"])
+    book.active.append([7, 1, "Call", datetime(2026, 2, 1, 9, 30)])
+    book.save(tmp_path / "activities.xlsx")
+    proposal = propose(tmp_path, tmp_path / "handoff.yml")
+    assert any("damaged.zip: the ZIP archive is damaged" in line for line in proposal.unplaced)
+    result = ingest_source(warehouse, load_settings(tmp_path / "handoff.yml").sources[0])
+    assert counts(result) == {"leads": 2, "activities": 1}
+    assert rows("select distinct source_file from raw.leads") == [("export.zip/all contacts.csv",)]
+    assert rows("select lead_id from raw.activities") == [("1",)]
 
 
 def test_row_with_too_many_cells_does_not_stop_the_proposal(tmp_path):

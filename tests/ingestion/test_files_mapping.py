@@ -9,6 +9,8 @@ import pytest
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.settings import load_settings
 from dagster_project.ingestion.dispatch import ingest_source
+from dagster_project.ingestion.files.load import check
+from dagster_project.ingestion.files.settings import FilesSource
 
 OLIST = Path(__file__).parents[2] / "examples" / "olist" / "handoff.yml"
 PUBLIC_DATA = Path(
@@ -356,3 +358,19 @@ def test_public_olist_export_is_read_by_the_example(warehouse, rows, monkeypatch
     ]
     assert rows("select count(*) from raw.leads where lead_source is null") == [(60,)]
     assert rows("select count(*) from raw.rejected_rows") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        ({"column": "won"}, "leads.csv: no column 'won'"),
+        ({"column": "won", "file": "deals.csv"}, "deals.csv: no column 'lead_id'"),
+        ({"column": "won", "file": "orders-*.csv"}, "orders-*.csv: no file of this pattern"),
+    ],
+)
+def test_doctor_reports_a_stage_date_that_cannot_be_read_once(export, item, problem):
+    (export / "deals.csv").write_text("Lead,won\nL1,2026-01-01\n")
+    source = {"kind": "files", "path": export, "stage_dates": [{"stage": "customer", **item}]}
+    found = check(FilesSource.model_validate(source))
+    [message] = [finding.message for finding in found if finding.status == "error"]
+    assert problem in message
