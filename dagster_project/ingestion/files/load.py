@@ -150,7 +150,7 @@ class _ExportReader:
         expected = [*table.columns, *mapping.columns.values()]
         reader = self._open(path, table.name, expected)
         headers = Headers(self._export.label(path), reader.headers)
-        columns, taken = contract_columns(headers, table, mapping, self._source.timezone)
+        columns, taken = contract_columns(headers, table, mapping)
         extra = self._extra(table, path, headers, taken)
         condition = headers.condition(mapping.where, f"tables.{table.name}.where")
         return reader, [*columns.values(), extra], condition
@@ -208,7 +208,7 @@ class _ExportReader:
         for setting, item in dates:
             header = headers.configured(item.column, f"{setting}.column")
             lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
-            moment = moment_text(headers.cell(header), item.time_format, self._source.timezone)
+            moment = moment_text(headers.cell(header), item.time_format)
             change_id = f"{literal(f'stage_date:{header}:')} || trim({lead})"
             changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
         self._load.connection.execute(

@@ -74,7 +74,7 @@ class FilesSource(SourceSection):
     path: Path
     as_of: Moment | None = None
     mode: LoadMode = "snapshot"
-    timezone: TimeZone = "UTC"
+    timezone: TimeZone | None = None
     watch: bool = False
     tables: dict[str, TableMapping] = {}
     stage_names: dict[str, str] = {}
