@@ -202,9 +202,12 @@ chosen as (
 {% macro typed_rows(table, computed={}, left_out=[]) -%}
 {%- set columns = contract_columns(table) -%}
 {%- set names = columns | map('first') | list -%}
-{%- set times, with_format, to_read = [], [], [] -%}
+{%- set times, numbers, with_format, to_read = [], {}, [], [] -%}
 {%- for name, kind, _ in columns -%}
     {%- if kind in ['time', 'date'] -%}{%- do times.append(name) -%}{%- endif -%}
+    {%- if kind in ['whole', 'number', 'money'] -%}
+        {%- do numbers.update({name: kind}) -%}
+    {%- endif -%}
     {%- if kind in ['time', 'date', 'number', 'money'] -%}
         {%- do with_format.append(name) -%}
     {%- endif -%}
@@ -256,6 +259,9 @@ written as (
         {%- for name in times %}
         {{ written_date('delivered.' ~ name) | indent(8) }} as {{ name }}_written,
         {%- endfor %}
+        {%- for name, kind in numbers.items() %}
+        {{ bare_number('delivered.' ~ name, kind == 'money') | indent(8) }} as {{ name }}_bare,
+        {%- endfor %}
         {%- for name in with_format %}
         formats.{{ name }}_format,
         {%- endfor %}
@@ -271,7 +277,7 @@ written as (
 
 ),
 
-as_iso as (
+shown as (
 
     select
         *
@@ -280,7 +286,21 @@ as_iso as (
             name ~ '_written', "coalesce(" ~ name ~ "_format, 'undecided')"
         ) | indent(8) }} as {{ name }}_iso
         {%- endfor %}
+        {%- for name in numbers %},
+        {{ decimal_mark_shown(name ~ '_bare') | indent(8) }} as {{ name }}_mark
+        {%- endfor %}
     from written
+
+),
+
+moments as (
+
+    select
+        *
+        {%- for name in times %},
+        {{ iso_moment(name ~ '_iso') | indent(8) }} as {{ name }}_moment
+        {%- endfor %}
+    from shown
 
 ),
 
@@ -308,24 +328,26 @@ cast_rows as (
         {%- elif kind == 'id' -%}
         {{ read_id(name) | indent(8) }} as {{ name }}
         {%- elif kind == 'time' -%}
-        {{ iso_to_utc(name ~ '_iso', 'time_zone', 'date_zone') | indent(8) }} as {{ name }}
+        {{ moment_in_utc(
+            name ~ '_moment', name ~ '_iso', 'time_zone', 'date_zone'
+        ) | indent(8) }} as {{ name }}
         {%- elif kind == 'date' -%}
-        cast({{ iso_moment(name ~ '_iso') | indent(8) }} as date) as {{ name }}
+        cast({{ name }}_moment as date) as {{ name }}
         {%- elif kind == 'flag' -%}
         {{ parse_boolean(
             name,
             ['won', 'closed won', 'gewonnen', 'gagné', 'ganado'] if name == 'is_won' else [],
             ['lost', 'closed lost', 'open', 'verloren', 'perdu', 'perdido'] if name == 'is_won' else []
         ) | indent(8) }} as {{ name }}
-        {%- elif kind == 'whole' -%}
-        {{ read_number(name, "'whole'") | indent(8) }} as {{ name }}
         {%- else -%}
-        {{ read_number(
-            name, "coalesce(" ~ name ~ "_format, 'dot')", kind == 'money'
-        ) | indent(8) }} as {{ name }}
+        try_cast({{ plain_number(
+            name ~ '_bare',
+            name ~ '_mark',
+            "'whole'" if kind == 'whole' else "coalesce(" ~ name ~ "_format, 'dot')"
+        ) | indent(8) }} as {{ 'decimal(18, 2)' if kind == 'money' else 'double' }}) as {{ name }}
         {%- endif %}
         {%- endfor %}
-    from as_iso
+    from moments
 
 ),
 
@@ -390,14 +412,17 @@ typed_rows as (
         {% if kind in ['time', 'date'] -%}
         {{ day_order_shown('written') | indent(8) }}
         {%- else -%}
-        {{ decimal_mark_shown('written', kind == 'money') | indent(8) }}
+        {{ decimal_mark_shown('written') | indent(8) }}
         {%- endif %} as shown,
         count(*) as value_count,
         min(written) as sample
     from (
         select
             source_system,
-            {{ written_date(name) | indent(12) if kind in ['time', 'date'] else name }} as written
+            {{ (
+                written_date(name) if kind in ['time', 'date']
+                else bare_number(name, kind == 'money')
+            ) | indent(12) }} as written
         from {{ ref('stg_files__' ~ table) }}
         where {{ name }} is not null
     ) as values_of_{{ name }}

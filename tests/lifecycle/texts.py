@@ -66,7 +66,7 @@ def _day_last(text: str) -> str:
         return text
     first, second, year = match.groups()
     day, month = (first, second) if int(first) > 12 else (second, first)
-    return f"{year}-{month.zfill(2)}-{day.zfill(2)}{text[match.end():]}"
+    return f"{year}-{month.zfill(2)}-{day.zfill(2)}{text[match.end() :]}"
 
 
 def as_flag(text: str | None) -> bool | None:

@@ -135,11 +135,12 @@ def _mapped_value(sql: str, values: dict[str, str]) -> str:
 
 
 def _number_text(sql: str, decimal_mark: str) -> str:
-    """A number without currency and grouping marks; what is none stays as it was."""
-    kept = (
-        f"replace(regexp_replace({sql}, '[^0-9{decimal_mark}+-]', '', 'g'), '{decimal_mark}', '.')"
-    )
-    return f"if(try_cast({kept} as double) is null, {sql}, {kept})"
+    """A number with a dot as its only mark, so that it has one reading; what is none stays."""
+    other = "." if decimal_mark == "," else ","
+    plain = f"replace(replace({sql}, '{other}', ''), '{decimal_mark}', '.')"
+    # A fraction of three digits could be read as thousands: it gets a fourth.
+    kept = rf"regexp_replace({plain}, '([.]\d{{3}})(\D*)$', '\10\2')"
+    return rf"if(regexp_matches({sql}, '\d'), {kept}, {sql})"
 
 
 def moment_text(sql: str, formats: TimeFormats | None) -> str:

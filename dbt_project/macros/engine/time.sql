@@ -56,12 +56,14 @@
             {%- do numbers.append(number) -%}
         {%- endfor -%}
     {%- endfor -%}
-    {%- set day_first = '^(?:\\p{L}+\\.?,? )?(\\d{1,2})(?:st|nd|rd|th|º|\\.)?[\\s-]*(?:de |of )?'
-        ~ '(\\p{L}{3,})\\.?,?[\\s-]*(?:de )?(\\d{4}|\\d{2})(\\D.*)?$' -%}
-    {%- set month_first = '^(?:\\p{L}+,? )?(\\p{L}{3,})\\.?[\\s-]*(\\d{1,2})(?:st|nd|rd|th)?'
-        ~ '(?:,[\\s-]*|[\\s-]+)(\\d{4})(\\D.*)?$' -%}
+    {#- Letters are what is neither space nor mark: \p{L} takes long to compile. -#}
+    {%- set letters = '[^\\s\\d.,:;/()+-]' -%}
+    {%- set day_first = '^(?:' ~ letters ~ '+\\.?,? )?(\\d{1,2})(?:st|nd|rd|th|º|\\.)?[\\s-]*'
+        ~ '(?:de |of )?(' ~ letters ~ '{3,})\\.?,?[\\s-]*(?:de )?(\\d{4}|\\d{2})(\\D.*)?$' -%}
+    {%- set month_first = '^(?:' ~ letters ~ '+,? )?(' ~ letters ~ '{3,})\\.?[\\s-]*(\\d{1,2})'
+        ~ '(?:st|nd|rd|th)?(?:,[\\s-]*|[\\s-]+)(\\d{4})(\\D.*)?$' -%}
     case
-        when not regexp_matches({{ text }}, '[\s\p{Z}\p{L}]') then {{ text }}
+        when not regexp_matches({{ text }}, '[^\d./:T+Z-]') then {{ text }}
         when regexp_matches({{ text }}, '^\d{4}-\d{2}-\d{2}[T ][0-9:.+-]+Z?$') then {{ text }}
         when regexp_matches({{ text }}, '{{ day_first }}')
             then
@@ -158,15 +160,15 @@
 {%- endmacro %}
 
 {#
-    Text as ``iso_text`` writes it to a UTC timestamp. A time without an offset is one of
-    `time_zone`; a date alone is its midnight in `date_zone`, so it stays that date in the reports.
+    The moment of a text as `iso_text` writes it (`moment`: as `iso_moment` reads it), in UTC. A time
+    without an offset is one of `time_zone`; a date alone is its midnight in `date_zone`, so it
+    stays that date in the reports.
 #}
-{% macro iso_to_utc(iso, time_zone, date_zone) -%}
-    {{ return(adapter.dispatch('iso_to_utc')(iso, time_zone, date_zone)) }}
+{% macro moment_in_utc(moment, iso, time_zone, date_zone) -%}
+    {{ return(adapter.dispatch('moment_in_utc')(moment, iso, time_zone, date_zone)) }}
 {%- endmacro %}
 
-{% macro duckdb__iso_to_utc(iso, time_zone, date_zone) -%}
-    {%- set moment = iso_moment(iso) -%}
+{% macro duckdb__moment_in_utc(moment, iso, time_zone, date_zone) -%}
     case
         when {{ time_zone }} = 'UTC' and {{ date_zone }} = 'UTC' then {{ moment }}
         when not contains({{ iso }}, ':') then {{ local_to_utc(moment, date_zone) }}

@@ -48,18 +48,17 @@
 {%- endmacro %}
 
 {#
-    What a text shows of its column's decimal mark: `dot` or `comma` where only one reading makes
-    sense, `either` for a text such as 7,500 that the rest of its column has to explain; null where
-    the text says nothing.
+    What a number, made bare by `bare_number`, shows of its column's decimal mark: `dot` or `comma`
+    where only one reading makes sense, `either` for one such as 7,500 that the rest of its column
+    has to explain; null where it says nothing.
 #}
-{% macro decimal_mark_shown(text, is_money) -%}
-    {{ return(adapter.dispatch('decimal_mark_shown')(text, is_money)) }}
+{% macro decimal_mark_shown(number) -%}
+    {{ return(adapter.dispatch('decimal_mark_shown')(number)) }}
 {%- endmacro %}
 
-{% macro duckdb__decimal_mark_shown(text, is_money) -%}
-    {%- set number = bare_number(text, is_money) -%}
+{% macro duckdb__decimal_mark_shown(number) -%}
     case
-        when not regexp_matches({{ text }}, '[.,]') then null
+        when not regexp_matches({{ number }}, '^[+-]?[\d.,]*[.,][\d.,]*$') then null
         when regexp_matches({{ number }}, '^[+-]?[1-9]\d{0,2}[.,]\d{3}$') then 'either'
         when
             regexp_matches(
@@ -76,30 +75,29 @@
 {%- endmacro %}
 
 {#
-    Text to a finite number; null when it is none, or when its column left open what 7,500 means.
-    decimal_mark: dot, comma, whole (the column counts things, so 7,500 and 7.500 are thousands) or
+    A number, made bare by `bare_number`, the plain way (1234.5); null when it is none, or when its
+    column left open what 7,500 means. `mark`: what it shows. `decimal_mark`: what its column
+    decided: dot, comma, whole (the column counts things, so 7,500 and 7.500 are thousands) or
     undecided.
 #}
-{% macro read_number(text, decimal_mark, is_money=false) -%}
-    {{ return(adapter.dispatch('read_number')(text, decimal_mark, is_money)) }}
+{% macro plain_number(number, mark, decimal_mark) -%}
+    {{ return(adapter.dispatch('plain_number')(number, mark, decimal_mark)) }}
 {%- endmacro %}
 
-{% macro duckdb__read_number(text, decimal_mark, is_money) -%}
-    {%- set number = bare_number(text, is_money) -%}
-    {%- set shown = decimal_mark_shown(text, is_money) -%}
-    try_cast(
-        case
-            when regexp_matches({{ text }}, '^[+-]?\d+$') then {{ text }}
-            when {{ shown }} is null or regexp_matches({{ number }}, '[eE]')
-                then regexp_extract({{ number }}, '^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$')
-            when {{ shown }} = 'either' and {{ decimal_mark }} = 'whole'
-                then regexp_replace({{ number }}, '[.,]', '')
-            when {{ shown }} = 'dot' or ({{ shown }} = 'either' and {{ decimal_mark }} = 'dot')
-                then replace({{ number }}, ',', '')
-            when {{ shown }} = 'comma' or ({{ shown }} = 'either' and {{ decimal_mark }} = 'comma')
-                then replace(replace({{ number }}, '.', ''), ',', '.')
-        end as {{ 'decimal(18, 2)' if is_money else 'double' }}
-    )
+{% macro duckdb__plain_number(number, mark, decimal_mark) -%}
+    case
+        coalesce(
+            case {{ mark }} when 'either' then {{ decimal_mark }} else {{ mark }} end, 'none'
+        )
+        when 'none'
+            then
+                nullif(
+                    regexp_extract({{ number }}, '^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$'), ''
+                )
+        when 'whole' then regexp_replace({{ number }}, '[.,]', '')
+        when 'dot' then replace({{ number }}, ',', '')
+        when 'comma' then replace(replace({{ number }}, '.', ''), ',', '.')
+    end
 {%- endmacro %}
 
 {# The currency that an amount is written with: a code, or the sign of one; else null. #}

@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 {%- set tables = ['leads', 'stage_changes', 'activities', 'engagements', 'opportunities',
     'owner_changes', 'channel_spend'] -%}
 -- One reading per column: what some of its values show decides for those that show nothing.

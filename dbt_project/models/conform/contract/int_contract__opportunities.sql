@@ -1,3 +1,4 @@
+{{ config(materialized='table') }}
 with {{ typed_rows(
     'opportunities', computed={'currency_shown': currency_shown('amount')}
 ) }},
