@@ -1,8 +1,8 @@
 """Parquet and JSONL files as text: typed values written the one way that raw expects.
 
-Times with a zone become ISO text in UTC, truth values ``true`` or ``false``, numbers plain digits (no
-exponent, no trailing zeros of a fraction), not-a-number nothing, nested values JSON. Rows are
-numbered from 1 in file order.
+Times with a zone become ISO text in UTC, truth values ``true`` or ``false``, numbers plain digits
+without an exponent, not-a-number nothing, nested values JSON. Rows are numbered from 1 in file
+order.
 """
 
 import json
