@@ -23,12 +23,17 @@ DEFAULT_CONFIG = PROJECT_ROOT / "handoff.yml"
 
 
 class LifecycleSettings(Section):
-    """Which tradition is active and how acceptance works; empty: as the tradition says."""
+    """Which tradition is active and how acceptance works; empty: as the tradition says.
+
+    ``timezone``: of the reports; a date without a time is that date there. ``currency``: of the
+    marts' amounts, an ISO 4217 code; empty: each export's most frequent one.
+    """
 
     tradition: str = "four_stage"
     acceptance: AcceptanceMode | None = None
     acceptance_window_hours: float | None = Field(default=None, ge=0)
     timezone: TimeZone = "UTC"
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     policy_dir: Path = POLICY_DIR
 
 

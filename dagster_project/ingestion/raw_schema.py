@@ -3,7 +3,7 @@
 Raw holds what the sources gave, as text, with the load, file and row it came from.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ _RECORD_TABLES = {
         "mode varchar, rows_read bigint, bytes bigint, fingerprint varchar, "
         "loaded_at timestamp, is_current boolean, loaded_by varchar"
     ),
-    "sources": "source_system varchar, source_rank integer",
+    "sources": "source_system varchar, source_rank integer, timezone varchar",
     "stage_map": "source_system varchar, raw_stage varchar, stage varchar",
     "ingestion_notes": (
         "source_system varchar, load_id bigint, table_name varchar, severity varchar, "
@@ -37,7 +37,7 @@ _RECORD_TABLES = {
     "run_parameters": (
         "build_id varchar, as_of timestamp, tradition varchar, acceptance_mode varchar, "
         "acceptance_window_hours double, timezone varchar, policy_fingerprint varchar, "
-        "hash_key varchar, match_on varchar, audit_mode varchar"
+        "hash_key varchar, match_on varchar, audit_mode varchar, currency varchar"
     ),
 }
 
@@ -116,13 +116,17 @@ class RunParameters:
     hash_key: str = ""
     match_on: str | None = None
     audit_mode: str = "block"
+    currency: str | None = None
 
 
-def write_sources(connection: DuckDBPyConnection, names: Sequence[str]) -> None:
-    """Replace the list of sources; the first has rank 1 and wins where people are matched."""
+def write_sources(connection: DuckDBPyConnection, zones: Mapping[str, str | None]) -> None:
+    """Replace the list of sources; the first has rank 1 and wins where people are matched.
+
+    ``zones``: by source the time zone of its times without an offset; None: the reports' zone.
+    """
     connection.execute(f"delete from {RAW_SCHEMA}.sources")
-    for rank, name in enumerate(names, start=1):
-        connection.execute(f"insert into {RAW_SCHEMA}.sources values (?, ?)", [name, rank])
+    for rank, (name, zone) in enumerate(zones.items(), start=1):
+        connection.execute(f"insert into {RAW_SCHEMA}.sources values (?, ?, ?)", [name, rank, zone])
 
 
 def write_run_parameters(connection: DuckDBPyConnection, parameters: RunParameters) -> None:

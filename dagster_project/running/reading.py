@@ -91,10 +91,10 @@ def write_choices(
         hash_key=hash_key(),
         match_on=plan.settings.identity.match_on,
         audit_mode=plan.audit,
+        currency=lifecycle.currency,
     )
     ensure_raw_tables(connection)
     raw_schema.write_run_parameters(connection, parameters)
-    # A source that adds to the leads of another has none that could be matched.
-    with_leads = [item for item in plan.settings.sources if not getattr(item, "leads_of", None)]
-    raw_schema.write_sources(connection, [source.name for source in with_leads])
+    zones = {source.name: getattr(source, "timezone", None) for source in plan.settings.sources}
+    raw_schema.write_sources(connection, zones)
     return parameters

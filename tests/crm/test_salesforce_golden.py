@@ -116,7 +116,7 @@ def filled(
             ingest = _by_api(world, 0 if route == "bulk" else 100_000)
         warehouse = Warehouse(crm_project)
         ingest(warehouse.connection)
-        raw_schema.write_sources(warehouse.connection, [SOURCE])
+        raw_schema.write_sources(warehouse.connection, {SOURCE: None})
         warehouse.load({})
         _filled.clear()
         _filled[route] = warehouse, world.ids.names

@@ -130,8 +130,8 @@ def test_progress_is_told(warehouse, export):
 
 def test_the_first_source_ranks_first(warehouse, rows):
     ensure_raw_tables(warehouse)
-    raw_schema.write_sources(warehouse, ["b", "a"])
-    assert rows("from raw.sources order by 2") == [("b", 1), ("a", 2)]
+    raw_schema.write_sources(warehouse, {"b": None, "a": "Europe/Paris"})
+    assert rows("from raw.sources order by 2") == [("b", 1, None), ("a", 2, "Europe/Paris")]
 
 
 def test_run_parameters_are_one_row_in_utc(warehouse, rows):

@@ -139,7 +139,7 @@ def test_run_takes_out_what_a_source_added_that_is_no_longer_configured(
         return said
 
     run(own + added)
-    assert rows("select source_system from raw.sources") == [("crm",)]
+    assert rows("select source_system from raw.sources") == [("crm",), ("dialer",)]
     assert any("still holds rows of dialer" in message for message in run(own))
     assert [item for _, item, _ in rows(READ)] == ["A", "B"]
     run(own, full_refresh=True)

@@ -64,7 +64,7 @@ def test_times_are_in_the_zone_of_the_source_and_dates_stay(ingest, export, rows
         Owners=[["lead_id", "changed_at"], ["L1", dt.date(2026, 7, 1)]],
     )
     ingest(timezone="Europe/Amsterdam")
-    assert rows("select occurred_at from raw.activities") == [("2026-07-01T07:30:00Z",)]
+    assert rows("select occurred_at from raw.activities") == [("2026-07-01T09:30:00",)]
     assert rows("select changed_at from raw.owner_changes") == [("2026-07-01",)]
     assert rows("select rep_id, name from raw.reps") == [("09:05:00", "30:00:00")]
 

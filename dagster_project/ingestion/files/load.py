@@ -181,9 +181,7 @@ class _ExportReader:
         expected = [*table.columns, *mapping.columns.values()]
         reader = self._open(file, table.name, expected)
         headers = Headers(self._export.label_of(file), reader.headers)
-        columns, taken = contract_columns(
-            headers, table, mapping, self._source.timezone, self._lookups(table.name)
-        )
+        columns, taken = contract_columns(headers, table, mapping, self._lookups(table.name))
         extra = self._extra(table, file, headers, taken)
         condition = headers.condition(mapping.where, f"tables.{table.name}.where")
         return reader, [*columns.values(), extra], condition
@@ -429,7 +427,7 @@ class _ExportReader:
         for setting, item in dates:
             header = headers.configured(item.column, f"{setting}.column")
             lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
-            moment = moment_text(headers.cell(header), item.time_format, self._source.timezone)
+            moment = moment_text(headers.cell(header), item.time_format)
             change_id = f"{literal(f'stage_date:{header}:')} || trim({lead})"
             changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
         return reader, changes

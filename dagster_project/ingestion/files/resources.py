@@ -85,7 +85,6 @@ def contract_columns(
     headers: Headers,
     table: ContractTable,
     mapping: TableMapping,
-    timezone: str,
     lookups: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, str], set[str]]:
     """SQL for each contract column of a table, and the headers that it takes.
@@ -112,12 +111,10 @@ def contract_columns(
         elif header is None:
             columns[column] = "null"
         else:
-            # By the contract's names: a moment, not a date.
-            zone = timezone if column.endswith("_at") else "UTC"
             cell = headers.cell(header)
             if column in lookups:
                 cell = _looked_up(cell, lookups[column])
-            value = _value(cell, column, mapping, zone)
+            value = _value(cell, column, mapping)
             columns[column] = f"if({counts}, {value}, null)" if beside else value
             taken.add(header)
     missing = [name for name in table.columns if name in table.required and columns[name] == "null"]
@@ -136,12 +133,12 @@ def lookup_header(headers: Headers, table: str, column: str, mapping: TableMappi
     return headers.configured(name, f"tables.{table}.lookups.{column}.from")
 
 
-def _value(sql: str, column: str, mapping: TableMapping, zone: str) -> str:
+def _value(sql: str, column: str, mapping: TableMapping) -> str:
     """A cell after the value map, time formats and decimal mark of its column."""
     if column in mapping.values:
         sql = _mapped_value(sql, mapping.values[column])
-    if column in mapping.time_formats or zone != "UTC":
-        sql = moment_text(sql, mapping.time_formats.get(column), zone)
+    if column in mapping.time_formats:
+        sql = moment_text(sql, mapping.time_formats[column])
     if column in mapping.decimal_marks:
         sql = _number_text(sql, mapping.decimal_marks[column])
     return sql
@@ -167,43 +164,34 @@ def _mapped_value(sql: str, values: dict[str, str]) -> str:
 
 
 def _number_text(sql: str, decimal_mark: str) -> str:
-    """A number without currency and grouping marks; what is none stays as it was."""
-    kept = (
-        f"replace(regexp_replace({sql}, '[^0-9{decimal_mark}+-]', '', 'g'), '{decimal_mark}', '.')"
-    )
-    return f"if(try_cast({kept} as double) is null, {sql}, {kept})"
+    """A number with a dot as its only mark, so that it has one reading; what is none stays."""
+    other = "." if decimal_mark == "," else ","
+    plain = f"replace(replace({sql}, '{other}', ''), '{decimal_mark}', '.')"
+    # A fraction of three digits could be read as thousands: it gets a fourth.
+    kept = rf"regexp_replace({plain}, '([.]\d{{3}})(\D*)$', '\10\2')"
+    return rf"if(regexp_matches({sql}, '\d'), {kept}, {sql})"
 
 
-def moment_text(sql: str, formats: TimeFormats | None, zone: str) -> str:
-    """ISO text (UTC) of a time in one of the formats, or of an ISO time without an offset.
+def moment_text(sql: str, formats: TimeFormats | None) -> str:
+    """ISO text of a time in one of the formats; what is no such time stays as it was.
 
-    ``zone``: of times that have no offset. What is no such time stays as it was.
+    A time without an offset, and a date alone, stay so: the models know the time zones.
     """
-    if formats:
-        items = [formats] if isinstance(formats, str) else formats
-        moment = f"coalesce({', '.join(_parsed(sql, item, zone) for item in items)})"
-        sql = f"coalesce({time_text(moment)}, {sql})"
-    if zone == "UTC":
+    if not formats:
         return sql
-    written = f"trim({sql})"
-    to_the_minute = r"^\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{2}"
-    whole = f"regexp_replace({written}, '({to_the_minute})$', '\\1:00')"
-    moment = _in_utc(f"try_cast({whole} as timestamp)", zone)
-    is_local = rf"regexp_matches({written}, '{to_the_minute}(:\d{{2}}([.]\d+)?)?$')"
-    return f"if({is_local}, coalesce({time_text(moment)}, {sql}), {sql})"
+    items = [formats] if isinstance(formats, str) else formats
+    return f"coalesce({', '.join(_parsed(sql, item) for item in items)}, {sql})"
 
 
-def _parsed(sql: str, time_format: str, zone: str) -> str:
-    """A time in one format as a timestamp in UTC; ``zone``: of a clock time without an offset."""
+def _parsed(sql: str, time_format: str) -> str:
+    """A time in one format as ISO text."""
     if time_format == "epoch":
-        return f"make_timestamp(try_cast(try_cast({sql} as double) * 1000000 as bigint))"
+        return time_text(f"make_timestamp(try_cast(try_cast({sql} as double) * 1000000 as bigint))")
     if time_format == "epoch_ms":
-        return f"make_timestamp(try_cast({sql} as bigint) * 1000)"
+        return time_text(f"make_timestamp(try_cast({sql} as bigint) * 1000)")
     moment = f"try_cast(try_strptime(trim({sql}), {literal(time_format)}) as timestamp)"
-    is_local = re.search("%-?[HI]|%[cXT]", time_format) and not re.search("%[zZ]", time_format)
-    return _in_utc(moment, zone) if is_local and zone != "UTC" else moment
-
-
-def _in_utc(moment: str, zone: str) -> str:
-    """A local timestamp in UTC; of an hour that comes twice in autumn, the second."""
-    return f"(({moment}) at time zone {literal(zone)} at time zone 'UTC')"
+    if re.search("%[zZ]", time_format):
+        return time_text(moment)
+    if re.search("%-?[HI]|%[cXT]", time_format):
+        return f"rtrim({time_text(moment)}, 'Z')"
+    return f"strftime({moment}, '%Y-%m-%d')"

@@ -171,7 +171,7 @@ class FilesSource(SourceSection):
     path: Path
     as_of: Moment | None = None
     mode: LoadMode = "snapshot"
-    timezone: TimeZone = "UTC"
+    timezone: TimeZone | None = None
     watch: bool = False
     leads_of: str | None = None
     tables: dict[str, TableMapping] = {}

@@ -1,70 +1,100 @@
-with delivered as (
+{{ config(materialized='table') }}
+with {{ typed_rows(
+    'opportunities', computed={'currency_shown': currency_shown('amount')}
+) }},
 
-    {{ delivered_rows('opportunities') }}
+-- CRMs convert to the company's currency themselves; exports say what each amount is in.
+exported as (
 
-),
-
-as_text as (
-
-    select
-        *,
-        {{ row_text([
-            'opportunity_id', 'lead_id', 'created_at', 'amount', 'currency', 'is_won',
-            'closed_at', 'loss_reason', 'owner_id', 'merged_into_opportunity_id',
-            'is_deleted'
-        ]) | indent(8) }} as row_text
-    from delivered
+    select distinct source_system from {{ ref('stg_files__opportunities') }}
 
 ),
 
-cast_rows as (
+stated as (
 
     select
-        source_system,
-        load_id,
-        source_file,
-        source_row,
-        row_text,
-        extra_columns,
-        opportunity_id,
-        lead_id,
-        loss_reason,
-        owner_id,
-        currency,
-        merged_into_opportunity_id,
-        created_at as created_at_text,
-        amount as amount_text,
-        is_won as is_won_text,
-        closed_at as closed_at_text,
-        is_deleted as is_deleted_text,
-        {{ parse_amount('amount') }} as amount,
-        {{ parse_boolean('is_won') }} as is_won,
-        {{ parse_boolean('is_deleted') }} as is_deleted,
-        {{ parse_timestamp('created_at') }} as created_at,
-        {{ parse_timestamp('closed_at') }} as closed_at,
-        {{ row_as_json([
-            'opportunity_id', 'lead_id', 'created_at', 'amount', 'currency', 'is_won',
-            'closed_at', 'loss_reason', 'owner_id', 'merged_into_opportunity_id',
-            'is_deleted'
-        ]) }} as row_json
-    from as_text
+        typed_rows.source_system,
+        coalesce(
+            upper(nullif(trim(typed_rows.currency), '')),
+            typed_rows.currency_shown
+        ) as currency,
+        count(*) as amount_count,
+        min(typed_rows.source_row) as first_row
+    from typed_rows
+    where typed_rows.amount is not null
+    group by 1, 2
+
+),
+
+home as (
+
+    select
+        exported.source_system,
+        coalesce(
+            max(run_parameters.currency),
+            {{ first_by(
+                'stated.currency',
+                '{count: -stated.amount_count, first_row: stated.first_row}',
+                'stated.currency is not null'
+            ) }}
+        ) as currency
+    from exported
+    cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
+    left join stated
+        on exported.source_system = stated.source_system
+    group by exported.source_system
+
+),
+
+rates as (
+
+    select
+        upper(trim(currency)) as currency,
+        rate,
+        row_number() over (partition by upper(trim(currency)) order by valid_from)
+            as rate_number,
+        valid_from,
+        lead(valid_from) over (partition by upper(trim(currency)) order by valid_from)
+            as valid_until
+    from {{ ref('currency_rates') }}
+
+),
+
+in_currency as (
+
+    select
+        typed_rows.* exclude (currency, currency_shown),
+        home.currency as home_currency,
+        typed_rows.amount as amount_given,
+        coalesce(
+            upper(nullif(trim(typed_rows.currency), '')),
+            typed_rows.currency_shown,
+            home.currency
+        ) as currency
+    from typed_rows
+    left join home
+        on typed_rows.source_system = home.source_system
 
 ),
 
 final as (
 
     select
-        *,
-        case
-            when opportunity_id is null then 'opportunity_id'
-            when created_at is null then 'created_at'
-        end as problem_column,
-        case
-            when opportunity_id is null then 'required value is missing'
-            when created_at_text is null then 'required value is missing'
-            when created_at is null then 'required time can not be read'
-        end as problem
-    from cast_rows
+        in_currency.* replace (
+            case
+                when
+                    in_currency.home_currency is null
+                    or in_currency.currency = in_currency.home_currency
+                    then in_currency.amount
+                else cast(round(in_currency.amount * rates.rate, 2) as decimal(18, 2))
+            end as amount
+        )
+    from in_currency
+    left join rates
+        on
+            in_currency.currency = rates.currency
+            and (in_currency.created_at >= rates.valid_from or rates.rate_number = 1)
+            and (in_currency.created_at < rates.valid_until or rates.valid_until is null)
 
 )
 
