@@ -47,6 +47,22 @@ def raw_columns(table: ContractTable) -> tuple[str, ...]:
     return (*LINEAGE_COLUMNS, *table.columns, EXTRA_COLUMNS)
 
 
+def is_older(connection: DuckDBPyConnection, tables: Mapping[str, Sequence[str]]) -> bool:
+    """Whether raw tables have other columns than these, as an earlier version wrote them."""
+    found = connection.execute(
+        "select table_name, list(column_name order by column_index) from duckdb_columns() "
+        "where schema_name = ? and database_name = current_database() group by table_name",
+        [RAW_SCHEMA],
+    ).fetchall()
+    records = {
+        name: [column.split()[0] for column in columns.split(", ")]
+        for name, columns in _RECORD_TABLES.items()
+    }
+    contract = {table.name: raw_columns(table) for table in CONTRACT_TABLES.values()}
+    expected = {**tables, **contract, **records}
+    return any(list(expected.get(name, columns)) != columns for name, columns in found)
+
+
 def ensure_raw_schema(connection: DuckDBPyConnection) -> None:
     """Create the contract's raw tables and the records of loads where they do not exist yet."""
     connection.execute(f"create schema if not exists {RAW_SCHEMA}")

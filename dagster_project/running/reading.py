@@ -23,7 +23,7 @@ def read_sources(
     ``say`` hears how far it is, ``warn`` what was noticed. Raises ``SourceError`` for the first
     source that can't be read; what was read before then still holds.
     """
-    ensure_raw_tables(connection)
+    ensure_raw_tables(connection, drop_older=plan.full_refresh)
     _judge_unconfigured_sources(connection, plan, warn)
     results = []
     for source in plan.settings.sources:
