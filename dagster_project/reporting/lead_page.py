@@ -300,9 +300,13 @@ def _cycle_facts(story: Story, cycle: Row) -> Iterator[tuple[str, str]]:
         yield "exit", _exit(cycle)
     yield "recycled", _moment(cycle["recycled_at"])
     yield "requalified", _moment(cycle["requalified_at"])
-    if cycle["opportunity_amount"]:
-        yield "opportunities", _number(cycle["opportunity_amount"])
-        yield "won amount", _number(cycle["won_amount"] or 0)
+    if cycle["opportunity_amount"] != 0:
+        yield "opportunities", _amount(cycle["opportunity_amount"])
+        yield "won amount", _amount(cycle["won_amount"])
+
+
+def _amount(amount: Decimal | None) -> str:
+    return "unknown" if amount is None else _number(amount)
 
 
 def _acceptance(cycle: Row) -> str:
@@ -339,7 +343,11 @@ def _first_touch(story: Story, cycle: Row) -> str:
     what = f"{activity['kind']} by {activity['rep_id'] or 'nobody'}, " if activity else ""
     if cycle["touched_before_handoff"]:
         return f"{what}{_moment(at)}, before the handoff (0 minutes)"
-    return f"{what}{_moment(at)}, {_number(cycle['speed_to_lead_minutes'])} minutes after it"
+    waited = ""
+    if cycle["intent_trigger_at"] != cycle["handed_off_at"]:
+        waited = f" ({_number(cycle['request_to_touch_minutes'])} after what the lead asked for)"
+    minutes = _number(cycle["speed_to_lead_minutes"])
+    return f"{what}{_moment(at)}, {minutes} minutes after it{waited}"
 
 
 def _service_level(cycle: Row) -> str:

@@ -1,4 +1,5 @@
-"""What a run prints at its end: the funnel, the broken rules, the checks, what was set aside.
+"""What a run prints at its end: what the sources never fill, the funnel, the broken rules, the
+checks, what was set aside.
 
 Everything is read from the warehouse of the build, whether it was published or not.
 """
@@ -26,6 +27,19 @@ _CHECKS = f"""
     where build_id = (select build_id from {BUILD_SCHEMA}.build_info)
     order by status, severity, check_name
 """
+_COVERAGE = f"""
+    select distinct missing.source_system, missing.missing
+    from (
+        select unnest(from_json(
+            sample_keys, '[{{"source_system": "VARCHAR", "missing": "VARCHAR"}}]'
+        )) as missing
+        from {QUALITY_SCHEMA}.check_results
+        where
+            build_id = (select build_id from {BUILD_SCHEMA}.build_info)
+            and suite = 'int_source_coverage'
+    ) as gaps
+    order by all
+"""
 _ROW_COUNTS = f"""
     select
         table_name,
@@ -44,12 +58,14 @@ def run_summary(output: Path) -> RenderableType:
     """The figures of the build in an output's warehouse, for the console."""
     with connect(warehouse_path(output), read_only=True) as connection:
         milestones = funnel(connection)
-        broken, checks, read = (
-            connection.execute(query).fetchall() for query in (_BROKEN_RULES, _CHECKS, _ROW_COUNTS)
+        gaps, broken, checks, read = (
+            connection.execute(query).fetchall()
+            for query in (_COVERAGE, _BROKEN_RULES, _CHECKS, _ROW_COUNTS)
         )
     failing = [check for check in checks if check[1] not in {"passed", "not_judged"}]
     counts = _check_counts(status for _, status, _ in checks)
     sections = [
+        *([("Never filled: not judged", grid(["source", "missing"], gaps))] if gaps else []),
         (
             "Funnel",
             grid(["milestone", "here", ">cycles", ">of the one before"], _funnel_rows(milestones)),

@@ -136,7 +136,11 @@ COMPANIES = (
         timezone=ZONES[2],
     ),
     Company("with exclusions", DEFAULT_POLICY.with_rows("exclusions", EXCLUSIONS), window_hours=0),
-    Company("with overrides", DEFAULT_POLICY.with_rows("transition_overrides", OVERRIDES)),
+    Company(
+        "with overrides",
+        DEFAULT_POLICY.with_rows("transition_overrides", OVERRIDES),
+        window_hours=60 * 24,
+    ),
     Company(
         "own stage names",
         stage_map={"Zombie": "nurture", "Call Back": "mql", "sql": "sal", "Commit": "mrr"},
@@ -163,6 +167,11 @@ def recipes(draw: st.DrawFn, families: int = 120) -> Recipe:
         as_of=draw(st.sampled_from(NOWS)),
         empty_tables=frozenset(empty),
         without_owners=fill == "some" and draw(st.booleans()),
+        without_reasons=frozenset(
+            draw(st.sets(st.sampled_from(("stage_changes", "opportunities"))))
+            if fill == "some"
+            else ()
+        ),
         only_later=frozenset(later),
         dirt=draw(st.sampled_from((1.0, 1.0, 0.2, 0.0))),
     )

@@ -100,7 +100,13 @@ def content(table: str, row: Row) -> tuple[str, ...]:
     return tuple(given_text(row[column]) or "" for column in COLUMNS[table])
 
 
-@pytest.mark.parametrize("missing", ["owners", "later contacts", *strategies.OPTIONAL_TABLES])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        *("owners", "later contacts", "reasons", "reasons of stage_changes"),
+        *("reasons of opportunities", *strategies.OPTIONAL_TABLES),
+    ],
+)
 def test_models_equal_reference_when_a_source_fills_little(
     warehouse: Warehouse, missing: str
 ) -> None:
@@ -109,6 +115,11 @@ def test_models_equal_reference_when_a_source_fills_little(
         families=range(60),
         empty_tables=frozenset({missing} & set(strategies.OPTIONAL_TABLES)),
         without_owners=missing == "owners",
+        without_reasons=frozenset(
+            table
+            for table in ("stage_changes", "opportunities")
+            if missing in ("reasons", f"reasons of {table}")
+        ),
         only_later=frozenset({"activities", "engagements"} if missing == "later contacts" else ()),
     )
     # The tradition that asks for explicit intent has the most rules to judge.

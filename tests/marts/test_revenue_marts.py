@@ -27,7 +27,7 @@ def credit(new_warehouse):
                 "1::ubigint as lead_key, 'files' as source_system, 'files' as "
                 "survivor_source_system, 'L' as survivor_lead_id, 'O' as opportunity_id, "
                 "'won' as status, 1000.00::decimal(18, 2) as amount, "
-                f"timestamp '{MOMENT}' as created_at",
+                f"timestamp '{MOMENT}' as created_at, true as is_primary_lead",
             ),
             (
                 "fct_lead_cycles",
@@ -36,6 +36,12 @@ def credit(new_warehouse):
             ),
         ):
             warehouse.execute(f"create table warehouse.build.{table} as select {rows}")
+        # The deal names a second lead: it has neither its amount nor a touch of its own.
+        warehouse.execute(
+            "insert into warehouse.build.fct_opportunities select * replace (2 as lead_key, "
+            "'M' as survivor_lead_id, null as amount, false as is_primary_lead) "
+            "from warehouse.build.fct_opportunities"
+        )
         warehouse.execute(
             "create table warehouse.build.fct_engagements (lead_key ubigint, engagement_id text, "
             "channel text, occurred_at timestamp)"
@@ -145,6 +151,40 @@ def test_cost_without_spend_or_success_is_null(new_warehouse):
     assert rows["event"]["cost_per_won"] is None
     assert rows["email"]["cost_per_won"] is None
     assert rows["email"]["revenue_amount"] == 50
+
+
+def test_an_unknown_amount_is_not_revenue_of_nothing(new_warehouse):
+    warehouse = new_warehouse()
+    warehouse.decide(AS_OF)
+    unknown = {"opportunity_amount": None, "won_amount": None}
+    reached = {"opportunity_at": MOMENT, "won_at": MOMENT}
+    warehouse._give(
+        warehouse.project.models["fct_lead_cycles"],
+        [
+            cycle("A", lead_source="Webinar", **reached, **unknown),
+            cycle("B", lead_source="Email", **reached, **unknown),
+            cycle("C", lead_source="Email", **reached, opportunity_amount=50, won_amount=50),
+            cycle("D", lead_source="Partner", handed_off_at=MOMENT),
+        ],
+    )
+    warehouse.execute(
+        "create table warehouse.build.fct_channel_spend as select 'Event' as channel, "
+        "300.00::decimal(18, 2) as amount, date '2026-01-01' as spend_date"
+    )
+    warehouse.build(["channel_economics"], given=("fct_lead_cycles", "fct_channel_spend"))
+
+    rows = warehouse.rows("select * from channel_economics")
+
+    amounts = {
+        (row["channel"], row["period_start"].month): (row["pipeline_amount"], row["revenue_amount"])
+        for row in rows
+    }
+    assert amounts == {
+        ("event", 2): (None, None),
+        ("email", 2): (50, 50),
+        ("partner", 2): (0, 0),
+        ("event", 1): (0, 0),
+    }
 
 
 def test_money_and_leads_of_the_sample_tie_to_the_facts(whole_sample):

@@ -266,6 +266,18 @@ def test_first_touch_names_its_activity(four_stage: Path) -> None:
     assert "service level met: the first touch came in time, due 2026-03-21 08:00" in facts
 
 
+def test_first_touch_says_how_long_the_lead_waited(four_stage: Path) -> None:
+    facts = section(told(four_stage, "happy_path"), "Cycle 1")
+    (touch,) = (line for line in facts if line.startswith("first touch"))
+    assert touch.endswith("4 minutes after it (6 after what the lead asked for)")
+
+
+def test_an_unknown_amount_is_called_so(four_stage: Path) -> None:
+    facts = section(told(four_stage, "deal_without_amount"), "Cycle 1")
+    assert "opportunities unknown" in facts
+    assert "won amount unknown" in facts
+
+
 def test_merged_record_tells_the_story_of_the_survivor(four_stage: Path) -> None:
     lines = told(four_stage, "merged_twice")
     assert lines[0] == "Lead survivor of files"

@@ -41,6 +41,12 @@ engagements as (
 
 ),
 
+reasons as (
+
+    select * from {{ ref('int_reason_coverage') }}
+
+),
+
 sources as (
 
     select distinct source_system
@@ -55,7 +61,9 @@ final as (
         owned_leads.source_system is not null
         or owner_changes.source_system is not null as has_owners,
         activities.source_system is not null as has_activities,
-        engagements.source_system is not null as has_engagements
+        engagements.source_system is not null as has_engagements,
+        stage_reasons.source_system is not null as has_stage_reasons,
+        loss_reasons.source_system is not null as has_loss_reasons
     from sources
     left join owned_leads
         on sources.source_system = owned_leads.source_system
@@ -65,6 +73,14 @@ final as (
         on sources.source_system = activities.source_system
     left join engagements
         on sources.source_system = engagements.source_system
+    left join reasons as stage_reasons
+        on
+            sources.source_system = stage_reasons.source_system
+            and stage_reasons.given_on = 'stage_changes'
+    left join reasons as loss_reasons
+        on
+            sources.source_system = loss_reasons.source_system
+            and loss_reasons.given_on = 'opportunities'
 
 )
 
