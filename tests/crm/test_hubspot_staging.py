@@ -389,13 +389,7 @@ def test_a_deal_counts_once_and_proves_the_stage_for_each_contact(
     }
     found = {row["opportunity_id"]: row for row in rows(warehouse, account, "opportunities")}
     amounts = {key: (row["lead_id"], row["amount"]) for key, row in found.items()}
-    assert amounts == {
-        "901": ("103", "500"),
-        "901:102": ("102", None),
-        "901:101": ("101", None),
-        "902": ("102", "500"),
-        "902:101": ("101", None),
-    }
+    assert amounts == {"901": ("103;102;101", "500"), "902": ("102;101", "500")}
     assert {row["is_won"] for row in found.values()} == {"true"}
     assert {row["closed_at"] for row in found.values()} == {"2026-03-01T00:00:00Z"}
 
@@ -417,9 +411,52 @@ def test_an_amount_in_another_currency_is_worth_what_hubspot_or_the_rates_say(
     ):
         account.add("deals", contact(number, **properties))
     found = {
-        row["opportunity_id"]: row["amount"] for row in rows(warehouse, account, "opportunities")
+        row["opportunity_id"]: (row["amount"], row["currency"])
+        for row in rows(warehouse, account, "opportunities")
     }
-    assert found == {"901": "90.0", "902": "80.0", "903": "77", "904": "100"}
+    assert found == {
+        "901": ("90.0", None),
+        "902": ("80.0", None),
+        "903": ("77", None),
+        "904": ("100", "CHF"),
+    }
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+def test_a_merged_deal_points_to_the_one_that_is_left(
+    read_before: bool, warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    for number, amount in (("901", "500"), ("902", "700")):
+        account.add("deals", contact(number, amount=amount, hs_merged_object_ids=""))
+    account.contacts_of["deals"] = {"901": [("101", None)], "902": [("101", None)]}
+    if read_before:
+        rows(warehouse, account, "opportunities")
+    account.now += timedelta(hours=1)
+    del account.records["deals"]["902"]
+    left = account.records["deals"]["901"]
+    left.properties["hs_merged_object_ids"] = "902;871"
+    left.updated_at = account.now.isoformat()
+    found = rows(warehouse, account, "opportunities")
+    assert {row["opportunity_id"]: row["merged_into_opportunity_id"] for row in found} == {
+        "901": None,
+        "902": "901",
+        "871": "901",
+    }
+    assert {row["lead_id"] for row in found} == {"101"}
+    assert all(row["created_at"] == "2026-01-01T00:00:00Z" for row in found)
+
+
+def test_a_deal_in_the_recycle_bin_is_deleted(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    for number in ("901", "902"):
+        account.add("deals", contact(number, amount="500"))
+    account.records["deals"]["902"].archived = True
+    found = rows(warehouse, account, "opportunities")
+    assert {row["opportunity_id"]: row["is_deleted"] for row in found} == {
+        "901": "false",
+        "902": "true",
+    }
 
 
 def test_a_deal_without_a_contact_stays_visible(

@@ -297,9 +297,8 @@ def test_a_deal_proves_its_stages_for_each_contact_and_counts_once(story: Story)
     for role in roles:
         story.has("OpportunityContactRole", OpportunityId=DEAL, CreatedDate=at(9), **role)
     columns = ("lead_id", "opportunity_id", "amount", "is_won", "closed_at")
-    assert sorted(story.told("opportunities", *columns), key=lambda row: row[2] is None) == [
-        (OTHER, DEAL, "900.50", "false", None),
-        (LEAD, f"{DEAL}:{LEAD}", None, "false", None),
+    assert story.told("opportunities", *columns) == [
+        (f"{OTHER};{LEAD}", DEAL, "900.50", "false", None),
     ]
     story.rows["OpportunityContactRole"][1]["IsDeleted"] = True
     assert story.told("opportunities", *columns) == [(LEAD, DEAL, "900.50", "false", None)]
@@ -308,8 +307,13 @@ def test_a_deal_proves_its_stages_for_each_contact_and_counts_once(story: Story)
 def test_a_deal_without_a_lead_is_kept(story: Story) -> None:
     story.has("Opportunity", Id=DEAL, Amount="5", IsClosed=False, CreatedDate=at(9))
     assert story.told("opportunities", "opportunity_id", "lead_id", "amount") == [(DEAL, None, "5")]
-    story.rows["Opportunity"][0]["IsDeleted"] = True
-    assert story.told("opportunities", "opportunity_id") == []
+
+
+def test_a_deal_in_the_recycle_bin_is_deleted(story: Story) -> None:
+    story.lead(LEAD, ConvertedContactId=CONTACT, ConvertedOpportunityId=DEAL)
+    story.has("Opportunity", Id=DEAL, IsDeleted=True, CreatedDate=at(9))
+    columns = ("opportunity_id", "lead_id", "is_deleted")
+    assert story.told("opportunities", *columns) == [(DEAL, LEAD, "true")]
 
 
 def test_amounts_are_in_one_currency_where_rates_are_known(story: Story) -> None:
@@ -330,15 +334,15 @@ def test_amounts_are_in_one_currency_where_rates_are_known(story: Story) -> None
             CreatedDate=at(day),
         )
     try:
-        told = story.told("opportunities", "opportunity_id", "amount")
+        told = story.told("opportunities", "opportunity_id", "amount", "currency")
     finally:
         story.connection.execute("delete from policy.currency_rates")
     assert told == [
-        ("d1", "90.09"),
-        ("d2", "90.09"),
-        ("d3", "80.08"),
-        ("d4", "100.10"),
-        ("d5", "100.10"),
+        ("d1", "90.09", None),
+        ("d2", "90.09", None),
+        ("d3", "80.08", None),
+        ("d4", "100.10", "SEK"),
+        ("d5", "100.10", None),
     ]
 
 
