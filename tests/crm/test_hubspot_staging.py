@@ -138,15 +138,87 @@ def test_several_properties_become_one_history(
     ]
 
 
-def test_of_one_moment_the_first_property_holds(
+def test_of_one_decision_the_first_property_holds(
     warehouse: Warehouse, account: HubSpotAccount
 ) -> None:
     person = account.records["contacts"]["101"]
     remember(person, "lifecyclestage", "salesqualifiedlead", "2026-02-01T08:00:00.120Z")
-    remember(person, "hs_lead_status", "BAD_TIMING", "2026-02-01T08:00:00.480Z")
-    assert changes(warehouse, account) == ["02-01T08:00 sql"]
-    turned = [{"property": "hs_lead_status"}, {"property": "lifecyclestage"}]
-    assert changes(warehouse, account, stages=turned) == ["02-01T08:00 nurture"]
+    remember(person, "hs_lead_status", "CONNECTED", "2026-02-01T08:00:01.480Z")
+    status = {"property": "hs_lead_status", "map": {"CONNECTED": "sal"}}
+    stages = [{"property": "lifecyclestage"}, status]
+    assert changes(warehouse, account, stages=stages) == ["02-01T08:00 sql"]
+    assert changes(warehouse, account, stages=stages[::-1]) == ["02-01T08:00 sal"]
+
+
+REJECTION = {
+    "stages": [
+        {"property": "lifecyclestage"},
+        {"property": "hs_lead_status", "map": {"REJECTED": "rejected"}},
+        {"property": "leads.hs_pipeline_stage"},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("reset_to", "reset_at", "expected"),
+    [
+        ("lead", "00.050Z", ["02-02T08:00 rejected (spam)"]),
+        ("lead", "01.900Z", ["02-02T08:00 rejected (spam)"]),
+        ("marketingqualifiedlead", "00.050Z", ["02-02T08:00 rejected (spam)"]),
+        ("salesqualifiedlead", "00.050Z", ["02-02T08:00 sql", "02-02T08:00 rejected (spam)"]),
+        ("lead", "05.000Z", ["02-02T08:00 rejected (spam)", "02-02T08:00 lead"]),
+    ],
+    ids=["back, before", "back, after", "where it was", "further", "later"],
+)
+def test_an_exit_holds_against_a_stage_that_is_written_with_it(
+    reset_to: str,
+    reset_at: str,
+    expected: list[str],
+    warehouse: Warehouse,
+    account: HubSpotAccount,
+) -> None:
+    warehouse.decide(NOW)
+    person = account.records["contacts"]["101"]
+    remember(person, "lifecyclestage", "marketingqualifiedlead", "2026-02-01T08:00:00Z")
+    remember(person, "hs_lead_status", "REJECTED", "2026-02-02T08:00:00.200Z")
+    remember(person, "lifecyclestage", reset_to, f"2026-02-02T08:00:{reset_at}")
+    remember(person, REASON, "spam", "2026-02-02T08:00:00.400Z")
+    assert changes(warehouse, account, **REJECTION) == ["02-01T08:00 mql", *expected]
+    is_later = reset_at == "05.000Z"
+    (lead,) = warehouse.rows("int_hubspot__leads")
+    assert lead["current_stage"] == ("lead" if is_later else "rejected")
+
+
+def test_a_stage_beside_an_exit_is_never_after_it(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    warehouse.decide(NOW)
+    person = account.records["contacts"]["101"]
+    remember(person, "hs_lead_status", "REJECTED", "2026-02-02T08:00:00.200Z")
+    remember(person, "lifecyclestage", "marketingqualifiedlead", "2026-02-02T08:00:00.900Z")
+    found = rows(warehouse, account, "stage_changes", **REJECTION)
+    assert {(row["to_stage"], row["changed_at"]) for row in found} == {
+        ("mql", "2026-02-02T08:00:00.200Z"),
+        ("rejected", "2026-02-02T08:00:00.200Z"),
+    }
+
+
+def test_where_a_lead_was_does_not_go_back_with_an_exit(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    warehouse.decide(NOW)
+    person = account.records["contacts"]["101"]
+    remember(person, "lifecyclestage", "salesqualifiedlead", "2026-02-01T08:00:00Z")
+    for day in ("02", "04"):
+        remember(person, "hs_lead_status", "REJECTED", f"2026-02-{day}T08:00:00Z")
+        remember(person, "lifecyclestage", "lead", f"2026-02-{day}T08:00:00Z")
+        remember(person, "hs_lead_status", "NEW", f"2026-02-{day}T12:00:00Z")
+    remember(person, "lifecyclestage", "marketingqualifiedlead", "2026-02-04T08:00:01Z")
+    assert changes(warehouse, account, **REJECTION) == [
+        "02-01T08:00 sql",
+        "02-02T08:00 rejected",
+        "02-04T08:00 rejected",
+    ]
 
 
 def test_a_value_that_carries_no_stage_is_no_change_and_hides_none(

@@ -1,5 +1,6 @@
 """What Salesforce's rows mean: one short story per rule of the staging models."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -161,18 +162,49 @@ def test_changes_in_one_second_know_the_stage_before_them(story: Story) -> None:
     ]
 
 
-def test_the_first_field_in_the_list_holds_in_one_second(story: Story) -> None:
+def test_the_first_field_in_the_list_holds_in_one_decision(story: Story) -> None:
     story.fields = SalesforceFields.model_validate(
         {"stages": [{"field": STAGE, "map": {"Working on it": "SAL"}}, {"field": "Status"}]}
     )
     story.lead()
     story.change(2, STAGE, "MQL", "Working on it")
-    story.change(2, "Status", "New", "Unqualified")
-    story.change(3, "Status", "Unqualified", "Closed - Converted")
+    story.change(2, "Status", "New", "Qualified")
+    story.change(3, "Status", "Qualified", "Closed - Converted")
     assert story.told("stage_changes", *CHANGE) == [
         ("02 08:00", "MQL", "sal", None),
-        ("03 08:00", "disqualified", "sql", None),
+        ("03 08:00", "sql", "sql", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("reset_to", "seconds", "told"),
+    [
+        ("Lead", 0, [("03 08:00", "sal", "disqualified", "Too small")]),
+        ("Lead", 2, [("03 08:00", "sal", "disqualified", "Too small")]),
+        (
+            "SQL",
+            1,
+            [
+                ("03 08:00", "MQL", "SQL", None),
+                ("03 08:00", "sal", "disqualified", "Too small"),
+            ],
+        ),
+    ],
+)
+def test_an_exit_holds_against_a_stage_that_is_written_with_it(
+    story: Story, reset_to: str, seconds: int, told: list[tuple[Any, ...]]
+) -> None:
+    story.warehouse.decide(datetime(2026, 6, 30, tzinfo=UTC))
+    story.fields = SalesforceFields.model_validate(
+        {"stages": [{"field": STAGE}, {"field": "Status"}], "reasons": [REASON]}
+    )
+    story.lead(**{STAGE: reset_to, "Status": "Unqualified"})
+    story.change(3, "Status", "Working", "Unqualified")
+    moment = at(3).replace("00.000", f"{seconds:02}.000")
+    story.change(3, STAGE, "MQL", reset_to, CreatedDate=moment)
+    story.change(3, REASON, None, "Too small")
+    assert story.told("stage_changes", *CHANGE) == told
+    assert story.told("leads", "current_stage") == [("disqualified",)]
 
 
 def test_ignored_values_carry_no_stage(story: Story) -> None:
