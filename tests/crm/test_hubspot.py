@@ -31,7 +31,16 @@ from tests.crm.hubspot_server import (
     missing_scope,
     rate_limit,
 )
-from tests.crm.hubspot_world import FORM, NOW, PROPERTIES, REASON, World, remember
+from tests.crm.hubspot_world import (
+    CONTACTS,
+    DEALS,
+    FORM,
+    NOW,
+    PROPERTIES,
+    REASON,
+    World,
+    remember,
+)
 
 QUICK = Patience(attempts=4, backoff=0.01, longest=0.05, timeout=0.3)
 CALLS = ("details", "properties", "pipelines", "owners", "list", "archived", "associations")
@@ -146,8 +155,8 @@ def test_the_first_load_lists_everything(
 ) -> None:
     result = load(warehouse, server)
     read = {name: table.rows_read for name, table in result.tables.items()}
-    assert read["hubspot_contacts"] == count(warehouse, "hubspot_contacts") == 29
-    assert read["hubspot_deals"] == 6
+    assert read["hubspot_contacts"] == count(warehouse, "hubspot_contacts") == CONTACTS
+    assert read["hubspot_deals"] == DEALS
     assert read["hubspot_leads"] == 1
     assert read["hubspot_engagements"] == 8
     assert read["hubspot_property_history"] == count(warehouse, "hubspot_property_history")
@@ -238,7 +247,7 @@ def test_other_properties_need_a_new_full_read(
         "select properties from raw.hubspot_contacts where id = '1001'"
     ).fetchone() or ("",)
     assert '"region": "EMEA"' in found
-    assert count(warehouse, "hubspot_contacts") == 28
+    assert count(warehouse, "hubspot_contacts") == CONTACTS - 1
 
 
 def test_a_search_shows_no_more_than_ten_thousand_results(
@@ -409,8 +418,8 @@ def test_a_listing_goes_on_where_it_stopped(
     assert count(warehouse, "hubspot_contacts") == 15
     assert RawLoad(warehouse, "hubspot", 0).state("contacts")["after"] == "1015"
     load(warehouse, server, page_size=5)
-    assert count(warehouse, "hubspot_contacts") == 29
-    assert server.read["contacts"] == 28 + 1
+    assert count(warehouse, "hubspot_contacts") == CONTACTS
+    assert server.read["contacts"] == CONTACTS
 
 
 def test_a_search_goes_on_where_it_stopped(
@@ -444,7 +453,7 @@ def test_a_place_that_was_forgotten_starts_the_listing_again(
     said: list[str] = []
     load(warehouse, server, said, page_size=5)
     assert any("starting again" in line for line in said)
-    assert count(warehouse, "hubspot_contacts") == 29
+    assert count(warehouse, "hubspot_contacts") == CONTACTS
 
 
 def test_what_changes_while_the_listing_runs_is_found_by_the_next_load(
@@ -555,7 +564,7 @@ def test_an_account_without_the_leads_object_is_read_without_it(
     assert [note.table_name for note in result.notes] == ["hubspot_leads"]
     assert "Sales Hub Professional" in result.notes[0].message
     assert count(warehouse, "ingestion_notes") == 1
-    assert count(warehouse, "hubspot_contacts") == 29
+    assert count(warehouse, "hubspot_contacts") == CONTACTS
     assert [finding.status for finding in hubspot.check(plain)] == ["warning"]
 
 

@@ -97,15 +97,21 @@ def test_the_golden_world_gives_the_rows_of_the_golden_export(warehouse: Warehou
         assert ours["updated_at"] == lead["updated_at"]
         assert ours["is_deleted"] == lead["is_deleted"]
         assert (ours["owner_id"] or "") == ("71" if lead["owner_id"] else "")
-    deals = warehouse.rows("int_hubspot__opportunities")
+    deals = {
+        world.names[row["opportunity_id"]]: row
+        for row in warehouse.rows("int_hubspot__opportunities")
+    }
     for deal in world.export["opportunities"]:
-        (ours,) = (
-            row
-            for row in deals
-            if world.names[row["lead_id"]] == deal["lead_id"]
-            and row["created_at"] == deal["created_at"]
-        )
-        for column in ("amount", "is_won", "closed_at", "loss_reason"):
+        ours = deals[deal["opportunity_id"]]
+        merged_into = ours["merged_into_opportunity_id"]
+        assert world.names.get(merged_into, "") == deal.get("merged_into_opportunity_id", "")
+        if merged_into:
+            continue
+        is_deleted = deal.get("is_deleted") or "false"
+        assert ours["is_deleted"] == is_deleted
+        # Of a deal in the recycle bin nobody says whose it was.
+        assert is_deleted == "true" or world.names[ours["lead_id"]] == deal["lead_id"]
+        for column in ("created_at", "amount", "is_won", "closed_at", "loss_reason"):
             assert (ours[column] or "") == deal[column]
     touches = Counter(row["occurred_at"] for row in warehouse.rows("int_hubspot__activities"))
     assert touches == Counter(
