@@ -1,7 +1,8 @@
 """The golden world as the HubSpot tables of Fivetran, Airbyte and dlt, with the traps of each.
 
-Tables and columns are those of the tools' own packages and test data. Ids are numbers or text, times are times or text, versions and history repeat, unfinished loads and
-closed rows stand beside the valid ones, archived records live apart or carry a mark.
+Tables and columns are those of the tools' own packages and test data. Ids are numbers or text,
+times are times or text, versions and history repeat, unfinished loads and closed rows stand beside
+the valid ones, archived records live apart or carry a mark.
 """
 
 import json
