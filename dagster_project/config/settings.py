@@ -115,13 +115,24 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _sources_agree(self) -> "Settings":
-        """Each has its own name, and with several the moment of one would not be the run's."""
+        """Each has its own name, and with several the moment of one would not be the run's.
+
+        A source without leads names one that has them.
+        """
         names = [source.name for source in self.sources]
+        with_leads = [item.name for item in self.sources if not getattr(item, "leads_of", None)]
         for at, source in enumerate(self.sources):
             if source.name in names[:at]:
                 raise ValueError(f"sources.{at}: two are called {source.name!r}; rename one")
             if len(self.sources) > 1 and getattr(source, "as_of", None):
                 raise ValueError(f"sources.{at}.as_of: only where the source is the only one")
+            leads_of = getattr(source, "leads_of", None)
+            if leads_of and leads_of not in with_leads:
+                known = ", ".join(with_leads) or "none"
+                raise ValueError(
+                    f"sources.{at}.leads_of: no source {leads_of!r} with leads of its own; "
+                    f"such sources here: {known}"
+                )
         return self
 
 

@@ -25,7 +25,7 @@ _RECORD_TABLES = {
     "loads": (
         "load_id bigint, source_system varchar, table_name varchar, source_file varchar, "
         "mode varchar, rows_read bigint, bytes bigint, fingerprint varchar, "
-        "loaded_at timestamp, is_current boolean"
+        "loaded_at timestamp, is_current boolean, loaded_by varchar"
     ),
     "sources": "source_system varchar, source_rank integer",
     "stage_map": "source_system varchar, raw_stage varchar, stage varchar",

@@ -9,13 +9,14 @@ that is compared, and a cell of nothing else is empty.
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from dagster_project.config.contract import ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
-from dagster_project.ingestion.files.settings import TableMapping, TimeFormats
+from dagster_project.ingestion.files.settings import Condition, TableMapping, TimeFormats
 from dagster_project.ingestion.files.typed_records import time_text
 
 # The files fill the contract's tables, which every warehouse has.
@@ -35,12 +36,12 @@ class Headers:
         return f"if(trim(c{at}) = '', null, c{at})"
 
     def matching(self, name: str, among: Sequence[str] | None = None) -> str | None:
-        """The header of a name: exactly, else without case and outer spaces."""
+        """The header of a name: exactly, else without case and by its words, whatever spaces."""
         headers = self.names if among is None else among
         if name in headers:
             return name
-        plain = name.strip().casefold()
-        alike = [header for header in headers if header.strip().casefold() == plain]
+        plain = _plain(name)
+        alike = [header for header in headers if _plain(header) == plain]
         if len(alike) > 1:
             raise SourceError(
                 f"{self.label}: several headers read as {name}: {', '.join(alike)}; rename all "
@@ -58,14 +59,20 @@ class Headers:
             )
         return found
 
-    def condition(self, where: dict[str, list[str]], setting: str) -> str:
-        """SQL that holds where each named header has one of its values, whatever their case."""
+    def condition(self, where: Mapping[str, Condition], setting: str) -> str:
+        """SQL that holds where each named header has a value that counts, whatever its case."""
         terms = ["true"]
-        for name, values in where.items():
+        for name, condition in where.items():
             cell = f"c{self.names.index(self.configured(name, setting))}"
-            accepted = ", ".join(_comparable(literal(value)) for value in values)
-            terms.append(f"coalesce({_comparable(cell)} in ({accepted}), false)")
+            is_among = "not in" if condition.values is None else "in"
+            named = condition.excluded if condition.values is None else condition.values
+            texts = ", ".join(comparable(literal(text)) for text in named or ())
+            terms.append(f"coalesce({comparable(cell)}, '') {is_among} ({texts})")
         return " and ".join(terms)
+
+
+def _plain(header: str) -> str:
+    return " ".join(header.split()).casefold()
 
 
 def listed(headers: Sequence[str], limit: int = 40) -> str:
@@ -75,9 +82,15 @@ def listed(headers: Sequence[str], limit: int = 40) -> str:
 
 
 def contract_columns(
-    headers: Headers, table: ContractTable, mapping: TableMapping, timezone: str
+    headers: Headers,
+    table: ContractTable,
+    mapping: TableMapping,
+    timezone: str,
+    lookups: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, str], set[str]]:
     """SQL for each contract column of a table, and the headers that it takes.
+
+    ``lookups``: column -> relation of the keys and values of its other file.
 
     Raises ``SourceError`` when a mapped header or a required column is missing.
     """
@@ -86,6 +99,8 @@ def contract_columns(
         column: headers.configured(name, f"{setting}.columns.{column}")
         for column, name in mapping.columns.items()
     }
+    for column in mapping.lookups:
+        mapped[column] = lookup_header(headers, table.name, column, mapping)
     free = [header for header in headers.names if header not in mapped.values()]
     columns, taken = {}, set()
     for column in table.columns:
@@ -99,7 +114,10 @@ def contract_columns(
         else:
             # By the contract's names: a moment, not a date.
             zone = timezone if column.endswith("_at") else "UTC"
-            value = _value(headers.cell(header), column, mapping, zone)
+            cell = headers.cell(header)
+            if column in lookups:
+                cell = _looked_up(cell, lookups[column])
+            value = _value(cell, column, mapping, zone)
             columns[column] = f"if({counts}, {value}, null)" if beside else value
             taken.add(header)
     missing = [name for name in table.columns if name in table.required and columns[name] == "null"]
@@ -110,6 +128,12 @@ def contract_columns(
             f"{setting}.columns.{missing[0]}"
         )
     return columns, taken
+
+
+def lookup_header(headers: Headers, table: str, column: str, mapping: TableMapping) -> str:
+    """The header whose cells are the keys of a lookup. Raises ``SourceError`` if it is missing."""
+    name = mapping.lookups[column].from_ or mapping.columns.get(column, column)
+    return headers.configured(name, f"tables.{table}.lookups.{column}.from")
 
 
 def _value(sql: str, column: str, mapping: TableMapping, zone: str) -> str:
@@ -123,17 +147,23 @@ def _value(sql: str, column: str, mapping: TableMapping, zone: str) -> str:
     return sql
 
 
-def _comparable(sql: str) -> str:
+def _looked_up(sql: str, relation: str) -> str:
+    """The value of a key in another file; a key that it does not have stays as it is."""
+    return f"coalesce((select value from {relation} where key = {comparable(sql)}), {sql})"
+
+
+def comparable(sql: str) -> str:
+    """SQL for a text as it is compared: without case and outer spaces."""
     return f"lower(trim({sql}))"
 
 
 def _mapped_value(sql: str, values: dict[str, str]) -> str:
     """The mapped value, whatever the case and outer spaces; others stay as they are."""
     branches = " ".join(
-        f"when {_comparable(literal(given))} then {literal(meant) if meant else 'null'}"
+        f"when {comparable(literal(given))} then {literal(meant) if meant else 'null'}"
         for given, meant in values.items()
     )
-    return f"case {_comparable(sql)} {branches} else {sql} end"
+    return f"case {comparable(sql)} {branches} else {sql} end"
 
 
 def _number_text(sql: str, decimal_mark: str) -> str:

@@ -28,6 +28,7 @@ class TypedTable:
 
     headers: tuple[str, ...]
     relation: str
+    remarks: tuple[str, ...] = ()
 
     def insert(
         self,
