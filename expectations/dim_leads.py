@@ -37,7 +37,8 @@ CHECKS: tuple[Check, ...] = (
         "current_stage_differs",
         name="current_stages_match_the_history",
         headline="{failing} lead{s} whose current stage differs from the history",
-        description="The stage that the CRM shows is the one that its history ends with.",
+        description="The stage that the CRM shows is the one that its history or its "
+        "opportunities end with.",
         severity="warning",
         owner="data",
         runbook="Look for stages that are written without history (imports, API users), or for "

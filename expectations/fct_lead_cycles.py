@@ -26,7 +26,8 @@ RULES = (
         "handoff_without_owner",
         name="handed_off_leads_have_an_owner",
         headline="{failing} handoff{s} without an owner",
-        description="A lead that is handed off belongs to somebody at that moment.",
+        description="A lead that is handed off belongs to somebody at that moment, or as soon as "
+        "routing has run.",
         owner="sales",
         runbook="Assign the listed leads; look at the routing rules for what they share.",
     ),
@@ -42,11 +43,32 @@ RULES = (
         "against the weekly capacity.",
     ),
     *_rule_checks(
+        "handoff_without_decision",
+        name="handed_off_leads_are_accepted_or_rejected",
+        headline="{failing} handoff{s} that sales neither accepted nor rejected",
+        description="A lead that is handed off is accepted or rejected within the acceptance "
+        "window; where no stage for it must be set, within the qualification grace.",
+        severity="warning",
+        owner="sales",
+        runbook="Decide on the listed leads; where many wait, ask whether sales sets the accepted "
+        "stage at all, or use acceptance by default.",
+    ),
+    *_rule_checks(
+        "accepted_without_qualification",
+        name="accepted_leads_are_qualified_or_out",
+        headline="{failing} accepted lead{s} neither qualified nor out",
+        description="A lead that sales accepted is sales qualified, or has left, within the "
+        "qualification grace.",
+        severity="warning",
+        owner="sales",
+        runbook="Qualify the listed leads, or take them off the path with a reason.",
+    ),
+    *_rule_checks(
         "sales_qualified_without_opportunity",
         name="sales_qualified_leads_have_an_opportunity",
         headline="{failing} sales-qualified lead{s} without an opportunity",
-        description="A lead that is sales qualified has an opportunity, or has left, within 30 "
-        "days.",
+        description="A lead that is sales qualified has an opportunity, or has left, within the "
+        "opportunity grace.",
         severity="warning",
         owner="sales",
         runbook="Open the opportunity, or take the lead off the path with a reason.",
@@ -67,7 +89,7 @@ RULES = (
         name="rejected_leads_are_recycled",
         headline="{failing} rejected lead{s} not back in nurture",
         description="A rejected or disqualified lead that is worth another look is back in "
-        "nurture within 7 days.",
+        "nurture within the recycle grace.",
         severity="warning",
         owner="marketing",
         runbook="Add the listed leads to the nurture programme of their reason; automate the move.",

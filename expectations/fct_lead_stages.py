@@ -89,7 +89,7 @@ MOVES = (
         "stage_before_creation",
         name="stages_begin_after_creation",
         headline="{failing} stage{s} entered before the lead was created",
-        description="A lead enters no stage before it was created.",
+        description="A lead enters no stage before it was created, but for the tolerance.",
         severity="warning",
         owner="data",
         runbook="Look for an import that set the creation date late, or for dates in another "

@@ -28,4 +28,33 @@ CHECKS: tuple[Check, ...] = (
         """,
         keys=("source_system", "missing"),
     ),
+    Check(
+        name="sources_give_reasons",
+        headline="{failing} kind{s} of reason that a source never gives",
+        description="A source with visits that require a reason gives reasons at all: on stage "
+        "changes, and loss reasons on opportunities. Without them a missing reason is no finding "
+        "about a lead.",
+        severity="warning",
+        owner="sales",
+        runbook="Export the reasons too, or have them recorded: a team that records none has lost "
+        "its feedback loop.",
+        cases="""
+            select
+                visits.source_system,
+                case visits.history_quality
+                    when 'opportunity' then 'loss reasons'
+                    else 'reasons of stage changes'
+                end as missing,
+                not bool_or(case visits.history_quality
+                    when 'opportunity' then coverage.has_loss_reasons
+                    else coverage.has_stage_reasons
+                end) as is_broken
+            from build.fct_lead_stages as visits
+            inner join build.int_source_coverage as coverage
+                on visits.source_system = coverage.source_system
+            where visits.reason_required
+            group by all
+        """,
+        keys=("source_system", "missing"),
+    ),
 )

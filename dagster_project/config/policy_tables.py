@@ -57,7 +57,7 @@ ReasonUse = Literal["rejection", "disqualification", "loss", "recycling"]
 IGNORED_STAGE = "ignored"
 
 # Parameter -> the units in which its value may be given.
-_TIME_UNITS = ("hours", "days")
+_TIME_UNITS = ("minutes", "hours", "days")
 RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
     "intent_lookback": _TIME_UNITS,
     "explicit_intent_lookback": _TIME_UNITS,
@@ -67,6 +67,9 @@ RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
     "recycle_grace": _TIME_UNITS,
     "opportunity_grace": _TIME_UNITS,
     "conversion_window": _TIME_UNITS,
+    "creation_tolerance": _TIME_UNITS,
+    "qualification_grace": _TIME_UNITS,
+    "owner_grace": _TIME_UNITS,
 }
 
 
@@ -406,7 +409,7 @@ class Segment(PolicyRow, table="segments", key=("segment",)):
 
 
 class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
-    """A number of hours, days or points that a rule uses."""
+    """A number of minutes, hours, days or points that a rule uses."""
 
     REQUIRED = {
         parameter: f"a rule needs it (add it, in {' or '.join(units)})"
@@ -422,7 +425,7 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
         units = RULE_PARAMETERS.get(self.parameter)
         if units and self.unit not in units:
             yield (
-                f"the unit of '{self.parameter}' cannot be '{self.unit}' (use {' or '.join(units)})"
+                f"the unit of '{self.parameter}' cannot be '{self.unit}' (use {', '.join(units)})"
             )
         if self.parameter == "decay_period" and self.value == 0:
             yield "decay_period must be above 0 (to switch decay off: decay_points 0)"

@@ -62,6 +62,22 @@ inner join (
 group by repeated_rows.source_system
 {%- endmacro %}
 
+{# The same for stage changes, which say in the page's order which row of an id holds. #}
+{% macro one_change_per_id(relation) -%}
+    {{ one_row_per_id(
+        relation,
+        ['lead_id', 'change_id'],
+        [
+            'usable.load_id desc',
+            'usable.changed_at desc',
+            "coalesce(usable.to_stage, '') desc",
+            "coalesce(usable.from_stage, '') desc",
+            "coalesce(usable.reason, '') desc",
+            "coalesce(usable.changed_by, '') desc"
+        ]
+    ) }}
+{%- endmacro %}
+
 {#
     Three CTEs, the last one `chosen`: the rows of a staged table that can be used, one per id; of
     several the first by the given order. Ordering whole rows is costly, so only ids that stand

@@ -8,6 +8,14 @@
     (cast({{ numerator }} as double) / nullif({{ denominator }}, 0))
 {%- endmacro %}
 
+{# Sum of the known amounts of the rows that fit: 0 without such rows, null when none is known. #}
+{% macro known_amount(amount, condition) -%}
+    case
+        when count(*) filter (where {{ condition }}) = 0 then 0
+        else sum({{ amount }}) filter (where {{ condition }})
+    end
+{%- endmacro %}
+
 {# The 97.5 % point of the normal distribution: what 95 % intervals are made with. #}
 {% macro normal_quantile_975() -%}
     1.959963984540054

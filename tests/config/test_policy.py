@@ -429,7 +429,7 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     "parameter_in_another_unit": (
         lambda p: p.set("rule_parameters", "score_lookback", "unit", "weeks"),
         "rule_parameters.csv, row 4: the unit of 'score_lookback' cannot be 'weeks' "
-        "(use hours or days)",
+        "(use minutes, hours, days)",
     ),
     "parameter_twice": (
         lambda p: (

@@ -194,6 +194,11 @@ BUSINESS = (
         "update build.int_source_coverage set has_activities = false",
         ({"source_system": "files", "missing": "activities"},),
     ),
+    Break(
+        "sources_give_reasons",
+        "update build.int_source_coverage set has_stage_reasons = false",
+        ({"source_system": "files", "missing": "reasons of stage changes"},),
+    ),
 )
 
 SOURCES = tuple(

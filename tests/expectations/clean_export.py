@@ -2,7 +2,7 @@
 
 75 days of 60 leads a day, enough for the checks that ask for a minimum of data. Every lead asks for
 a demo, is handed off and called in time. Of ten, two are rejected, one is disqualified, one goes
-straight back to nurture, one is lost and one is won; the others are with sales.
+straight back to nurture, one is lost and one is won; the others have an open opportunity.
 """
 
 import csv
@@ -19,13 +19,14 @@ DAYS, LEADS_A_DAY, REPS = 75, 60, 7
 
 _REASONS = ("not_icp", "no_budget", "no_response", "competitor")
 # Last digit of a lead's number -> what follows on its handoff: minutes later, stage.
-_AFTER_HANDOFF = {
+_AFTER_HANDOFF: dict[int, list[tuple[int, str]]] = {
     0: [(60, "Rejected"), (1500, "Nurture")],
     1: [(60, "Rejected"), (1500, "Nurture")],
     2: [(60, "SAL"), (90, "Disqualified"), (1500, "Nurture")],
     3: [(60, "SAL"), (90, "Opportunity"), (120, "Closed Lost")],
     4: [(60, "SAL"), (90, "Opportunity"), (120, "Customer")],
     5: [(60, "Nurture")],
+    **{digit: [(60, "SAL"), (90, "Opportunity")] for digit in range(6, 10)},
 }
 _WITH_REASON = {"Rejected", "Disqualified", "Closed Lost", "Nurture"}
 
@@ -99,8 +100,9 @@ def _add_lead(rows: _Rows, number: int, created_at: datetime) -> None:
     }.items():
         known = {name: about[name] for name in CONTRACT_TABLES[table].columns if name in about}
         rows[table].append({**known, **event})
-    if number % 10 in (3, 4):
-        opened_at, is_won = created_at + timedelta(minutes=110), number % 10 == 4
+    opened_at, is_won = created_at + timedelta(minutes=110), number % 10 == 4
+    if any(stage == "Opportunity" for _, stage in _AFTER_HANDOFF.get(number % 10, [])):
+        is_closed = number % 10 in (3, 4)
         rows["opportunities"].append(
             {
                 "opportunity_id": f"O{number}",
@@ -108,8 +110,10 @@ def _add_lead(rows: _Rows, number: int, created_at: datetime) -> None:
                 "created_at": opened_at,
                 "amount": 1000,
                 "is_won": is_won,
-                "closed_at": opened_at + timedelta(minutes=30),
-                "loss_reason": None if is_won else _REASONS[number // 10 % len(_REASONS)],
+                "closed_at": opened_at + timedelta(minutes=30) if is_closed else None,
+                "loss_reason": _REASONS[number // 10 % len(_REASONS)]
+                if is_closed and not is_won
+                else None,
                 "owner_id": rep,
             }
         )

@@ -77,13 +77,10 @@ class Policy:
             if row["parameter"] == name
         )
 
-    def days(self, name: str) -> timedelta:
-        """A parameter given in days."""
-        return timedelta(days=float(self.parameter(name)))
-
-    def hours(self, name: str) -> timedelta:
-        """A parameter given in hours."""
-        return timedelta(hours=float(self.parameter(name)))
+    def span(self, name: str) -> timedelta:
+        """A parameter that is a time, in the unit that its row names."""
+        row = next(row for row in self.rows("rule_parameters") if row["parameter"] == name)
+        return timedelta(**{row["unit"]: float(row["value"])})
 
     def traditions(self) -> list[str]:
         """The names of all traditions."""

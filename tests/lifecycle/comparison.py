@@ -13,11 +13,11 @@ from tests.lifecycle.reference import Fact, Result
 KEYS = {
     "fct_lead_stages": ("lead_id", "visit_number"),
     "fct_lead_cycles": ("lead_id", "cycle_number"),
-    "lifecycle_violations": ("lead_id", "rule", "cycle_number", "visit_number", "raw_stage"),
+    "lifecycle_violations": ("lead_id", "rule", "cycle_number", "visit_number", "place"),
     "lead_accounting": ("lead_id",),
 }
-# The rules whose detail the page spells out; of the others it leaves a choice.
-DETAILED = frozenset({"backward_transition", "skipped_stage", "unknown_reason", "unmapped_stage"})
+# The rules with a finding for each detail.
+BY_DETAIL = frozenset({"unmapped_stage", "won_without_closing_date"})
 MADE_IDS = frozenset({"lead_stage_id", "lead_cycle_id", "violation_id", "source_system"})
 
 
@@ -46,18 +46,14 @@ def _same(left: Any, right: Any) -> bool:
     return left == right
 
 
-def _prepared(row: Fact) -> Fact:
-    """The row without a violation's detail where the page leaves it open."""
-    if "rule" not in row:
-        return row
-    detail = cell(row["detail"]) if row["rule"] in DETAILED else None
-    raw_stage = detail if row["rule"] == "unmapped_stage" else None
-    return {**row, "detail": detail, "raw_stage": raw_stage}
+def _placed(row: Fact) -> Fact:
+    """The row, a violation with what tells it from others of its rule and lead."""
+    return {**row, "place": row["detail"] if row.get("rule") in BY_DETAIL else None}
 
 
 def _by_key(rows: Sequence[Fact], keys: Sequence[str]) -> dict[tuple[Any, ...], Fact]:
     found: dict[tuple[Any, ...], Fact] = {}
-    for row in map(_prepared, rows):
+    for row in map(_placed, rows):
         key = tuple(cell(row[name]) for name in keys)
         if key in found:
             raise AssertionError(f"two rows of one key: {key}")

@@ -28,7 +28,8 @@ SECOND, MINUTE, HOUR, DAY = (
 )
 ZERO = timedelta(0)
 GAPS = (
-    *(ZERO, ZERO, ZERO, SECOND, 5 * MINUTE, 5 * MINUTE, HOUR, HOUR, 9 * HOUR, DAY, DAY, DAY),
+    *(ZERO, ZERO, ZERO, SECOND, MINUTE, MINUTE + SECOND, 5 * MINUTE, HOUR, HOUR, HOUR + SECOND),
+    *(9 * HOUR, DAY, DAY, DAY),
     *(DAY + SECOND, 2 * DAY, 2 * DAY, 2 * DAY, 2 * DAY - SECOND, 7 * DAY, 30 * DAY, 60 * DAY),
 )
 BACK = (
@@ -121,6 +122,7 @@ class Recipe:
     as_of: datetime = NOWS[0]
     empty_tables: frozenset[str] = frozenset()
     without_owners: bool = False
+    without_reasons: bool = False
     only_later: frozenset[str] = frozenset()
     dirt: float = 1.0
 
@@ -315,31 +317,51 @@ def _add_changes(made: Family, lead_id: str) -> None:
             ),
             from_stage=_raw_stage(made, before) if before and made.chance(0.7) else None,
             to_stage=_raw_stage(made, stage),
-            reason=rng.choice(REASONS) if made.chance(0.5) else None,
+            reason=_reason(made) if made.chance(0.5) else None,
             changed_by=rng.choice(OWNERS),
         )
         before = stage
 
 
+def _reason(made: Family) -> str | None:
+    return None if made.recipe.without_reasons else made.rng.choice(REASONS)
+
+
 def _add_opportunities(made: Family, lead_id: str) -> None:
     rng = made.rng
-    for place in range(rng.choice((0, 0, 0, 0, 1, 1, 2, 3))):
+    places = rng.choice((0, 0, 0, 0, 1, 1, 2, 3))
+    ids = [f"O{place}-{rng.choice((lead_id, made.name))}" for place in range(places)]
+    # Deals merged into each other, into another lead's, into themselves, into one nobody knows.
+    targets = [*ids, *(f"O{place}-{name}" for place in (0, 1) for name in made.lead_ids), "O-no"]
+    for opportunity_id in ids:
         opened_at = made.moment()
         closed_at = None if made.chance(0.3) else made.moment()
         if closed_at and closed_at < opened_at and not made.dirty(0.1):
             opened_at, closed_at = closed_at, opened_at
-        opportunity_id = f"O{place}-{rng.choice((lead_id, made.name))}"
         made.add(
             "opportunities",
             opportunity_id=None if made.dirty(0.01) else opportunity_id,
-            lead_id="" if made.dirty(0.02) else lead_id,
+            lead_id="" if made.dirty(0.02) else _named_leads(made, lead_id),
             created_at=made.time(opened_at, unreadable=0.02),
             amount=rng.choice(("5000", "120.5", "0.01", None, "a lot", "-3")),
             is_won=rng.choice(("true", "false", "True", "FALSE", "0", "1", None, "maybe")),
             closed_at=made.time(closed_at, unreadable=0.03),
-            loss_reason=rng.choice(REASONS),
+            loss_reason=_reason(made),
             owner_id=rng.choice(OWNERS),
+            merged_into_opportunity_id=rng.choice(targets) if made.chance(0.2) else None,
+            is_deleted=rng.choice(("true", "1"))
+            if made.dirty(0.1)
+            else rng.choice(("false", None)),
         )
+
+
+def _named_leads(made: Family, lead_id: str) -> str:
+    """The lead of a deal, now and then with others of the family, or with one nobody knows."""
+    if made.chance(0.8):
+        return lead_id
+    names = [lead_id, *made.rng.choices([*made.lead_ids, "nobody", ""], k=2)]
+    made.rng.shuffle(names)
+    return made.rng.choice((";", "; ", " ;")).join(names)
 
 
 def _add_contacts(made: Family, lead_id: str) -> None:
@@ -362,7 +384,7 @@ def _add_contacts(made: Family, lead_id: str) -> None:
             lead_id=lead_id,
             rep_id=rng.choice(OWNERS),
             kind=None if made.dirty(0.02) else rng.choice(ACTIVITIES),
-            occurred_at=made.time(made.moment() + rng.choice(GAPS[:12]), unreadable=0.02),
+            occurred_at=made.time(made.moment() + rng.choice(GAPS[:14]), unreadable=0.02),
             direction=rng.choice(DIRECTIONS),
         )
 

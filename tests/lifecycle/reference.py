@@ -55,10 +55,13 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "lead_id",
         "created_at",
         "amount",
+        "currency",
         "is_won",
         "closed_at",
         "loss_reason",
         "owner_id",
+        "merged_into_opportunity_id",
+        "is_deleted",
     ),
     "owner_changes": ("lead_id", "changed_at", "owner_id"),
 }
@@ -83,10 +86,13 @@ SEVERITY = {
     "invalid_transition": "error",
     "unmapped_stage": "error",
     "current_stage_differs": "warning",
+    "won_without_closing_date": "warning",
+    "handoff_without_decision": "warning",
     "stage_before_creation": "warning",
     "not_recycled": "warning",
     "handoff_without_owner": "error",
     "untouched_past_sla": "warning",
+    "accepted_without_qualification": "warning",
     "sales_qualified_without_opportunity": "warning",
     "handoff_without_explicit_intent": "warning",
 }
@@ -195,6 +201,8 @@ class Coverage:
     owners: bool
     activities: bool
     engagements: bool
+    stage_reasons: bool
+    loss_reasons: bool
 
 
 # --- rows: required values, versions ------------------------------------------------------------
@@ -283,13 +291,17 @@ class Reader:
         leads = _choose(staged["leads"], lambda row: row["lead_id"], _lead_order)
         known = {lead_id: row for lead_id, row in leads.items() if row["created_at"] <= self.as_of}
         chosen = self._one_row_per_id(staged)
+        chosen["opportunities"] = self._opportunities(chosen["opportunities"], known)
         # Coverage counts any row, whoever it is about; the rest is about leads that are known.
         self.coverage = self._coverage(known, chosen)
+        chosen["opportunities"] = _by_lead(chosen["opportunities"], known)
         chosen = {
             table: [row for row in rows if self._is_about_a_lead(row)]
             for table, rows in chosen.items()
         }
-        survivor_of = {lead_id: _survivor(lead_id, known) for lead_id in known}
+        survivor_of = {
+            lead_id: _survivor(lead_id, known, "merged_into_lead_id") for lead_id in known
+        }
         self._account(tables["leads"], leads, known, survivor_of)
         in_marts = {row["lead_id"] for row in self.result.accounting if row["bucket"] == "in marts"}
         for lead in self._leads(known, chosen, survivor_of, in_marts):
@@ -317,8 +329,25 @@ class Reader:
         return staged
 
     def _is_about_a_lead(self, row: Fact) -> bool:
-        """Whether the lead is known; an opportunity may be nobody's."""
-        return row["lead_id"] is None or row["lead_id"] in self._known_ids
+        """Whether the lead is known; an opportunity may be nobody's, or name several."""
+        if "opportunity_id" not in row:
+            return row["lead_id"] in self._known_ids
+        return row["lead_id"] is None or any(name in self._known_ids for name in _named(row))
+
+    def _opportunities(self, rows: list[Fact], known: Mapping[str, Fact]) -> list[Fact]:
+        """The opportunities that count, of one row per id."""
+        left = {
+            row["opportunity_id"]: row
+            for row in rows
+            if row["created_at"] <= self.as_of
+            and (row["lead_id"] is None or any(name in known for name in _named(row)))
+        }
+        return [
+            row
+            for deal_id, row in left.items()
+            if not row["is_deleted"]
+            and _survivor(deal_id, left, "merged_into_opportunity_id") == deal_id
+        ]
 
     def _quarantine(self, table: str, position: int) -> None:
         self.result.quarantined.append((table, position))
@@ -354,8 +383,13 @@ class Reader:
             table: any(row["occurred_at"] <= self.as_of for row in chosen[table])
             for table in ("activities", "engagements")
         }
+        stage_reasons = any(
+            row["reason"] and row["changed_at"] <= self.as_of for row in chosen["stage_changes"]
+        )
         return Coverage(
             owners=by_lead or by_change,
+            stage_reasons=stage_reasons,
+            loss_reasons=any(row["loss_reason"] for row in chosen["opportunities"]),
             activities=seen["activities"],
             engagements=seen["engagements"],
         )
@@ -458,33 +492,30 @@ class Reader:
     # -- events -------------------------------------------------------------------------------
 
     def _tell(self, lead: Lead) -> None:
-        events, unmapped_now = self._events(lead)
+        events = self._events(lead)
         visits = self._visits(lead, events)
         cycles = self._cycles(lead, visits)
         self.result.stages += [self._visit_row(lead, visit) for visit in visits]
         self.result.cycles += cycles
-        self._judge_lead(lead, events, visits, unmapped_now)
+        self._judge_lead(lead, events, visits)
         for visit in visits:
             self._judge_visit(lead, visit)
         for cycle in cycles:
             self._judge_cycle(lead, cycle)
 
-    def _events(self, lead: Lead) -> tuple[list[Event], bool]:
-        """The lead's events in order, and whether its current stage should be one but can't."""
+    def _events(self, lead: Lead) -> list[Event]:
+        """The lead's events in order."""
         observed = [self._observed(row) for row in lead.changes]
         events = observed + self._proven(lead)
         started_in = self._history_before(lead)
         if started_in:
             events.append(started_in)
-        unmapped_now = False
-        if not lead.changes and not lead.late_changes and not lead.opportunities:
-            stage = self._current_stage(lead)
-            if stage:
-                events.append(
-                    Event(lead.created_at, stage, "~current", lead.row["lead_id"], "inferred")
-                )
-            unmapped_now = stage is None and self._current_is_known(lead)
-        return sorted(events, key=lambda event: event.order), unmapped_now
+        stage = self._current_stage(lead)
+        if stage and not lead.changes and not lead.late_changes and not lead.opportunities:
+            events.append(
+                Event(lead.created_at, stage, "~current", lead.row["lead_id"], "inferred")
+            )
+        return sorted(events, key=lambda event: event.order)
 
     def _observed(self, row: Fact) -> Event:
         stage = self._stage_of(row["to_stage"])
@@ -563,7 +594,7 @@ class Reader:
         """Whether a lost deal takes the lead with it: no other is open, none was won meanwhile."""
         lost_at = deal["closed_at"]
         for other in deals:
-            if other is deal or other["created_at"] > lost_at:
+            if other["opportunity_id"] == deal["opportunity_id"] or other["created_at"] > lost_at:
                 continue
             closed_at = other["closed_at"]
             if closed_at is None or closed_at > lost_at:
@@ -599,6 +630,9 @@ class Reader:
                 previous.exited_at = event.at
                 if previous.record != visit.record:
                     visit.kind, visit.is_valid = "merge", True
+            if visit.quality == "inferred":
+                # Nobody saw how it came about, so nobody judges it.
+                visit.is_valid = True
             visits.append(visit)
         return visits
 
@@ -610,6 +644,24 @@ class Reader:
             return None
         last = max(earlier, key=lambda row: (row["changed_at"], as_bytes(row["owner_id"])))
         return last["owner_id"]
+
+    def _owner_of_cycle(self, lead: Lead, cycle: Fact) -> str | None:
+        handed_off_at = cycle["handed_off_at"]
+        if handed_off_at is None:
+            return self._owner_at(lead, cycle["cycle_started_at"])
+        owner = self._owner_at(lead, handed_off_at)
+        if owner is not None:
+            return owner
+        until = handed_off_at + self.policy.span("owner_grace")
+        named = [
+            row
+            for row in lead.owner_changes
+            if row["owner_id"] and handed_off_at < row["changed_at"] <= until
+        ]
+        if not named:
+            return None
+        first = min(row["changed_at"] for row in named)
+        return max((row["owner_id"] for row in named if row["changed_at"] == first), key=as_bytes)
 
     def _reason_code(self, raw: str | None) -> str | None:
         word = plain(raw)
@@ -667,7 +719,7 @@ class Reader:
             self._add_exit(cycle, mine)
             self._add_acceptance(cycle, mine)
             self._add_outcome(cycle, mine)
-            cycle["owner_id"] = self._owner_at(lead, cycle["handed_off_at"] or starts_at)
+            cycle["owner_id"] = self._owner_of_cycle(lead, cycle)
             self._add_service_level(cycle, lead)
             self._add_score(cycle, lead)
             cycle["lead_source"] = lead.row["lead_source"]
@@ -787,7 +839,7 @@ class Reader:
 
     def _intent(self, lead: Lead, handed_off_at: datetime) -> tuple[str, datetime]:
         """The tier of a handoff and the moment of what triggered it."""
-        recent = self._up_to(lead.engagements, handed_off_at, self.policy.hours("intent_lookback"))
+        recent = self._up_to(lead.engagements, handed_off_at, self.policy.span("intent_lookback"))
         tiered = []
         for row in recent:
             tier = given(self.signals.get(plain(row["kind"]), {}).get("intent_tier"))
@@ -802,7 +854,9 @@ class Reader:
         handed_off_at = cycle["handed_off_at"]
         cycle.update(
             intent_tier=None,
+            intent_trigger_at=None,
             first_touch_at=None,
+            request_to_touch_minutes=None,
             touched_before_handoff=None,
             speed_to_lead_minutes=None,
             sla_due_at=None,
@@ -821,8 +875,11 @@ class Reader:
         ]
         first_touch_at = min(touches, default=None)
         cycle["intent_tier"] = tier
+        cycle["intent_trigger_at"] = trigger
         cycle["first_touch_at"] = first_touch_at
         if first_touch_at:
+            asked = (first_touch_at - trigger).total_seconds() / 60
+            cycle["request_to_touch_minutes"] = asked
             wait = (first_touch_at - handed_off_at).total_seconds() / 60
             cycle["touched_before_handoff"] = first_touch_at < handed_off_at
             cycle["speed_to_lead_minutes"] = max(wait, 0.0)
@@ -872,13 +929,13 @@ class Reader:
     def _interest(self, lead: Lead, scored_at: datetime) -> Decimal:
         counted = [
             (Decimal(self.signals[plain(row["kind"])]["interest_points"]), row["occurred_at"])
-            for row in self._up_to(lead.engagements, scored_at, self.policy.days("score_lookback"))
+            for row in self._up_to(lead.engagements, scored_at, self.policy.span("score_lookback"))
             if plain(row["kind"]) in self.signals
         ]
         positive = [moment for points, moment in counted if points > 0]
         if not positive:
             return Decimal(0)
-        idle_periods = (scored_at - max(positive)) // self.policy.days("decay_period")
+        idle_periods = (scored_at - max(positive)) // self.policy.span("decay_period")
         decayed = sum(points for points, _ in counted)
         decayed -= self.policy.parameter("decay_points") * idle_periods
         return max(decayed, Decimal(0))
@@ -902,15 +959,13 @@ class Reader:
         deals = [
             deal
             for deal in lead.opportunities
-            if (cycle["cycle_number"] == 1 or deal["created_at"] >= cycle["cycle_started_at"])
+            if deal["_is_first_lead"]
+            and (cycle["cycle_number"] == 1 or deal["created_at"] >= cycle["cycle_started_at"])
             and (cycle["cycle_ended_at"] is None or deal["created_at"] < cycle["cycle_ended_at"])
         ]
-        cycle["opportunity_amount"] = sum((deal["amount"] or Decimal(0)) for deal in deals)
-        cycle["won_amount"] = sum(
-            (deal["amount"] or Decimal(0))
-            for deal in deals
-            if deal["is_won"] and self._is_closed(deal)
-        )
+        won = [deal for deal in deals if deal["is_won"] and self._is_closed(deal)]
+        cycle["opportunity_amount"] = _total(deals)
+        cycle["won_amount"] = _total(won)
 
     # -- broken rules -------------------------------------------------------------------------
 
@@ -937,40 +992,56 @@ class Reader:
             }
         )
 
-    def _judge_lead(
-        self, lead: Lead, events: list[Event], visits: list[Visit], unmapped_now: bool
-    ) -> None:
+    def _judge_lead(self, lead: Lead, events: list[Event], visits: list[Visit]) -> None:
         owner = lead.row["owner_id"]
         updated_at = lead.row["updated_at"] or lead.row["created_at"]
-        first_seen: dict[str, datetime] = {}
-        for row in sorted(lead.unmapped, key=lambda each: each["changed_at"]):
-            first_seen.setdefault(row["to_stage"], row["changed_at"])
-        if unmapped_now:
-            first_seen.setdefault(lead.row["current_stage"], updated_at)
-        for raw, moment in first_seen.items():
+        current = self._current_stage(lead)
+        # Of several spellings the first change's holds; in the order of events.
+        first_seen: dict[str | None, tuple[datetime, str]] = {}
+        for row in sorted(
+            lead.unmapped,
+            key=lambda each: (
+                each["changed_at"],
+                as_bytes(each["change_id"]),
+                as_bytes(each["lead_id"]),
+            ),
+        ):
+            raw = row["to_stage"]
+            first_seen.setdefault(plain(raw), (row["changed_at"], raw))
+        if current is None and self._current_is_known(lead):
+            raw = lead.row["current_stage"]
+            first_seen.setdefault(plain(raw), (updated_at, raw))
+        for moment, raw in first_seen.values():
             self._violation("unmapped_stage", lead, moment, owner, raw)
-        observed = [event.stage for event in events if event.quality == "observed"]
-        if observed and self._current_is_known(lead):
-            current = self._current_stage(lead)
-            if current not in (observed[-1], visits[-1].stage):
-                detail = current.name if current else lead.row["current_stage"]
-                self._violation("current_stage_differs", lead, updated_at, owner, detail)
+        seen = [event for event in events if event.quality != "inferred"]
+        if seen and current is not None:
+            last_observed = [event.stage for event in events if event.quality == "observed"][-1:]
+            if current not in (*last_observed, visits[-1].stage):
+                self._violation("current_stage_differs", lead, updated_at, owner, current.name)
+        for deal in lead.opportunities:
+            if deal["_is_first_lead"] and deal["is_won"] and deal["closed_at"] is None:
+                self._violation(
+                    "won_without_closing_date",
+                    lead,
+                    deal["created_at"],
+                    deal["owner_id"] or owner,
+                    deal["opportunity_id"],
+                )
 
     def _judge_visit(self, lead: Lead, visit: Visit) -> None:
         before = visit.before.name if visit.before else None
         move = f"{before} > {visit.stage.name}" if before else visit.stage.name
         broken: list[tuple[str, str | None]] = []
-        if visit.reason_required and visit.reason is None and visit.is_exit:
+        is_proven = visit.quality == "opportunity"
+        gives_reasons = self.coverage.loss_reasons if is_proven else self.coverage.stage_reasons
+        if visit.reason_required and visit.reason is None and visit.is_exit and gives_reasons:
             broken.append((REASON_RULE[visit.stage.exit_kind or ""], visit.stage.name))
         if self._reason_code(visit.reason) == "unknown":
             broken.append(("unknown_reason", visit.reason))
-        if visit.kind == "backward":
-            broken.append(("backward_transition", move))
-        elif visit.kind == "skip":
-            broken.append(("skipped_stage", move))
-        elif not visit.is_valid:
-            broken.append(("invalid_transition", move))
-        if visit.entered_at < lead.created_at:
+        if not visit.is_valid:
+            by_kind = {"backward": "backward_transition", "skip": "skipped_stage"}
+            broken.append((by_kind.get(visit.kind, "invalid_transition"), move))
+        if lead.created_at - visit.entered_at > self.policy.span("creation_tolerance"):
             broken.append(("stage_before_creation", visit.stage.name))
         for rule, detail in broken:
             self._violation(
@@ -978,28 +1049,50 @@ class Reader:
             )
 
     def _judge_cycle(self, lead: Lead, cycle: Fact) -> None:
-        broken: list[tuple[str, datetime]] = []
+        broken: list[tuple[str, datetime, str | None]] = []
         handed_off_at = cycle["handed_off_at"]
         if self._should_be_recycled(cycle):
-            broken.append(("not_recycled", cycle["exited_at"]))
-        if handed_off_at and cycle["owner_id"] is None and self.coverage.owners:
-            broken.append(("handoff_without_owner", handed_off_at))
+            broken.append(("not_recycled", cycle["exited_at"], cycle["outcome"]))
+        is_owned = cycle["owner_id"] is not None or not self.coverage.owners
+        if handed_off_at and not is_owned and self._is_past(handed_off_at, "owner_grace"):
+            broken.append(("handoff_without_owner", handed_off_at, None))
         if cycle["sla_status"] == "breached" and cycle["first_touch_at"] is None:
-            broken.append(("untouched_past_sla", cycle["sla_due_at"]))
-        qualified_at = cycle["sales_qualified_at"]
-        if qualified_at and not cycle["opportunity_at"] and not cycle["exited_at"]:
-            grace = self.policy.days("opportunity_grace")
-            if self.as_of - qualified_at > grace:
-                broken.append(("sales_qualified_without_opportunity", qualified_at))
+            broken.append(("untouched_past_sla", cycle["sla_due_at"], cycle["intent_tier"]))
+        if self._lacks_a_decision(cycle):
+            broken.append(("handoff_without_decision", handed_off_at, None))
+        qualified_at, accepted_at = cycle["sales_qualified_at"], cycle["accepted_at"]
+        if accepted_at and cycle["acceptance_kind"] != "inferred":
+            is_over = qualified_at or cycle["exited_at"]
+            if not is_over and self._is_past(accepted_at, "qualification_grace"):
+                broken.append(("accepted_without_qualification", accepted_at, None))
+        if qualified_at and cycle["sales_qualified_basis"] != "inferred":
+            is_over = cycle["opportunity_at"] or cycle["exited_at"]
+            if not is_over and self._is_past(qualified_at, "opportunity_grace"):
+                broken.append(("sales_qualified_without_opportunity", qualified_at, None))
         if handed_off_at and self._lacks_explicit_intent(lead, handed_off_at):
-            broken.append(("handoff_without_explicit_intent", handed_off_at))
-        for rule, moment in broken:
-            self._violation(rule, lead, moment, cycle["owner_id"], None, cycle["cycle_number"])
+            broken.append(("handoff_without_explicit_intent", handed_off_at, None))
+        for rule, moment, detail in broken:
+            self._violation(rule, lead, moment, cycle["owner_id"], detail, cycle["cycle_number"])
+
+    def _is_past(self, moment: datetime, grace: str) -> bool:
+        return self.as_of - moment > self.policy.span(grace)
+
+    def _lacks_a_decision(self, cycle: Fact) -> bool:
+        if cycle["acceptance_status"] != "pending" or cycle["handed_off_basis"] == "inferred":
+            return False
+        if self.mode == "default":
+            return False
+        must_accept = any(
+            stage.milestone == "accepted" and not stage.is_optional
+            for stage in self.tradition.stages.values()
+        )
+        grace = self.window if must_accept else self.policy.span("qualification_grace")
+        return bool(self.as_of - cycle["handed_off_at"] > grace)
 
     def _should_be_recycled(self, cycle: Fact) -> bool:
         if cycle["outcome"] not in {"rejected", "disqualified"} or cycle["is_recycled"]:
             return False
-        if self.as_of - cycle["exited_at"] <= self.policy.days("recycle_grace"):
+        if not self._is_past(cycle["exited_at"], "recycle_grace"):
             return False
         reason = self.reason_codes.get(cycle["reason_code"])
         return reason is None or given(reason["recycle_after_days"]) is not None
@@ -1008,7 +1101,7 @@ class Reader:
         if not self.tradition.requires_explicit_intent or not self.coverage.engagements:
             return False
         recent = self._up_to(
-            lead.engagements, handed_off_at, self.policy.days("explicit_intent_lookback")
+            lead.engagements, handed_off_at, self.policy.span("explicit_intent_lookback")
         )
         return not any(
             as_flag(self.signals.get(plain(row["kind"]), {}).get("is_explicit_intent"))
@@ -1019,18 +1112,39 @@ class Reader:
 # --- pieces that need no run --------------------------------------------------------------------
 
 
-def _survivor(lead_id: str, known: Mapping[str, Fact]) -> str:
-    """The last known lead of the chain of merges; the lead itself if it runs into a circle."""
-    passed = {lead_id}
-    current = lead_id
+def _survivor(name: str, left: Mapping[str, Fact], merged_into: str) -> str:
+    """The last row that is left of the chain of merges; the row itself if it runs into a circle."""
+    passed = {name}
+    current = name
     while True:
-        following = known[current]["merged_into_lead_id"]
-        if following is None or following not in known:
+        following = left[current][merged_into]
+        if following is None or following not in left:
             return current
         if following in passed:
-            return lead_id
+            return name
         passed.add(following)
         current = following
+
+
+def _named(deal: Fact) -> list[str]:
+    """The leads that an opportunity names, in order, each once."""
+    names = (name.strip() for name in (deal["lead_id"] or "").split(";"))
+    return list(dict.fromkeys(names))
+
+
+def _by_lead(deals: Iterable[Fact], known: Mapping[str, Fact]) -> list[Fact]:
+    """A row per opportunity and known lead that it names; only the first has its amount."""
+    return [
+        {**deal, "lead_id": name, "_is_first_lead": place == 0}
+        for deal in deals
+        for place, name in enumerate(name for name in _named(deal) if name in known)
+    ]
+
+
+def _total(deals: Sequence[Fact]) -> Decimal | None:
+    """The sum of the known amounts; unknown when there are opportunities but no known amount."""
+    amounts = [deal["amount"] for deal in deals if deal["amount"] is not None]
+    return None if deals and not amounts else sum(amounts, Decimal(0))
 
 
 def _in_range(number: Decimal, low: str | None, high: str | None) -> bool:

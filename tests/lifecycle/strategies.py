@@ -163,6 +163,7 @@ def recipes(draw: st.DrawFn, families: int = 120) -> Recipe:
         as_of=draw(st.sampled_from(NOWS)),
         empty_tables=frozenset(empty),
         without_owners=fill == "some" and draw(st.booleans()),
+        without_reasons=fill == "some" and draw(st.booleans()),
         only_later=frozenset(later),
         dirt=draw(st.sampled_from((1.0, 1.0, 0.2, 0.0))),
     )

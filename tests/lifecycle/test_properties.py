@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from tests.lifecycle import exports, strategies
 from tests.lifecycle.comparison import differences
 from tests.lifecycle.exports import DAY, Recipe, Tables
 from tests.lifecycle.reference import COLUMNS, Fact, Run
-from tests.lifecycle.texts import as_time
+from tests.lifecycle.texts import as_time, plain
 from tests.lifecycle.texts import given as given_text
 from tests.warehouse import FACTS, SOURCE_SYSTEM, Warehouse, in_utc
 
@@ -30,9 +31,11 @@ ID_COLUMNS = {
     "stage_changes": ("change_id", "lead_id", "changed_by"),
     "activities": ("activity_id", "lead_id", "rep_id"),
     "engagements": ("engagement_id", "lead_id"),
-    "opportunities": ("opportunity_id", "lead_id", "owner_id"),
+    "opportunities": ("opportunity_id", "lead_id", "owner_id", "merged_into_opportunity_id"),
     "owner_changes": ("lead_id", "owner_id"),
 }
+# An opportunity may name several leads in one cell.
+ONE_ID = re.compile(r"[^;\s]+")
 # What makes rows of a table versions of one thing.
 KEYS = {
     "leads": ("lead_id",),
@@ -147,11 +150,13 @@ def test_other_ids_in_the_same_order_change_nothing_else(
         for row in rows:
             for column in {"lead_id", "survivor_lead_id", "changed_by", "owner_id"} & set(row):
                 row[column] = row[column] and row[column].removeprefix("new ")
+            if row.get("rule") == "won_without_closing_date":
+                row["detail"] = row["detail"].removeprefix("new ")
     assert_same(after, before)
 
 
 def _renamed(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    return {column: f"new {row[column]}" for column in ID_COLUMNS[table] if given_text(row[column])}
+    return {column: ONE_ID.sub(r"new \g<0>", str(row[column])) for column in _given_ids(table, row)}
 
 
 @holds_for(4)
@@ -165,7 +170,13 @@ def test_relabelled_leads_change_no_other_lead(
     labels: dict[str, str] = defaultdict(lambda: f"{rng.random()}")
     relabelled: Tables = {
         table: [
-            {**row, **{column: labels[str(row[column])] for column in _given_ids(table, row)}}
+            {
+                **row,
+                **{
+                    column: ONE_ID.sub(lambda found: labels[found[0]], str(row[column]))
+                    for column in _given_ids(table, row)
+                },
+            }
             for row in rows
         ]
         for table, rows in exports.export(replace(recipe, families=half)).items()
@@ -204,8 +215,13 @@ def test_a_later_moment_changes_no_closed_observed_visit(
     warehouse: Warehouse, recipe: Recipe, tradition: str, mode: str
 ) -> None:
     tables = exports.export(recipe)
-    # A deal closed before it was created is only known later than it happened.
-    tables["opportunities"] = [row for row in tables["opportunities"] if _is_in_order(row)]
+    # A deal closed before it was created, or one that is merged into another, is only known later
+    # than it happened.
+    tables["opportunities"] = [
+        {**row, "merged_into_opportunity_id": None}
+        for row in tables["opportunities"]
+        if _is_in_order(row)
+    ]
     earlier = replace(recipe, as_of=recipe.as_of - (recipe.seed % 40) * DAY)
     before = facts_of(warehouse, tables, run_of(earlier, tradition, mode))
     after = facts_of(warehouse, tables, run_of(recipe, tradition, mode))
@@ -322,7 +338,7 @@ def _is_accounted_for(change: Fact, survivor: str, facts: Facts, recipe: Recipe)
     ) or any(
         row["lead_id"] == survivor
         and row["rule"] == "unmapped_stage"
-        and row["detail"] == change["to_stage_raw"]
+        and plain(row["detail"]) == plain(change["to_stage_raw"])
         for row in facts["lifecycle_violations"]
     )
 

@@ -26,3 +26,12 @@
 {% macro duckdb__split_to_rows(text) -%}
     unnest(string_split({{ text }}, ';'))
 {%- endmacro %}
+
+{# Beside `split_to_rows` in a select list: the place of each value in the text, from 1. #}
+{% macro split_places(text) -%}
+    {{ return(adapter.dispatch('split_places')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__split_places(text) -%}
+    generate_subscripts(string_split({{ text }}, ';'), 1)
+{%- endmacro %}

@@ -10,9 +10,9 @@ leads as (
 
 ),
 
-owner_periods as (
+owners as (
 
-    select * from {{ ref('int_owner_periods') }}
+    select * from {{ ref('int_cycle_owners') }}
 
 ),
 
@@ -75,9 +75,11 @@ final as (
         cycles.recycled_at,
         cycles.requalified_at,
         cycles.is_recycled,
-        owner_periods.owner_id,
+        owners.owner_id,
         intent.intent_tier,
+        intent.triggered_at as intent_trigger_at,
         service_levels.first_touch_at,
+        service_levels.request_to_touch_minutes,
         service_levels.touched_before_handoff,
         service_levels.speed_to_lead_minutes,
         service_levels.sla_due_at,
@@ -90,19 +92,22 @@ final as (
         leads.lead_source,
         leads.segment,
         leads.country,
-        cast(coalesce(amounts.opportunity_amount, 0) as decimal(18, 2))
-            as opportunity_amount,
-        cast(coalesce(amounts.won_amount, 0) as decimal(18, 2)) as won_amount
+        cast(
+            case
+                when amounts.lead_key is null then 0 else amounts.opportunity_amount
+            end as decimal(18, 2)
+        ) as opportunity_amount,
+        cast(
+            case when amounts.lead_key is null then 0 else amounts.won_amount end
+            as decimal(18, 2)
+        ) as won_amount
     from cycles
     inner join leads
         on cycles.lead_key = leads.lead_key
-    left join owner_periods
+    left join owners
         on
-            cycles.lead_key = owner_periods.lead_key
-            and coalesce(cycles.handed_off_at, cycles.cycle_started_at)
-            >= owner_periods.owned_from
-            and coalesce(cycles.handed_off_at, cycles.cycle_started_at)
-            < owner_periods.owned_until
+            cycles.lead_key = owners.lead_key
+            and cycles.cycle_number = owners.cycle_number
     left join intent
         on
             cycles.lead_key = intent.lead_key

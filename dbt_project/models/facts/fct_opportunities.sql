@@ -1,11 +1,8 @@
-with {{ one_row_per_id(
-    ref('int_contract__opportunities'),
-    ['opportunity_id'],
-    [
-        'usable.load_id desc',
-        'usable.row_text desc'
-    ]
-) }},
+with opportunities as (
+
+    select * from {{ ref('int_opportunities') }}
+
+),
 
 records as (
 
@@ -14,41 +11,28 @@ records as (
 
 ),
 
-run_policy as (
-
-    select * from {{ ref('int_run_policy') }}
-
-),
-
 final as (
 
     select
         records.lead_key,
-        chosen.source_system,
-        chosen.lead_id,
+        opportunities.source_system,
+        opportunities.lead_id,
         records.survivor_source_system,
         records.survivor_lead_id,
-        chosen.opportunity_id,
-        chosen.loss_reason,
-        chosen.owner_id,
-        case
-            when chosen.closed_at is null or chosen.closed_at > run_policy.as_of
-                then 'open'
-            when chosen.is_won then 'won'
-            else 'lost'
-        end as status,
-        chosen.amount,
-        chosen.created_at,
-        case
-            when chosen.closed_at <= run_policy.as_of then chosen.closed_at
-        end as closed_at
-    from chosen
-    cross join run_policy
+        opportunities.opportunity_id,
+        opportunities.loss_reason,
+        opportunities.owner_id,
+        opportunities.status,
+        opportunities.is_primary_lead,
+        opportunities.is_closing_date_missing,
+        case when opportunities.is_primary_lead then opportunities.amount end as amount,
+        opportunities.created_at,
+        opportunities.closed_at
+    from opportunities
     inner join records
         on
-            chosen.source_system = records.source_system
-            and chosen.lead_id = records.lead_id
-    where chosen.created_at <= run_policy.as_of
+            opportunities.source_system = records.source_system
+            and opportunities.lead_id = records.lead_id
 
 )
 

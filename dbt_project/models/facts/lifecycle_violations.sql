@@ -11,6 +11,20 @@ rules as (
 
 ),
 
+-- Two rules about a lead have a finding for each raw stage and each opportunity.
+placed as (
+
+    select
+        *,
+        case
+            when rule in ('unmapped_stage', 'won_without_closing_date')
+                then detail
+            else ''
+        end as place
+    from broken
+
+),
+
 -- An unmapped raw stage is one finding, however often the lead was in it.
 ranked as (
 
@@ -18,15 +32,10 @@ ranked as (
         *,
         row_number() over (
             partition by
-                rule,
-                source_system,
-                lead_id,
-                cycle_number,
-                visit_number,
-                case when rule = 'unmapped_stage' then detail end
+                rule, source_system, lead_id, cycle_number, visit_number, place
             order by occurred_at, detail
         ) as finding_rank
-    from broken
+    from placed
 
 ),
 
@@ -39,7 +48,7 @@ final as (
             'ranked.rule',
             "coalesce(ranked.cycle_number, 0)",
             "coalesce(ranked.visit_number, 0)",
-            "case when ranked.rule = 'unmapped_stage' then ranked.detail else '' end"
+            'ranked.place'
         ]) }} as violation_id,
         ranked.lead_id,
         ranked.source_system,
@@ -47,7 +56,11 @@ final as (
         ranked.visit_number,
         ranked.rule,
         rules.severity,
-        {{ masked('ranked.detail') }} as detail,
+        -- An opportunity's id is not text that people typed, and may look like a phone number.
+        case
+            when ranked.rule = 'won_without_closing_date' then ranked.detail
+            else {{ masked('ranked.detail') }}
+        end as detail,
         ranked.occurred_at,
         ranked.owner_id
     from ranked

@@ -1,6 +1,7 @@
 with opportunities as (
 
     select * from {{ ref('fct_opportunities') }}
+    where is_primary_lead
 
 ),
 
@@ -21,9 +22,8 @@ final as (
         cycles.lead_key,
         cycles.cycle_number,
         sum(opportunities.amount) as opportunity_amount,
-        sum(
-            case when opportunities.status = 'won' then opportunities.amount end
-        ) as won_amount
+        {{ known_amount('opportunities.amount', "opportunities.status = 'won'") }}
+            as won_amount
     from opportunities
     inner join cycles
         on

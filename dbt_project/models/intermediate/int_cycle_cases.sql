@@ -53,7 +53,6 @@ final as (
         reasoned.lead_id,
         reasoned.cycle_number,
         reasoned.owner_id,
-        reasoned.exit_stage,
         reasoned.outcome,
         reasoned.intent_tier,
         reasoned.sla_status,
@@ -65,13 +64,26 @@ final as (
         run_policy.requires_explicit_intent,
         reasoned.is_recycled,
         reasoned.handed_off_at,
+        reasoned.handed_off_basis,
+        reasoned.acceptance_status,
+        reasoned.acceptance_kind,
+        run_policy.acceptance_mode,
         reasoned.first_touch_at,
         reasoned.sla_due_at,
+        reasoned.accepted_at,
         reasoned.sales_qualified_at,
+        reasoned.sales_qualified_basis,
         reasoned.opportunity_at,
         reasoned.exited_at,
         {{ add_seconds('reasoned.exited_at', 'run_policy.recycle_grace_seconds') }}
             as recycle_due_at,
+        {{ add_seconds('reasoned.handed_off_at', 'run_policy.owner_grace_seconds') }}
+            as owner_due_at,
+        {{ add_seconds('reasoned.handed_off_at', 'run_policy.decision_grace_seconds') }}
+            as decision_due_at,
+        {{ add_seconds(
+            'reasoned.accepted_at', 'run_policy.qualification_grace_seconds'
+        ) }} as qualification_due_at,
         {{ add_seconds(
             'reasoned.sales_qualified_at', 'run_policy.opportunity_grace_seconds'
         ) }} as opportunity_due_at,

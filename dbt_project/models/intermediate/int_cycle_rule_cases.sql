@@ -12,7 +12,7 @@ cycle_rules as (
         cycle_cases.source_system,
         cycle_cases.lead_id,
         cycle_cases.cycle_number,
-        cycle_cases.exit_stage as detail,
+        cycle_cases.outcome as detail,
         cycle_cases.owner_id,
         not cycle_cases.is_recycled
         and cycle_cases.recycle_due_at < cycle_cases.as_of
@@ -28,7 +28,7 @@ cycle_rules as (
         cycle_number,
         cast(null as {{ dbt.type_string() }}) as detail,
         owner_id,
-        owner_id is null as is_broken,
+        owner_id is null and owner_due_at < as_of as is_broken,
         handed_off_at as occurred_at
     from cycle_cases
     where handed_off_at is not null and has_owners
@@ -46,6 +46,33 @@ cycle_rules as (
     where handed_off_at is not null and has_activities
     union all
     select
+        'handoff_without_decision' as rule,
+        source_system,
+        lead_id,
+        cycle_number,
+        cast(null as {{ dbt.type_string() }}) as detail,
+        owner_id,
+        acceptance_status = 'pending' as is_broken,
+        handed_off_at as occurred_at
+    from cycle_cases
+    where
+        acceptance_mode = 'explicit'
+        and handed_off_basis <> 'inferred'
+        and decision_due_at < as_of
+    union all
+    select
+        'accepted_without_qualification' as rule,
+        source_system,
+        lead_id,
+        cycle_number,
+        cast(null as {{ dbt.type_string() }}) as detail,
+        owner_id,
+        sales_qualified_at is null and exited_at is null as is_broken,
+        accepted_at as occurred_at
+    from cycle_cases
+    where acceptance_kind <> 'inferred' and qualification_due_at < as_of
+    union all
+    select
         'sales_qualified_without_opportunity' as rule,
         source_system,
         lead_id,
@@ -54,6 +81,7 @@ cycle_rules as (
         owner_id,
         opportunity_at is null
         and exited_at is null
+        and sales_qualified_basis <> 'inferred'
         and opportunity_due_at < as_of as is_broken,
         sales_qualified_at as occurred_at
     from cycle_cases
@@ -64,7 +92,7 @@ cycle_rules as (
         source_system,
         lead_id,
         cycle_number,
-        intent_tier as detail,
+        cast(null as {{ dbt.type_string() }}) as detail,
         owner_id,
         not has_explicit_intent as is_broken,
         handed_off_at as occurred_at

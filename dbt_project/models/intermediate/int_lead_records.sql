@@ -13,56 +13,7 @@ known as (
 
 ),
 
-merge_steps as (
-
-    select
-        known.source_system,
-        known.lead_id,
-        known.merged_into_lead_id as next_lead_id
-    from known
-    inner join known as survivor
-        on
-            known.source_system = survivor.source_system
-            and known.merged_into_lead_id = survivor.lead_id
-
-),
-
--- Distinct pairs, so that a circle ends the recursion by itself.
-reachable as (
-
-    select
-        source_system,
-        lead_id,
-        next_lead_id
-    from merge_steps
-    union
-    select
-        reachable.source_system,
-        reachable.lead_id,
-        merge_steps.next_lead_id
-    from reachable
-    inner join merge_steps
-        on
-            reachable.source_system = merge_steps.source_system
-            and reachable.next_lead_id = merge_steps.lead_id
-
-),
-
--- Whoever reaches no end runs into a circle and stands.
-survivors as (
-
-    select
-        reachable.source_system,
-        reachable.lead_id,
-        reachable.next_lead_id as survivor_lead_id
-    from reachable
-    left join merge_steps
-        on
-            reachable.source_system = merge_steps.source_system
-            and reachable.next_lead_id = merge_steps.lead_id
-    where merge_steps.lead_id is null
-
-),
+{{ merge_survivors('known', 'lead_id') }},
 
 sources as (
 

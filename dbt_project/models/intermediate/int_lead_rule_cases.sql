@@ -5,13 +5,14 @@ with leads as (
 
 ),
 
-last_observed as (
+last_events as (
 
     select
         lead_key,
-        max(event_number) as event_number
+        {{ first_by('stage', '-event_number', "history_quality = 'observed'") }}
+            as observed_stage
     from {{ ref('int_stage_events') }}
-    where history_quality = 'observed'
+    where history_quality <> 'inferred'
     group by lead_key
 
 ),
@@ -22,25 +23,19 @@ current_stage_rules as (
         'current_stage_differs' as rule,
         leads.source_system,
         leads.lead_id,
-        coalesce(leads.known_current_stage, leads.known_current_stage_raw) as detail,
+        leads.known_current_stage as detail,
         leads.owner_id,
-        -- A current stage that is not mapped differs from any.
-        last_observed.lead_key is not null
-        and coalesce(leads.known_current_stage, '') <> observed_events.stage
-        and coalesce(leads.known_current_stage, '') <> last_visits.stage as is_broken,
+        leads.known_current_stage <> coalesce(last_events.observed_stage, '')
+        and leads.known_current_stage <> last_visits.stage as is_broken,
         leads.known_current_stage_at as occurred_at
     from leads
-    left join last_observed
-        on leads.lead_key = last_observed.lead_key
-    left join {{ ref('int_stage_events') }} as observed_events
-        on
-            last_observed.lead_key = observed_events.lead_key
-            and last_observed.event_number = observed_events.event_number
-    left join {{ ref('int_stage_visits') }} as last_visits
+    inner join last_events
+        on leads.lead_key = last_events.lead_key
+    inner join {{ ref('int_stage_visits') }} as last_visits
         on
             leads.lead_key = last_visits.lead_key
             and last_visits.exited_at is null
-    where leads.known_current_stage_key is not null
+    where leads.known_current_stage is not null
 
 ),
 
@@ -60,6 +55,35 @@ unmapped_rules as (
 
 ),
 
+closing_rules as (
+
+    select
+        'won_without_closing_date' as rule,
+        leads.source_system,
+        leads.lead_id,
+        opportunities.opportunity_id as detail,
+        coalesce(opportunities.owner_id, leads.owner_id) as owner_id,
+        opportunities.is_closing_date_missing as is_broken,
+        opportunities.created_at as occurred_at
+    from {{ ref('fct_opportunities') }} as opportunities
+    inner join leads
+        on opportunities.lead_key = leads.lead_key
+    where
+        opportunities.is_primary_lead
+        and (opportunities.status = 'won' or opportunities.is_closing_date_missing)
+
+),
+
+lead_rules as (
+
+    select * from current_stage_rules
+    union all
+    select * from unmapped_rules
+    union all
+    select * from closing_rules
+
+),
+
 final as (
 
     select
@@ -70,21 +94,9 @@ final as (
         cast(null as integer) as visit_number,
         detail,
         owner_id,
-        coalesce(is_broken, false) as is_broken,
-        occurred_at
-    from current_stage_rules
-    union all
-    select
-        rule,
-        source_system,
-        lead_id,
-        cast(null as integer) as cycle_number,
-        cast(null as integer) as visit_number,
-        detail,
-        owner_id,
         is_broken,
         occurred_at
-    from unmapped_rules
+    from lead_rules
 
 )
 

@@ -22,6 +22,7 @@ evidence as (
 outlived as (
 
     select distinct
+        lost.lead_key,
         lost.source_system,
         lost.opportunity_id
     from opportunities as lost
@@ -71,7 +72,8 @@ opportunity_moments as (
     from opportunities
     left join outlived
         on
-            opportunities.source_system = outlived.source_system
+            opportunities.lead_key = outlived.lead_key
+            and opportunities.source_system = outlived.source_system
             and opportunities.opportunity_id = outlived.opportunity_id
     where
         opportunities.status in ('won', 'lost')

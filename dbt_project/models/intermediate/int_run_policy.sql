@@ -15,7 +15,12 @@ parameters_in_seconds as (
     select
         parameter,
         value
-        * case unit when 'hours' then 3600 when 'days' then 86400 else 1 end as value
+        * case unit
+            when 'minutes' then 60
+            when 'hours' then 3600
+            when 'days' then 86400
+            else 1
+        end as value
     from {{ ref('rule_parameters') }}
 
 ),
@@ -36,6 +41,11 @@ parameters as (
             as recycle_grace_seconds,
         max(case when parameter = 'opportunity_grace' then value end)
             as opportunity_grace_seconds,
+        max(case when parameter = 'qualification_grace' then value end)
+            as qualification_grace_seconds,
+        max(case when parameter = 'owner_grace' then value end) as owner_grace_seconds,
+        max(case when parameter = 'creation_tolerance' then value end)
+            as creation_tolerance_seconds,
         max(case when parameter = 'conversion_window' then value end)
             as conversion_window_seconds,
         -- A policy from before there was a choice means every week.
@@ -46,7 +56,19 @@ parameters as (
 
 ),
 
-final as (
+-- Where sales must set a stage that means accepted, the acceptance window is its time to do so.
+acceptance_stages as (
+
+    select
+        tradition,
+        {{ dbt.bool_or('not is_optional') }} as must_be_set
+    from {{ ref('stages') }}
+    where milestone = 'accepted'
+    group by tradition
+
+),
+
+chosen as (
 
     select
         run_parameters.build_id,
@@ -69,14 +91,32 @@ final as (
         parameters.decay_points,
         parameters.recycle_grace_seconds,
         parameters.opportunity_grace_seconds,
+        parameters.qualification_grace_seconds,
+        parameters.owner_grace_seconds,
+        parameters.creation_tolerance_seconds,
         parameters.conversion_window_seconds,
         parameters.sync_period_seconds,
         traditions.requires_explicit_intent,
+        coalesce(acceptance_stages.must_be_set, false) as must_set_acceptance,
         run_parameters.as_of
     from run_parameters
     inner join traditions
         on run_parameters.tradition = traditions.tradition
     cross join parameters
+    left join acceptance_stages
+        on run_parameters.tradition = acceptance_stages.tradition
+
+),
+
+final as (
+
+    select
+        *,
+        case
+            when must_set_acceptance then acceptance_window_seconds
+            else qualification_grace_seconds
+        end as decision_grace_seconds
+    from chosen
 
 )
 

@@ -144,12 +144,18 @@ final as (
                 'cycles.handed_off_at', 'first_touches.first_touch_at'
             ) }} / 60
         end as speed_to_lead_minutes,
+        {{ seconds_between('intent.triggered_at', 'first_touches.first_touch_at') }} / 60
+            as request_to_touch_minutes,
         first_touches.first_touch_at,
         dues.sla_due_at
     from cycles
     cross join run_policy
     inner join coverage
         on cycles.lead_key = coverage.lead_key
+    inner join intent
+        on
+            cycles.lead_key = intent.lead_key
+            and cycles.cycle_number = intent.cycle_number
     left join dues
         on
             cycles.lead_key = dues.lead_key

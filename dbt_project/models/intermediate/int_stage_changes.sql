@@ -1,15 +1,4 @@
-with {{ one_row_per_id(
-    ref('int_contract__stage_changes'),
-    ['lead_id', 'change_id'],
-    [
-        'usable.load_id desc',
-        'usable.changed_at desc',
-        "coalesce(usable.to_stage, '') desc",
-        "coalesce(usable.from_stage, '') desc",
-        "coalesce(usable.reason, '') desc",
-        "coalesce(usable.changed_by, '') desc"
-    ]
-) }},
+with {{ one_change_per_id(ref('int_contract__stage_changes')) }},
 
 records as (
 

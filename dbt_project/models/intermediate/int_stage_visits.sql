@@ -17,11 +17,17 @@ active_stages as (
 
 ),
 
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
 moves as (
 
     select moves.*
     from {{ ref('int_stage_moves') }} as moves
-    inner join {{ ref('int_run_policy') }} as run_policy
+    inner join run_policy
         on moves.tradition = run_policy.tradition
 
 ),
@@ -189,14 +195,20 @@ final as (
         cast(cycled.cycle_number as integer) as cycle_number,
         cast(cycled.visit_number as integer) as visit_number,
         cycled.milestone_rank,
-        cycled.comes_by_merge or moves.is_valid as is_valid_transition,
+        -- Nobody saw how an inferred visit came about, so its move is not judged.
+        cycled.comes_by_merge
+        or cycled.history_quality = 'inferred'
+        or moves.is_valid as is_valid_transition,
         moves.requires_reason as reason_required,
         coalesce(cycled.milestone_rank = 1 and cycled.state_before = 3, false)
             as is_captured_after_exit,
-        cycled.entered_at < leads.created_at as is_before_creation,
+        cycled.entered_at < {{ add_seconds(
+            'leads.created_at', '-run_policy.creation_tolerance_seconds'
+        ) }} as is_before_creation,
         cycled.entered_at,
         cycled.exited_at
     from cycled
+    cross join run_policy
     inner join leads
         on cycled.lead_key = leads.lead_key
     left join moves

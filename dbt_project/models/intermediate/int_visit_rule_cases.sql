@@ -27,10 +27,9 @@ transition_rules as (
         case rules.rule
             when 'backward_transition' then visit_cases.transition_kind = 'backward'
             when 'skipped_stage' then visit_cases.transition_kind = 'skip'
-            else
-                not visit_cases.is_valid_transition
-                and visit_cases.transition_kind not in ('backward', 'skip')
-        end as is_broken,
+            else visit_cases.transition_kind not in ('backward', 'skip')
+        end
+        and not visit_cases.is_valid_transition as is_broken,
         visit_cases.entered_at as occurred_at
     from visit_cases
     cross join (
@@ -63,22 +62,32 @@ creation_rules as (
 reason_rules as (
 
     select
-        case exit_kind
+        case visit_cases.exit_kind
             when 'rejected' then 'rejection_reason_missing'
             when 'disqualified' then 'disqualification_reason_missing'
             when 'lost' then 'loss_reason_missing'
             else 'recycle_reason_missing'
         end as rule,
-        source_system,
-        lead_id,
-        cycle_number,
-        visit_number,
-        stage as detail,
-        owner_id,
-        reason_raw is null as is_broken,
-        entered_at as occurred_at
+        visit_cases.source_system,
+        visit_cases.lead_id,
+        visit_cases.cycle_number,
+        visit_cases.visit_number,
+        visit_cases.stage as detail,
+        visit_cases.owner_id,
+        visit_cases.reason_raw is null as is_broken,
+        visit_cases.entered_at as occurred_at
     from visit_cases
-    where reason_required and exit_kind is not null
+    inner join {{ ref('int_source_coverage') }} as coverage
+        on visit_cases.source_system = coverage.source_system
+    where
+        visit_cases.reason_required
+        and visit_cases.exit_kind is not null
+        -- Asked only where a source gives reasons at all.
+        and case
+            when visit_cases.history_quality = 'opportunity'
+                then coverage.has_loss_reasons
+            else coverage.has_stage_reasons
+        end
     union all
     select
         'unknown_reason' as rule,

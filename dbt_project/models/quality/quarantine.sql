@@ -15,9 +15,13 @@ with known_leads as (
 named_leads as (
 
     {% for table in tables_about_leads -%}
+        -- Only an opportunity may name several leads; one that is known is enough.
+        {%- set names_several = table == 'opportunities' %}
         select
             source_system,
-            lead_id
+            {{ names_several | lower }} as names_several,
+            lead_id as lead_ids,
+            {{ split_to_rows('lead_id') if names_several else 'lead_id' }} as lead_id
         from {{ ref('int_contract__' ~ table) }}
         where lead_id is not null
         {% if not loop.last %}union{% endif %}
@@ -30,13 +34,19 @@ unknown_leads as (
 
     select
         named_leads.source_system,
-        named_leads.lead_id
+        named_leads.names_several,
+        named_leads.lead_ids
     from named_leads
     left join known_leads
         on
             named_leads.source_system = known_leads.source_system
-            and named_leads.lead_id = known_leads.lead_id
-    where known_leads.lead_id is null
+            and case
+                when named_leads.names_several then trim(named_leads.lead_id)
+                else named_leads.lead_id
+            end = known_leads.lead_id
+    group by
+        named_leads.source_system, named_leads.names_several, named_leads.lead_ids
+    having count(known_leads.lead_id) = 0
 
 ),
 
@@ -74,7 +84,8 @@ unusable as (
         inner join unknown_leads
             on
                 about_leads.source_system = unknown_leads.source_system
-                and about_leads.lead_id = unknown_leads.lead_id
+                and about_leads.lead_id = unknown_leads.lead_ids
+                and unknown_leads.names_several = {{ (table == 'opportunities') | lower }}
         where about_leads.problem is null
         {% if not loop.last %}union all{% endif %}
     {% endfor %}

@@ -6,7 +6,7 @@ with cases as (
 
 run_policy as (
 
-    select opportunity_grace_seconds from {{ ref('int_run_policy') }}
+    select * from {{ ref('int_run_policy') }}
 
 ),
 
@@ -21,15 +21,17 @@ final as (
         cases.owner_id,
         cases.is_broken,
         cases.occurred_at,
-        -- Before it is due, nobody can say that an opportunity is missing.
-        case
-            when cases.rule = 'sales_qualified_without_opportunity'
-                then
-                    {{ add_seconds(
-                        'cases.occurred_at', 'run_policy.opportunity_grace_seconds'
-                    ) }}
-            else cases.occurred_at
-        end as judged_at
+        -- Before it is due, nobody can say that something is missing.
+        {{ add_seconds('cases.occurred_at', "coalesce(
+            case cases.rule
+                when 'sales_qualified_without_opportunity'
+                    then run_policy.opportunity_grace_seconds
+                when 'accepted_without_qualification'
+                    then run_policy.qualification_grace_seconds
+                when 'handoff_without_decision'
+                    then run_policy.decision_grace_seconds
+            end, 0
+        )") }} as judged_at
     from cases
     cross join run_policy
 

@@ -3,6 +3,7 @@
 with opportunities as (
 
     select * from {{ ref('fct_opportunities') }}
+    where is_primary_lead
 
 ),
 

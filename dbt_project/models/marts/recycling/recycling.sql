@@ -77,9 +77,10 @@ counted as (
         {% endfor -%}
         {{ quantile('days_in_nurture', 0.5) }} as median_days_in_nurture,
         {{ quantile('days_to_requalify', 0.5) }} as median_days_to_requalify,
-        cast(coalesce(sum(
-            case when requalified_at is not null then next_won_amount end
-        ), 0) as decimal(18, 2)) as revenue_recovered,
+        cast(
+            {{ known_amount('next_won_amount', 'requalified_at is not null') }}
+            as decimal(18, 2)
+        ) as revenue_recovered,
         period_start
     from exits
     group by period_start, reason_code

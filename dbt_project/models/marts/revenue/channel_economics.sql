@@ -66,9 +66,9 @@ counts as (
         count(*) filter (where milestone = 'handed_off') as handed_off,
         count(*) filter (where milestone = 'sales_qualified') as sales_qualified,
         count(*) filter (where milestone = 'won') as won,
-        sum(opportunity_amount) filter (where milestone = 'opportunity')
+        {{ known_amount('opportunity_amount', "milestone = 'opportunity'") }}
             as pipeline_amount,
-        sum(won_amount) filter (where milestone = 'won') as revenue_amount
+        {{ known_amount('won_amount', "milestone = 'won'") }} as revenue_amount
     from moments
     group by channel, period_start
 
@@ -108,9 +108,14 @@ final as (
         coalesce(counts.sales_qualified, 0) as sales_qualified,
         coalesce(counts.won, 0) as won,
         cast(spent.spend_amount as decimal(18, 2)) as spend_amount,
-        cast(coalesce(counts.pipeline_amount, 0) as decimal(18, 2))
-            as pipeline_amount,
-        cast(coalesce(counts.revenue_amount, 0) as decimal(18, 2)) as revenue_amount,
+        cast(
+            case when counts.channel is null then 0 else counts.pipeline_amount end
+            as decimal(18, 2)
+        ) as pipeline_amount,
+        cast(
+            case when counts.channel is null then 0 else counts.revenue_amount end
+            as decimal(18, 2)
+        ) as revenue_amount,
         {{ rate('spent.spend_amount', 'counts.marketing_qualified') }}
             as cost_per_marketing_qualified,
         {{ rate('spent.spend_amount', 'counts.handed_off') }} as cost_per_handed_off,

@@ -1,6 +1,7 @@
 with opportunities as (
 
     select * from {{ ref('fct_opportunities') }}
+    where is_primary_lead
 
 ),
 
@@ -89,18 +90,15 @@ final as (
         by_model.status,
         by_model.channel_touches,
         by_model.credit,
-        cast(coalesce(by_model.amount, 0) as decimal(18, 2)) as opportunity_amount,
-        by_model.credit * cast(coalesce(by_model.amount, 0) as double)
-            as credited_amount,
+        cast(by_model.amount as decimal(18, 2)) as opportunity_amount,
+        by_model.credit * cast(by_model.amount as double) as credited_amount,
         cast(
-            case
-                when by_model.channel_touches > 0 then coalesce(by_model.amount, 0)
-                else 0
-            end as decimal(18, 2)
+            case when by_model.channel_touches > 0 then by_model.amount else 0 end
+            as decimal(18, 2)
         ) as influenced_amount,
         case
             when by_model.status = 'won'
-                then by_model.credit * cast(coalesce(by_model.amount, 0) as double)
+                then by_model.credit * cast(by_model.amount as double)
             else 0
         end as credited_won_amount,
         {{ local_date('by_model.created_at', 'run_policy.timezone') }}

@@ -1,0 +1,119 @@
+with recursive {{ one_row_per_id(
+    ref('int_contract__opportunities'),
+    ['opportunity_id'],
+    [
+        'usable.load_id desc',
+        'usable.row_text desc'
+    ]
+) }},
+
+records as (
+
+    select * from {{ ref('int_lead_records') }}
+
+),
+
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+named_leads as (
+
+    select
+        source_system,
+        opportunity_id,
+        {{ split_to_rows('lead_id') }} as lead_id,
+        {{ split_places('lead_id') }} as lead_place
+    from chosen
+
+),
+
+known_leads as (
+
+    select
+        named_leads.source_system,
+        named_leads.opportunity_id,
+        records.lead_id,
+        min(named_leads.lead_place) as lead_place
+    from named_leads
+    inner join records
+        on
+            named_leads.source_system = records.source_system
+            and trim(named_leads.lead_id) = records.lead_id
+    group by
+        named_leads.source_system, named_leads.opportunity_id, records.lead_id
+
+),
+
+first_leads as (
+
+    select
+        source_system,
+        opportunity_id,
+        min(lead_place) as lead_place
+    from known_leads
+    group by source_system, opportunity_id
+
+),
+
+known as (
+
+    select
+        chosen.*,
+        first_leads.lead_place as first_lead_place
+    from chosen
+    cross join run_policy
+    left join first_leads
+        on
+            chosen.source_system = first_leads.source_system
+            and chosen.opportunity_id = first_leads.opportunity_id
+    where
+        chosen.created_at <= run_policy.as_of
+        and (chosen.lead_id is null or first_leads.opportunity_id is not null)
+
+),
+
+{{ merge_survivors('known', 'opportunity_id') }},
+
+final as (
+
+    select
+        known.source_system,
+        known_leads.lead_id,
+        known.opportunity_id,
+        known.loss_reason,
+        known.owner_id,
+        case
+            when known.closed_at is null or known.closed_at > run_policy.as_of
+                then 'open'
+            when known.is_won then 'won'
+            else 'lost'
+        end as status,
+        coalesce(known_leads.lead_place = known.first_lead_place, true)
+            as is_primary_lead,
+        coalesce(known.is_won, false) and known.closed_at is null
+            as is_closing_date_missing,
+        known.amount,
+        known.created_at,
+        case
+            when known.closed_at <= run_policy.as_of then known.closed_at
+        end as closed_at
+    from known
+    cross join run_policy
+    left join known_leads
+        on
+            known.source_system = known_leads.source_system
+            and known.opportunity_id = known_leads.opportunity_id
+    left join survivors
+        on
+            known.source_system = survivors.source_system
+            and known.opportunity_id = survivors.opportunity_id
+    where
+        survivors.opportunity_id is null
+        and not coalesce(known.is_deleted, false)
+
+)
+
+select * from final
