@@ -154,7 +154,10 @@ class World:
             archived=lead["is_deleted"] == "true",
         )
         if lead["owner_id"]:
-            record.history["hubspot_owner_id"] = [_entry(OWNER, created)]
+            # A form may stamp the contact a moment before it says it was created.
+            moments = [created, *(change["changed_at"] for change in changes)]
+            first = min(moments, key=datetime.fromisoformat)
+            record.history["hubspot_owner_id"] = [_entry(OWNER, first)]
         for change in changes:
             self._change(record, change)
         self._present_stage(record, lead["current_stage"])
