@@ -39,7 +39,7 @@ def export(export: Path) -> Path:
 MERGES = "select lead_id, merged_into_lead_id, created_at from raw.leads order by lead_id"
 
 
-def test_listed_ids_become_merged_records(ingest, export, rows):
+def test_listed_ids_become_merged_records(ingest, rows):
     result = ingest(tables=contacts())
     assert rows(MERGES) == [
         ("41", "70", "2026-02-03 09:15"),
@@ -97,7 +97,7 @@ def test_merged_deals_are_listed_likewise(ingest, export, rows):
     ]
 
 
-def test_a_header_that_is_not_there_is_named(ingest, export):
+def test_a_header_that_is_not_there_is_named(ingest):
     with pytest.raises(SourceError, match=r"no column 'Merged IDs', named in tables.leads.merged"):
         ingest(tables=contacts(merged_ids="Merged IDs"))
 

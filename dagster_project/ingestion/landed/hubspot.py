@@ -88,12 +88,12 @@ class HubSpotTables:
             needed = HUBSPOT_NEEDED[item.name]
             missing = [prop for prop in needed if not self._value(item.name, table, prop)]
             if missing:
-                message = f"{table.relation} has no column for {', '.join(missing)}"
+                message = f"{table.name} has no column for {', '.join(missing)}"
                 yield Note(message, item.table)
             is_flagged = self._value(item.name, table, "hs_is_closed")
             if item.name == "deals" and not is_flagged and not self._pipelines():
                 yield Note(
-                    f"{table.relation} has no column for hs_is_closed, and no table "
+                    f"{table.name} has no column for hs_is_closed, and no table "
                     f"{self._layout.pipeline_stages} says which stages are closed: only deals in "
                     "closedwon and closedlost count as closed",
                     item.table,
