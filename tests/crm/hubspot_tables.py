@@ -94,6 +94,21 @@ def fivetran(account: HubSpotAccount, path: Path) -> None:
         }
         for owner in account.owners
     ]
+    tables["owner_team"] = [
+        {
+            "owner_id": int(owner["id"]),
+            "team_id": int(team["id"]),
+            "is_team_primary": team["primary"],
+            "_fivetran_deleted": None,
+        }
+        for owner in account.owners
+        for team in owner.get("teams", [])
+    ]
+    tables["team"] = [
+        {"id": int(team["id"]), "name": team["name"]}
+        for owner in account.owners
+        for team in owner.get("teams", [])
+    ]
     tables["deal_pipeline_stage"] = [
         {
             "pipeline_id": pipeline["id"],
@@ -203,6 +218,7 @@ def airbyte(account: HubSpotAccount, path: Path) -> None:
                 "firstName": owner.get("firstName"),
                 "lastName": owner.get("lastName"),
                 "archived": archived,
+                "teams": json.dumps(owner.get("teams")),
             }
             for owner in account.owners
             if bool(owner.get("archived")) is archived
@@ -271,8 +287,14 @@ def dlt(account: HubSpotAccount, path: Path) -> None:
             "last_name": owner.get("lastName"),
             "archived": bool(owner.get("archived")),
             "_dlt_load_id": done,
+            "_dlt_id": f"o{owner['id']}",
         }
         for owner in account.owners
+    ]
+    tables["owners__teams"] = [
+        {**team, "_dlt_parent_id": f"o{owner['id']}"}
+        for owner in account.owners
+        for team in owner.get("teams", [])
     ]
     tables["pipelines_deals"] = [
         {"id": pipeline["id"], "_dlt_id": f"p{pipeline['id']}", "_dlt_load_id": done}

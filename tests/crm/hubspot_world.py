@@ -87,7 +87,10 @@ class World:
                 "firstName": "Rep",
                 "lastName": "One",
                 "userId": int(USER),
-                "teams": [{"id": "1", "name": "SDR", "primary": True}],
+                "teams": [
+                    {"id": "2", "name": "Field", "primary": False},
+                    {"id": "1", "name": "SDR", "primary": True},
+                ],
                 "archived": False,
             },
             {"id": "72", "firstName": "Gone", "userIdIncludingInactive": 7002, "archived": True},

@@ -70,6 +70,16 @@ def test_a_second_load_changes_nothing(
     assert current == (CONTACTS,)
 
 
+def test_owners_have_their_primary_team(
+    tool: str, tables: Path, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    ingest_source(warehouse, source(tool, tables))
+    found = warehouse.execute(
+        "select id, name, team, archived from raw.hubspot_owners order by id"
+    ).fetchall()
+    assert found == [("71", "Rep One", "SDR", "false"), ("72", "Gone", None, "true")]
+
+
 def test_history_outlives_the_tool_s_own(
     tool: str, tables: Path, warehouse: duckdb.DuckDBPyConnection
 ) -> None:

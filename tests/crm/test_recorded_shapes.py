@@ -112,9 +112,9 @@ def test_fivetran_s_deals_have_names_of_their_own(shapes: Shapes) -> None:
         "create table merged_deal as select 901 as deal_id, unnest([904, 871]) as merged_deal_id",
         """
         create table deal_contact as select * from (values
-            (501, 901, 3, 'HUBSPOT_DEFINED'), (501, 901, 4, 'USER_DEFINED'),
-            (502, 901, 3, 'HUBSPOT_DEFINED')
-        ) as pairs (contact_id, deal_id, type_id, category)
+            (501, 901, 3, 'HUBSPOT_DEFINED', false), (501, 901, 4, 'USER_DEFINED', null),
+            (502, 901, 3, 'HUBSPOT_DEFINED', null), (502, 902, 3, 'HUBSPOT_DEFINED', true)
+        ) as pairs (contact_id, deal_id, type_id, category, _fivetran_deleted)
         """,
     )
     found = shapes.rows("hubspot", "fivetran", "opportunities")
@@ -132,7 +132,8 @@ def test_fivetran_s_deals_have_names_of_their_own(shapes: Shapes) -> None:
     assert ended["903"] == (None, "true")
     assert ended["904"] == ("901", "false")
     assert ended["871"] == ("901", None)
-    assert chosen(found, "opportunity_id", "lead_id")["901"] == ("501;502",)
+    leads = chosen(found, "opportunity_id", "lead_id")
+    assert (leads["901"], leads["902"]) == (("501;502",), (None,))
     assert not any("deal has no column" in note for note in shapes.notes)
 
 

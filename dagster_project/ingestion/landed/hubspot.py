@@ -365,6 +365,7 @@ class HubSpotTables:
             to_id=to_id,
             place=place,
             is_primary=f"cast({table.any_true('is_primary', 'primary')} as varchar)",
+            is_gone=table.any_true("_fivetran_deleted"),
         )
         _stage(
             load,
@@ -374,7 +375,7 @@ class HubSpotTables:
                 from_id, 'contacts' as to_type, to_id, is_primary,
                 printf('%06d', place) as position
             from ({pairs})
-            where from_id in (select id from landed_records)
+            where not is_gone and from_id in (select id from landed_records)
             """,
         )
         touched, staged = "landed_records", "landed_associations"
@@ -386,7 +387,7 @@ class HubSpotTables:
     def _owners(self) -> str:
         """The query for the owners; empty without a table of them."""
         found = (self._tables.find(name) for name in self._layout.owners)
-        queries = [_owners_of(table) for table in found if table]
+        queries = [_owners_of(table, self._team_of(table)) for table in found if table]
         if not queries:
             return ""
         return f"""
@@ -396,6 +397,36 @@ class HubSpotTables:
                 partition by id order by version desc nulls last, archived
             ) = 1
         """
+
+    def _team_of(self, owners: LandedTable) -> str | None:
+        """SQL for the name of an owner's team, the primary one first."""
+        if teams := owners.json("teams"):
+            shape = '[{"name": "VARCHAR", "primary": "BOOLEAN"}]'
+            ranked = "struct_pack(rank := if(team.primary, 0, 1), name := team.name)"
+            listed = f"list_transform(from_json({teams}, '{shape}'), lambda team: {ranked})"
+            return f"list_sort({listed})[1].name"
+        # Fivetran's rows name the team by its id, dlt's children by itself.
+        members = self._tables.find("owner_team") or self._tables.find(f"{owners.name}__teams")
+        key, own = ("owner_id", owners.text("owner_id", "id"))
+        if members and not members.column(key):
+            key, own = ("_dlt_parent_id", owners.text("_dlt_id"))
+        names = self._tables.find("team")
+        if not members or not own or not (owner := members.text(key)):
+            return None
+        query = members.select(
+            owner=owner,
+            team_id=members.text("team_id"),
+            name=members.text("name"),
+            is_primary=members.any_true("is_team_primary", "primary"),
+        )
+        label, joined = "members.name", ""
+        if names and members.column("team_id"):
+            labels = names.select(team_id=names.text("id"), label=names.text("name"))
+            label, joined = "label", f"left join ({labels}) using (team_id)"
+        return f"""(
+            select arg_max({label}, is_primary) from ({query}) as members {joined}
+            where members.owner = {own}
+        )"""
 
     def _pipelines(self) -> str:
         """The query for the stages of deals: in rows of their own, or within the pipelines'."""
@@ -474,7 +505,7 @@ def _identity(item: HubSpotObject, table: LandedTable) -> str | None:
     return table.text("id", f"{item.name[:-1]}_id", "engagement_id", "hs_object_id", "vid")
 
 
-def _owners_of(table: LandedTable) -> str:
+def _owners_of(table: LandedTable, team: str | None) -> str:
     """One table's owners, with what orders their versions."""
     first, last = table.text("first_name") or "null", table.text("last_name") or "null"
     users = (
@@ -488,7 +519,7 @@ def _owners_of(table: LandedTable) -> str:
         id=table.text("owner_id", "id"),
         user_id=f"coalesce({', '.join([*filter(None, users), 'null'])})",
         name=f"nullif(concat_ws(' ', {first}, {last}), '')",
-        team="cast(null as varchar)",
+        team=f"cast({team or 'null'} as varchar)",
         archived=f"cast({is_archived} as varchar)",
         version=table.text(*VERSIONS),
     )
