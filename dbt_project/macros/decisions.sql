@@ -9,9 +9,10 @@
     stage beside it counts only if it is further than where the lead was, and not after the exit.
     Without an exit the property that was named first holds.
 
-    CTEs, the last one `decided`: source_system, record_id, change_id, changed_at and
-    changed_at_text of the changes that hold. `changes`: a relation with these columns (the record's
-    as `record`), property_rank, the stage as `stage`, and the stage before as `stage_before`.
+    CTEs: `close_records`, the few records of which changes are that close (source_system,
+    record_id), and `decided`, their changes that hold (source_system, record_id, change_id,
+    changed_at, changed_at_text). `changes`: a relation with these columns (the record's as
+    `record`), property_rank, the stage as `stage`, and the stage before as `stage_before`.
 #}
 {% macro decisions(changes, record, stage='stage', stage_before='null') -%}
 {%- set in_order -%}
@@ -21,6 +22,38 @@
 stage_meanings as (
 
     select * from {{ ref('int_contract__stage_meanings') }}
+
+),
+
+neighbours as (
+
+    select
+        source_system,
+        {{ record }} as record_id,
+        property_rank,
+        changed_at,
+        lag(property_rank) over (
+            partition by source_system, {{ record }}
+            order by changed_at, property_rank
+        ) as rank_before,
+        lag(changed_at) over (
+            partition by source_system, {{ record }}
+            order by changed_at, property_rank
+        ) as changed_before
+    from {{ changes }}
+    where {{ stage }} is not null
+
+),
+
+close_records as (
+
+    select distinct
+        source_system,
+        record_id
+    from neighbours
+    where
+        rank_before <> property_rank
+        and changed_at <= {{ add_seconds('changed_before', decision_seconds()) }}
 
 ),
 
@@ -37,6 +70,10 @@ meant as (
         meanings_before.path_order as order_before,
         changes.changed_at
     from {{ changes }} as changes
+    inner join close_records
+        on
+            changes.source_system = close_records.source_system
+            and changes.{{ record }} = close_records.record_id
     left join stage_meanings as meanings
         on {{ normalised('changes.' ~ stage) }} = meanings.stage_key
     left join stage_meanings as meanings_before

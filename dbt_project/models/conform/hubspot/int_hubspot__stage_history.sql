@@ -82,12 +82,19 @@ final as (
         coalesce(decided.changed_at_text, named.changed_at_text) as changed_at_text,
         coalesce(decided.changed_at, named.changed_at) as changed_at
     from named
+    left join close_records
+        on
+            named.source_system = close_records.source_system
+            and named.contact_id = close_records.record_id
     left join decided
         on
-            named.source_system = decided.source_system
-            and named.contact_id = decided.record_id
+            close_records.source_system = decided.source_system
+            and close_records.record_id = decided.record_id
             and named.change_id = decided.change_id
-    where named.stage is null or decided.change_id is not null
+    where
+        named.stage is null
+        or close_records.record_id is null
+        or decided.change_id is not null
 
 )
 

@@ -84,12 +84,19 @@ history_changes as (
         coalesce(decided.changed_at_text, told.changed_at_text) as changed_at_text,
         coalesce(decided.changed_at, told.changed_at) as changed_at
     from told
+    left join close_records
+        on
+            told.source_system = close_records.source_system
+            and told.lead_id = close_records.record_id
     left join decided
         on
-            told.source_system = decided.source_system
-            and told.lead_id = decided.record_id
+            close_records.source_system = decided.source_system
+            and close_records.record_id = decided.record_id
             and told.change_id = decided.change_id
-    where told.to_stage is null or decided.change_id is not null
+    where
+        told.to_stage is null
+        or close_records.record_id is null
+        or decided.change_id is not null
 
 ),
 
