@@ -113,7 +113,8 @@ final as (
         -- Given later than within one decision, it is a change of its own: nobody knew
         -- it before.
         is_before
-        and {{ add_seconds('entered_at', decision_seconds()) }} < changed_at as is_later,
+        and {{ add_seconds('entered_at', decision_seconds()) }} < changed_at
+            as is_later,
         changed_at
     from ranked
     where choice = 1
