@@ -380,6 +380,25 @@ def test_fivetran_s_salesforce_flags_may_be_empty_and_dates_are_times(
     }
 
 
+def test_dlt_s_dates_of_the_bulk_api_are_milliseconds(shapes: Shapes) -> None:
+    shapes.has(
+        f"""
+        create table lead as select *, 1767225600000 as mql_date__c
+        from (values {LEAD_VALUES}) as leads ({", ".join(SNAKE_NAMES)})
+        """,
+        f"""
+        create table opportunity as select
+            '{DEAL}' as id, 1773878400000 as close_date, true as is_closed, true as is_won,
+            '2026-01-19T19:51:13.000000Z' as created_date, false as is_deleted
+        """,
+    )
+    fields = {"stage_dates": {"mql": "MQL_Date__c"}}
+    found = shapes.rows("salesforce", "dlt", "opportunities", salesforce=fields)
+    assert [(row["lead_id"], row["closed_at"]) for row in found] == [(LEAD, "2026-03-19")]
+    changes = shapes.rows("salesforce", "dlt", "stage_changes", salesforce=fields)
+    assert [(row["to_stage"], row["changed_at"][:10]) for row in changes] == [("mql", "2026-01-01")]
+
+
 def test_owner_rows_by_name_are_left_out_and_the_first_owner_was_the_owner_from_the_start(
     shapes: Shapes,
 ) -> None:

@@ -55,6 +55,11 @@ class LandedTable:
         """
         return _first_filled([_as_time(*found) for name in names if (found := self.column(name))])
 
+    def is_counted(self, name: str) -> bool:
+        """Whether a column is an integer, as times are that some tools leave in milliseconds."""
+        found = self.column(name)
+        return found is not None and found[1].endswith("INT")
+
     def json(self, *names: str) -> str | None:
         """SQL for the first of these columns as JSON, be it text, JSON or a structure."""
         found = self.column(*names)

@@ -1,5 +1,6 @@
 """Salesforce tables that a tool keeps, and how they become raw rows."""
 
+import re
 from collections.abc import Iterator
 
 from dagster_project.ingestion.landed.client import VERSIONS, LandedTable, LandedTables
@@ -21,6 +22,7 @@ from dagster_project.ingestion.salesforce.resources import (
 )
 
 _STAGED = "staged_landed_salesforce"
+_MOMENT = re.compile(r"(date|time|modstamp)(__c)?$", re.IGNORECASE)
 
 
 class SalesforceTables:
@@ -83,9 +85,13 @@ class SalesforceTables:
         """Take one table; rows that the tool no longer has are removed, except history."""
         wanted = (*item.fields, *custom_fields(item.name, self._source.salesforce))
         fields = {field: value for field in wanted if (value := table.value(field))}
-        for field in SALESFORCE_DATES & fields.keys():
+        for field in fields:
+            # dlt leaves dates of the Bulk API in milliseconds.
+            if _MOMENT.search(field) and table.is_counted(field):
+                fields[field] = table.time(field) or fields[field]
             # Some tools keep a date as the time at which it begins.
-            fields[field] = f"left({fields[field]}, 10)"
+            if field in SALESFORCE_DATES:
+                fields[field] = f"left({fields[field]}, 10)"
         if "IsDeleted" in item.fields:
             # A record that has no version any more was deleted in Salesforce.
             is_gone = f"{table.any_true('_fivetran_deleted')} or not {table.is_active}"
