@@ -22,6 +22,7 @@ from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.files.client import SUFFIXES, DataFile, Export, Reader
 from dagster_project.ingestion.files.delimited_text import Inserted, RejectedRow, TextFormat
+from dagster_project.ingestion.files.merged_ids import merge_listed
 from dagster_project.ingestion.files.resources import (
     Headers,
     comparable,
@@ -31,6 +32,7 @@ from dagster_project.ingestion.files.resources import (
     moment_text,
 )
 from dagster_project.ingestion.files.settings import (
+    KEPT_FOR,
     FilesSource,
     Lookup,
     Opening,
@@ -148,10 +150,20 @@ class _ExportReader:
             return
         self._clear(table.name)
         rows = sum(self._read_file(table, file) for file in new)
+        self._merge_listed(table)
         self.note_unmatched_lookups(table, new)
         if not rows and not self.note_unfitting_filter(table, new):
             names = ", ".join(file.name for file in new)
             self._load.note(f"{names}: a header and no rows; the table is empty", table.name)
+
+    def _merge_listed(self, table: ContractTable) -> None:
+        """Make rows of what a table's rows list as merged into them."""
+        if self._mapping(table.name).merged_ids:
+            load = self._load
+            made = merge_listed(load.connection, table.name, load.source_system, load.load_id)
+            for name, rows in made.items():
+                load.record(table.name, name, rows, mode=self._mode(table.name))
+                load.say(f"{name}: {rows:,} merged records into {table.name}")
 
     def _is_skipped(self, table: ContractTable, file: DataFile) -> bool:
         """Whether a file was loaded before, noted."""
@@ -190,21 +202,31 @@ class _ExportReader:
         self, table: ContractTable, file: DataFile, headers: Headers, taken: set[str]
     ) -> str:
         """SQL for the JSON object of the columns that the contract does not know, noted once."""
+        mapping = self._mapping(table.name)
+        kept = {
+            key: headers.configured(header, f"tables.{table.name}.{key}")
+            for key in KEPT_FOR
+            if (header := getattr(mapping, key))
+        }
         used = taken | {
             headers.configured(item.column, f"{setting}.column")
             for setting, item in self._stage_dates().get(file, ())
         }
-        unknown = [(at, header) for at, header in enumerate(headers.names) if header not in used]
-        if not unknown:
-            return "null"
-        self._note_once(
-            f"{file.name}: columns that the contract does not know are kept in {EXTRA_COLUMNS}: "
-            f"{listed([header for _, header in unknown])}",
-            table.name,
-            "info",
-        )
-        pairs = ", ".join(f"{literal(header)}, c{at}" for at, header in unknown)
-        return f"cast(json_object({pairs}) as varchar)"
+        used |= set(kept.values())
+        unknown = [(header, at) for at, header in enumerate(headers.names) if header not in used]
+        if unknown:
+            self._note_once(
+                f"{file.name}: columns that the contract does not know are kept in "
+                f"{EXTRA_COLUMNS}: {listed([header for header, _ in unknown])}",
+                table.name,
+                "info",
+            )
+        extra = [
+            *unknown,
+            *((f"~{key}", headers.names.index(header)) for key, header in kept.items()),
+        ]
+        pairs = ", ".join(f"{literal(key)}, c{at}" for key, at in extra)
+        return f"cast(json_object({pairs}) as varchar)" if extra else "null"
 
     # Filters and lookups
 

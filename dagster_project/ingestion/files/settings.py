@@ -26,6 +26,8 @@ _COLUMN_KEYS = (
     "only_when",
     "lookups",
 )
+# Headers that are kept beside the contract's columns, and the tables that have a use for them.
+KEPT_FOR = {"merged_ids": ("leads", "opportunities"), "previous_owner": ("owner_changes",)}
 _CONDITIONS = {"filled": {"not": [""]}, "empty": {"values": [""]}}
 
 
@@ -119,7 +121,9 @@ class TableMapping(Opening):
     none}. ``decimal_marks``: contract column -> the decimal mark of its numbers; other marks and
     currency signs are dropped. ``where``: header -> the values of the rows to read (others are not
     rows of this table). ``only_when``: contract column -> {header: the values beside which the
-    column counts, else it is empty}.
+    column counts, else it is empty}. ``merged_ids``, of leads and opportunities: the header that
+    lists the ids of the records that were merged into a row's. ``previous_owner``, of owner
+    changes: the header of the owner before; before its first change a lead was this one's.
     """
 
     file: FileNames | None = None
@@ -133,6 +137,8 @@ class TableMapping(Opening):
     decimal_marks: dict[str, Literal[".", ","]] = {}
     where: Conditions = {}
     only_when: dict[str, Conditions] = {}
+    merged_ids: str | None = None
+    previous_owner: str | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> "TableMapping":
@@ -191,6 +197,9 @@ class FilesSource(SourceSection):
                         raise ValueError(
                             f"{name}.{key}: no column {column!r}; allowed: {', '.join(allowed)}"
                         )
+            for key, tables in KEPT_FOR.items():
+                if getattr(mapping, key) and name not in tables:
+                    raise ValueError(f"{name}.{key}: only of {' and '.join(tables)}")
         return value
 
     @model_validator(mode="after")
