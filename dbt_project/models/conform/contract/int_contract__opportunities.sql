@@ -3,49 +3,6 @@ with {{ typed_rows(
     'opportunities', computed={'currency_shown': currency_shown('amount')}
 ) }},
 
--- CRMs convert to the company's currency themselves; exports say what each amount is in.
-exported as (
-
-    select distinct source_system from {{ ref('stg_files__opportunities') }}
-
-),
-
-stated as (
-
-    select
-        typed_rows.source_system,
-        coalesce(
-            upper(nullif(trim(typed_rows.currency), '')),
-            typed_rows.currency_shown
-        ) as currency,
-        count(*) as amount_count,
-        min(typed_rows.source_row) as first_row
-    from typed_rows
-    where typed_rows.amount is not null
-    group by 1, 2
-
-),
-
-home as (
-
-    select
-        exported.source_system,
-        coalesce(
-            max(run_parameters.currency),
-            {{ first_by(
-                'stated.currency',
-                '{count: -stated.amount_count, first_row: stated.first_row}',
-                'stated.currency is not null'
-            ) }}
-        ) as currency
-    from exported
-    cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
-    left join stated
-        on exported.source_system = stated.source_system
-    group by exported.source_system
-
-),
-
 rates as (
 
     select
@@ -60,36 +17,71 @@ rates as (
 
 ),
 
+-- An amount without a currency is in that of the marts already.
 in_currency as (
 
     select
-        typed_rows.* exclude (currency, currency_shown),
-        home.currency as home_currency,
-        typed_rows.amount as amount_given,
-        coalesce(
-            upper(nullif(trim(typed_rows.currency), '')),
-            typed_rows.currency_shown,
-            home.currency
-        ) as currency
+        * exclude (currency, currency_shown),
+        coalesce(upper(nullif(trim(currency), '')), currency_shown) as currency
     from typed_rows
-    left join home
-        on typed_rows.source_system = home.source_system
+
+),
+
+-- What has a rate is another currency than that of the marts.
+stated as (
+
+    select
+        in_currency.source_system,
+        in_currency.currency,
+        count(*) as amount_count,
+        min(in_currency.source_row) as first_row
+    from in_currency
+    left join rates
+        on in_currency.currency = rates.currency
+    where
+        in_currency.amount is not null
+        and in_currency.currency is not null
+        and rates.currency is null
+    group by in_currency.source_system, in_currency.currency
+
+),
+
+ranked as (
+
+    select
+        source_system,
+        currency,
+        row_number() over (
+            partition by source_system
+            order by amount_count desc, first_row asc
+        ) as currency_rank
+    from stated
 
 ),
 
 final as (
 
     select
-        in_currency.* replace (
-            case
-                when
-                    in_currency.home_currency is null
-                    or in_currency.currency = in_currency.home_currency
-                    then in_currency.amount
-                else cast(round(in_currency.amount * rates.rate, 2) as decimal(18, 2))
-            end as amount
-        )
+        in_currency.* exclude (amount, currency),
+        in_currency.amount as amount_given,
+        coalesce(run_parameters.currency, ranked.currency) as home_currency,
+        coalesce(
+            in_currency.currency, run_parameters.currency, ranked.currency
+        ) as currency,
+        case
+            when coalesce(
+                in_currency.currency = coalesce(run_parameters.currency, ranked.currency),
+                in_currency.currency is null
+            )
+                then in_currency.amount
+            else cast(round(in_currency.amount * rates.rate, 2) as decimal(18, 2))
+        end as amount
     from in_currency
+    cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
+    left join ranked
+        on
+            in_currency.source_system = ranked.source_system
+            and ranked.currency_rank = 1
     left join rates
         on
             in_currency.currency = rates.currency
