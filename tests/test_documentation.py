@@ -9,7 +9,13 @@ from typer.main import get_command
 
 from dagster_project.commands.app import app
 from dagster_project.config.policy_tables import TABLES
-from dagster_project.config.settings import Settings
+from dagster_project.config.settings import Settings, load_settings
+from dagster_project.ingestion.files.settings import (
+    FilesSource,
+    Lookup,
+    StageDate,
+    TableMapping,
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -60,6 +66,42 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+FILES_PAGE = (ROOT / "docs" / "sources" / "files.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("section", "heading"),
+    [
+        (FilesSource, "Keys of a source"),
+        (TableMapping, "Keys of a table"),
+        (Lookup, "A value in another file"),
+        (StageDate, "Stage dates"),
+    ],
+)
+def test_page_of_files_has_every_key_with_an_example(
+    section: type[BaseModel], heading: str
+) -> None:
+    text = FILES_PAGE.split(f"### {heading}\n", 1)[1].split("\n### ", 1)[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    keys = {key for first, *_ in rows for key in re.findall(r"`(\w+)`", first)}
+    assert keys == {field.alias or name for name, field in section.model_fields.items()}
+    assert all(re.fullmatch(r"`\w+: .+`", example) for *_, example in rows)
+
+
+@pytest.mark.parametrize("seed", ["activity_kinds", "signals"])
+def test_page_of_files_lists_the_kinds_and_signals_of_the_policy(seed: str) -> None:
+    path = ROOT / "seeds" / "policy" / f"{seed}.csv"
+    for line in path.read_text("utf-8").splitlines()[1:]:
+        assert f"`{line.split(',')[0]}`" in FILES_PAGE, line
+
+
+@pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", FILES_PAGE, re.DOTALL))
+def test_examples_of_the_page_of_files_are_valid(example: str, tmp_path: Path) -> None:
+    config = tmp_path / "handoff.yml"
+    config.write_text(example, encoding="utf-8")
+    assert load_settings(config).sources
 
 
 def test_anchors_that_the_project_names_exist() -> None:

@@ -8,12 +8,10 @@ import dagster as dg
 
 from dagster_project.automation.job import UNATTENDED_TAGS
 from dagster_project.config.settings import Settings
-from dagster_project.ingestion.files.settings import FilesSource
+from dagster_project.ingestion.files.settings import UNFINISHED_SUFFIXES, FilesSource
 from dagster_project.running.execute import JOB_NAME
 
 FILE_SENSOR_NAME = "new_files"
-# Files that are still being written.
-_UNFINISHED_SUFFIXES = {".tmp", ".part", ".partial", ".crdownload", ".filepart"}
 
 
 def build_file_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -63,7 +61,7 @@ def file_fingerprint(directories: Iterable[Path]) -> str | None:
         for path in ([directory] if directory.is_file() else directory.rglob("*"))
         if path.is_file()
         and not path.name.startswith(".")
-        and path.suffix.lower() not in _UNFINISHED_SUFFIXES
+        and path.suffix.lower() not in UNFINISHED_SUFFIXES
     )
     if not files:
         return None

@@ -23,12 +23,17 @@ DEFAULT_CONFIG = PROJECT_ROOT / "handoff.yml"
 
 
 class LifecycleSettings(Section):
-    """Which tradition is active and how acceptance works; empty: as the tradition says."""
+    """Which tradition is active and how acceptance works; empty: as the tradition says.
+
+    ``timezone``: of the reports; a date without a time is that date there. ``currency``: of the
+    marts' amounts, an ISO 4217 code; empty: each export's most frequent one.
+    """
 
     tradition: str = "four_stage"
     acceptance: AcceptanceMode | None = None
     acceptance_window_hours: float | None = Field(default=None, ge=0)
     timezone: TimeZone = "UTC"
+    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
     policy_dir: Path = POLICY_DIR
 
 
@@ -115,13 +120,24 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _sources_agree(self) -> "Settings":
-        """Each has its own name, and with several the moment of one would not be the run's."""
+        """Each has its own name, and with several the moment of one would not be the run's.
+
+        A source without leads names one that has them.
+        """
         names = [source.name for source in self.sources]
+        with_leads = [item.name for item in self.sources if not getattr(item, "leads_of", None)]
         for at, source in enumerate(self.sources):
             if source.name in names[:at]:
                 raise ValueError(f"sources.{at}: two are called {source.name!r}; rename one")
             if len(self.sources) > 1 and getattr(source, "as_of", None):
                 raise ValueError(f"sources.{at}.as_of: only where the source is the only one")
+            leads_of = getattr(source, "leads_of", None)
+            if leads_of and leads_of not in with_leads:
+                known = ", ".join(with_leads) or "none"
+                raise ValueError(
+                    f"sources.{at}.leads_of: no source {leads_of!r} with leads of its own; "
+                    f"such sources here: {known}"
+                )
         return self
 
 

@@ -10,19 +10,31 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from dagster_project.config.errors import ConfigError
 from dagster_project.config.sources import SourceSection, module_of, source_kinds
+from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.result import IngestionResult, Progress
 
 
-def ensure_raw_tables(connection: DuckDBPyConnection) -> None:
+def ensure_raw_tables(connection: DuckDBPyConnection, *, drop_older: bool = False) -> None:
     """Create every raw table that the models read, empty, where it does not exist yet.
 
-    The models never ask which CRM a company has.
+    The models never ask which CRM a company has. ``drop_older``: raw tables of an earlier version
+    are dropped; else they are refused with ``ConfigError``.
     """
-    raw_schema.ensure_raw_schema(connection)
+    tables: dict[str, tuple[str, ...]] = {}
     for kind in source_kinds():
-        raw_schema.create_text_tables(connection, module_of(kind, "resources").TABLES)
+        tables |= module_of(kind, "resources").TABLES
+    if raw_schema.is_older(connection, tables):
+        if not drop_older:
+            raise ConfigError(
+                "the warehouse was written by another version; name a new --output, or run with "
+                "--full-refresh, which drops the earlier loads"
+            )
+        connection.execute(f"drop schema {RAW_SCHEMA} cascade")
+    raw_schema.ensure_raw_schema(connection)
+    raw_schema.create_text_tables(connection, tables)
 
 
 def reader_of(source: SourceSection) -> Any:

@@ -21,27 +21,33 @@ from dagster_project.ingestion.result import IngestionResult, Note, Progress, Ta
 
 @dataclass
 class RawLoad:
-    """One load of the source ``source_system``; ``result`` is what it brought so far."""
+    """One load of one source; ``result`` is what it brought so far.
+
+    ``source_system``: what its rows carry. ``source_name``: the configured source, where that is
+    another one: a source without leads adds rows to those of the source that has them.
+    """
 
     connection: DuckDBPyConnection
     source_system: str
     load_id: int
     progress: Progress | None = None
+    source_name: str = ""
     result: IngestionResult = field(init=False)
 
     def __post_init__(self) -> None:
-        self.result = IngestionResult(self.source_system, self.load_id)
+        self.source_name = self.source_name or self.source_system
+        self.result = IngestionResult(self.source_name, self.load_id)
 
     def say(self, message: str) -> None:
         """Report progress."""
         if self.progress:
-            self.progress(f"{self.source_system}: {message}")
+            self.progress(f"{self.source_name}: {message}")
 
     def note(self, message: str, table: str | None = None, severity: str = "warning") -> None:
         """Keep something that was noticed and did not stop the load (an empty table)."""
         self.connection.execute(
             f"insert into {RAW_SCHEMA}.ingestion_notes values (?, ?, ?, ?, ?)",
-            [self.source_system, self.load_id, table, severity, message],
+            [self.source_name, self.load_id, table, severity, message],
         )
         self.result.notes.append(Note(message, table, severity))
 
@@ -87,10 +93,10 @@ class RawLoad:
         rows += sum(earlier for (earlier,) in earlier_chunks)
         now = datetime.now(UTC).replace(tzinfo=None)
         self.connection.execute(
-            f"insert into {RAW_SCHEMA}.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, true)",
+            f"insert into {RAW_SCHEMA}.loads values (?, ?, ?, ?, ?, ?, ?, ?, ?, true, ?)",
             [
                 *(self.load_id, self.source_system, table, place),
-                *(mode, rows, size, fingerprint, now),
+                *(mode, rows, size, fingerprint, now, self.source_name),
             ],
         )
 
@@ -100,9 +106,11 @@ class RawLoad:
             self.connection,
             f"""
             update {RAW_SCHEMA}.loads set is_current = false
-            where source_system = ? and table_name = ? and load_id < ? and is_current
+            where
+                source_system = ? and table_name = ? and load_id < ? and is_current
+                and loaded_by = ?
             """,
-            [self.source_system, table, self.load_id],
+            [self.source_system, table, self.load_id, self.source_name],
         )
 
     def insert(self, table: str, query: str, parameters: Sequence[object] = ()) -> int:
@@ -124,9 +132,17 @@ class RawLoad:
         )
 
     def remove_earlier_rows(self, table: str) -> None:
-        """Remove what earlier loads of this source left in a raw table and in the rejected rows."""
-        self.remove(table, "load_id < ?", self.load_id)
-        self.remove("rejected_rows", "table_name = ? and load_id < ?", table, self.load_id)
+        """Remove what earlier loads of this source left in a raw table and in the rejected rows.
+
+        Rows that another source added under the same ``source_system`` stay.
+        """
+        mine = f"load_id in (select load_id from {RAW_SCHEMA}.loads where loaded_by = ?)"
+        self.remove(table, f"load_id < ? and {mine}", self.load_id, self.source_name)
+        self.remove(
+            "rejected_rows",
+            f"table_name = ? and load_id < ? and {mine}",
+            *(table, self.load_id, self.source_name),
+        )
 
     def replace_settings(self, table: str, rows: Iterable[Sequence[str | None]]) -> None:
         """Replace what the configuration of this source says, for the models to read."""

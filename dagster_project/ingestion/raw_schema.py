@@ -3,7 +3,7 @@
 Raw holds what the sources gave, as text, with the load, file and row it came from.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,9 +25,9 @@ _RECORD_TABLES = {
     "loads": (
         "load_id bigint, source_system varchar, table_name varchar, source_file varchar, "
         "mode varchar, rows_read bigint, bytes bigint, fingerprint varchar, "
-        "loaded_at timestamp, is_current boolean"
+        "loaded_at timestamp, is_current boolean, loaded_by varchar"
     ),
-    "sources": "source_system varchar, source_rank integer",
+    "sources": "source_system varchar, source_rank integer, timezone varchar",
     "stage_map": "source_system varchar, raw_stage varchar, stage varchar",
     "ingestion_notes": (
         "source_system varchar, load_id bigint, table_name varchar, severity varchar, "
@@ -37,7 +37,7 @@ _RECORD_TABLES = {
     "run_parameters": (
         "build_id varchar, as_of timestamp, tradition varchar, acceptance_mode varchar, "
         "acceptance_window_hours double, timezone varchar, policy_fingerprint varchar, "
-        "hash_key varchar, match_on varchar, audit_mode varchar"
+        "hash_key varchar, match_on varchar, audit_mode varchar, currency varchar"
     ),
 }
 
@@ -45,6 +45,22 @@ _RECORD_TABLES = {
 def raw_columns(table: ContractTable) -> tuple[str, ...]:
     """All columns of a raw contract table, in order."""
     return (*LINEAGE_COLUMNS, *table.columns, EXTRA_COLUMNS)
+
+
+def is_older(connection: DuckDBPyConnection, tables: Mapping[str, Sequence[str]]) -> bool:
+    """Whether raw tables have other columns than these, as an earlier version wrote them."""
+    found = connection.execute(
+        "select table_name, list(column_name order by column_index) from duckdb_columns() "
+        "where schema_name = ? and database_name = current_database() group by table_name",
+        [RAW_SCHEMA],
+    ).fetchall()
+    records = {
+        name: [column.split()[0] for column in columns.split(", ")]
+        for name, columns in _RECORD_TABLES.items()
+    }
+    contract = {table.name: raw_columns(table) for table in CONTRACT_TABLES.values()}
+    expected = {**tables, **contract, **records}
+    return any(list(expected.get(name, columns)) != columns for name, columns in found)
 
 
 def ensure_raw_schema(connection: DuckDBPyConnection) -> None:
@@ -116,13 +132,17 @@ class RunParameters:
     hash_key: str = ""
     match_on: str | None = None
     audit_mode: str = "block"
+    currency: str | None = None
 
 
-def write_sources(connection: DuckDBPyConnection, names: Sequence[str]) -> None:
-    """Replace the list of sources; the first has rank 1 and wins where people are matched."""
+def write_sources(connection: DuckDBPyConnection, zones: Mapping[str, str | None]) -> None:
+    """Replace the list of sources; the first has rank 1 and wins where people are matched.
+
+    ``zones``: by source the time zone of its times without an offset; None: the reports' zone.
+    """
     connection.execute(f"delete from {RAW_SCHEMA}.sources")
-    for rank, name in enumerate(names, start=1):
-        connection.execute(f"insert into {RAW_SCHEMA}.sources values (?, ?)", [name, rank])
+    for rank, (name, zone) in enumerate(zones.items(), start=1):
+        connection.execute(f"insert into {RAW_SCHEMA}.sources values (?, ?, ?)", [name, rank, zone])
 
 
 def write_run_parameters(connection: DuckDBPyConnection, parameters: RunParameters) -> None:

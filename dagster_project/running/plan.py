@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self, get_args
+from zoneinfo import ZoneInfo
 
 from dagster_project.config import policy
 from dagster_project.config.contract import AcceptanceMode, AuditMode
@@ -79,8 +80,8 @@ class RunPlan:
     audit: str
 
 
-def parse_time(text: str) -> datetime:
-    """Read an ISO 8601 time or a date (its first moment); without a zone it is UTC.
+def parse_time(text: str, zone: str = "UTC") -> datetime:
+    """Read an ISO 8601 time, without an offset in ``zone``, or a date: its midnight there.
 
     Raises ``ConfigError`` when the text is neither.
     """
@@ -91,7 +92,7 @@ def parse_time(text: str) -> datetime:
         else:
             moment = datetime.fromisoformat(cleaned)
         # A time near the calendar's ends may have no UTC counterpart.
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        return moment.replace(tzinfo=moment.tzinfo or ZoneInfo(zone)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ConfigError(
             f"--as-of {text!r}: not a time; write 2026-06-30 or 2026-06-30T00:00:00Z"
@@ -132,7 +133,8 @@ def plan_run(options: RunOptions, *, now: datetime | None = None) -> RunPlan:
     )
     output = output_directory(settings, options.output, options.input)
     given = options.as_of or getattr(settings.sources[0], "as_of", None)
-    as_of = parse_time(given) if given else (now or datetime.now(UTC)).replace(microsecond=0)
+    now = (now or datetime.now(UTC)).replace(microsecond=0)
+    as_of = parse_time(given, lifecycle.timezone) if given else now
     _ensure_writable(output)
     return RunPlan(
         settings=settings,

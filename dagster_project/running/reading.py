@@ -23,7 +23,7 @@ def read_sources(
     ``say`` hears how far it is, ``warn`` what was noticed. Raises ``SourceError`` for the first
     source that can't be read; what was read before then still holds.
     """
-    ensure_raw_tables(connection)
+    ensure_raw_tables(connection, drop_older=plan.full_refresh)
     _judge_unconfigured_sources(connection, plan, warn)
     results = []
     for source in plan.settings.sources:
@@ -42,25 +42,37 @@ def _judge_unconfigured_sources(
 
     In append mode the warehouse may be the only place that still has them.
     """
-    found = connection.execute(
-        f"select distinct source_system from {RAW_SCHEMA}.loads where is_current"
+    configured = {
+        (getattr(item, "leads_of", None) or item.name, item.name) for item in plan.settings.sources
+    }
+    loads = connection.execute(
+        "select distinct source_system, loaded_by, load_id "
+        f"from {RAW_SCHEMA}.loads where is_current"
     ).fetchall()
-    left_over = sorted({name for (name,) in found} - {item.name for item in plan.settings.sources})
+    left_over = [item for item in loads if item[:2] not in configured]
     if not left_over:
         return
     if not plan.full_refresh:
+        names = sorted({name for _, name, _ in left_over})
         warn(
-            f"raw still holds rows of {', '.join(left_over)}, which is no longer configured; "
+            f"raw still holds rows of {', '.join(names)}, which is no longer configured; "
             "they are part of this build; --full-refresh leaves them out"
         )
         return
-    tables = connection.execute(
-        "select table_name from information_schema.columns "
-        f"where table_schema = '{RAW_SCHEMA}' and column_name = 'source_system'"
-    ).fetchall()
-    for (table,) in tables:
-        gone = f"delete from {RAW_SCHEMA}.{table} where list_contains(?, source_system)"
-        connection.execute(gone, [left_over])
+    # What a source added to the leads of another carries the name of that one.
+    systems = {system for system, *_ in left_over} - {system for system, _ in configured}
+    for column, values in (
+        ("load_id", [load for *_, load in left_over]),
+        ("source_system", list(systems)),
+    ):
+        tables = connection.execute(
+            "select table_name from information_schema.columns "
+            f"where table_schema = '{RAW_SCHEMA}' and column_name = ?",
+            [column],
+        ).fetchall()
+        for (table,) in tables:
+            gone = f"delete from {RAW_SCHEMA}.{table} where list_contains(?, {column})"
+            connection.execute(gone, [values])
 
 
 def write_choices(
@@ -79,8 +91,10 @@ def write_choices(
         hash_key=hash_key(),
         match_on=plan.settings.identity.match_on,
         audit_mode=plan.audit,
+        currency=lifecycle.currency,
     )
     ensure_raw_tables(connection)
     raw_schema.write_run_parameters(connection, parameters)
-    raw_schema.write_sources(connection, [source.name for source in plan.settings.sources])
+    zones = {source.name: getattr(source, "timezone", None) for source in plan.settings.sources}
+    raw_schema.write_sources(connection, zones)
     return parameters

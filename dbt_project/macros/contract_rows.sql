@@ -46,7 +46,7 @@ inner join (
     select
         source_system,
         {%- for column in id_columns %}
-            coalesce({{ column }}, '') as {{ column }}{{ ',' if not loop.last }}
+            coalesce(cast({{ column }} as varchar), '') as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ relation }}
     group by {% for at in range(id_columns | length + 1) -%}
@@ -57,7 +57,8 @@ inner join (
     on
         repeated_rows.source_system = repeated_ids.source_system
         {%- for column in id_columns %}
-            and coalesce(repeated_rows.{{ column }}, '') = repeated_ids.{{ column }}
+            and coalesce(cast(repeated_rows.{{ column }} as varchar), '')
+                = repeated_ids.{{ column }}
         {%- endfor %}
 group by repeated_rows.source_system
 {%- endmacro %}
@@ -145,4 +146,326 @@ chosen as (
     where version_rank = 1
 
 )
+{%- endmacro %}
+
+{#
+    The columns of a contract table: name, kind (id, event_id, text, time, date, number, whole,
+    money or flag), and what an empty value means: `required` (the row can't be used), `said` (something, so
+    that an unreadable one must not pass for it), else nothing.
+#}
+{% macro contract_columns(table) -%}
+    {{ return({
+        'leads': [
+            ('lead_id', 'id', 'required'), ('created_at', 'time', 'required'), ('email', 'text', ''),
+            ('company', 'text', ''), ('title', 'text', ''), ('employee_count', 'whole', ''),
+            ('industry', 'text', ''), ('country', 'text', ''), ('lead_source', 'text', ''),
+            ('owner_id', 'id', ''), ('current_stage', 'text', ''), ('crm_score', 'number', ''),
+            ('is_deleted', 'flag', 'said'), ('merged_into_lead_id', 'id', 'said'),
+            ('updated_at', 'time', '')
+        ],
+        'stage_changes': [
+            ('change_id', 'event_id', ''), ('lead_id', 'id', 'required'),
+            ('changed_at', 'time', 'required'), ('from_stage', 'text', ''), ('to_stage', 'text', ''),
+            ('reason', 'text', ''), ('changed_by', 'id', '')
+        ],
+        'activities': [
+            ('activity_id', 'event_id', ''), ('lead_id', 'id', 'required'), ('rep_id', 'id', ''),
+            ('kind', 'text', ''), ('occurred_at', 'time', 'required'), ('direction', 'text', '')
+        ],
+        'engagements': [
+            ('engagement_id', 'event_id', ''), ('lead_id', 'id', 'required'), ('kind', 'text', 'required'),
+            ('occurred_at', 'time', 'required'), ('channel', 'text', ''), ('campaign', 'text', '')
+        ],
+        'opportunities': [
+            ('opportunity_id', 'id', 'required'), ('lead_id', 'id', ''),
+            ('created_at', 'time', 'required'), ('amount', 'money', ''), ('currency', 'text', ''),
+            ('is_won', 'flag', 'said'), ('closed_at', 'time', 'said'), ('loss_reason', 'text', ''),
+            ('owner_id', 'id', ''), ('merged_into_opportunity_id', 'id', 'said'),
+            ('is_deleted', 'flag', 'said')
+        ],
+        'owner_changes': [
+            ('lead_id', 'id', 'required'), ('changed_at', 'time', 'required'), ('owner_id', 'id', '')
+        ],
+        'reps': [
+            ('rep_id', 'id', 'required'), ('name', 'text', ''), ('role', 'text', ''),
+            ('team', 'text', ''), ('timezone', 'text', ''), ('weekly_capacity', 'whole', ''),
+            ('is_active', 'flag', '')
+        ],
+        'channel_spend': [
+            ('spend_date', 'date', 'required'), ('channel', 'text', 'required'),
+            ('amount', 'money', 'required')
+        ]
+    }[table]) }}
+{%- endmacro %}
+
+{# What is said of a value that is there and can't be read, by the kind of its column. #}
+{% macro not_readable(kind) -%}
+    {{ return({
+        'id': 'id is in scientific notation (export ids as text)',
+        'time': 'time can not be read',
+        'date': 'date can not be read',
+        'money': 'number can not be read',
+        'flag': 'truth value can not be read'
+    }[kind]) }}
+{%- endmacro %}
+
+{# Which configured source brought a load: one that adds to the leads of another keeps its ways. #}
+{% macro loaders() -%}
+    select distinct
+        source_system,
+        load_id,
+        loaded_by
+    from {{ ref('stg_handoff__loads') }}
+{%- endmacro %}
+
+{#
+    A contract table's rows of every source, each value read once: the last CTE is `typed_rows`. A
+    row that can't be used names the column (`problem_column`) and says why (`problem`);
+    `unreadable` lists the columns whose value is there and can't be read. `computed`: more
+    columns, as SQL over the delivered texts. `left_out`: columns that stay here.
+#}
+{% macro typed_rows(table, computed={}, left_out=[]) -%}
+{%- set columns = contract_columns(table) -%}
+{%- set names = columns | map('first') | list -%}
+{%- set times, numbers, with_format, to_read = [], {}, [], [] -%}
+{%- for name, kind, _ in columns -%}
+    {%- if kind in ['time', 'date'] -%}{%- do times.append(name) -%}{%- endif -%}
+    {%- if kind in ['whole', 'number', 'money'] -%}
+        {%- do numbers.update({name: kind}) -%}
+    {%- endif -%}
+    {%- if kind in ['time', 'date', 'number', 'money'] -%}
+        {%- do with_format.append(name) -%}
+    {%- endif -%}
+    {%- if kind not in ['text', 'event_id'] -%}{%- do to_read.append(name) -%}{%- endif -%}
+{%- endfor -%}
+delivered as (
+
+    {{ delivered_rows(table) }}
+
+),
+
+formats as (
+
+    select
+        source_system
+        {%- for name in with_format %},
+        max(case when column_name = '{{ name }}' then format end) as {{ name }}_format
+        {%- endfor %}
+    from {{ ref('int_contract__formats') }}
+    where table_name = '{{ table }}'
+    group by source_system
+
+),
+
+run_zone as (
+
+    select
+        timezone as date_zone,
+        hash_key
+    from {{ ref('stg_handoff__run_parameters') }}
+
+),
+
+loaders as (
+
+    {{ loaders() | indent(4) }}
+
+),
+
+own_zones as (
+
+    select
+        source_system,
+        timezone as time_zone
+    from {{ ref('stg_handoff__sources') }}
+
+),
+
+written as (
+
+    select
+        delivered.*,
+        {{ row_text(names) | indent(8) }} as row_text,
+        {{ row_as_json(names) | indent(8) }} as row_json,
+        {%- for name in times %}
+        {{ written_date('delivered.' ~ name) | indent(8) }} as {{ name }}_written,
+        {%- endfor %}
+        {%- for name, kind in numbers.items() %}
+        {{ bare_number('delivered.' ~ name, kind == 'money') | indent(8) }} as {{ name }}_bare,
+        {%- endfor %}
+        {%- for name in with_format %}
+        formats.{{ name }}_format,
+        {%- endfor %}
+        coalesce(own_zones.time_zone, run_zone.date_zone) as time_zone,
+        run_zone.date_zone,
+        run_zone.hash_key
+    from delivered
+    cross join run_zone
+    left join loaders
+        on
+            delivered.source_system = loaders.source_system
+            and delivered.load_id = loaders.load_id
+    left join own_zones
+        on coalesce(loaders.loaded_by, delivered.source_system) = own_zones.source_system
+    left join formats
+        on coalesce(loaders.loaded_by, delivered.source_system) = formats.source_system
+
+),
+
+shown as (
+
+    select
+        *
+        {%- for name in times %},
+        {{ iso_text(
+            name ~ '_written', "coalesce(" ~ name ~ "_format, 'undecided')"
+        ) | indent(8) }} as {{ name }}_iso
+        {%- endfor %}
+        {%- for name in numbers %},
+        {{ decimal_mark_shown(name ~ '_bare') | indent(8) }} as {{ name }}_mark
+        {%- endfor %}
+    from written
+
+),
+
+moments as (
+
+    select
+        *
+        {%- for name in times %},
+        {{ iso_moment(name ~ '_iso') | indent(8) }} as {{ name }}_moment
+        {%- endfor %}
+    from shown
+
+),
+
+cast_rows as (
+
+    select
+        source_system,
+        load_id,
+        source_file,
+        source_row,
+        row_text,
+        row_json,
+        extra_columns
+        {%- for name, expression in computed.items() %},
+        {{ expression | indent(8) }} as {{ name }}
+        {%- endfor %}
+        {%- for name in to_read %},
+        {{ name }} is not null as {{ name }}_is_there
+        {%- endfor %}
+        {%- for name, kind, _ in columns if name not in left_out %},
+        {% if kind == 'event_id' -%}
+        coalesce({{ read_id(name) | indent(8) }}, 'made:' || md5(row_text)) as {{ name }}
+        {%- elif kind == 'text' -%}
+        {{ name }}
+        {%- elif kind == 'id' -%}
+        {{ read_id(name) | indent(8) }} as {{ name }}
+        {%- elif kind == 'time' -%}
+        {{ moment_in_utc(
+            name ~ '_moment', name ~ '_iso', 'time_zone', 'date_zone'
+        ) | indent(8) }} as {{ name }}
+        {%- elif kind == 'date' -%}
+        cast({{ name }}_moment as date) as {{ name }}
+        {%- elif kind == 'flag' -%}
+        {{ parse_boolean(
+            name,
+            ['won', 'closed won', 'gewonnen', 'gagné', 'ganado'] if name == 'is_won' else [],
+            ['lost', 'closed lost', 'open', 'verloren', 'perdu', 'perdido'] if name == 'is_won' else []
+        ) | indent(8) }} as {{ name }}
+        {%- else -%}
+        try_cast({{ plain_number(
+            name ~ '_bare',
+            name ~ '_mark',
+            "'whole'" if kind == 'whole' else "coalesce(" ~ name ~ "_format, 'dot')"
+        ) | indent(8) }} as {{ 'decimal(18, 2)' if kind == 'money' else 'double' }}) as {{ name }}
+        {%- endif %}
+        {%- endfor %}
+    from moments
+
+),
+
+typed_rows as (
+
+    select
+        source_system,
+        load_id,
+        source_file,
+        source_row,
+        row_text,
+        row_json,
+        extra_columns
+        {%- for name in (computed.keys() | list) + names if name not in left_out %},
+        {{ name }}
+        {%- endfor %},
+        nullif(concat_ws(
+            ';'
+            {%- for name in to_read %},
+            case when {{ name }} is null and {{ name }}_is_there then '{{ name }}' end
+            {%- endfor %}
+        ), '') as unreadable,
+        case
+            {%- for name, kind, empty in columns if empty == 'required' %}
+            when {{ name }} is null then '{{ name }}'
+            {%- endfor %}
+            {%- for name, kind, empty in columns if empty == 'said' %}
+            when {{ name }} is null and {{ name }}_is_there then '{{ name }}'
+            {%- endfor %}
+        end as problem_column,
+        case
+            {%- for name, kind, empty in columns if empty == 'required' %}
+            {%- if name in to_read %}
+            when {{ name }} is null and {{ name }}_is_there
+                then 'required {{ not_readable(kind) }}'
+            {%- endif %}
+            when {{ name }} is null then 'required value is missing'
+            {%- endfor %}
+            {%- for name, kind, empty in columns if empty == 'said' %}
+            when {{ name }} is null and {{ name }}_is_there
+                then '{{ not_readable(kind) }}'
+            {%- endfor %}
+        end as problem
+    from cast_rows
+
+)
+{%- endmacro %}
+
+{#
+    How the values of one column of an export are written, counted by what each one shows: the
+    column's format is decided from all of them.
+#}
+{% macro shown_formats(table) -%}
+{%- set columns = contract_columns(table)
+    | selectattr(1, 'in', ['time', 'date', 'number', 'money']) | list -%}
+    {%- for name, kind, _ in columns %}
+    select
+        source_system,
+        '{{ table }}' as table_name,
+        '{{ name }}' as column_name,
+        '{{ 'date order' if kind in ['time', 'date'] else 'decimal mark' }}' as format_kind,
+        {% if kind in ['time', 'date'] -%}
+        {{ day_order_shown('written') | indent(8) }}
+        {%- else -%}
+        {{ decimal_mark_shown('written') | indent(8) }}
+        {%- endif %} as shown,
+        count(*) as value_count,
+        min(written) as sample
+    from (
+        select
+            coalesce(loaders.loaded_by, delivered.source_system) as source_system,
+            {{ (
+                written_date(name) if kind in ['time', 'date']
+                else bare_number(name, kind == 'money')
+            ) | indent(12) }} as written
+        from {{ ref('stg_files__' ~ table) }} as delivered
+        left join loaders
+            on
+                delivered.source_system = loaders.source_system
+                and delivered.load_id = loaders.load_id
+        where {{ name }} is not null
+    ) as values_of_{{ name }}
+    group by source_system, shown
+    {% if not loop.last %}union all{% endif %}
+    {%- endfor %}
 {%- endmacro %}

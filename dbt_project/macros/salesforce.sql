@@ -27,6 +27,24 @@
     end
 {%- endmacro %}
 
+{#
+    An id as files hold it: a Salesforce id of 15 characters, as reports and formulas show it, in its
+    form of 18, which the API and data loaders give. Of other ids nothing changes.
+#}
+{% macro record_id(id) -%}
+    case
+        when
+            length({{ id }}) = 15
+            and substr({{ id }}, 1, 3) in (
+                '001', '003', '005', '006', '008', '00G', '00Q', '00T', '00U', '00v',
+                '017', '02s', '701'
+            )
+            and lower({{ id }}) <> upper({{ id }})
+            then {{ salesforce_id(id) | indent(12) }}
+        else {{ id }}
+    end
+{%- endmacro %}
+
 {# The value of a lead's field by its API name: a column of raw, else one of the custom fields. #}
 {% macro salesforce_lead_value(field, lead) -%}
     case lower({{ field }})

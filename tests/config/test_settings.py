@@ -54,7 +54,7 @@ def test_moment_of_an_export_is_read_as_text(tmp_path: Path, written: str, read:
         (
             "[{kind: files, path: a, stage_dates: [{stage: mql, column: x, tz: UTC}]}]",
             "sources.0.stage_dates.0.tz: unknown key; allowed here: column, delimiter, encoding, "
-            "file, lead_id, stage, time_format",
+            "file, lead_id, sheet, stage, time_format",
         ),
         (
             "[{kind: landed, name: a, crm: hubspot, tool: dlt, schema: s, hubspot: {stage: []}}]",

@@ -1,7 +1,8 @@
 """The golden world as the HubSpot tables of Fivetran, Airbyte and dlt, with the traps of each.
 
-Ids are numbers or text, times are times or text, versions and history repeat, unfinished loads and
-closed rows stand beside the valid ones, archived records live apart or carry a mark.
+Tables and columns are those of the tools' own packages and test data. Ids are numbers or text,
+times are times or text, versions and history repeat, unfinished loads and closed rows stand beside
+the valid ones, archived records live apart or carry a mark.
 """
 
 import json
@@ -28,7 +29,7 @@ def fivetran(account: HubSpotAccount, path: Path) -> None:
         tables[table] = [
             {
                 "id": int(record.id),
-                "_fivetran_deleted": record.archived,
+                "_fivetran_deleted": record.archived or None,
                 "_fivetran_synced": _time(SYNCED),
                 **{
                     f"property_{key}": _typed(key, value)
@@ -49,17 +50,22 @@ def fivetran(account: HubSpotAccount, path: Path) -> None:
             }
             for record, prop, entry in _entries(account, name)
         ]
+        if name == "deals":
+            _as_fivetran_lands_deals(account, tables)
         if name != "contacts":
             tables[f"{table}_contact"] = [
                 {f"{table}_id": int(own), "contact_id": int(contact), "type_id": 3}
                 for own, pairs in account.contacts_of[name].items()
                 for contact, _ in pairs
             ]
-    # History mode keeps the versions that were valid before.
+    # History mode keeps the versions that were valid before; a flag may be empty.
     former = [row | {"property_email": "former@acme.example"} for row in tables["contact"]]
     tables["contact"] = [
         *(row | {"_fivetran_active": False} for row in former),
-        *(row | {"_fivetran_active": True} for row in tables["contact"]),
+        *(
+            row | {"_fivetran_active": None if at % 2 else True}
+            for at, row in enumerate(tables["contact"])
+        ),
     ]
     tables["engagement_contact"] = []
     for name in ("calls", "emails"):
@@ -88,16 +94,72 @@ def fivetran(account: HubSpotAccount, path: Path) -> None:
         }
         for owner in account.owners
     ]
+    tables["owner_team"] = [
+        {
+            "owner_id": int(owner["id"]),
+            "team_id": int(team["id"]),
+            "is_team_primary": team["primary"],
+            "_fivetran_deleted": None,
+        }
+        for owner in account.owners
+        for team in owner.get("teams", [])
+    ]
+    tables["team"] = [
+        {"id": int(team["id"]), "name": team["name"]}
+        for owner in account.owners
+        for team in owner.get("teams", [])
+    ]
     tables["deal_pipeline_stage"] = [
         {
             "pipeline_id": pipeline["id"],
             "stage_id": stage["id"],
             "label": stage["label"],
             "probability": float(stage["metadata"]["probability"]),
+            "closed_won": stage["metadata"]["isClosed"] == "true",
         }
         for pipeline, stage in _stages(account)
     ]
     _write(path, "hubspot", tables)
+
+
+def _as_fivetran_lands_deals(account: HubSpotAccount, tables: dict[str, list[Row]]) -> None:
+    """Ids and stage of a deal under names of its own, its stages and merges in tables."""
+    renamed = {
+        "id": "deal_id",
+        "property_dealstage": "deal_pipeline_stage_id",
+        "property_pipeline": "deal_pipeline_id",
+        "property_hubspot_owner_id": "owner_id",
+    }
+    # That it is closed only the stage tells.
+    dropped = {"property_hs_is_closed", "property_hs_is_closed_won"}
+    dropped |= {"property_hs_merged_object_ids"}
+    tables["deal"] = [
+        {renamed.get(key, key): value for key, value in row.items() if key not in dropped}
+        for row in tables["deal"]
+    ]
+    history = tables["deal_property_history"]
+    tables["deal_property_history"] = [row for row in history if row["name"] != "dealstage"] or [
+        {"deal_id": 0, "name": "amount", "timestamp": _time(SYNCED), "value": None}
+    ]
+    tables["deal_stage"] = [
+        {
+            "deal_id": int(record.id),
+            "value": entry["value"],
+            "date_entered": _time(entry["timestamp"]),
+            "source": entry["sourceType"],
+            "source_id": entry["sourceId"],
+            "_fivetran_active": entry is record.history["dealstage"][0],
+            "_fivetran_start": _time(entry["timestamp"]),
+        }
+        for record, prop, entry in _entries(account, "deals")
+        if prop == "dealstage"
+    ]
+    tables["merged_deal"] = [
+        {"deal_id": int(record.id), "merged_deal_id": int(merged)}
+        for record in account.records["deals"].values()
+        for merged in record.properties["hs_merged_object_ids"].split(";")
+        if merged
+    ] or [{"deal_id": 0, "merged_deal_id": 1}]
 
 
 def airbyte(account: HubSpotAccount, path: Path) -> None:
@@ -114,7 +176,15 @@ def airbyte(account: HubSpotAccount, path: Path) -> None:
         rows = [
             {
                 "id": record.id,
-                "properties": json.dumps(dict(_all(account, name, record))),
+                "properties": json.dumps(
+                    {
+                        key: _as_number(key, value)
+                        for key, value in (
+                            *_all(account, name, record),
+                            *_stage_entries(name, record),
+                        )
+                    }
+                ),
                 "createdAt": record.created_at,
                 "updatedAt": record.updated_at,
                 "archived": record.archived,
@@ -148,6 +218,7 @@ def airbyte(account: HubSpotAccount, path: Path) -> None:
                 "firstName": owner.get("firstName"),
                 "lastName": owner.get("lastName"),
                 "archived": archived,
+                "teams": json.dumps(owner.get("teams")),
             }
             for owner in account.owners
             if bool(owner.get("archived")) is archived
@@ -194,7 +265,15 @@ def dlt(account: HubSpotAccount, path: Path) -> None:
                 "_dlt_load_id": done,
             }
             for record, prop, entry in _entries(account, name)
-        ]
+            if prop != "dealstage"
+        ] or [{"object_id": "0", "property_name": "amount", "value": None, "timestamp": None}]
+    # The latest moment of each stage, in a table of its own.
+    tables["stages_timing_deals"] = [
+        {"id": record.id, "stage": entry["value"], "hs_v2_date_entered_x": _time(moment)}
+        for record, prop, entry in _entries(account, "deals")
+        if prop == "dealstage"
+        for moment in [entry["timestamp"]]
+    ]
     tables["contacts__deals"] = [
         {"value": contact, "deals_id": own, "_dlt_parent_id": f"contacts{contact}"}
         for own, pairs in account.contacts_of["deals"].items()
@@ -208,8 +287,14 @@ def dlt(account: HubSpotAccount, path: Path) -> None:
             "last_name": owner.get("lastName"),
             "archived": bool(owner.get("archived")),
             "_dlt_load_id": done,
+            "_dlt_id": f"o{owner['id']}",
         }
         for owner in account.owners
+    ]
+    tables["owners__teams"] = [
+        {**team, "_dlt_parent_id": f"o{owner['id']}"}
+        for owner in account.owners
+        for team in owner.get("teams", [])
     ]
     tables["pipelines_deals"] = [
         {"id": pipeline["id"], "_dlt_id": f"p{pipeline['id']}", "_dlt_load_id": done}
@@ -238,10 +323,20 @@ LAYOUTS: dict[str, tuple[str, Callable[[HubSpotAccount, Path], None]]] = {
 def _all(account: HubSpotAccount, name: str, record: Record) -> Iterable[tuple[str, Any]]:
     """All properties of a record, so that every row has every column."""
     keys = sorted(account.known_properties(name))
-    values = [(key, record.properties.get(key) or None) for key in keys]
-    if name == "leads":
-        values.append(("hs_v2_date_entered_current_stage", record.updated_at))
-    return values
+    return [(key, record.properties.get(key) or None) for key in keys]
+
+
+def _stage_entries(name: str, record: Record) -> Iterable[tuple[str, Any]]:
+    """When a record of the leads object entered its stages: some in the present properties."""
+    if name != "leads":
+        return
+    # HubSpot puts a number of its own behind the stage.
+    for at, stage in enumerate(("new-stage-id", "unqualified-stage-id")):
+        entries = record.history["hs_pipeline_stage"]
+        moment = next((item["timestamp"] for item in entries if item["value"] == stage), None)
+        key = f"date_entered_{stage.replace('-', '_')}_13182660{at}"
+        yield f"hs_v2_{key}", moment if at else None
+        yield f"hs_{key}", moment
 
 
 def _entries(account: HubSpotAccount, name: str) -> Iterable[tuple[Record, str, Row]]:
@@ -272,6 +367,13 @@ def _typed(key: str, value: Any) -> Any:
     if value and key == "hubspot_owner_id":
         return int(value)
     return value
+
+
+def _as_number(key: str, value: Any) -> Any:
+    """A property as Airbyte casts it: numbers with a fraction, and a flag that is wrongly true."""
+    if key in {"hs_is_closed", "hs_is_closed_won"}:
+        return True
+    return float(value) if value and key == "hs_primary_contact_id" else value
 
 
 def _write(path: Path, schema: str, tables: dict[str, list[Row]]) -> None:

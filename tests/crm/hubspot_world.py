@@ -52,6 +52,7 @@ class World:
         self.export = {path.stem: _rows(path) for path in sorted(golden.glob("*.csv"))}
         self.names: dict[str, str] = {OWNER: "R1"}
         self._ids: dict[str, str] = {}
+        self._merged_deals: dict[str, list[str]] = {}
         self._leads = {lead["lead_id"]: lead for lead in self.export["leads"]}
         for number, name in enumerate(self._leads, start=1001):
             self._ids[name] = str(number)
@@ -63,6 +64,7 @@ class World:
                 self._contact(name, lead)
         for number, deal in enumerate(self.export["opportunities"], start=9001):
             self._deal(str(number), deal)
+        self._deal_merges()
         for number, activity in enumerate(self.export["activities"], start=5001):
             self._activity(str(number), activity)
 
@@ -85,7 +87,10 @@ class World:
                 "firstName": "Rep",
                 "lastName": "One",
                 "userId": int(USER),
-                "teams": [{"id": "1", "name": "SDR", "primary": True}],
+                "teams": [
+                    {"id": "2", "name": "Field", "primary": False},
+                    {"id": "1", "name": "SDR", "primary": True},
+                ],
                 "archived": False,
             },
             {"id": "72", "firstName": "Gone", "userIdIncludingInactive": 7002, "archived": True},
@@ -152,7 +157,10 @@ class World:
             archived=lead["is_deleted"] == "true",
         )
         if lead["owner_id"]:
-            record.history["hubspot_owner_id"] = [_entry(OWNER, created)]
+            # A form may stamp the contact a moment before it says it was created.
+            moments = [created, *(change["changed_at"] for change in changes)]
+            first = min(moments, key=datetime.fromisoformat)
+            record.history["hubspot_owner_id"] = [_entry(OWNER, first)]
         for change in changes:
             self._change(record, change)
         self._present_stage(record, lead["current_stage"])
@@ -189,6 +197,7 @@ class World:
             id=f"3{contact.id}",
             properties={
                 "hs_pipeline": "lead-pipeline-id",
+                "hs_primary_contact_id": contact.id,
                 "hs_createdate": moment,
                 "hs_lastmodifieddate": moment,
             },
@@ -206,34 +215,53 @@ class World:
         """A stage that the contact is in and that its history does not tell of."""
         if stage in LIFECYCLE and "lifecyclestage" not in record.properties:
             record.properties["lifecyclestage"] = LIFECYCLE[stage]
+        if not record.history.keys() & {"lifecyclestage", "hs_lead_status"}:
+            status = STATUS | {"Disqualified": "UNQUALIFIED"}
+            record.properties["hs_lead_status"] = status.get(stage, "")
 
     def _deal(self, deal_id: str, deal: dict[str, str]) -> None:
+        self.names[deal_id] = deal["opportunity_id"]
+        if into := deal.get("merged_into_opportunity_id"):
+            # Of a merged deal only the id is left, with the one that it was merged into.
+            self._merged_deals.setdefault(into, []).append(deal_id)
+            return
         closed = {"true": "closedwon", "false": "closedlost"}[deal["is_won"] or "false"]
+        is_undated = closed == "closedwon" and not deal["closed_at"]
         record = Record(
             id=deal_id,
             properties={
                 "pipeline": "default",
-                "amount": "1",
+                "amount": "1" if deal["amount"] else "",
                 "amount_in_home_currency": deal["amount"],
                 "createdate": deal["created_at"],
                 # People move the closing date; the history knows better.
-                "closedate": "2026-12-31T00:00:00Z",
+                "closedate": "" if is_undated else "2026-12-31T00:00:00Z",
                 "hubspot_owner_id": OWNER,
                 "closed_lost_reason": deal["loss_reason"],
-                "hs_is_closed": "true" if deal["closed_at"] else "false",
+                "hs_is_closed": "true" if deal["closed_at"] or is_undated else "false",
                 "hs_is_closed_won": deal["is_won"],
                 "hs_lastmodifieddate": deal["closed_at"] or deal["created_at"],
+                "hs_merged_object_ids": "",
             },
             created_at=deal["created_at"],
             updated_at=deal["closed_at"] or deal["created_at"],
+            archived=deal.get("is_deleted") == "true",
         )
-        remember(record, "dealstage", "appointmentscheduled", deal["created_at"])
+        if is_undated:
+            record.properties["dealstage"] = closed
+        else:
+            remember(record, "dealstage", "appointmentscheduled", deal["created_at"])
         if deal["closed_at"]:
             remember(record, "dealstage", closed, deal["closed_at"])
         self.account.add("deals", record)
-        self.names[deal_id] = deal["opportunity_id"]
         pairs = self.account.contacts_of.setdefault("deals", {})
         pairs[deal_id] = [(self._ids[self.survivor(deal["lead_id"])], None)]
+
+    def _deal_merges(self) -> None:
+        """The deals that are left know which ones they swallowed."""
+        ids = {self.names[record.id]: record for record in self.account.records["deals"].values()}
+        for into, merged in self._merged_deals.items():
+            ids[into].properties["hs_merged_object_ids"] = ";".join(merged)
 
     def _activity(self, activity_id: str, activity: dict[str, str]) -> None:
         kind = {"call": "calls", "email": "emails"}.get(activity["kind"])
@@ -291,3 +319,7 @@ def _pipeline(name: str, *stages: tuple[str, str, str, str]) -> dict[str, Any]:
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+# How many contacts and deals the account has.
+CONTACTS, DEALS = (len(World().account.records[name]) for name in ("contacts", "deals"))

@@ -123,7 +123,7 @@ class World:
         values: dict[str, Any] = {STAGE: None, "Status": "New", REASON: None}
         values |= dict.fromkeys(STAGE_DATES.values())
         self._story(lead, values)
-        if lead["current_stage"] not in {"Disqualified"}:
+        if lead["current_stage"] != "Disqualified" or values["Status"] == "New":
             values[STAGE] = lead["current_stage"] or None
         master = lead["merged_into_lead_id"]
         if deals:
@@ -206,7 +206,11 @@ class World:
             **{
                 "Id": key,
                 "StageName": stage,
-                "Amount": float(deal["amount"]),
+                # Salesforce merges no opportunities: people delete the one too many.
+                "IsDeleted": bool(
+                    deal.get("is_deleted") == "true" or deal.get("merged_into_opportunity_id")
+                ),
+                "Amount": float(deal["amount"]) if deal["amount"] else None,
                 "CloseDate": (deal["closed_at"] or "2026-12-31")[:10],
                 "IsClosed": is_closed,
                 "IsWon": is_won,
@@ -294,7 +298,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _time(text: str) -> str:
     """A time as the REST API writes it."""
-    return text.replace("Z", ".000+0000")
+    return text.replace("Z", "+0000" if "." in text else ".000+0000")
 
 
 # The name of the source in the tests' configurations.

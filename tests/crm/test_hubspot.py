@@ -31,7 +31,16 @@ from tests.crm.hubspot_server import (
     missing_scope,
     rate_limit,
 )
-from tests.crm.hubspot_world import FORM, NOW, PROPERTIES, REASON, World, remember
+from tests.crm.hubspot_world import (
+    CONTACTS,
+    DEALS,
+    FORM,
+    NOW,
+    PROPERTIES,
+    REASON,
+    World,
+    remember,
+)
 
 QUICK = Patience(attempts=4, backoff=0.01, longest=0.05, timeout=0.3)
 CALLS = ("details", "properties", "pipelines", "owners", "list", "archived", "associations")
@@ -142,16 +151,22 @@ def undisturbed() -> dict[str, list[tuple[Any, ...]]]:
 
 
 def test_the_first_load_lists_everything(
-    warehouse: duckdb.DuckDBPyConnection, server: HubSpotServer
+    warehouse: duckdb.DuckDBPyConnection, server: HubSpotServer, world: World
 ) -> None:
     result = load(warehouse, server)
     read = {name: table.rows_read for name, table in result.tables.items()}
-    assert read["hubspot_contacts"] == count(warehouse, "hubspot_contacts") == 29
-    assert read["hubspot_deals"] == 6
+    assert read["hubspot_contacts"] == count(warehouse, "hubspot_contacts") == CONTACTS
+    assert read["hubspot_deals"] == DEALS
     assert read["hubspot_leads"] == 1
     assert read["hubspot_engagements"] == 8
     assert read["hubspot_property_history"] == count(warehouse, "hubspot_property_history")
-    assert count(warehouse, "hubspot_associations") == 15
+    account = world.account
+    assert count(warehouse, "hubspot_associations") == sum(
+        len(contacts)
+        for name, pairs in account.contacts_of.items()
+        for record_id, contacts in pairs.items()
+        if not account.records[name][record_id].archived
+    )
     assert result.tables["hubspot_contacts"].newest == "2026-06-20T08:00:00Z"
     assert result.api_calls == sum(server.calls[kind] for kind in (*CALLS, *LATER_CALLS))
     assert server.calls["search"] == 0
@@ -178,10 +193,11 @@ def test_the_next_load_reads_only_what_changed(
     server.read.clear()
     change_the_world(world)
     result = load(warehouse, server)
-    assert server.read["deals"] == 1
+    archived = [deal for deal in world.account.records["deals"].values() if deal.archived]
+    assert server.read["deals"] == 1 + len(archived)
     assert server.read["contacts"] == 2 + 2  # changed or new, and the two in the recycle bin
     assert result.tables["hubspot_contacts"].rows_read == 2 + 1
-    assert count(warehouse, "hubspot_contacts") == 30
+    assert count(warehouse, "hubspot_contacts") == CONTACTS + 1
     states = warehouse.execute("select id, archived from raw.hubspot_contacts").fetchall()
     assert dict(states)[world.id_of("bounced")] == "true"
 
@@ -233,12 +249,12 @@ def test_other_properties_need_a_new_full_read(
     del world.account.records["contacts"]["1002"]  # erased for good: in no recycle bin
     server.read.clear()
     load(warehouse, server, columns={"country": "region"})
-    assert server.read["contacts"] == 27 + 1
+    assert server.read["contacts"] == CONTACTS - 1
     (found,) = warehouse.execute(
         "select properties from raw.hubspot_contacts where id = '1001'"
     ).fetchone() or ("",)
     assert '"region": "EMEA"' in found
-    assert count(warehouse, "hubspot_contacts") == 28
+    assert count(warehouse, "hubspot_contacts") == CONTACTS - 1
 
 
 def test_a_search_shows_no_more_than_ten_thousand_results(
@@ -409,8 +425,8 @@ def test_a_listing_goes_on_where_it_stopped(
     assert count(warehouse, "hubspot_contacts") == 15
     assert RawLoad(warehouse, "hubspot", 0).state("contacts")["after"] == "1015"
     load(warehouse, server, page_size=5)
-    assert count(warehouse, "hubspot_contacts") == 29
-    assert server.read["contacts"] == 28 + 1
+    assert count(warehouse, "hubspot_contacts") == CONTACTS
+    assert server.read["contacts"] == CONTACTS
 
 
 def test_a_search_goes_on_where_it_stopped(
@@ -444,7 +460,7 @@ def test_a_place_that_was_forgotten_starts_the_listing_again(
     said: list[str] = []
     load(warehouse, server, said, page_size=5)
     assert any("starting again" in line for line in said)
-    assert count(warehouse, "hubspot_contacts") == 29
+    assert count(warehouse, "hubspot_contacts") == CONTACTS
 
 
 def test_what_changes_while_the_listing_runs_is_found_by_the_next_load(
@@ -555,7 +571,7 @@ def test_an_account_without_the_leads_object_is_read_without_it(
     assert [note.table_name for note in result.notes] == ["hubspot_leads"]
     assert "Sales Hub Professional" in result.notes[0].message
     assert count(warehouse, "ingestion_notes") == 1
-    assert count(warehouse, "hubspot_contacts") == 29
+    assert count(warehouse, "hubspot_contacts") == CONTACTS
     assert [finding.status for finding in hubspot.check(plain)] == ["warning"]
 
 

@@ -91,7 +91,10 @@ GAPS: dict[str, tuple[Gap, ...]] = {
         Gap(
             NO_ACTIVITIES,
             "fct_lead_cycles",
-            ("first_touch_at", "touched_before_handoff", "speed_to_lead_minutes", "sla_status"),
+            (
+                *("first_touch_at", "touched_before_handoff", "speed_to_lead_minutes"),
+                *("request_to_touch_minutes", "sla_status"),
+            ),
         ),
     ),
 }

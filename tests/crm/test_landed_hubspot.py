@@ -14,7 +14,7 @@ from dagster_project.ingestion.landed import load as landed
 from dagster_project.ingestion.landed.settings import LandedSource
 from dagster_project.ingestion.result import IngestionResult
 from tests.crm import hubspot_tables
-from tests.crm.hubspot_world import PROPERTIES, World
+from tests.crm.hubspot_world import CONTACTS, PROPERTIES, World
 from tests.crm.test_hubspot import rows
 
 
@@ -62,12 +62,22 @@ def test_a_second_load_changes_nothing(
     before = rows(warehouse)
     second = ingest_source(warehouse, source(tool, tables))
     assert rows(warehouse) == before
-    assert read(first)["hubspot_contacts"] == read(second)["hubspot_contacts"] == 29
+    assert read(first)["hubspot_contacts"] == read(second)["hubspot_contacts"] == CONTACTS
     assert read(second)["hubspot_property_history"] == 0
     current = warehouse.execute(
         "select sum(rows_read) from raw.loads where table_name = 'hubspot_contacts' and is_current"
     ).fetchone()
-    assert current == (29,)
+    assert current == (CONTACTS,)
+
+
+def test_owners_have_their_primary_team(
+    tool: str, tables: Path, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    ingest_source(warehouse, source(tool, tables))
+    found = warehouse.execute(
+        "select id, name, team, archived from raw.hubspot_owners order by id"
+    ).fetchall()
+    assert found == [("71", "Rep One", "SDR", "false"), ("72", "Gone", None, "true")]
 
 
 def test_history_outlives_the_tool_s_own(
@@ -84,7 +94,7 @@ def test_history_outlives_the_tool_s_own(
     )
     ingest_source(warehouse, source(tool, tables))
     assert len(rows(warehouse)["hubspot_property_history"]) == before
-    assert len(rows(warehouse)["hubspot_contacts"]) == 28
+    assert len(rows(warehouse)["hubspot_contacts"]) == CONTACTS - 1
 
 
 def test_the_warehouse_itself_may_hold_the_tables(
@@ -147,7 +157,7 @@ def test_only_contacts_are_needed(
             if name not in {contacts, "_dlt_loads"}:
                 connection.execute(f'drop table "{schema}"."{name}"')
     result = ingest_source(warehouse, source(tool, tables))
-    assert read(result)["hubspot_contacts"] == 29
+    assert read(result)["hubspot_contacts"] == CONTACTS
     said = " ".join(note.message for note in result.notes)
     assert "deals (no table): left out" in said
     assert "history of contacts (no table)" in said

@@ -1,5 +1,6 @@
 """What Salesforce's rows mean: one short story per rule of the staging models."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -161,18 +162,49 @@ def test_changes_in_one_second_know_the_stage_before_them(story: Story) -> None:
     ]
 
 
-def test_the_first_field_in_the_list_holds_in_one_second(story: Story) -> None:
+def test_the_first_field_in_the_list_holds_in_one_decision(story: Story) -> None:
     story.fields = SalesforceFields.model_validate(
         {"stages": [{"field": STAGE, "map": {"Working on it": "SAL"}}, {"field": "Status"}]}
     )
     story.lead()
     story.change(2, STAGE, "MQL", "Working on it")
-    story.change(2, "Status", "New", "Unqualified")
-    story.change(3, "Status", "Unqualified", "Closed - Converted")
+    story.change(2, "Status", "New", "Qualified")
+    story.change(3, "Status", "Qualified", "Closed - Converted")
     assert story.told("stage_changes", *CHANGE) == [
         ("02 08:00", "MQL", "sal", None),
-        ("03 08:00", "disqualified", "sql", None),
+        ("03 08:00", "sql", "sql", None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("reset_to", "seconds", "told"),
+    [
+        ("Lead", 0, [("03 08:00", "sal", "disqualified", "Too small")]),
+        ("Lead", 2, [("03 08:00", "sal", "disqualified", "Too small")]),
+        (
+            "SQL",
+            1,
+            [
+                ("03 08:00", "MQL", "SQL", None),
+                ("03 08:00", "sal", "disqualified", "Too small"),
+            ],
+        ),
+    ],
+)
+def test_an_exit_holds_against_a_stage_that_is_written_with_it(
+    story: Story, reset_to: str, seconds: int, told: list[tuple[Any, ...]]
+) -> None:
+    story.warehouse.decide(datetime(2026, 6, 30, tzinfo=UTC))
+    story.fields = SalesforceFields.model_validate(
+        {"stages": [{"field": STAGE}, {"field": "Status"}], "reasons": [REASON]}
+    )
+    story.lead(**{STAGE: reset_to, "Status": "Unqualified"})
+    story.change(3, "Status", "Working", "Unqualified")
+    moment = at(3).replace("00.000", f"{seconds:02}.000")
+    story.change(3, STAGE, "MQL", reset_to, CreatedDate=moment)
+    story.change(3, REASON, None, "Too small")
+    assert story.told("stage_changes", *CHANGE) == told
+    assert story.told("leads", "current_stage") == [("disqualified",)]
 
 
 def test_ignored_values_carry_no_stage(story: Story) -> None:
@@ -297,9 +329,8 @@ def test_a_deal_proves_its_stages_for_each_contact_and_counts_once(story: Story)
     for role in roles:
         story.has("OpportunityContactRole", OpportunityId=DEAL, CreatedDate=at(9), **role)
     columns = ("lead_id", "opportunity_id", "amount", "is_won", "closed_at")
-    assert sorted(story.told("opportunities", *columns), key=lambda row: row[2] is None) == [
-        (OTHER, DEAL, "900.50", "false", None),
-        (LEAD, f"{DEAL}:{LEAD}", None, "false", None),
+    assert story.told("opportunities", *columns) == [
+        (f"{OTHER};{LEAD}", DEAL, "900.50", "false", None),
     ]
     story.rows["OpportunityContactRole"][1]["IsDeleted"] = True
     assert story.told("opportunities", *columns) == [(LEAD, DEAL, "900.50", "false", None)]
@@ -308,8 +339,13 @@ def test_a_deal_proves_its_stages_for_each_contact_and_counts_once(story: Story)
 def test_a_deal_without_a_lead_is_kept(story: Story) -> None:
     story.has("Opportunity", Id=DEAL, Amount="5", IsClosed=False, CreatedDate=at(9))
     assert story.told("opportunities", "opportunity_id", "lead_id", "amount") == [(DEAL, None, "5")]
-    story.rows["Opportunity"][0]["IsDeleted"] = True
-    assert story.told("opportunities", "opportunity_id") == []
+
+
+def test_a_deal_in_the_recycle_bin_is_deleted(story: Story) -> None:
+    story.lead(LEAD, ConvertedContactId=CONTACT, ConvertedOpportunityId=DEAL)
+    story.has("Opportunity", Id=DEAL, IsDeleted=True, CreatedDate=at(9))
+    columns = ("opportunity_id", "lead_id", "is_deleted")
+    assert story.told("opportunities", *columns) == [(DEAL, LEAD, "true")]
 
 
 def test_amounts_are_in_one_currency_where_rates_are_known(story: Story) -> None:
@@ -330,15 +366,15 @@ def test_amounts_are_in_one_currency_where_rates_are_known(story: Story) -> None
             CreatedDate=at(day),
         )
     try:
-        told = story.told("opportunities", "opportunity_id", "amount")
+        told = story.told("opportunities", "opportunity_id", "amount", "currency")
     finally:
         story.connection.execute("delete from policy.currency_rates")
     assert told == [
-        ("d1", "90.09"),
-        ("d2", "90.09"),
-        ("d3", "80.08"),
-        ("d4", "100.10"),
-        ("d5", "100.10"),
+        ("d1", "90.09", None),
+        ("d2", "90.09", None),
+        ("d3", "80.08", None),
+        ("d4", "100.10", "SEK"),
+        ("d5", "100.10", None),
     ]
 
 

@@ -1,9 +1,12 @@
 """What ``handoff init`` proposes for small exports of real systems reads without an error."""
 
+import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 import pytest
+from openpyxl import Workbook
 
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.settings import load_settings
@@ -172,8 +175,8 @@ def test_hubspot_export(proposed, warehouse, rows):
         "select opportunity_id, lead_id, amount, is_won, closed_at, loss_reason "
         "from raw.opportunities order by 1"
     ) == [
-        ("900", "501", "12000.00", "true", "2026-03-01 10:00", None),
-        ("901", "502", "1500.50", None, None, None),
+        ("900", "501", "$12000.00", "true", "2026-03-01 10:00", None),
+        ("901", "502", "$1500.50", None, None, None),
         ("902", "503", None, "false", "2026-04-01 10:00", "Price"),
     ]
     assert rows("select lead_id, to_stage, changed_at from raw.stage_changes order by 1, 3") == [
@@ -237,13 +240,13 @@ def test_pipedrive_export(proposed, warehouse, rows):
         "select lead_id, created_at, amount, is_won, closed_at, loss_reason "
         "from raw.opportunities order by 1"
     ) == [
-        ("1", "2026-01-25T10:00:00Z", "12000.50", "true", "2026-03-01T10:00:00Z", None),
-        ("2", "2026-02-03T09:30:00Z", "500", None, None, None),
-        ("3", "2026-02-04T09:30:00Z", "1250", "false", "2026-02-05T08:00:00Z", "Price"),
+        ("1", "2026-01-25T10:00:00", "12000.50", "true", "2026-03-01T10:00:00", None),
+        ("2", "2026-02-03T09:30:00", "500", None, None, None),
+        ("3", "2026-02-04T09:30:00", "1250", "false", "2026-02-05T08:00:00", "Price"),
     ]
     assert rows("select lead_id, kind, occurred_at from raw.activities order by 1") == [
-        ("1", "Call", "2026-01-26T11:00:00Z"),
-        ("2", "Lunch", "2026-02-03T12:00:00Z"),
+        ("1", "Call", "2026-01-26T11:00:00"),
+        ("2", "Lunch", "2026-02-03T12:00:00"),
     ]
     assert "each deal counts as a lead" in "\n".join(proposal.unplaced)
 
@@ -266,8 +269,8 @@ def test_zoho_export(proposed, warehouse, rows):
     assert proposal.crm == "Zoho"
     assert counts(result) == {"leads": 2, "opportunities": 2}
     assert rows("select lead_id, owner_id, created_at, updated_at from raw.leads order by 1") == [
-        ("zcrm_1", "zcrm_u1", "2026-01-05T09:12:00Z", "2026-01-25T10:00:00Z"),
-        ("zcrm_2", "zcrm_u1", "2026-01-06T13:12:00Z", "2026-01-07T10:00:00Z"),
+        ("zcrm_1", "zcrm_u1", "2026-01-05T09:12:00", "2026-01-25T10:00:00"),
+        ("zcrm_2", "zcrm_u1", "2026-01-06T13:12:00", "2026-01-07T10:00:00"),
     ]
     assert rows("select lead_id, is_won, closed_at from raw.opportunities order by 1") == [
         ("zcrm_1", "true", "2026-03-01"),
@@ -315,7 +318,24 @@ def test_text_that_is_not_utf_8_is_proposed_with_an_encoding(tmp_path, warehouse
     (tmp_path / "leads.csv").write_text(text, encoding="cp1252")
     propose(tmp_path, tmp_path / "handoff.yml")
     ingest_source(warehouse, load_settings(tmp_path / "handoff.yml").sources[0])
-    assert rows("select created_at, company from raw.leads") == [("2025-12-31T00:00:00Z", "Müller")]
+    assert rows("select created_at, company from raw.leads") == [("2025-12-31", "Müller")]
+
+
+def test_archives_and_workbooks_are_proposed_and_read(tmp_path, warehouse, rows):
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as target:
+        target.writestr("all contacts.csv", "Lead ID,Created Date\n1,2026-01-05\n2,2026-01-06\n")
+        target.writestr("readme.pdf", "no table")
+    (tmp_path / "damaged.zip").write_bytes(b"PK no archive")
+    book = Workbook()
+    book.active.append(["Activity ID", "Lead ID", "Type", "Occurred At"])
+    book.active.append([7, 1, "Call", datetime(2026, 2, 1, 9, 30)])
+    book.save(tmp_path / "activities.xlsx")
+    proposal = propose(tmp_path, tmp_path / "handoff.yml")
+    assert any("damaged.zip: the ZIP archive is damaged" in line for line in proposal.unplaced)
+    result = ingest_source(warehouse, load_settings(tmp_path / "handoff.yml").sources[0])
+    assert counts(result) == {"leads": 2, "activities": 1}
+    assert rows("select distinct source_file from raw.leads") == [("export.zip/all contacts.csv",)]
+    assert rows("select lead_id from raw.activities") == [("1",)]
 
 
 def test_row_with_too_many_cells_does_not_stop_the_proposal(tmp_path):

@@ -4,7 +4,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from inspect import signature
 from typing import get_args
 
+import pytest
+
 from dagster_project.config import contract
+from dagster_project.config.errors import ConfigError
 from dagster_project.config.sources import module_of, source_kinds
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.dispatch import ensure_raw_tables, ingest_source
@@ -130,8 +133,8 @@ def test_progress_is_told(warehouse, export):
 
 def test_the_first_source_ranks_first(warehouse, rows):
     ensure_raw_tables(warehouse)
-    raw_schema.write_sources(warehouse, ["b", "a"])
-    assert rows("from raw.sources order by 2") == [("b", 1), ("a", 2)]
+    raw_schema.write_sources(warehouse, {"b": None, "a": "Europe/Paris"})
+    assert rows("from raw.sources order by 2") == [("b", 1, None), ("a", 2, "Europe/Paris")]
 
 
 def test_run_parameters_are_one_row_in_utc(warehouse, rows):
@@ -161,3 +164,12 @@ def test_every_source_kind_has_the_same_shape():
             "progress",
         ]
         assert list(signature(load.check).parameters) == ["source"]
+
+
+def test_a_warehouse_of_another_version_is_refused_or_dropped(warehouse, rows):
+    ensure_raw_tables(warehouse)
+    warehouse.execute("alter table raw.opportunities drop column currency")
+    with pytest.raises(ConfigError, match="name a new --output, or run with --full-refresh"):
+        ensure_raw_tables(warehouse)
+    ensure_raw_tables(warehouse, drop_older=True)
+    assert rows("select currency from raw.opportunities") == []

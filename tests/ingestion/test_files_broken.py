@@ -195,17 +195,26 @@ def test_header_only_is_an_empty_table_with_a_warning(ingest, export, rows):
     assert rows("select table_name, severity, message from raw.ingestion_notes") == messages
 
 
-def test_file_that_is_not_utf_8(ingest, export):
-    (export / "leads.csv").write_bytes(
-        HEADER.encode() + SOUND.format(1).encode() * 3_000 + b"L2,2026-01-02,M\xfcller\n"
-    )
-    message = refused(ingest)
-    assert "leads.csv: line 3002: byte 0xfc is not UTF-8" in message
-    assert "tables.leads.encoding" in message
-    (export / "leads.csv").write_bytes(b"lead_id,created_at,stra\xdfe\n")
-    assert "line 1: byte 0xdf is not UTF-8" in refused(ingest)
-    (export / "leads.csv").write_bytes(HEADER.encode() + b"L1,x,y\nL2,\xfc\nL3,x,z\n")
-    assert "line 3: byte 0xfc is not UTF-8" in refused(ingest)
+def test_file_that_is_not_in_its_configured_encoding(ingest, export):
+    def message(content: bytes) -> str:
+        (export / "leads.csv").write_bytes(content)
+        return refused(lambda: ingest(tables={"leads": {"encoding": "utf-8"}}))
+
+    long = HEADER.encode() + SOUND.format(1).encode() * 3_000 + b"L2,2026-01-02,M\xfcller\n"
+    assert "leads.csv: line 3002: byte 0xfc is not UTF-8" in message(long)
+    assert "tables.leads.encoding" in message(long)
+    assert "line 1: byte 0xdf is not UTF-8" in message(b"lead_id,created_at,stra\xdfe\n")
+    broken = HEADER.encode() + b"L1,x,y\nL2,\xfc\nL3,x,z\n"
+    assert "line 3: byte 0xfc is not UTF-8" in message(broken)
+
+
+@pytest.mark.parametrize(
+    "content", [b"L1,2026-01-01,a\x81b\n", b"\xef\xbb\xbfL1,2026-01-01,M\xfcller\n"]
+)
+def test_file_that_no_guess_fits_is_not_decoded(ingest, export, content):
+    mark = content[:3] if content.startswith(b"\xef") else b""
+    (export / "leads.csv").write_bytes(mark + HEADER.encode() + content.removeprefix(mark))
+    assert re.search("leads.csv: line 2: byte 0x[0-9a-f]+ is not", refused(ingest))
 
 
 def test_wrong_configured_encoding(ingest, export):

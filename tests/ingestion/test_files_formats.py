@@ -55,6 +55,43 @@ def test_configured_encoding_is_read(ingest, export, rows, encoding):
     assert rows("select lead_id, company from raw.leads") == [("L1", "Müller & Søn")]
 
 
+@pytest.mark.parametrize(
+    "name", ["Müller – Söhne", "“Ångström”", "Société Générale 50 €", "Peña & Hijos"]
+)
+def test_text_that_is_not_utf_8_is_read_as_cp1252_and_noted(ingest, export, rows, name):
+    """Without a configured encoding; the note names the first line that tells, and the setting."""
+    text = f"rep_id;name\nR1;Ada\nR2;{name}\n"
+    (export / "reps.csv").write_bytes(text.encode("cp1252"))
+    result = ingest()
+    assert rows("select name from raw.reps order by rep_id") == [("Ada",), (name,)]
+    [message] = [note.message for note in result.notes]
+    assert message.startswith("reps.csv: line 3: byte 0x")
+    assert message.endswith("read as cp1252: if letters are wrong, name it in tables.reps.encoding")
+
+
+def test_header_in_cp1252_is_found_by_its_name(ingest, export, rows):
+    (export / "staff.csv").write_bytes("Kürzel;Straße\nR1;Überseering\n".encode("cp1252"))
+    ingest(
+        tables={"reps": {"file": "staff.csv", "columns": {"rep_id": "KÜRZEL", "team": "straße"}}}
+    )
+    assert rows("select rep_id, team from raw.reps") == [("R1", "Überseering")]
+
+
+@pytest.mark.parametrize(
+    ("header", "named"),
+    [
+        ("\u00a0Rep Id ,Full\u00a0Name", ("Rep Id", "Full Name")),
+        ("Rep\u202fId,\u3000Full  Name\u00a0", ("rep id", "FULL NAME")),
+        ("Rep Id,Full Name", ("Rep\u00a0Id", " Full Name\u00a0")),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_spaces_of_any_kind_in_a_header_are_spaces(ingest, export, rows, header, named, encoding):
+    (export / "reps.csv").write_text(f"{header}\nR1,Ada\n", encoding=encoding)
+    ingest(tables={"reps": {"columns": {"rep_id": named[0], "name": named[1]}}})
+    assert rows("select rep_id, name from raw.reps") == [("R1", "Ada")]
+
+
 def test_utf_16_with_its_mark_needs_no_configuration(ingest, export, rows):
     (export / "leads.csv").write_text("lead_id\tcreated_at\nL1\t2026-01-01\n", encoding="utf-16")
     ingest()

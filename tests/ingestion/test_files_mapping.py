@@ -9,6 +9,8 @@ import pytest
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.settings import load_settings
 from dagster_project.ingestion.dispatch import ingest_source
+from dagster_project.ingestion.files.load import check
+from dagster_project.ingestion.files.settings import FilesSource
 
 OLIST = Path(__file__).parents[2] / "examples" / "olist" / "handoff.yml"
 PUBLIC_DATA = Path(
@@ -45,79 +47,13 @@ def test_names_constants_times_and_values_are_mapped(ingest, export, rows):
         "select lead_id, created_at, is_deleted, lead_source, country, industry, extra_columns "
         "from raw.leads order by source_row"
     ) == [
-        ("1", "2026-01-05T14:30:00Z", "true", "Messe", "DE", "it's", '{"lead_source":"ignored"}'),
-        ("2", "2026-01-06T00:00:00Z", "false", None, "DE", "it's", '{"lead_source":null}'),
+        ("1", "2026-01-05T14:30:00", "true", "Messe", "DE", "it's", '{"lead_source":"ignored"}'),
+        ("2", "2026-01-06", "false", None, "DE", "it's", '{"lead_source":null}'),
         ("3", "gestern", "vielleicht", "Web", "DE", "it's", '{"lead_source":null}'),
     ]
     assert [note.message for note in result.notes] == [
         "people.txt: columns that the contract does not know are kept in extra_columns: lead_source"
     ]
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("2026-07-01 09:30", "2026-07-01T07:30:00Z"),
-        ("2026-07-01T09:30:15", "2026-07-01T07:30:15Z"),
-        (" 2026-01-01 00:30:00.250 ", "2025-12-31T23:30:00.250000Z"),
-        ("2026-07-01T09:30:00Z", "2026-07-01T09:30:00Z"),
-        ("2026-07-01T09:30:00+05:00", "2026-07-01T09:30:00+05:00"),
-        ("2026-07-01", "2026-07-01"),
-        ("2026-13-01 09:30", "2026-13-01 09:30"),
-        ("soon", "soon"),
-        # The hour that does not exist, and the one that comes twice.
-        ("2026-03-29 02:30:00", "2026-03-29T01:30:00Z"),
-        ("2026-10-25 02:30:00", "2026-10-25T01:30:00Z"),
-    ],
-)
-def test_times_without_an_offset_are_in_the_exports_time_zone(
-    ingest, export, rows, given, expected
-):
-    (export / "leads.csv").write_text(f'lead_id,created_at\nL1,"{given}"\n')
-    ingest(timezone="Europe/Amsterdam")
-    assert rows("select created_at from raw.leads") == [(expected,)]
-
-
-@pytest.mark.parametrize(
-    ("time_format", "given", "expected"),
-    [
-        ("%d/%m/%Y %-H:%M", "1/7/2026 9:30", "2026-07-01T07:30:00Z"),
-        ("%d/%m/%Y %-I:%M %p", "1/7/2026 9:30 AM", "2026-07-01T07:30:00Z"),
-        ("%d/%m/%Y %H:%M %Z", "1/7/2026 09:30 UTC", "2026-07-01T09:30:00Z"),
-        ("%d/%m/%Y %H:%M%z", "1/7/2026 09:30+00:00", "2026-07-01T09:30:00Z"),
-        ("%d/%m/%Y", "1/7/2026", "2026-07-01T00:00:00Z"),
-    ],
-)
-def test_only_a_format_without_a_zone_is_in_the_exports_time_zone(
-    ingest, export, rows, time_format, given, expected
-):
-    (export / "leads.csv").write_text(f"lead_id,created_at\nL1,{given}\n")
-    formats = {"leads": {"time_formats": {"created_at": time_format}}}
-    ingest(timezone="Europe/Amsterdam", tables=formats)
-    assert rows("select created_at from raw.leads") == [(expected,)]
-
-
-def test_formats_and_stage_dates_are_in_the_exports_time_zone(ingest, export, rows):
-    (export / "leads.csv").write_text(
-        "lead_id,created_at,won,signed\nL1,1/7/2026 9:30,1/8/2026 0:30,2026-08-02 00:30\n"
-    )
-    (export / "channel_spend.csv").write_text(
-        "spend_date,channel,amount\n2026-07-01 00:30,events,5\n"
-    )
-    ingest(
-        timezone="America/New_York",
-        tables={"leads": {"time_formats": {"created_at": ["%d/%m/%Y", "%d/%m/%Y %H:%M"]}}},
-        stage_dates=[
-            {"stage": "customer", "column": "won", "time_format": "%d/%m/%Y %H:%M"},
-            {"stage": "live", "column": "signed"},
-        ],
-    )
-    assert rows("select created_at from raw.leads") == [("2026-07-01T13:30:00Z",)]
-    assert rows("select to_stage, changed_at from raw.stage_changes order by 1") == [
-        ("customer", "2026-08-01T04:30:00Z"),
-        ("live", "2026-08-02T04:30:00Z"),
-    ]
-    assert rows("select spend_date from raw.channel_spend") == [("2026-07-01 00:30",)]
 
 
 def test_an_unknown_time_zone_is_refused(tmp_path):
@@ -130,13 +66,15 @@ def test_an_unknown_time_zone_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("time_format", "given", "expected"),
     [
-        ("%d/%m/%Y %I:%M %p", "03/02/2026 1:05 PM", "2026-02-03T13:05:00Z"),
+        ("%d/%m/%Y %I:%M %p", "03/02/2026 1:05 PM", "2026-02-03T13:05:00"),
         ("%Y-%m-%dT%H:%M:%S.%g%z", "2026-02-03T13:05:00.250+0200", "2026-02-03T11:05:00.250000Z"),
         ("%Y-%m-%d %H:%M:%S %z", "2026-02-03 13:05:00 +0100", "2026-02-03T12:05:00Z"),
         ("epoch_ms", "1770123900000", "2026-02-03T13:05:00Z"),
         ("epoch", "1770123900.5", "2026-02-03T13:05:00.500000Z"),
         ("epoch", "13.5.", "13.5."),
         ("%d/%m/%Y", "31/02/2026", "31/02/2026"),
+        ("%d/%m/%Y", "1/7/2026", "2026-07-01"),
+        ("%d/%m/%Y %H:%M %Z", "1/7/2026 09:30 UTC", "2026-07-01T09:30:00Z"),
     ],
 )
 def test_time_formats(ingest, export, rows, time_format, given, expected):
@@ -215,7 +153,7 @@ def test_column_counts_only_beside_certain_values(ingest, export, rows):
     assert rows(
         "select is_won, closed_at, amount from raw.opportunities order by opportunity_id"
     ) == [
-        ("true", "2026-02-01", "1200.50"),
+        ("true", "2026-02-01", "€ 1200.50"),
         (None, None, "-3"),
         ("false", "2026-03-01", "n/a"),
     ]
@@ -254,8 +192,8 @@ def test_stage_dates_become_stage_changes(ingest, export, rows):
     assert changes == [
         ("deals.csv", 2, "stage_date:won:L1", "L1", "2026-02-01 10:00:00", None, "customer"),
         ("deals.csv", 5, "stage_date:won:L1", "L1", "2026-03-01", None, "customer"),
-        ("leads.csv", 2, "stage_date:MQL Date:L1", "L1", "2026-01-05T00:00:00Z", None, "mql"),
-        ("leads.csv", 2, "stage_date:SQL Date:L1", "L1", "2026-01-07T00:00:00Z", None, "sql"),
+        ("leads.csv", 2, "stage_date:MQL Date:L1", "L1", "2026-01-05", None, "mql"),
+        ("leads.csv", 2, "stage_date:SQL Date:L1", "L1", "2026-01-07", None, "sql"),
         ("leads.csv", 4, "stage_date:MQL Date:L3", "L3", "soon", None, "mql"),
         ("stage_changes.csv", 2, None, "L2", "2026-01-02", None, "MQL"),
     ]
@@ -356,3 +294,19 @@ def test_public_olist_export_is_read_by_the_example(warehouse, rows, monkeypatch
     ]
     assert rows("select count(*) from raw.leads where lead_source is null") == [(60,)]
     assert rows("select count(*) from raw.rejected_rows") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        ({"column": "won"}, "leads.csv: no column 'won'"),
+        ({"column": "won", "file": "deals.csv"}, "deals.csv: no column 'lead_id'"),
+        ({"column": "won", "file": "orders-*.csv"}, "orders-*.csv: no file of this pattern"),
+    ],
+)
+def test_doctor_reports_a_stage_date_that_cannot_be_read_once(export, item, problem):
+    (export / "deals.csv").write_text("Lead,won\nL1,2026-01-01\n")
+    source = {"kind": "files", "path": export, "stage_dates": [{"stage": "customer", **item}]}
+    found = check(FilesSource.model_validate(source))
+    [message] = [finding.message for finding in found if finding.status == "error"]
+    assert problem in message

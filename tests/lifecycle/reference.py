@@ -73,6 +73,10 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "opportunities": ("opportunity_id", "created_at"),
     "owner_changes": ("lead_id", "changed_at"),
 }
+SAID = {
+    "leads": ("is_deleted", "merged_into_lead_id"),
+    "opportunities": ("is_won", "closed_at"),
+}
 TIMES = frozenset({"created_at", "updated_at", "changed_at", "occurred_at", "closed_at"})
 
 SEVERITY = {
@@ -208,21 +212,25 @@ class Coverage:
 # --- rows: required values, versions ------------------------------------------------------------
 
 
-def _typed(table: str, position: int, row: Row) -> Fact:
+def _typed(table: str, position: int, row: Row, zone: str) -> Fact:
     typed: Fact = {column: given(row.get(column)) for column in COLUMNS[table]}
-    # A value already empty or unreadable and optional is simply empty from here on.
     typed["_text"] = tuple(as_bytes(typed[column]) for column in COLUMNS[table])
     typed["_load"] = int(row.get("load_id") or 1)
     typed["_position"] = position
     for column in COLUMNS[table]:
         if column in TIMES:
-            typed[column] = as_time(typed[column])
+            typed[column] = as_time(typed[column], zone)
     for column in ("is_deleted", "is_won"):
         if column in typed:
             typed[column] = as_flag(typed[column])
     for column in ("employee_count", "amount"):
         if column in typed:
             typed[column] = as_number(typed[column])
+    # Where empty means something, what can't be read is not empty; elsewhere it is unknown.
+    typed["_is_usable"] = all(typed[column] is not None for column in REQUIRED[table]) and all(
+        typed[column] is not None or given(row.get(column)) is None
+        for column in SAID.get(table, ())
+    )
     return typed
 
 
@@ -316,10 +324,9 @@ class Reader:
         """
         staged: dict[str, list[Fact]] = {}
         for table in COLUMNS:
-            rows = [_typed(table, at, row) for at, row in enumerate(tables.get(table, ()))]
-            staged[table] = [
-                row for row in rows if all(row[column] is not None for column in REQUIRED[table])
-            ]
+            zone = self.run.timezone
+            rows = [_typed(table, at, row, zone) for at, row in enumerate(tables.get(table, ()))]
+            staged[table] = [row for row in rows if row["_is_usable"]]
             if table == "leads":
                 self._known_ids = {row["lead_id"] for row in staged[table]}
             usable = {row["_position"] for row in staged[table] if self._is_about_a_lead(row)}

@@ -6,11 +6,14 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from zoneinfo import ZoneInfo
 
 ISO_TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?"
 )
+
+NUMBERS_DATE = re.compile(r"(\d\d?)[/-](\d\d?)[/-](\d{4})")
 
 
 def given(text: Any) -> str | None:
@@ -25,9 +28,12 @@ def plain(text: str | None) -> str | None:
     return None if given(text) is None else str(text).strip().lower()
 
 
-def as_time(text: str | None) -> datetime | None:
-    """A moment in UTC; null when the text can't be read. Without a zone it is UTC."""
-    match = ISO_TIME.fullmatch(text.strip()) if text else None
+def as_time(text: str | None, zone: str = "UTC") -> datetime | None:
+    """A moment in UTC; null when the text can't be read.
+
+    A time without an offset is one of the zone, a date alone its midnight there.
+    """
+    match = ISO_TIME.fullmatch(_day_last(text.strip())) if text else None
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, offset = match.groups()
@@ -40,7 +46,9 @@ def as_time(text: str | None) -> datetime | None:
             int(minute or 0),
             int(second or 0),
             int((fraction or "0").ljust(6, "0")),
-            tzinfo=UTC,
+            tzinfo=UTC if offset else ZoneInfo(zone),
+            # Of an hour that comes twice in autumn, the second.
+            fold=1,
         )
     except ValueError:
         return None
@@ -48,7 +56,17 @@ def as_time(text: str | None) -> datetime | None:
         digits = offset[1:].replace(":", "").ljust(4, "0")
         shift = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
         moment += shift if offset[0] == "-" else -shift
-    return moment
+    return moment.astimezone(UTC)
+
+
+def _day_last(text: str) -> str:
+    """A date of which one part can only be the day (31/12/2025) as ISO writes it."""
+    match = NUMBERS_DATE.match(text)
+    if match is None:
+        return text
+    first, second, year = match.groups()
+    day, month = (first, second) if int(first) > 12 else (second, first)
+    return f"{year}-{month.zfill(2)}-{day.zfill(2)}{text[match.end() :]}"
 
 
 def as_flag(text: str | None) -> bool | None:

@@ -109,7 +109,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             ensure_raw_tables(warehouse)
             files.ingest(warehouse, FilesSource(kind="files", path=export), 1)
             files.ingest(warehouse, FilesSource(kind="files", name="second", path=second), 2)
-            raw_schema.write_sources(warehouse, ["files", "second"])
+            raw_schema.write_sources(warehouse, {"files": None, "second": None})
             raw_schema.write_run_parameters(
                 warehouse,
                 raw_schema.RunParameters(

@@ -17,10 +17,11 @@ from dagster_project.ingestion.discovery.values import (
     swapped,
     time_reading,
 )
-from dagster_project.ingestion.files.client import open_file
+from dagster_project.ingestion.files.archives import member_names, unpack
+from dagster_project.ingestion.files.client import MEMBER_SUFFIXES, open_file, table_suffix
 from dagster_project.ingestion.files.delimited_text import TextFormat
 
-DATA_FILES = (".csv", ".csv.gz", ".tsv", ".txt", ".parquet", ".jsonl")
+DATA_FILES = (*MEMBER_SUFFIXES, ".zip")
 _ENCODINGS = ("utf-8", "cp1252")
 _SAMPLE = 2_000
 
@@ -42,15 +43,11 @@ class Values:
 class ExportFile:
     """One file: its headers, and the table that holds its rows as text."""
 
-    path: Path
+    name: str
     headers: tuple[str, ...]
     table: str
     rows: int
     encoding: str
-
-    @property
-    def name(self) -> str:
-        return self.path.name
 
     def column(self, header: str) -> str:
         return f"c{self.headers.index(header)}"
@@ -72,13 +69,26 @@ class Exports:
         self.values: Callable[[ExportFile, str], Values] = functools.cache(self.values_where)
         self._month_first: Callable[[ExportFile], bool | None] = functools.cache(self._order)
         for path in sorted(directory.iterdir()):
-            if path.is_file() and path.name.lower().endswith(DATA_FILES):
-                self._add(path, scratch)
+            if path.is_file() and path.name.lower().endswith(".zip"):
+                self._add_members(path, scratch)
+            elif path.is_file() and path.name.lower().endswith(DATA_FILES):
+                self._add(path.name, path, scratch)
 
-    def _add(self, path: Path, scratch: Path) -> None:
+    def _add_members(self, archive: Path, scratch: Path) -> None:
+        try:
+            for at, member in enumerate(member_names(archive.name, archive)):
+                if suffix := table_suffix(member):
+                    name = f"{archive.name}/{member}"
+                    target = scratch / f"{archive.stem}-{at}{suffix}"
+                    unpack(name, archive, member, target)
+                    self._add(name, target, scratch)
+        except SourceError as error:
+            self.problems.append(str(error))
+
+    def _add(self, name: str, path: Path, scratch: Path) -> None:
         for encoding in _ENCODINGS:
             try:
-                self.files.append(self._read(path, scratch, encoding))
+                self.files.append(self._read(name, path, scratch, encoding))
                 return
             except SourceError as error:
                 problem = str(error)
@@ -86,8 +96,8 @@ class Exports:
                     break
         self.problems.append(problem)
 
-    def _read(self, path: Path, scratch: Path, encoding: str) -> ExportFile:
-        reader = open_file(path.name, path, scratch, TextFormat(encoding=encoding))
+    def _read(self, name: str, path: Path, scratch: Path, encoding: str) -> ExportFile:
+        reader = open_file(name, path, scratch, TextFormat(encoding=encoding))
         table = f"export_{len(self.files)}"
         cells = [f"c{at}" for at in range(len(reader.headers))]
         columns = ", ".join(f"{cell} varchar" for cell in cells)
@@ -96,7 +106,7 @@ class Exports:
         )
         columns_read = ["source_row", *cells, "null"]
         inserted = reader.insert(self.connection, table, columns_read, "true")
-        return ExportFile(path, reader.headers, table, inserted.rows, encoding)
+        return ExportFile(name, reader.headers, table, inserted.rows, encoding)
 
     def values_where(
         self, file: ExportFile, header: str, where: Mapping[str, list[str]] = MappingProxyType({})

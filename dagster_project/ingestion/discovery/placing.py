@@ -152,7 +152,7 @@ def _score(file: ExportFile, table: ContractTable, columns: dict[str, str]) -> f
     known = known_headers().get(table.name, {})
     present = {key(header) for header in file.headers}
     telling = len({key(header) for header in known.get("(header)", [])} & present)
-    stem = file.name.split(".", 1)[0].casefold()
+    stem = file.name.rsplit("/", 1)[-1].split(".", 1)[0].casefold()
     words = set(re.split(r"[^a-z0-9]+", stem)) | {stem}
     named = len(words & set(known.get("(name)", []))) > 0
     own = len({key(name) for name in table.columns} & present)

@@ -1,18 +1,33 @@
-"""The files of an export: which file holds which table, and how each is opened.
+"""The files of an export: which files hold which table, and how each is opened.
 
 A reader gives a file's headers and inserts its rows in bulk; what differs between formats ends
-there.
+there. A member of a ZIP archive is a file named ``export.zip/contacts.csv``.
 """
 
+import contextlib
+import errno
+import functools
+import glob
+import hashlib
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
+from dagster_project.ingestion.files.archives import member_names, unpack
 from dagster_project.ingestion.files.delimited_text import CsvTable, TextFormat, open_csv
-from dagster_project.ingestion.files.settings import FilesSource
+from dagster_project.ingestion.files.queries import answer
+from dagster_project.ingestion.files.settings import UNFINISHED_SUFFIXES, FilesSource
 from dagster_project.ingestion.files.typed_records import TypedTable, open_jsonl, open_parquet
+from dagster_project.ingestion.files.workbooks import open_workbook
 
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl")
+SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".xlsx")
+# What is read when a whole archive is named; a file that is named itself may have any ending.
+MEMBER_SUFFIXES = (*SUFFIXES, ".tsv", ".txt")
 # Why a directory cannot be read, and how to fix it.
 _UNREADABLE: dict[type[OSError], str] = {
     FileNotFoundError: "no such directory; name the directory of the export with --input DIR or in "
@@ -20,12 +35,14 @@ _UNREADABLE: dict[type[OSError], str] = {
     NotADirectoryError: "not a directory; name the directory that holds the files",
     PermissionError: "no permission to read the directory; fix its permissions",
 }
-
+_IN_ARCHIVE = re.compile(r"(.+?\.zip)/(.+)", re.IGNORECASE)
 
 Reader = CsvTable | TypedTable
 
 
-def open_file(label: str, path: Path, scratch: Path, text_format: TextFormat) -> Reader:
+def open_file(
+    label: str, path: Path, scratch: Path, text_format: TextFormat, sheet: str | None = None
+) -> Reader:
     """A reader for a file, by its ending; files of other endings are CSV.
 
     ``label`` begins every message, ``scratch`` is a directory for copies.
@@ -35,80 +52,254 @@ def open_file(label: str, path: Path, scratch: Path, text_format: TextFormat) ->
             return open_parquet(label, path)
         case ".jsonl":
             return open_jsonl(label, path)
+        case ".xlsx":
+            return open_workbook(label, path, scratch, sheet)
     return open_csv(label, path, scratch, text_format)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One file of an export. ``name``: how lineage and messages name it.
+
+    ``path``: the file, or the archive that has it as ``member``. ``query_for``: the table whose
+    query gives the rows, for which there is no file.
+    """
+
+    name: str
+    path: Path
+    member: str | None = None
+    query_for: str | None = None
 
 
 class Export:
     """The directory of a source: its files by table, each opened once per load.
 
     Raises ``SourceError`` when the directory or the leads are missing, a mapped file does not
-    exist, or one table has two files.
+    exist, or one table has two files and no mapping.
     """
 
     def __init__(self, source: FilesSource, scratch: Path) -> None:
         self.source = source
+        self.used: set[DataFile] = set()
         self._scratch = scratch
-        self._readers: dict[tuple[Path, str | None, str], Reader] = {}
-        self.present = _files_in(source)
-        found = {name: self._file_of(name) for name in CONTRACT_TABLES}
-        self.tables = {name: path for name, path in found.items() if path}
-        if "leads" not in self.tables:
+        self._numbers = itertools.count(1)
+        self._readers: dict[tuple[DataFile, str | None, str | None, str | None], Reader] = {}
+        self._remarks: dict[DataFile, list[str]] = {}
+        # Of the length of one load: files change between loads.
+        self.local: Callable[[DataFile], Path] = functools.cache(self._local)
+        self.fingerprint: Callable[[DataFile], str] = functools.cache(self._fingerprint)
+        self.present = self._files_in_directory()
+        found = {name: self._files_of(name) for name in CONTRACT_TABLES}
+        self.tables = {name: files for name, files in found.items() if files}
+        if source.leads_of:
+            self.tables.pop("leads", None)
+        elif "leads" not in self.tables:
             expected = ", ".join(f"leads{suffix}" for suffix in SUFFIXES)
             raise SourceError(
-                f"{self.label(source.path)}: no leads table; expected one of {expected} (there: "
-                f"{self._listing}), or name the file in tables.leads.file"
+                f"source {source.name}: {source.path}: no leads table; expected one of {expected} "
+                f"(there: {self._listing}), name the file in tables.leads.file, or name the source "
+                "that has the leads in leads_of"
             )
-
-    def label(self, path: Path) -> str:
-        """How messages name a file of this source."""
-        return f"source {self.source.name}: {path}"
-
-    def mapped_file(self, name: str, setting: str) -> Path:
-        """A file that a setting names."""
-        path = self.source.path / name
-        if not path.is_file():
+        if not self.tables and not source.stage_dates:
             raise SourceError(
-                f"{self.label(path)}: no such file, named in {setting}; the directory holds: "
-                f"{self._listing}"
+                f"source {source.name}: {source.path}: no file of any table (there: "
+                f"{self._listing}); name the files in tables"
             )
-        return path
 
-    def open(self, path: Path, text_format: TextFormat) -> Reader:
+    def label(self, name: str) -> str:
+        """How messages name a file of this source."""
+        return f"source {self.source.name}: {self.source.path / name}"
+
+    def label_of(self, file: DataFile) -> str:
+        if file.query_for:
+            return f"source {self.source.name}: {file.name}"
+        return self.label(file.name)
+
+    def files(self, names: Sequence[str], setting: str) -> list[DataFile]:
+        """The files that a setting names, by name or pattern, each once."""
+        found: dict[str, DataFile] = {}
+        for name in names:
+            fitting = self._fitting(name, setting)
+            if not fitting:
+                what = "no file of this pattern" if glob.has_magic(name) else "no such file"
+                raise SourceError(
+                    f"{self.label(name)}: {what}, named in {setting}; the directory holds: "
+                    f"{self._listing}"
+                )
+            found.update((file.name, file) for file in fitting)
+        return list(found.values())
+
+    def open(self, file: DataFile, text_format: TextFormat, sheet: str | None = None) -> Reader:
         """The reader for a file; one per file and way of reading, for the whole load."""
-        key = (path, text_format.delimiter, text_format.encoding)
+        key = (file, text_format.delimiter, text_format.encoding, sheet)
         if key not in self._readers:
-            label = self.label(path)
-            try:
-                self._readers[key] = open_file(label, path, self._scratch, text_format)
-            except OSError as error:
-                why = error.strerror or error
-                raise SourceError(f"{label}: cannot be read: {why}") from error
+            path = self.local(file)
+            with _reading(self.label_of(file)) as label:
+                self._readers[key] = open_file(label, path, self._scratch, text_format, sheet)
         return self._readers[key]
+
+    def remarks(self, file: DataFile, reader: Reader) -> list[str]:
+        """What was noticed in making a file ready and opening it."""
+        return [*self._remarks.get(file, ()), *reader.remarks]
+
+    def _local(self, file: DataFile) -> Path:
+        """The file on disk: a member of an archive is unpacked, a query is run."""
+        self.used.add(file)
+        number = next(self._numbers)
+        if file.query_for:
+            target = self._scratch / f"query-{number}.parquet"
+            table = CONTRACT_TABLES[file.query_for]
+            sql = self.source.tables[table.name].sql or ""
+            views = self._views()
+            self._remarks[file] = answer(self.label_of(file), sql, views, table, target)
+            return target
+        if file.member:
+            suffix = table_suffix(file.member) or ".csv"
+            target = self._scratch / f"member-{number}{suffix}"
+            with _reading(self.label_of(file)) as label:
+                unpack(label, file.path, file.member, target)
+            return target
+        return file.path
+
+    def _fingerprint(self, file: DataFile) -> str:
+        """What tells one content from another."""
+        path = self.local(file)
+        with _reading(self.label_of(file)), path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
+    def _views(self) -> dict[str, Callable[[], Reader]]:
+        """The files as a query names them: by their stem, in lower case."""
+        by_stem: dict[str, list[DataFile]] = {}
+        for file in self.present:
+            if suffix := table_suffix(file.name):
+                stem = _base(file.name).removesuffix(suffix)
+                by_stem.setdefault(stem, []).append(file)
+        return {
+            stem: functools.partial(self._open_view, stem, files) for stem, files in by_stem.items()
+        }
+
+    def _open_view(self, stem: str, files: list[DataFile]) -> Reader:
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
+            raise SourceError(
+                f"source {self.source.name}: {self.source.path}: a query names {stem}, and several "
+                f"files are called so: {names}; rename all but one"
+            )
+        return self.open(files[0], TextFormat())
 
     @property
     def _listing(self) -> str:
-        return ", ".join(path.name for path in self.present) or "nothing"
+        return ", ".join(file.name for file in self.present) or "nothing"
 
-    def _file_of(self, table: str) -> Path | None:
-        """The file of one table: as mapped, else by its name."""
+    def _files_of(self, table: str) -> list[DataFile]:
+        """The files of one table: as mapped, else by its name."""
         mapping = self.source.tables.get(table)
+        if mapping and mapping.sql:
+            setting = f"tables.{table}.sql"
+            return [DataFile(setting, self.source.path, query_for=table)]
         if mapping and mapping.file:
-            return self.mapped_file(mapping.file, f"tables.{table}.file")
+            return self.files(mapping.file, f"tables.{table}.file")
         names = {table + suffix for suffix in SUFFIXES}
-        fitting = [path for path in self.present if path.name.lower() in names]
+        fitting = [file for file in self.present if _base(file.name) in names]
         if len(fitting) > 1:
             raise SourceError(
-                f"{self.label(self.source.path)}: table {table} has {len(fitting)} files: "
-                f"{', '.join(path.name for path in fitting)}; remove all but one, or name the one "
-                f"to read in tables.{table}.file"
+                f"source {self.source.name}: {self.source.path}: table {table} has {len(fitting)} "
+                f"files: {', '.join(file.name for file in fitting)}; remove all but one, or name "
+                f"those to read in tables.{table}.file"
             )
-        return fitting[0] if fitting else None
+        return fitting
+
+    def _fitting(self, name: str, setting: str) -> list[DataFile]:
+        """The files of a name or pattern, which may lead into archives."""
+        inside = None if (self.source.path / name).is_file() else _IN_ARCHIVE.fullmatch(name)
+        outer, member = inside.groups() if inside else (name, None)
+        found: list[DataFile] = []
+        for path in self._paths(outer):
+            shown = Path(path).name if Path(path).is_absolute() else path
+            if path.lower().endswith(".zip"):
+                found += self._members(shown, self.source.path / path, member, setting)
+            else:
+                found.append(DataFile(shown, self.source.path / path))
+        return found
+
+    def _paths(self, name: str) -> list[str]:
+        """The files of a name, else of a pattern; hidden and unfinished ones do not fit those."""
+        if (self.source.path / name).is_file():
+            return [name]
+        # Unlike Path.glob, it takes absolute patterns and skips hidden files.
+        found = glob.glob(name, root_dir=self.source.path, recursive=True)  # noqa: PTH207
+        return sorted(
+            path
+            for path in found
+            if (self.source.path / path).is_file()
+            and not path.lower().endswith(UNFINISHED_SUFFIXES)
+        )
+
+    def _members(
+        self, archive: str, path: Path, member: str | None, setting: str
+    ) -> list[DataFile]:
+        """The members of an archive that a name or pattern fits; all of them without one."""
+        label = self.label(archive)
+        with _reading(label):
+            there = member_names(label, path)
+        if member is None:
+            names = there
+            if odd := [name for name in names if not table_suffix(name)]:
+                raise SourceError(
+                    f"{label}: {', '.join(odd)} in it is no table file "
+                    f"({', '.join(MEMBER_SUFFIXES)}); name the members to read in {setting}, such "
+                    f"as {archive}/*.csv"
+                )
+        else:
+            exact = [name for name in there if name == member]
+            names = exact or [name for name in there if fnmatchcase(name, member)]
+        if not names:
+            raise SourceError(
+                f"{label}: no file {member or 'in it'}, named in {setting}; the archive holds: "
+                f"{', '.join(there) or 'nothing'}"
+            )
+        return [DataFile(f"{archive}/{name}", path, member=name) for name in names]
+
+    def _files_in_directory(self) -> list[DataFile]:
+        """The files of the source's directory and the members of its archives, by name."""
+        source = self.source
+        try:
+            paths = sorted(path for path in source.path.iterdir() if path.is_file())
+        except OSError as error:
+            why = _UNREADABLE.get(type(error), error.strerror)
+            raise SourceError(f"source {source.name}: {source.path}: {why}") from error
+        found = []
+        for path in paths:
+            members = _members_or_none(path)
+            found += [DataFile(f"{path.name}/{name}", path, member=name) for name in members]
+            if not members:
+                found.append(DataFile(path.name, path))
+        return found
 
 
-def _files_in(source: FilesSource) -> list[Path]:
-    """The files of the source's directory, by name."""
+@contextlib.contextmanager
+def _reading(label: str) -> Iterator[str]:
+    """A file that cannot be read as one line that names it; a full disk is not its fault."""
     try:
-        return sorted(path for path in source.path.iterdir() if path.is_file())
+        yield label
     except OSError as error:
-        why = _UNREADABLE.get(type(error), error.strerror)
-        raise SourceError(f"source {source.name}: {source.path}: {why}") from error
+        if error.errno == errno.ENOSPC:
+            raise
+        raise SourceError(f"{label}: cannot be read: {error.strerror or error}") from error
+
+
+def _members_or_none(path: Path) -> list[str]:
+    """The members of an archive; of a damaged one none, as it may not be needed."""
+    try:
+        return member_names(path.name, path) if path.suffix.lower() == ".zip" else []
+    except (SourceError, OSError):
+        return []
+
+
+def _base(name: str) -> str:
+    return name.rsplit("/", 1)[-1].lower()
+
+
+def table_suffix(name: str) -> str | None:
+    """The ending of a table file, if it is one."""
+    return next((suffix for suffix in MEMBER_SUFFIXES if name.lower().endswith(suffix)), None)

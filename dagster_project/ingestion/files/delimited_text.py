@@ -31,6 +31,7 @@ import io
 import itertools
 import json
 import mmap
+import os
 import re
 import shutil
 import zlib
@@ -43,6 +44,7 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
+from dagster_project.ingestion.files.footers import footer_length, footer_remark
 from dagster_project.ingestion.raw_schema import rows_changed
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -50,6 +52,7 @@ DELIMITERS = (",", ";", "\t", "|")
 # First cell of a placeholder record; begins with a control character that no export holds.
 _PLACEHOLDER = "\x02handoff:rejected:"
 _CHUNK = 1 << 20
+_FOOTER_BYTES = 16_384
 _MAX_PASSES = 4
 _MAX_RECORD = 2_000_000
 _RUN_LENGTH = 100_000
@@ -78,11 +81,12 @@ class Inserted:
 class TextFormat:
     """How a text file is written. ``encoding_key``: the setting that messages name.
 
-    ``expected``: names that tell the delimiter where it is not given.
+    ``encoding``: where it is not given, UTF-8, or cp1252 if it is not that. ``expected``: names
+    that tell the delimiter where it is not given.
     """
 
     delimiter: str | None = None
-    encoding: str = "utf-8"
+    encoding: str | None = None
     encoding_key: str = "encoding"
     expected: Sequence[str] = ()
 
@@ -101,7 +105,8 @@ class _Piece:
 class CsvTable:
     """One CSV file: plain UTF-8 text on disk, its delimiter and its header.
 
-    ``label`` begins every message; ``scratch`` is a directory for copies.
+    ``label`` begins every message; ``scratch`` is a directory for copies. ``remarks``: what was
+    noticed in opening it.
     """
 
     label: str
@@ -109,7 +114,7 @@ class CsvTable:
     delimiter: str
     headers: tuple[str, ...]
     scratch: Path
-    encoding_key: str
+    remarks: tuple[str, ...] = ()
     _broken: list[_Piece] = field(default_factory=list)
 
     def insert(
@@ -169,13 +174,11 @@ class CsvTable:
             """,
         )
         found = connection.execute(
-            "select distinct line_byte_position - 1, error_type from reject_errors order by 1"
+            "select distinct line_byte_position - 1 from reject_errors order by 1"
         ).fetchall()
         connection.execute("drop table reject_errors")
         connection.execute("drop table reject_scans")
-        if any(kind == "INVALID ENCODING" for _, kind in found):
-            self._check_encoding()
-        return rows, list(dict.fromkeys(offset for offset, _ in found))
+        return rows, [offset for (offset,) in found]
 
     def _reader(self, path: Path) -> str:
         """The call of DuckDB's reader: every cell as text, nothing guessed."""
@@ -227,11 +230,7 @@ class CsvTable:
         """The record that begins here; if its quotes do not balance, the line."""
         found = record.match(text, start) or _LINE.match(text, start)
         start, end = found.span() if found else (start, len(text))
-        try:
-            content = text[start:end].decode()
-        except UnicodeDecodeError:
-            self._check_encoding()
-            raise
+        content = text[start:end].decode()
         fields = None
         if found and found.re is record and len(content) < _MAX_RECORD:
             with contextlib.suppress(csv.Error):
@@ -290,11 +289,6 @@ class CsvTable:
             reason = "the row is broken: a quote is not closed, or not doubled"
         return RejectedRow(str(source_row), reason, json.dumps(cells, ensure_ascii=False))
 
-    def _check_encoding(self) -> None:
-        """Raise ``SourceError`` if the text is not UTF-8, naming the byte."""
-        for _ in _decoded(self.label, self.path, "utf-8", self.encoding_key):
-            pass
-
 
 def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> CsvTable:
     """Make a CSV file ready to be read: unpacked, UTF-8, delimiter and header known.
@@ -302,23 +296,62 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
     Raises ``SourceError`` for a file that is empty, has no header, cannot be unpacked or decoded,
     or names a column twice.
     """
-    encoding_key = text_format.encoding_key
     text = _unpacked(label, path, scratch) if path.suffix.lower() == ".gz" else path
-    text = _as_utf8(label, text, scratch, text_format.encoding, encoding_key)
-    head = next(_decoded(label, text, "utf-8-sig", encoding_key), "")
+    text, remarks = _as_utf8(label, text, scratch, text_format)
+    with text.open(encoding="utf-8-sig", newline="") as opened:
+        head = opened.read(_CHUNK)
     if not head.strip():
         raise SourceError(f"{label}: the file is empty; it needs at least a header line")
     delimiter = text_format.delimiter or _guess_delimiter(head, text_format.expected)
     if not _any_record(delimiter).match(head.lstrip().encode()):
         raise SourceError(f"{label}: the header line is broken: its quotes do not balance")
-    cells = _first_row(head, delimiter)
+    headers = header_names(label, _first_row(head, delimiter))
+    text, footer = _without_footer(text, delimiter, len(headers), scratch)
+    return CsvTable(label, text, delimiter, headers, scratch, (*remarks, *footer))
+
+
+def header_names(label: str, cells: Sequence[str]) -> tuple[str, ...]:
+    """The names of a header's cells. Raises ``SourceError`` for a name that comes twice."""
     headers = tuple(cell.strip() or f"column {at}" for at, cell in enumerate(cells, start=1))
     repeated = sorted({name for name in headers if headers.count(name) > 1})
     if repeated:
         raise SourceError(
             f"{label}: the header names a column twice: {', '.join(repeated)}; rename one of them"
         )
-    return CsvTable(label, text, delimiter, headers, scratch, encoding_key)
+    return headers
+
+
+def _without_footer(
+    path: Path, delimiter: str, width: int, scratch: Path
+) -> tuple[Path, tuple[str, ...]]:
+    """The file, or a copy of it without the footer of a report, and a remark about that."""
+    with _mapped(path) as text:
+        start = max(len(text) - _FOOTER_BYTES, 0)
+        # The first line is the header, or was cut.
+        upwards = re.split(rb"(?<=\n)|(?<=\r)(?!\n)", text[start:])[:0:-1]
+    rows: list[list[str]] = []
+    for line in upwards:
+        cells = _line_cells(line, delimiter)
+        if cells is None:
+            break
+        rows.append(cells)
+    footer = upwards[: footer_length(rows, width)]
+    if not footer:
+        return path, ()
+    copy = scratch / f"body-{next(_numbers)}.csv"
+    shutil.copyfile(path, copy)
+    os.truncate(copy, path.stat().st_size - sum(map(len, footer)))
+    return copy, (footer_remark(sum(1 for line in footer if line.strip())),)
+
+
+def _line_cells(line: bytes, delimiter: str) -> list[str] | None:
+    """The cells of a line; none if a quote in it opens or closes a value of several lines."""
+    text = line.decode(errors="replace").strip("\r\n")
+    if text.count('"') % 2:
+        return None
+    with contextlib.suppress(csv.Error):
+        return next(csv.reader([text], delimiter=delimiter), [])
+    return None
 
 
 def _unpacked(label: str, path: Path, scratch: Path) -> Path:
@@ -333,23 +366,48 @@ def _unpacked(label: str, path: Path, scratch: Path) -> Path:
     return target
 
 
-def _as_utf8(label: str, path: Path, scratch: Path, encoding: str, encoding_key: str) -> Path:
-    """The file itself if it is UTF-8, else a copy that is."""
+def _as_utf8(
+    label: str, path: Path, scratch: Path, text_format: TextFormat
+) -> tuple[Path, tuple[str, ...]]:
+    """The file itself if it is UTF-8, else a copy that is, and a remark about a guess.
+
+    Raises ``SourceError`` that names the first byte which the encoding does not have.
+    """
+    key, given = text_format.encoding_key, text_format.encoding
     with path.open("rb") as source:
         start = source.read(4)
-    name = codecs.lookup(encoding).name
+    name = codecs.lookup(given or "utf-8").name
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         name = "utf-16"
-    if name in {"utf-8", "ascii", "utf-8-sig"}:
-        return path
-    target = scratch / f"utf8-{next(_numbers)}.csv"
-    with target.open("wb") as copy:
-        copy.writelines(text.encode() for text in _decoded(label, path, name, encoding_key))
-    return target
+    remarks: tuple[str, ...] = ()
+    try:
+        if name in {"utf-8", "ascii", "utf-8-sig"}:
+            try:
+                for _ in _decoded(path, "utf-8"):
+                    pass
+                return path, ()
+            except _UndecodableError as error:
+                if given or start.startswith(codecs.BOM_UTF8):
+                    raise
+                name = "cp1252"
+                remarks = (f"{error}; read as {name}: if letters are wrong, name it in {key}",)
+        target = scratch / f"utf8-{next(_numbers)}.csv"
+        with target.open("wb") as copy:
+            copy.writelines(text.encode() for text in _decoded(path, name))
+    except _UndecodableError as error:
+        raise SourceError(
+            f"{label}: {error}; save the file as UTF-8 or name its encoding (for example cp1252) "
+            f"in {key}"
+        ) from error
+    return target, remarks
 
 
-def _decoded(label: str, path: Path, encoding: str, encoding_key: str) -> Iterator[str]:
-    """The text of a file in chunks. Raises ``SourceError`` that names the first wrong byte."""
+class _UndecodableError(ValueError):
+    """A byte that the encoding of a file does not have."""
+
+
+def _decoded(path: Path, encoding: str) -> Iterator[str]:
+    """The text of a file in chunks. Raises ``_UndecodableError`` for the first wrong byte."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     with path.open("rb") as source:
@@ -359,12 +417,9 @@ def _decoded(label: str, path: Path, encoding: str, encoding_key: str) -> Iterat
                 text = decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
                 line += error.object[: error.start].count(b"\n")
-                bad, name = error.object[error.start], encoding.removesuffix("-sig")
-                name = name.upper() if name == "utf-8" else name
-                raise SourceError(
-                    f"{label}: line {line}: byte 0x{bad:02x} is not {name}; save the file as UTF-8 "
-                    f"or name its encoding (for example cp1252) in {encoding_key}"
-                ) from error
+                name = "UTF-8" if encoding == "utf-8" else encoding
+                bad = error.object[error.start]
+                raise _UndecodableError(f"line {line}: byte 0x{bad:02x} is not {name}") from error
             line += text.count("\n")
             yield text
             if not chunk:

@@ -7,7 +7,9 @@ transaction: if any file cannot be read, raw stays as it was.
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -18,15 +20,25 @@ from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.diagnosis import Finding
-from dagster_project.ingestion.files.client import SUFFIXES, Export, Reader
+from dagster_project.ingestion.files.client import SUFFIXES, DataFile, Export, Reader
 from dagster_project.ingestion.files.delimited_text import Inserted, RejectedRow, TextFormat
+from dagster_project.ingestion.files.merged_ids import merge_listed
 from dagster_project.ingestion.files.resources import (
     Headers,
+    comparable,
     contract_columns,
     listed,
+    lookup_header,
     moment_text,
 )
-from dagster_project.ingestion.files.settings import FilesSource, StageDate, TableMapping
+from dagster_project.ingestion.files.settings import (
+    KEPT_FOR,
+    FilesSource,
+    Lookup,
+    Opening,
+    StageDate,
+    TableMapping,
+)
 from dagster_project.ingestion.files.typed_records import first_line, time_text
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import (
@@ -38,6 +50,8 @@ from dagster_project.ingestion.raw_schema import (
 from dagster_project.ingestion.result import IngestionResult, Progress, TableResult
 
 _READ_BUFFER = 1 << 20
+# How many values a note about a filter names.
+_TOP_VALUES = 5
 
 
 def ingest(
@@ -51,7 +65,7 @@ def ingest(
     Raises ``SourceError`` when the directory, a needed table, a needed or mapped column is
     missing, or a file cannot be read; then nothing has changed.
     """
-    load = RawLoad(connection, source.name, load_id, progress)
+    load = RawLoad(connection, source.leads_of or source.name, load_id, progress, source.name)
     with tempfile.TemporaryDirectory(prefix="handoff-") as scratch:
         reader = _ExportReader(load, Export(source, Path(scratch)))
         with transaction(connection):
@@ -60,23 +74,30 @@ def ingest(
 
 
 def check(source: FilesSource) -> list[Finding]:
-    """What a load would trip over, seen in the files' headers; nothing is loaded.
+    """What a load would trip over, seen in the files' headers and filters; nothing is loaded.
 
     Raises ``SourceError`` when the directory or the leads are missing.
     """
-    findings = []
+    findings: list[Finding] = []
     with tempfile.TemporaryDirectory(prefix="handoff-") as scratch, duckdb.connect() as connection:
         export = Export(source, Path(scratch))
         ensure_raw_schema(connection)
         load = RawLoad(connection, source.name, 0)
         reader = _ExportReader(load, export)
-        for name, path in export.tables.items():
+        checks: list[Callable[[], list[Finding]]] = [
+            partial(reader.check_table, CONTRACT_TABLES[name], files)
+            for name, files in export.tables.items()
+        ]
+        for look in [*checks, reader.check_stage_dates]:
             try:
-                reader.open_table(CONTRACT_TABLES[name], path)
-                findings.append(Finding("ok", f"{name}: {path.name}, {_about_rows(path)}"))
+                found = look()
             except SourceError as error:
-                findings += [Finding("error", problem) for problem in error.problems]
-        findings += [Finding("ok", note.message) for note in load.result.notes]
+                found = [Finding("error", problem) for problem in error.problems]
+            findings += [finding for finding in found if finding not in findings]
+        findings += [
+            Finding("warning" if note.severity == "warning" else "ok", note.message)
+            for note in load.result.notes
+        ]
     absent = [name for name in CONTRACT_TABLES if name not in export.tables]
     if absent:
         findings.append(Finding("ok", f"without {', '.join(absent)}: these tables stay empty"))
@@ -99,12 +120,6 @@ def _about_rows(path: Path) -> str:
 _StageDates = list[tuple[str, StageDate]]
 
 
-def _fingerprint(path: Path) -> str:
-    """What tells one content from another."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class _ExportReader:
     """Reads one export: table by table, then the stage dates."""
 
@@ -112,105 +127,279 @@ class _ExportReader:
         self._load = load
         self._export = export
         self._source = export.source
+        self._lookup_tables: dict[str, str] = {}
 
     def read(self) -> None:
-        self._load.replace_settings("stage_map", self._source.stage_names.items())
-        for name, path in self._export.tables.items():
-            self._read_table(CONTRACT_TABLES[name], path)
-        for path, dates in self._stage_dates().items():
-            self._read_stage_dates(path, dates)
+        if not self._source.leads_of:
+            self._load.replace_settings("stage_map", self._source.stage_names.items())
+        for name, files in self._export.tables.items():
+            self._read_table(CONTRACT_TABLES[name], files)
+        for file, dates in self._stage_dates().items():
+            self._read_stage_dates(file, dates)
         self._drop_absent_tables()
         self._note_unread_files()
+        for relation in self._lookup_tables.values():
+            self._load.connection.execute(f"drop table {relation}")
 
     # Tables
 
-    def _read_table(self, table: ContractTable, path: Path) -> None:
-        """Read one file into the raw table of its name."""
-        fingerprint = _fingerprint(path)
-        if self._is_loaded(table.name, fingerprint):
-            self._load.note(f"{path.name}: loaded before, skipped", table.name, "info")
-            self._load.result.tables[table.name] = TableResult(
-                table.name, skipped_files=(path.name,)
-            )
+    def _read_table(self, table: ContractTable, files: Sequence[DataFile]) -> None:
+        """Read the files of a table into the raw table of its name."""
+        new = [file for file in files if not self._is_skipped(table, file)]
+        if not new:
             return
-        self._load.say(f"reading {path.name}")
-        reader, columns, condition = self.open_table(table, path)
         self._clear(table.name)
-        select = [literal(self._source.name), str(self._load.load_id), literal(path.name)]
-        inserted = self._insert(
-            path, reader, f"{RAW_SCHEMA}.{table.name}", [*select, "source_row", *columns], condition
-        )
-        self._record(table, path, fingerprint, inserted)
-        if not inserted.rows and not inserted.rejected:
-            self._load.note(f"{path.name}: a header and no rows; the table is empty", table.name)
+        rows = sum(self._read_file(table, file) for file in new)
+        self._merge_listed(table)
+        self.note_unmatched_lookups(table, new)
+        if not rows and not self.note_unfitting_filter(table, new):
+            names = ", ".join(file.name for file in new)
+            self._load.note(f"{names}: a header and no rows; the table is empty", table.name)
 
-    def open_table(self, table: ContractTable, path: Path) -> tuple[Reader, list[str], str]:
+    def _merge_listed(self, table: ContractTable) -> None:
+        """Make rows of what a table's rows list as merged into them."""
+        if self._mapping(table.name).merged_ids:
+            load = self._load
+            made = merge_listed(load.connection, table.name, load.source_system, load.load_id)
+            for name, rows in made.items():
+                load.record(table.name, name, rows, mode=self._mode(table.name))
+                load.say(f"{name}: {rows:,} merged records into {table.name}")
+
+    def _is_skipped(self, table: ContractTable, file: DataFile) -> bool:
+        """Whether a file was loaded before, noted."""
+        if not self._is_loaded(table.name, self._export.fingerprint(file)):
+            return False
+        self._load.note(f"{file.name}: loaded before, skipped", table.name, "info")
+        before = self._load.result.tables.get(table.name, TableResult(table.name))
+        self._load.result.tables[table.name] = replace(
+            before, skipped_files=(*before.skipped_files, file.name)
+        )
+        return True
+
+    def _read_file(self, table: ContractTable, file: DataFile) -> int:
+        """Read one file of a table; returns how many rows it has, broken ones included."""
+        self._load.say(f"reading {file.name}")
+        reader, columns, condition = self.open_table(table, file)
+        select = [literal(self._load.source_system), str(self._load.load_id), literal(file.name)]
+        inserted = self._insert(
+            file, reader, f"{RAW_SCHEMA}.{table.name}", [*select, "source_row", *columns], condition
+        )
+        self._record(table, file, self._export.fingerprint(file), inserted)
+        return inserted.rows + len(inserted.rejected)
+
+    def open_table(self, table: ContractTable, file: DataFile) -> tuple[Reader, list[str], str]:
         """A table's file, SQL for its contract columns and the extra ones, and for its rows."""
         mapping = self._mapping(table.name)
         expected = [*table.columns, *mapping.columns.values()]
-        reader = self._open(path, table.name, expected)
-        headers = Headers(self._export.label(path), reader.headers)
-        columns, taken = contract_columns(headers, table, mapping, self._source.timezone)
-        extra = self._extra(table, path, headers, taken)
+        reader = self._open(file, table.name, expected)
+        headers = Headers(self._export.label_of(file), reader.headers)
+        columns, taken = contract_columns(headers, table, mapping, self._lookups(table.name))
+        extra = self._extra(table, file, headers, taken)
         condition = headers.condition(mapping.where, f"tables.{table.name}.where")
         return reader, [*columns.values(), extra], condition
 
-    def _extra(self, table: ContractTable, path: Path, headers: Headers, taken: set[str]) -> str:
+    def _extra(
+        self, table: ContractTable, file: DataFile, headers: Headers, taken: set[str]
+    ) -> str:
         """SQL for the JSON object of the columns that the contract does not know, noted once."""
-        used = taken | {
-            headers.configured(item.column, f"stage_dates.{item.stage}")
-            for item in self._source.stage_dates
-            if (self._source.path / item.file == path if item.file else table.name == "leads")
+        mapping = self._mapping(table.name)
+        kept = {
+            key: headers.configured(header, f"tables.{table.name}.{key}")
+            for key in KEPT_FOR
+            if (header := getattr(mapping, key))
         }
-        unknown = [(at, header) for at, header in enumerate(headers.names) if header not in used]
-        if not unknown:
-            return "null"
+        used = taken | {
+            headers.configured(item.column, f"{setting}.column")
+            for setting, item in self._stage_dates().get(file, ())
+        }
+        used |= set(kept.values())
+        unknown = [(header, at) for at, header in enumerate(headers.names) if header not in used]
+        if unknown:
+            self._note_once(
+                f"{file.name}: columns that the contract does not know are kept in "
+                f"{EXTRA_COLUMNS}: {listed([header for header, _ in unknown])}",
+                table.name,
+                "info",
+            )
+        extra = [
+            *unknown,
+            *((f"~{key}", headers.names.index(header)) for key, header in kept.items()),
+        ]
+        pairs = ", ".join(f"{literal(key)}, c{at}" for key, at in extra)
+        return f"cast(json_object({pairs}) as varchar)" if extra else "null"
+
+    # Filters and lookups
+
+    def note_unfitting_filter(self, table: ContractTable, files: Sequence[DataFile]) -> bool:
+        """Note a ``where`` that fits no row of its files, with the values that there are.
+
+        Returns whether there is one.
+        """
+        where = self._mapping(table.name).where
+        setting = f"tables.{table.name}.where"
+        if not where:
+            return False
+        readings = []
+        for file in files:
+            reader, _, condition = self.open_table(table, file)
+            headers = Headers(self._export.label_of(file), reader.headers)
+            named = [headers.cell(headers.configured(name, setting)) for name in where]
+            readings.append((file, reader, [f"cast({condition} as varchar)", *named]))
+        self._collect("filter_rows", readings)
+        query = self._load.connection.execute
+        [(rows, fitting)] = query(
+            "select count(*), count(*) filter (v0 = 'true') from filter_rows"
+        ).fetchall()
+        if fitting or not rows:
+            return False
+        there = []
+        for at, (name, meant) in enumerate(where.items(), start=1):
+            filled = f"if(v{at} is null, '(empty)', '(filled)')"
+            shown = filled if meant.is_about_filling else f"coalesce(trim(v{at}), '(empty)')"
+            values = query(
+                f"""
+                select {shown} as value, count(*) as found
+                from filter_rows group by value order by found desc, value limit {_TOP_VALUES + 1}
+                """
+            ).fetchall()
+            texts = [f"{value} ({found:,})" for value, found in values[:_TOP_VALUES]]
+            more = ["and others"] if len(values) > _TOP_VALUES else []
+            there.append(f"{name}: {', '.join([*texts, *more])}")
+        names = ", ".join(file.name for file in files)
         self._load.note(
-            f"{path.name}: columns that the contract does not know are kept in {EXTRA_COLUMNS}: "
-            f"{listed([header for _, header in unknown])}",
+            f"{setting} fits none of the {rows:,} rows of {names}, so none is read; the values "
+            f"there are {'; '.join(there)}",
             table.name,
-            "info",
         )
-        pairs = ", ".join(f"{literal(header)}, c{at}" for at, header in unknown)
-        return f"cast(json_object({pairs}) as varchar)"
+        return True
+
+    def note_unmatched_lookups(self, table: ContractTable, files: Sequence[DataFile]) -> None:
+        """Note how many values of a table's files their lookups do not have."""
+        for column, relation in self._lookups(table.name).items():
+            lookup = self._mapping(table.name).lookups[column]
+            readings = []
+            for file in files:
+                reader, _, condition = self.open_table(table, file)
+                headers = Headers(self._export.label_of(file), reader.headers)
+                header = lookup_header(headers, table.name, column, self._mapping(table.name))
+                cell = f"if({condition}, {headers.cell(header)}, null)"
+                readings.append((file, reader, [cell]))
+            self._collect("lookup_rows", readings)
+            [(rows,)] = self._load.connection.execute(
+                f"""
+                select count(*) from lookup_rows
+                where v0 is not null and {comparable("v0")} not in (select key from {relation})
+                """
+            ).fetchall()
+            if rows:
+                self._load.note(
+                    f"tables.{table.name}.lookups.{column}: {rows:,} rows have a value that "
+                    f"{', '.join(lookup.file)} does not have as {lookup.key}; it stays as it is",
+                    table.name,
+                )
+
+    def _lookups(self, table: str) -> dict[str, str]:
+        """The relation of keys and values of each column that another file has."""
+        for column, lookup in self._mapping(table).lookups.items():
+            setting = f"tables.{table}.lookups.{column}"
+            if setting not in self._lookup_tables:
+                self._lookup_tables[setting] = self._read_lookup(setting, lookup)
+        return {
+            column: self._lookup_tables[f"tables.{table}.lookups.{column}"]
+            for column in self._mapping(table).lookups
+        }
+
+    def _read_lookup(self, setting: str, lookup: Lookup) -> str:
+        """Keep the keys that have one value in a temporary table, and return its name."""
+        readings = []
+        for file in self._export.files(lookup.file, f"{setting}.file"):
+            reader = self._open_as(file, lookup, setting, [lookup.key, lookup.value])
+            headers = Headers(self._export.label_of(file), reader.headers)
+            names = ((lookup.key, f"{setting}.key"), (lookup.value, f"{setting}.value"))
+            cells = [headers.cell(headers.configured(name, where)) for name, where in names]
+            readings.append((file, reader, cells))
+        self._collect("lookup_rows", readings)
+        relation = f"lookup_{len(self._lookup_tables)}"
+        query = self._load.connection.execute
+        query(
+            f"""
+            create or replace temp table {relation} as
+            select
+                {comparable("v0")} as key,
+                min(trim(v1)) as value,
+                count(distinct trim(v1)) as values_found
+            from lookup_rows
+            where v0 is not null and v1 is not null
+            group by key
+            """
+        )
+        several = rows_changed(
+            self._load.connection, f"delete from {relation} where values_found > 1"
+        )
+        if several:
+            self._note_once(
+                f"{setting}: {several:,} values of {lookup.key} have several {lookup.value}; they "
+                "are not looked up",
+                None,
+                "warning",
+            )
+        return relation
+
+    def _collect(
+        self, relation: str, readings: Sequence[tuple[DataFile, Reader, list[str]]]
+    ) -> None:
+        """Read some cells of files into a temporary table as ``v0``, ``v1`` .."""
+        cells = [f"v{at} varchar" for at in range(len(readings[0][2]))]
+        columns = ["load_id bigint", "source_file varchar", "source_row bigint", *cells]
+        self._load.connection.execute(
+            f"create or replace temp table {relation} "
+            f"({', '.join([*columns, 'extra_columns varchar'])})"
+        )
+        for file, reader, values in readings:
+            lineage = [str(self._load.load_id), literal(file.name), "source_row"]
+            self._insert(file, reader, relation, [*lineage, *values, "null"])
+
+    def check_table(self, table: ContractTable, files: Sequence[DataFile]) -> list[Finding]:
+        """What there is of a table; lookups and filters that find nothing are noted."""
+        findings = []
+        for file in files:
+            self.open_table(table, file)
+            rows = _about_rows(self._export.local(file))
+            findings.append(Finding("ok", f"{table.name}: {file.name}, {rows}"))
+        self.note_unmatched_lookups(table, files)
+        self.note_unfitting_filter(table, files)
+        return findings
 
     # Stage dates
 
-    def _stage_dates(self) -> dict[Path, _StageDates]:
+    def _stage_dates(self) -> dict[DataFile, _StageDates]:
         """The date columns by file, so that each file is read once."""
-        by_file: dict[Path, _StageDates] = {}
+        by_file: dict[DataFile, _StageDates] = {}
         for at, item in enumerate(self._source.stage_dates):
             setting = f"stage_dates[{at}]"
-            path = self._export.tables["leads"]
+            files = self._export.tables.get("leads", [])
             if item.file:
-                path = self._export.mapped_file(item.file, f"{setting}.file")
-            by_file.setdefault(path, []).append((setting, item))
+                files = self._export.files(item.file, f"{setting}.file")
+            for file in files:
+                by_file.setdefault(file, []).append((setting, item))
         return by_file
 
-    def _read_stage_dates(self, path: Path, dates: _StageDates) -> None:
+    def _read_stage_dates(self, file: DataFile, dates: _StageDates) -> None:
         """Make stage changes of the date columns of one file."""
         table = CONTRACT_TABLES["stage_changes"]
         meaning = repr([item.model_dump() for _, item in dates])
-        fingerprint = f"{_fingerprint(path)}:{hashlib.sha256(meaning.encode()).hexdigest()[:16]}"
+        content = self._export.fingerprint(file)
+        fingerprint = f"{content}:{hashlib.sha256(meaning.encode()).hexdigest()[:16]}"
         if self._is_loaded(table.name, fingerprint):
-            self._load.note(f"{path.name}: stage dates loaded before, skipped", table.name, "info")
+            self._load.note(f"{file.name}: stage dates loaded before, skipped", table.name, "info")
             return
-        self._load.say(f"reading stage dates of {path.name}")
+        self._load.say(f"reading stage dates of {file.name}")
         self._clear(table.name)
-        self._record(table, path, fingerprint, self._insert_dates(path, dates))
+        self._record(table, file, fingerprint, self._insert_dates(file, dates))
 
-    def _insert_dates(self, path: Path, dates: _StageDates) -> Inserted:
+    def _insert_dates(self, file: DataFile, dates: _StageDates) -> Inserted:
         """Read lead ids and dates of a file, and insert one stage change per date given."""
-        reader = self._open_for_dates(path, dates)
-        headers = Headers(self._export.label(path), reader.headers)
-        own = self._mapping("leads").columns.get("lead_id", "lead_id")
-        changes = []
-        for setting, item in dates:
-            header = headers.configured(item.column, f"{setting}.column")
-            lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
-            moment = moment_text(headers.cell(header), item.time_format, self._source.timezone)
-            change_id = f"{literal(f'stage_date:{header}:')} || trim({lead})"
-            changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
+        reader, changes = self._open_dates(file, dates)
         self._load.connection.execute(
             """
             create or replace temp table stage_dates (
@@ -224,9 +413,9 @@ class _ExportReader:
             )
             """
         )
-        select = [str(self._load.load_id), literal(path.name), "source_row"]
+        select = [str(self._load.load_id), literal(file.name), "source_row"]
         select += [f"[{', '.join(changes)}]", "null"]
-        read = self._insert(path, reader, "stage_dates", select)
+        read = self._insert(file, reader, "stage_dates", select)
         made = rows_changed(
             self._load.connection,
             f"""
@@ -238,23 +427,47 @@ class _ExportReader:
             )
             where changed_at is not null
             """,
-            [self._source.name],
+            [self._load.source_system],
         )
         self._load.connection.execute("drop table stage_dates")
         # Broken rows of a table's own file are counted there already.
-        return Inserted(made, () if path in self._export.tables.values() else read.rejected)
+        is_table = any(file in files for files in self._export.tables.values())
+        return Inserted(made, () if is_table else read.rejected)
 
-    def _open_for_dates(self, path: Path, dates: _StageDates) -> Reader:
+    def check_stage_dates(self) -> list[Finding]:
+        """Nothing; raises ``SourceError`` when a file or column of a stage date is missing."""
+        for file, dates in self._stage_dates().items():
+            self._open_dates(file, dates)
+        return []
+
+    def _open_dates(self, file: DataFile, dates: _StageDates) -> tuple[Reader, list[str]]:
+        """A file of stage dates, and SQL for the stage change of each column."""
+        reader = self._dates_reader(file, dates)
+        headers = Headers(self._export.label_of(file), reader.headers)
+        own = self._mapping("leads").columns.get("lead_id", "lead_id")
+        changes = []
+        for setting, item in dates:
+            header = headers.configured(item.column, f"{setting}.column")
+            lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
+            moment = moment_text(headers.cell(header), item.time_format)
+            change_id = f"{literal(f'stage_date:{header}:')} || trim({lead})"
+            changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
+        return reader, changes
+
+    def _dates_reader(self, file: DataFile, dates: _StageDates) -> Reader:
         """The reader that the file's own table uses, else one by what the stage dates say."""
-        for name, own in self._export.tables.items():
-            if own == path:
-                return self._open(path, name, CONTRACT_TABLES[name].columns)
+        for name, files in self._export.tables.items():
+            if file in files:
+                return self._open(file, name, CONTRACT_TABLES[name].columns)
         setting, first = dates[0]
-        expected = [item.column for _, item in dates]
-        text_format = TextFormat(first.delimiter, first.encoding, f"{setting}.encoding", expected)
-        return self._export.open(path, text_format)
+        return self._open_as(file, first, setting, [item.column for _, item in dates])
 
     # What both share
+
+    def _note_once(self, message: str, table: str | None, severity: str) -> None:
+        """Note what may be noticed again when a file is opened for another purpose."""
+        if all(note.message != message for note in self._load.result.notes):
+            self._load.note(message, table, severity)
 
     def _mapping(self, table: str) -> TableMapping:
         return self._source.tables.get(table, TableMapping())
@@ -262,11 +475,20 @@ class _ExportReader:
     def _mode(self, table: str) -> str:
         return self._mapping(table).mode or self._source.mode
 
-    def _open(self, path: Path, table: str, expected: Sequence[str]) -> Reader:
-        mapping = self._mapping(table)
-        setting = f"tables.{table}.encoding"
-        text_format = TextFormat(mapping.delimiter, mapping.encoding, setting, expected)
-        return self._export.open(path, text_format)
+    def _open(self, file: DataFile, table: str, expected: Sequence[str]) -> Reader:
+        return self._open_as(file, self._mapping(table), f"tables.{table}", expected)
+
+    def _open_as(
+        self, file: DataFile, opening: Opening, setting: str, expected: Sequence[str]
+    ) -> Reader:
+        """A file opened as a setting says; what was noticed is noted once."""
+        text_format = TextFormat(
+            opening.delimiter, opening.encoding, f"{setting}.encoding", expected
+        )
+        reader = self._export.open(file, text_format, opening.sheet)
+        for remark in self._export.remarks(file, reader):
+            self._note_once(f"{file.name}: {remark}", None, "info")
+        return reader
 
     def _is_loaded(self, table: str, fingerprint: str) -> bool:
         """Whether, in append mode, a table of this source holds this content already."""
@@ -275,7 +497,7 @@ class _ExportReader:
         found = self._load.connection.execute(
             f"""
             select 1 from {RAW_SCHEMA}.loads
-            where source_system = ? and table_name = ? and fingerprint = ? and is_current
+            where loaded_by = ? and table_name = ? and fingerprint = ? and is_current
             """,
             [self._source.name, table, fingerprint],
         ).fetchone()
@@ -288,14 +510,14 @@ class _ExportReader:
 
     def _insert(
         self,
-        path: Path,
+        file: DataFile,
         reader: Reader,
         target: str,
         select: Sequence[str],
         condition: str = "true",
     ) -> Inserted:
         """Run a reader; what DuckDB says of the file becomes a message that names it."""
-        mine = f"load_id = {self._load.load_id} and source_file = {literal(path.name)}"
+        mine = f"load_id = {self._load.load_id} and source_file = {literal(file.name)}"
         try:
             return reader.insert(self._load.connection, target, select, mine, condition)
         except (
@@ -303,34 +525,35 @@ class _ExportReader:
             duckdb.ConversionException,
             duckdb.IOException,
         ) as error:
+            path = self._export.local(file)
             if isinstance(error, duckdb.IOException) and path.name not in str(error):
                 raise
-            label = self._export.label(path)
+            label = self._export.label_of(file)
             raise SourceError(f"{label}: {first_line(error, path)}") from error
 
     def _record(
-        self, table: ContractTable, path: Path, fingerprint: str, inserted: Inserted
+        self, table: ContractTable, file: DataFile, fingerprint: str, inserted: Inserted
     ) -> None:
         """Keep the rejected rows and the record of what one file gave a table."""
         rejected = len(inserted.rejected)
         rows = inserted.rows + rejected
         self._load.record(
             table.name,
-            path.name,
+            file.name,
             rows,
             mode=self._mode(table.name),
             newest=self._newest(table),
             rejected=rejected,
-            size=path.stat().st_size,
+            size=self._export.local(file).stat().st_size,
             fingerprint=fingerprint,
         )
-        self._load.say(f"{path.name}: {rows:,} rows into {table.name}")
+        self._load.say(f"{file.name}: {rows:,} rows into {table.name}")
         if rejected:
             with self._load.staged(RejectedRow._fields, inserted.rejected) as staged:
                 cells = "cast(source_row as bigint), null, reason, row_json"
                 query = f"select ?, ?, {cells} from {staged}"
-                self._load.insert("rejected_rows", query, [table.name, path.name])
-            self._load.note(f"{path.name}: broken rows set aside: {rejected:,}", table.name)
+                self._load.insert("rejected_rows", query, [table.name, file.name])
+            self._load.note(f"{file.name}: broken rows set aside: {rejected:,}", table.name)
 
     def _newest(self, table: ContractTable) -> str | None:
         """The latest time in what this load brought, ISO text in UTC."""
@@ -346,7 +569,7 @@ class _ExportReader:
                 where source_system = ? and load_id = ?
             )
             """,
-            [self._source.name, self._load.load_id],
+            [self._load.source_system, self._load.load_id],
         ).fetchone()
         return row[0] if row else None
 
@@ -359,13 +582,11 @@ class _ExportReader:
                 self._load.note(f"the export no longer has {name}; the table is empty now", name)
 
     def _note_unread_files(self) -> None:
-        """Name data files that no table and no stage date reads."""
-        dates = (self._source.path / item.file for item in self._source.stage_dates if item.file)
-        used = {*self._export.tables.values(), *dates}
+        """Name data files that nothing reads."""
         unread = [
-            path.name
-            for path in self._export.present
-            if path not in used and path.name.lower().endswith(SUFFIXES)
+            file.name
+            for file in self._export.present
+            if file not in self._export.used and file.name.lower().endswith((*SUFFIXES, ".zip"))
         ]
         if unread:
             message = f"not read, as no table has the name: {', '.join(unread)}"

@@ -9,13 +9,14 @@ that is compared, and a cell of nothing else is empty.
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from dagster_project.config.contract import ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
-from dagster_project.ingestion.files.settings import TableMapping, TimeFormats
+from dagster_project.ingestion.files.settings import Condition, TableMapping, TimeFormats
 from dagster_project.ingestion.files.typed_records import time_text
 
 # The files fill the contract's tables, which every warehouse has.
@@ -35,12 +36,12 @@ class Headers:
         return f"if(trim(c{at}) = '', null, c{at})"
 
     def matching(self, name: str, among: Sequence[str] | None = None) -> str | None:
-        """The header of a name: exactly, else without case and outer spaces."""
+        """The header of a name: exactly, else without case and by its words, whatever spaces."""
         headers = self.names if among is None else among
         if name in headers:
             return name
-        plain = name.strip().casefold()
-        alike = [header for header in headers if header.strip().casefold() == plain]
+        plain = _plain(name)
+        alike = [header for header in headers if _plain(header) == plain]
         if len(alike) > 1:
             raise SourceError(
                 f"{self.label}: several headers read as {name}: {', '.join(alike)}; rename all "
@@ -58,14 +59,20 @@ class Headers:
             )
         return found
 
-    def condition(self, where: dict[str, list[str]], setting: str) -> str:
-        """SQL that holds where each named header has one of its values, whatever their case."""
+    def condition(self, where: Mapping[str, Condition], setting: str) -> str:
+        """SQL that holds where each named header has a value that counts, whatever its case."""
         terms = ["true"]
-        for name, values in where.items():
+        for name, condition in where.items():
             cell = f"c{self.names.index(self.configured(name, setting))}"
-            accepted = ", ".join(_comparable(literal(value)) for value in values)
-            terms.append(f"coalesce({_comparable(cell)} in ({accepted}), false)")
+            is_among = "not in" if condition.values is None else "in"
+            named = condition.excluded if condition.values is None else condition.values
+            texts = ", ".join(comparable(literal(text)) for text in named or ())
+            terms.append(f"coalesce({comparable(cell)}, '') {is_among} ({texts})")
         return " and ".join(terms)
+
+
+def _plain(header: str) -> str:
+    return " ".join(header.split()).casefold()
 
 
 def listed(headers: Sequence[str], limit: int = 40) -> str:
@@ -75,9 +82,14 @@ def listed(headers: Sequence[str], limit: int = 40) -> str:
 
 
 def contract_columns(
-    headers: Headers, table: ContractTable, mapping: TableMapping, timezone: str
+    headers: Headers,
+    table: ContractTable,
+    mapping: TableMapping,
+    lookups: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, str], set[str]]:
     """SQL for each contract column of a table, and the headers that it takes.
+
+    ``lookups``: column -> relation of the keys and values of its other file.
 
     Raises ``SourceError`` when a mapped header or a required column is missing.
     """
@@ -86,6 +98,8 @@ def contract_columns(
         column: headers.configured(name, f"{setting}.columns.{column}")
         for column, name in mapping.columns.items()
     }
+    for column in mapping.lookups:
+        mapped[column] = lookup_header(headers, table.name, column, mapping)
     free = [header for header in headers.names if header not in mapped.values()]
     columns, taken = {}, set()
     for column in table.columns:
@@ -97,9 +111,10 @@ def contract_columns(
         elif header is None:
             columns[column] = "null"
         else:
-            # By the contract's names: a moment, not a date.
-            zone = timezone if column.endswith("_at") else "UTC"
-            value = _value(headers.cell(header), column, mapping, zone)
+            cell = headers.cell(header)
+            if column in lookups:
+                cell = _looked_up(cell, lookups[column])
+            value = _value(cell, column, mapping)
             columns[column] = f"if({counts}, {value}, null)" if beside else value
             taken.add(header)
     missing = [name for name in table.columns if name in table.required and columns[name] == "null"]
@@ -112,68 +127,71 @@ def contract_columns(
     return columns, taken
 
 
-def _value(sql: str, column: str, mapping: TableMapping, zone: str) -> str:
+def lookup_header(headers: Headers, table: str, column: str, mapping: TableMapping) -> str:
+    """The header whose cells are the keys of a lookup. Raises ``SourceError`` if it is missing."""
+    name = mapping.lookups[column].from_ or mapping.columns.get(column, column)
+    return headers.configured(name, f"tables.{table}.lookups.{column}.from")
+
+
+def _value(sql: str, column: str, mapping: TableMapping) -> str:
     """A cell after the value map, time formats and decimal mark of its column."""
     if column in mapping.values:
         sql = _mapped_value(sql, mapping.values[column])
-    if column in mapping.time_formats or zone != "UTC":
-        sql = moment_text(sql, mapping.time_formats.get(column), zone)
+    if column in mapping.time_formats:
+        sql = moment_text(sql, mapping.time_formats[column])
     if column in mapping.decimal_marks:
         sql = _number_text(sql, mapping.decimal_marks[column])
     return sql
 
 
-def _comparable(sql: str) -> str:
+def _looked_up(sql: str, relation: str) -> str:
+    """The value of a key in another file; a key that it does not have stays as it is."""
+    return f"coalesce((select value from {relation} where key = {comparable(sql)}), {sql})"
+
+
+def comparable(sql: str) -> str:
+    """SQL for a text as it is compared: without case and outer spaces."""
     return f"lower(trim({sql}))"
 
 
 def _mapped_value(sql: str, values: dict[str, str]) -> str:
     """The mapped value, whatever the case and outer spaces; others stay as they are."""
     branches = " ".join(
-        f"when {_comparable(literal(given))} then {literal(meant) if meant else 'null'}"
+        f"when {comparable(literal(given))} then {literal(meant) if meant else 'null'}"
         for given, meant in values.items()
     )
-    return f"case {_comparable(sql)} {branches} else {sql} end"
+    return f"case {comparable(sql)} {branches} else {sql} end"
 
 
 def _number_text(sql: str, decimal_mark: str) -> str:
-    """A number without currency and grouping marks; what is none stays as it was."""
-    kept = (
-        f"replace(regexp_replace({sql}, '[^0-9{decimal_mark}+-]', '', 'g'), '{decimal_mark}', '.')"
-    )
-    return f"if(try_cast({kept} as double) is null, {sql}, {kept})"
+    """A number with a dot as its only mark, so that it has one reading; what is none stays."""
+    other = "." if decimal_mark == "," else ","
+    plain = f"replace(replace({sql}, '{other}', ''), '{decimal_mark}', '.')"
+    # A fraction of three digits could be read as thousands: it gets a fourth.
+    kept = rf"regexp_replace({plain}, '([.]\d{{3}})(\D*)$', '\10\2')"
+    return rf"if(regexp_matches({sql}, '\d'), {kept}, {sql})"
 
 
-def moment_text(sql: str, formats: TimeFormats | None, zone: str) -> str:
-    """ISO text (UTC) of a time in one of the formats, or of an ISO time without an offset.
+def moment_text(sql: str, formats: TimeFormats | None) -> str:
+    """ISO text of a time in one of the formats; what is no such time stays as it was.
 
-    ``zone``: of times that have no offset. What is no such time stays as it was.
+    A time without an offset, and a date alone, stay so: the models know the time zones.
     """
-    if formats:
-        items = [formats] if isinstance(formats, str) else formats
-        moment = f"coalesce({', '.join(_parsed(sql, item, zone) for item in items)})"
-        sql = f"coalesce({time_text(moment)}, {sql})"
-    if zone == "UTC":
+    if not formats:
         return sql
-    written = f"trim({sql})"
-    to_the_minute = r"^\d{4}-\d{1,2}-\d{1,2}[T ]\d{1,2}:\d{2}"
-    whole = f"regexp_replace({written}, '({to_the_minute})$', '\\1:00')"
-    moment = _in_utc(f"try_cast({whole} as timestamp)", zone)
-    is_local = rf"regexp_matches({written}, '{to_the_minute}(:\d{{2}}([.]\d+)?)?$')"
-    return f"if({is_local}, coalesce({time_text(moment)}, {sql}), {sql})"
+    items = [formats] if isinstance(formats, str) else formats
+    return f"coalesce({', '.join(_parsed(sql, item) for item in items)}, {sql})"
 
 
-def _parsed(sql: str, time_format: str, zone: str) -> str:
-    """A time in one format as a timestamp in UTC; ``zone``: of a clock time without an offset."""
+def _parsed(sql: str, time_format: str) -> str:
+    """A time in one format as ISO text."""
     if time_format == "epoch":
-        return f"make_timestamp(try_cast(try_cast({sql} as double) * 1000000 as bigint))"
+        return time_text(f"make_timestamp(try_cast(try_cast({sql} as double) * 1000000 as bigint))")
     if time_format == "epoch_ms":
-        return f"make_timestamp(try_cast({sql} as bigint) * 1000)"
+        return time_text(f"make_timestamp(try_cast({sql} as bigint) * 1000)")
     moment = f"try_cast(try_strptime(trim({sql}), {literal(time_format)}) as timestamp)"
-    is_local = re.search("%-?[HI]|%[cXT]", time_format) and not re.search("%[zZ]", time_format)
-    return _in_utc(moment, zone) if is_local and zone != "UTC" else moment
-
-
-def _in_utc(moment: str, zone: str) -> str:
-    """A local timestamp in UTC; of an hour that comes twice in autumn, the second."""
-    return f"(({moment}) at time zone {literal(zone)} at time zone 'UTC')"
+    if re.search("%[zZ]", time_format):
+        return time_text(moment)
+    if re.search("%-?[HI]|%[cXT]", time_format):
+        return f"rtrim({time_text(moment)}, 'Z')"
+    return f"strftime({moment}, '%Y-%m-%d')"

@@ -1,8 +1,8 @@
 """Parquet and JSONL files as text: typed values written the one way that raw expects.
 
-Times become ISO text in UTC, truth values ``true`` or ``false``, numbers plain digits (no
-exponent, no trailing zeros of a fraction), not-a-number nothing, nested values JSON. Rows are
-numbered from 1 in file order.
+Times with a zone become ISO text in UTC, truth values ``true`` or ``false``, numbers plain digits
+without an exponent, not-a-number nothing, nested values JSON. Rows are numbered from 1 in file
+order.
 """
 
 import json
@@ -28,6 +28,7 @@ class TypedTable:
 
     headers: tuple[str, ...]
     relation: str
+    remarks: tuple[str, ...] = ()
 
     def insert(
         self,
@@ -144,8 +145,13 @@ def _number_text(number: str) -> str:
         f"case when {number} is null or isnan({number}) then null "
         f"when {whole} then cast(cast({number} as bigint) as varchar) "
         f"when contains({shortest}, 'e') then {plain} "
-        f"else {shortest} end"
+        f"else {_unmistakable(shortest)} end"
     )
+
+
+def _unmistakable(text: str) -> str:
+    """SQL for a fraction of three digits as one of four: 7.125 could be read as thousands."""
+    return rf"regexp_replace({text}, '(\.\d\d\d)$', '\10')"
 
 
 def _typed_text(column: str, kind: str) -> str:
@@ -156,11 +162,12 @@ def _typed_text(column: str, kind: str) -> str:
         return _number_text(f"cast({number} as double)")
     if kind.startswith("DECIMAL"):
         text = f"cast({column} as varchar)"
-        return (
-            f"case when contains({text}, '.') then rtrim(rtrim({text}, '0'), '.') else {text} end"
-        )
-    if kind.startswith("TIMESTAMP"):
+        fraction = _unmistakable(f"rtrim(rtrim({text}, '0'), '.')")
+        return f"case when contains({text}, '.') then {fraction} else {text} end"
+    if kind == "TIMESTAMP WITH TIME ZONE":
         return time_text(f"cast({column} as timestamp)")
+    if kind.startswith("TIMESTAMP"):
+        return f"rtrim({time_text(f'cast({column} as timestamp)')}, 'Z')"
     if kind == "BLOB":
         return f"decode({column})"
     if _NESTED.search(kind):

@@ -114,7 +114,8 @@ OBJECTS: dict[str, HubSpotObject] = {
             "hubspot_deals",
             "crm.objects.deals.read",
             "dealstage pipeline amount amount_in_home_currency deal_currency_code closedate "
-            "createdate hubspot_owner_id hs_is_closed hs_is_closed_won hs_lastmodifieddate",
+            "createdate hubspot_owner_id hs_is_closed hs_is_closed_won hs_lastmodifieddate "
+            "hs_merged_object_ids",
             history=("dealstage",),
         ),
         HubSpotObject(

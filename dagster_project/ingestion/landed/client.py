@@ -18,7 +18,10 @@ from dagster_project.config.sql_text import identifier, literal
 from dagster_project.ingestion.landed.settings import LandedSource
 
 # Columns by which a tool orders the versions of a row.
-VERSIONS = ("_airbyte_extracted_at", "_airbyte_emitted_at", "_dlt_load_id", "_fivetran_synced")
+VERSIONS = (
+    *("_airbyte_extracted_at", "_airbyte_emitted_at", "_dlt_load_id"),
+    *("_fivetran_start", "_fivetran_synced"),
+)
 # Columns that hold a whole record, or all of its properties, as JSON.
 _WHOLE_RECORDS = ("properties", "_airbyte_data")
 _ATTACHED = "landed_source"
@@ -42,14 +45,20 @@ class LandedTable:
         return next(((identifier(name), kind) for name, kind in found), None)
 
     def text(self, *names: str) -> str | None:
-        """SQL for the first of these columns as text, empty as null; ``None`` without one."""
-        found = self.column(*names)
-        return _as_text(*found) if found else None
+        """SQL for the first of these columns that is filled, as text; ``None`` without one."""
+        return _first_filled([_as_text(*found) for name in names if (found := self.column(name))])
 
     def time(self, *names: str) -> str | None:
-        """SQL for the first of these columns as a time in ISO text; numbers are milliseconds."""
-        found = self.column(*names)
-        return _as_time(*found) if found else None
+        """SQL for the first of these columns that is filled, as a time in ISO text.
+
+        Numbers are milliseconds.
+        """
+        return _first_filled([_as_time(*found) for name in names if (found := self.column(name))])
+
+    def is_counted(self, name: str) -> bool:
+        """Whether a column is an integer, as times are that some tools leave in milliseconds."""
+        found = self.column(name)
+        return found is not None and found[1].endswith("INT")
 
     def json(self, *names: str) -> str | None:
         """SQL for the first of these columns as JSON, be it text, JSON or a structure."""
@@ -59,33 +68,50 @@ class LandedTable:
         column, kind = found
         return column if kind in {"VARCHAR", "JSON"} else f"to_json({column})"
 
-    def value(self, name: str, prefix: str = "") -> str | None:
-        """SQL for a field as text, in a column of its own or in the JSON of all of them."""
-        own, whole = self.text(f"{prefix}{name}", name), self.json(*_WHOLE_RECORDS)
+    def value(self, name: str, prefix: str = "", *others: str) -> str | None:
+        """SQL for a field as text, in a column of its own or in the JSON of all of them.
+
+        ``others``: what else the tool may call the column.
+        """
+        own, whole = self.text(f"{prefix}{name}", name, *others), self.json(*_WHOLE_RECORDS)
         if own is not None or whole is None:
             return own
-        return f"nullif(trim(json_extract_string({whole}, {literal(f'$.{identifier(name)}')})), '')"
+        found = f"json_extract_string({whole}, {literal(f'$.{identifier(name)}')})"
+        # Whole numbers without a decimal point, as ids are: 501.0 is 501.
+        return f"nullif(trim(regexp_replace({found}, '^(-?[0-9]+)[.]0+$', '\\1')), '')"
 
     def select(self, **columns: str | None) -> str:
         """The query for columns, given as SQL (``None``: null), of the rows that are present."""
+        return f"{self.versions(**columns)} and {self.is_active}"
+
+    def versions(self, **columns: str | None) -> str:
+        """The same of the rows that are no longer active, too."""
         values = ", ".join(f"{sql or 'null'} as {name}" for name, sql in columns.items())
-        return f"select {values} from {self.relation} as landed where {self.is_finished}"
+        return f"select {values} from {self.relation} as landed where {self.is_loaded}"
 
     def any_true(self, *names: str) -> str:
-        """SQL for whether one of these columns is true, as text; absent columns are not true."""
-        found = (self.column(name) for name in names)
-        flags = [f"coalesce(try_cast({own[0]} as boolean), false)" for own in found if own]
-        return f"cast({' or '.join(flags) or 'false'} as varchar)"
+        """SQL for whether one of these columns is true; empty and absent ones are not."""
+        flags = [self._flag(own[0], default=False) for name in names if (own := self.column(name))]
+        return f"({' or '.join(flags) or 'false'})"
 
     @property
-    def is_finished(self) -> str:
-        """SQL that leaves out what the tool itself would not count as present."""
-        if active := self.column("_fivetran_active"):
-            return active[0]
+    def is_active(self) -> str:
+        """SQL for whether a version of a row is the present one; a row that has none is gone."""
+        active = self.column("_fivetran_active")
+        return self._flag(active[0], default=True) if active else "true"
+
+    @property
+    def is_loaded(self) -> str:
+        """SQL that leaves out the rows of loads that the tool did not complete."""
         load = self.column("_dlt_load_id")
         if load and self.loads:
             return f"{load[0]} in (select load_id from {self.loads} where status = 0)"
         return "true"
+
+    @staticmethod
+    def _flag(column: str, *, default: bool) -> str:
+        """SQL for a flag; ``default``: what an empty one means."""
+        return f"coalesce(try_cast({column} as boolean), {default})"
 
 
 class LandedTables:
@@ -154,6 +180,11 @@ def folded(name: str) -> str:
 def _key(table: str) -> str:
     """What tells tables apart: two underscores count, as dlt's children differ by them only."""
     return "__".join(folded(part) for part in table.split("__"))
+
+
+def _first_filled(values: list[str]) -> str | None:
+    """SQL for the first value that is not null; ``None`` without any."""
+    return f"coalesce({', '.join(values)})" if len(values) > 1 else next(iter(values), None)
 
 
 def _as_text(column: str, kind: str) -> str:

@@ -1,9 +1,11 @@
 """Salesforce tables that a tool keeps, and how they become raw rows."""
 
+import re
 from collections.abc import Iterator
 
 from dagster_project.ingestion.landed.client import VERSIONS, LandedTable, LandedTables
 from dagster_project.ingestion.landed.resources import (
+    SALESFORCE_DATES,
     SALESFORCE_NAMES,
     SALESFORCE_NOT_PROVIDED,
     SALESFORCE_OPTIONAL,
@@ -20,6 +22,7 @@ from dagster_project.ingestion.salesforce.resources import (
 )
 
 _STAGED = "staged_landed_salesforce"
+_MOMENT = re.compile(r"(date|time|modstamp)(__c)?$", re.IGNORECASE)
 
 
 class SalesforceTables:
@@ -82,19 +85,28 @@ class SalesforceTables:
         """Take one table; rows that the tool no longer has are removed, except history."""
         wanted = (*item.fields, *custom_fields(item.name, self._source.salesforce))
         fields = {field: value for field in wanted if (value := table.value(field))}
-        if table.column("_fivetran_deleted") and "IsDeleted" in item.fields:
+        for field in fields:
+            # dlt leaves dates of the Bulk API in milliseconds.
+            if _MOMENT.search(field) and table.is_counted(field):
+                fields[field] = table.time(field) or fields[field]
+            # Some tools keep a date as the time at which it begins.
+            if field in SALESFORCE_DATES:
+                fields[field] = f"left({fields[field]}, 10)"
+        if "IsDeleted" in item.fields:
+            # A record that has no version any more was deleted in Salesforce.
+            is_gone = f"{table.any_true('_fivetran_deleted')} or not {table.is_active}"
             own = fields.get("IsDeleted", "'false'")
-            fields["IsDeleted"] = f"case when _fivetran_deleted then 'true' else {own} end"
+            fields["IsDeleted"] = f"case when {is_gone} then 'true' else {own} end"
         columns = ", ".join(f'{value} as "{field}"' for field, value in fields.items())
-        version = table.column(*VERSIONS)
+        version = table.text(*VERSIONS) or "null"
         load.connection.execute(
             f"""
             create or replace temp table {_STAGED} as
             select
                 {columns},
-                row_number() over ({f"order by {version[0]}" if version else ""}) as _row
+                row_number() over (order by {table.is_active}, {version} nulls first) as _row
             from {table.relation}
-            where {table.is_finished}
+            where {table.is_loaded} and ({table.is_active} or {"IsDeleted" in item.fields})
             """
         )
         if not item.is_history:

@@ -25,9 +25,193 @@
     end
 {%- endmacro %}
 
-{# Text to a date; of a time the UTC date. #}
-{% macro parse_date(text) -%}
-    cast({{ parse_timestamp(text) }} as date)
+{#
+    A date or a time with its spaces and the name of its month tidied: `Mar 1st, 2026 10:15` is
+    1.3.2026 10:15. Names are known in the languages that CRMs export in.
+#}
+{% macro written_date(text) -%}
+    {{ return(adapter.dispatch('written_date')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__written_date(text) -%}
+    {%- set months = [
+        'jan january januar jänner janvier janv enero ene gennaio gen janeiro januari',
+        'feb february februar février févr fév febrero febbraio fevereiro fev februari',
+        'mar march märz mär mrz mars marzo março maart mrt',
+        'apr april avril avr abril abr aprile',
+        'may mai mayo maggio mag maio mei',
+        'jun june juni juin junio giugno giu junho',
+        'jul july juli juillet juil julio luglio lug julho',
+        'aug august août agosto ago augustus augusti',
+        'sep sept september septembre septiembre settembre set setembro',
+        'oct october oktober okt octobre octubre ottobre ott outubro out',
+        'nov november novembre noviembre novembro',
+        'dec december dezember dez décembre déc diciembre dic dicembre dezembro'
+    ] -%}
+    {%- set names, numbers = [], [] -%}
+    {%- for month in months -%}
+        {%- set number = loop.index -%}
+        {%- for name in month.split() -%}
+            {%- do names.append(name) -%}
+            {%- do numbers.append(number) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {#- Letters are what is neither space nor mark: \p{L} takes long to compile. -#}
+    {%- set letters = '[^\\s\\d.,:;/()+-]' -%}
+    {%- set day_first = '^(?:' ~ letters ~ '+\\.?,? )?(\\d{1,2})(?:st|nd|rd|th|º|\\.)?[\\s-]*'
+        ~ '(?:de |of )?(' ~ letters ~ '{3,})\\.?,?[\\s-]*(?:de )?(\\d{4}|\\d{2})(\\D.*)?$' -%}
+    {%- set month_first = '^(?:' ~ letters ~ '+,? )?(' ~ letters ~ '{3,})\\.?[\\s-]*(\\d{1,2})'
+        ~ '(?:st|nd|rd|th)?(?:,[\\s-]*|[\\s-]+)(\\d{4})(\\D.*)?$' -%}
+    case
+        when not regexp_matches({{ text }}, '[^\d./:T+Z-]') then {{ text }}
+        when regexp_matches({{ text }}, '^\d{4}-\d{2}-\d{2}[T ][0-9:.+-]+Z?$') then {{ text }}
+        when regexp_matches({{ text }}, '{{ day_first }}')
+            then
+                regexp_extract({{ text }}, '{{ day_first }}', 1) || '.'
+                || {{ numbers }}[list_position(
+                    {{ names }}, lower(regexp_extract({{ text }}, '{{ day_first }}', 2))
+                )]
+                || regexp_replace({{ text }}, '{{ day_first }}', '.\3\4')
+        when regexp_matches({{ text }}, '{{ month_first }}')
+            then
+                regexp_extract({{ text }}, '{{ month_first }}', 2) || '.'
+                || {{ numbers }}[list_position(
+                    {{ names }}, lower(regexp_extract({{ text }}, '{{ month_first }}', 1))
+                )]
+                || regexp_replace({{ text }}, '{{ month_first }}', '.\3\4')
+        else regexp_replace(trim({{ text }}), '[\s\p{Z}]+(?:Uhr$)?', ' ', 'g')
+    end
+{%- endmacro %}
+
+{#
+    Which part of a date such as 13/02/2026, tidied by `written_date`, comes first: `day` or `month`
+    where only one reading makes sense, `same` where both agree, `dots` where dots say that the day
+    does, `either` for one such as 01/02/2026 that the rest of its column has to explain; null for
+    any other date.
+#}
+{% macro day_order_shown(written) -%}
+    {{ return(adapter.dispatch('day_order_shown')(written)) }}
+{%- endmacro %}
+
+{% macro duckdb__day_order_shown(written) -%}
+    {%- set numbers = '^(\\d{1,2})[/.-](\\d{1,2})[/.-](\\d{4}|\\d{2})(\\D|$)' -%}
+    {%- set first = "cast(regexp_extract(" ~ written ~ ", '" ~ numbers ~ "', 1) as integer)" -%}
+    {%- set second = "cast(regexp_extract(" ~ written ~ ", '" ~ numbers ~ "', 2) as integer)" -%}
+    case
+        when not regexp_matches({{ written }}, '{{ numbers }}') then null
+        when regexp_matches({{ written }}, '^\d{1,2}\.') then 'dots'
+        when {{ second }} > 12 then 'month'
+        when {{ first }} > 12 then 'day'
+        when {{ first }} = {{ second }} then 'same'
+        else 'either'
+    end
+{%- endmacro %}
+
+{#
+    A date or a time, tidied by `written_date`, as ISO text (2026-03-01, 2026-03-01 09:30:00, with an
+    offset where one is written); null where it is none, or where its column left open what
+    01/02/2026 means. `day_order`: day, month or undecided. Understood: ISO 8601, numbers with the
+    day or the month first, AM and PM, Excel's days since 1900, Unix time in seconds and
+    milliseconds.
+#}
+{% macro iso_text(written, day_order) -%}
+    {{ return(adapter.dispatch('iso_text')(written, day_order)) }}
+{%- endmacro %}
+
+{% macro duckdb__iso_text(written, day_order) -%}
+    case
+        when regexp_matches({{ written }}, '^\d{4}-\d{1,2}-\d{1,2}') then {{ written }}
+        when regexp_matches({{ written }}, '^\d{4}[/.]\d{1,2}[/.]\d{1,2}')
+            then regexp_replace({{ written }}, '^(\d{4})[/.](\d{1,2})[/.](\d{1,2})', '\1-\2-\3')
+        when regexp_matches({{ written }}, '^(19|20)\d{6}$')
+            then regexp_replace({{ written }}, '^(\d{4})(\d{2})(\d{2})', '\1-\2-\3')
+        when regexp_matches({{ written }}, '^\d{10}(\d{3})?$')
+            then
+                strftime(
+                    make_timestamp(cast(rpad({{ written }}, 16, '0') as bigint)),
+                    '%Y-%m-%dT%H:%M:%S.%fZ'
+                )
+        when regexp_matches({{ written }}, '^[2-7]\d{4}([.,]\d+)?$')
+            then
+                regexp_replace(
+                    strftime(
+                        timestamp '1899-12-30' + to_seconds(
+                            round(cast(replace({{ written }}, ',', '.') as double) * 86400)
+                        ),
+                        '%Y-%m-%d %H:%M:%S'
+                    ),
+                    case when regexp_matches({{ written }}, '\D') then '$^' else ' .*' end,
+                    ''
+                )
+        else
+            regexp_replace(
+                regexp_replace(
+                    {{ written }},
+                    '^(\d{1,2})[/.-](\d{1,2})[/.-](?:20(\d{2})|(\d{2}))(\D.*)?$',
+                    case coalesce(nullif({{ day_order_shown(written) }}, 'either'), {{ day_order }})
+                        when 'undecided' then null
+                        when 'month' then '20\3\4-\1-\2\5'
+                        else '20\3\4-\2-\1\5'
+                    end
+                ),
+                '^([^2].*|2[^0].*|20\D.*|20\d{0,3})$', ''
+            )
+    end
+{%- endmacro %}
+
+{#
+    The moment of a text as `iso_text` writes it (`moment`: as `iso_moment` reads it), in UTC. A time
+    without an offset is one of `time_zone`; a date alone is its midnight in `date_zone`, so it
+    stays that date in the reports.
+#}
+{% macro moment_in_utc(moment, iso, time_zone, date_zone) -%}
+    {{ return(adapter.dispatch('moment_in_utc')(moment, iso, time_zone, date_zone)) }}
+{%- endmacro %}
+
+{% macro duckdb__moment_in_utc(moment, iso, time_zone, date_zone) -%}
+    case
+        when {{ time_zone }} = 'UTC' and {{ date_zone }} = 'UTC' then {{ moment }}
+        when not contains({{ iso }}, ':') then {{ local_to_utc(moment, date_zone) }}
+        when regexp_matches({{ iso }}, ':\d{2}(\.\d+)?\s*(?i:Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)\s*$')
+            then {{ moment }}
+        else {{ local_to_utc(moment, time_zone) }}
+    end
+{%- endmacro %}
+
+{# ISO text to the moment that it writes: in UTC with an offset, else as the clock showed it. #}
+{% macro iso_moment(iso) -%}
+    {{ return(adapter.dispatch('iso_moment')(iso)) }}
+{%- endmacro %}
+
+{% macro duckdb__iso_moment(iso) -%}
+    case
+        when regexp_matches({{ iso }}, '^\d{4}-\d{1,2}-\d{1,2}([T ]\d{2}:\d{2}:\d{2}(\.\d+)?Z?)?$')
+            then try_cast({{ iso }} as timestamp)
+        when regexp_matches({{ iso }}, '(?i)\d ?[ap]\.? ?m\.?$')
+            then
+                try_strptime(
+                    regexp_replace(
+                        regexp_replace(
+                            {{ iso }}, '^(\S{8,10}?)(?:,|T| at)? *(\d{1,2}[:.]\d.*)$', '\1 \2'
+                        ),
+                        '(?i) ?([ap])\.? ?m\.?$', ' \1M'
+                    ),
+                    ['%Y-%m-%d %I:%M:%S %p', '%Y-%m-%d %I:%M %p']
+                )
+        else
+            try_cast(
+                regexp_replace(
+                    regexp_replace(
+                        regexp_replace(
+                            upper({{ iso }}),
+                            '^(\d{4}-\d{1,2}-\d{1,2})(?:,| AT|, AT)? (\d{1,2}[:.]\d{2})', '\1 \2'
+                        ),
+                        '^([^T ]+[T ]\d{1,2}:\d{2})(Z|[+-]|$| )', '\1:00\2'
+                    ),
+                    ' (UTC|GMT|([+-]\d))', '\2'
+                ) as timestamptz
+            ) at time zone 'UTC'
+    end
 {%- endmacro %}
 
 {# Exact elapsed seconds between two timestamps, as a double. #}

@@ -4,7 +4,7 @@
     where it needs one, and no model changes.
 #}
 
-{# Text to a finite number; null when it is none. #}
+{# Text to a finite number written the plain way (1234.5); null when it is none. #}
 {% macro parse_number(text) -%}
     {{ return(adapter.dispatch('parse_number')(text)) }}
 {%- endmacro %}
@@ -16,19 +16,145 @@
     end
 {%- endmacro %}
 
-{# Text to an amount of money; null when it is none. #}
-{% macro parse_amount(text) -%}
-    {{ return(adapter.dispatch('parse_amount')(text)) }}
+{#
+    A number without what people write around and into it: spaces, apostrophes between thousands,
+    parentheses for a negative one, and of an amount of money the currency.
+#}
+{% macro bare_number(text, is_money) -%}
+    {{ return(adapter.dispatch('bare_number')(text, is_money)) }}
 {%- endmacro %}
 
-{% macro duckdb__parse_amount(text) -%}
-    try_cast(trim({{ text }}) as decimal(18, 2))
+{% macro duckdb__bare_number(text, is_money) -%}
+    {%- set currency -%}
+        (?:[A-Z]{0,3}\p{Sc}|[A-Z]{3}|kr\.?|zł|Kč|Ft|lei)
+    {%- endset -%}
+    regexp_replace(
+        regexp_replace(
+            {%- if is_money %}
+            regexp_replace(
+                regexp_replace(
+                    replace(trim({{ text }}), '−', '-'),
+                    '^([-+(]?)[\s\p{Z}]*{{ currency }}[\s\p{Z}]*([-+(]?[\s\p{Z}]*[.,]?\d)', '\1\2'
+                ),
+                '(\d[.,]?[-–—]*)[\s\p{Z}]*{{ currency }}(\)?)$', '\1\2'
+            ),
+            {%- else %}
+            replace(trim({{ text }}), '−', '-'),
+            {%- endif %}
+            '[\s\p{Z}''’]|[.,][-–—]+$', '', 'g'
+        ),
+        '^\(([^()+-]+)\)$', '-\1'
+    )
 {%- endmacro %}
 
-{# Text to a boolean: true, t, yes, y, 1 and their opposites, without case; else null. #}
-{% macro parse_boolean(text) -%}
+{#
+    What a number, made bare by `bare_number`, shows of its column's decimal mark: `dot` or `comma`
+    where only one reading makes sense, `either` for one such as 7,500 that the rest of its column
+    has to explain; null where it says nothing.
+#}
+{% macro decimal_mark_shown(number) -%}
+    {{ return(adapter.dispatch('decimal_mark_shown')(number)) }}
+{%- endmacro %}
+
+{% macro duckdb__decimal_mark_shown(number) -%}
     case
-        when lower(trim({{ text }})) in ('true', 't', 'yes', 'y', '1') then true
-        when lower(trim({{ text }})) in ('false', 'f', 'no', 'n', '0') then false
+        when not regexp_matches({{ number }}, '^[+-]?[\d.,]*[.,][\d.,]*$') then null
+        when regexp_matches({{ number }}, '^[+-]?[1-9]\d{0,2}[.,]\d{3}$') then 'either'
+        when
+            regexp_matches(
+                {{ number }},
+                '^[+-]?(\d*\.\d+|\d{1,3}(,\d{2,3})*,\d{3}\.\d*|\d{1,3}(,\d{2,3})+,\d{3})$'
+            )
+            then 'dot'
+        when
+            regexp_matches(
+                {{ number }}, '^[+-]?(\d*,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,})$'
+            )
+            then 'comma'
+    end
+{%- endmacro %}
+
+{#
+    A number, made bare by `bare_number`, the plain way (1234.5); null when it is none, or when its
+    column left open what 7,500 means. `mark`: what it shows. `decimal_mark`: what its column
+    decided: dot, comma, whole (the column counts things, so 7,500 and 7.500 are thousands) or
+    undecided.
+#}
+{% macro plain_number(number, mark, decimal_mark) -%}
+    {{ return(adapter.dispatch('plain_number')(number, mark, decimal_mark)) }}
+{%- endmacro %}
+
+{% macro duckdb__plain_number(number, mark, decimal_mark) -%}
+    case
+        coalesce(
+            case {{ mark }} when 'either' then {{ decimal_mark }} else {{ mark }} end, 'none'
+        )
+        when 'none'
+            then
+                nullif(
+                    regexp_extract({{ number }}, '^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$'), ''
+                )
+        when 'whole' then regexp_replace({{ number }}, '[.,]', '')
+        when 'dot' then replace({{ number }}, ',', '')
+        when 'comma' then replace(replace({{ number }}, '.', ''), ',', '.')
+    end
+{%- endmacro %}
+
+{# The currency that an amount is written with: a code, or the sign of one; else null. #}
+{% macro currency_shown(text) -%}
+    {{ return(adapter.dispatch('currency_shown')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__currency_shown(text) -%}
+    case
+        when regexp_matches({{ text }}, '^[0-9.+-]*$') then null
+        when regexp_matches({{ text }}, '(?:^|[^A-Za-z])[A-Z]{3}(?:[^A-Za-z]|$)')
+            then regexp_extract({{ text }}, '(?:^|[^A-Za-z])([A-Z]{3})(?:[^A-Za-z]|$)', 1)
+        when {{ text }} like '%€%' then 'EUR'
+        when {{ text }} like '%£%' then 'GBP'
+        when {{ text }} like '%R$%' then 'BRL'
+        when {{ text }} like '%CA$%' or {{ text }} like 'C$%' then 'CAD'
+        when {{ text }} like '%AU$%' or {{ text }} like 'A$%' then 'AUD'
+        when {{ text }} like '%$%' then 'USD'
+        when {{ text }} like '%¥%' then 'JPY'
+        when {{ text }} like '%₹%' then 'INR'
+        when {{ text }} like '%₺%' then 'TRY'
+        when {{ text }} like '%₪%' then 'ILS'
+        when {{ text }} like '%₩%' then 'KRW'
+        when {{ text }} like '%zł%' then 'PLN'
+        when {{ text }} like '%Kč%' then 'CZK'
+        when {{ text }} like '%Ft%' then 'HUF'
+    end
+{%- endmacro %}
+
+{#
+    Text to a boolean, without case: true, yes, 1 and their opposites, in the languages that CRMs
+    export in; a tick is true. `words`: more words of one column, by what they mean. Else null.
+#}
+{% macro parse_boolean(text, true_words=[], false_words=[]) -%}
+    {%- set yes = [
+        'true', 't', 'yes', 'y', '1', 'on', 'x', '✓', '✔', '☑', 'wahr', 'ja', 'j', 'vrai', 'oui',
+        'verdadero', 'verdadeiro', 'sí', 'si', 'sim', 'vero', 'sì', 'waar', 'prawda', 'tak',
+        'sant', 'sand', 'tosi', 'kyllä', 'evet', 'はい', '是', '예'
+    ] + true_words -%}
+    {%- set no = [
+        'false', 'f', 'no', 'n', '0', 'off', 'falsch', 'nein', 'faux', 'non', 'falso', 'não', 'nao',
+        'onwaar', 'nee', 'fałsz', 'nie', 'falskt', 'falsk', 'nej', 'nei', 'epätosi', 'ei', 'hayır',
+        'いいえ', '否', '아니요'
+    ] + false_words -%}
+    case
+        when lower(trim({{ text }})) in ('{{ yes | join("', '") }}') then true
+        when lower(trim({{ text }})) in ('{{ no | join("', '") }}') then false
+    end
+{%- endmacro %}
+
+{# An id as it came; null when a spreadsheet turned it into scientific notation (1.23457E+11). #}
+{% macro read_id(text) -%}
+    {{ return(adapter.dispatch('read_id')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__read_id(text) -%}
+    case
+        when not regexp_matches({{ text }}, '^\s*\d([.,]\d+)?[eE]\+\d+\s*$') then {{ text }}
     end
 {%- endmacro %}

@@ -4,6 +4,8 @@ with owner_changes as (
         source_system,
         lead_id,
         owner_id,
+        {{ record_id(json_text('extra_columns', "'~previous_owner'")) }}
+            as previous_owner_id,
         changed_at
     from {{ ref('int_contract__owner_changes') }}
     where problem is null
@@ -29,6 +31,7 @@ moments as (
     select
         records.lead_key,
         max(owner_changes.owner_id) as owner_id,
+        max(owner_changes.previous_owner_id) as previous_owner_id,
         owner_changes.changed_at as owned_from
     from owner_changes
     cross join run_policy
@@ -52,6 +55,28 @@ from_history as (
             timestamp '9999-12-31'
         ) as owned_until
     from moments
+
+),
+
+numbered as (
+
+    select
+        *,
+        row_number() over (partition by lead_key order by owned_from) as moment_number
+    from moments
+
+),
+
+-- Who owned a lead before its first change has done so all the time until then.
+before_history as (
+
+    select
+        lead_key,
+        previous_owner_id as owner_id,
+        timestamp '0001-01-01' as owned_from,
+        owned_from as owned_until
+    from numbered
+    where moment_number = 1 and previous_owner_id is not null
 
 ),
 
@@ -79,6 +104,8 @@ without_history as (
 final as (
 
     select * from from_history
+    union all
+    select * from before_history
     union all
     select * from without_history
 

@@ -4,9 +4,9 @@
     'activities': ['activity_id'],
     'engagements': ['engagement_id'],
     'opportunities': ['opportunity_id'],
-    'owner_changes': ['lead_id', 'changed_at_text'],
+    'owner_changes': ['lead_id', 'changed_at'],
     'reps': ['rep_id'],
-    'channel_spend': ['spend_date_text', 'channel']
+    'channel_spend': ['spend_date', 'channel']
 } -%}
 -- Rows read = rows staged + rows quarantined + exact duplicates dropped, per table.
 with rows_read as (

@@ -1,21 +1,31 @@
-{%- set optional_columns = [
-    ('leads', 'employee_count'), ('leads', 'crm_score'), ('leads', 'is_deleted'),
-    ('leads', 'updated_at'), ('opportunities', 'amount'), ('opportunities', 'is_won'),
-    ('opportunities', 'closed_at'), ('reps', 'weekly_capacity'), ('reps', 'is_active')
+{%- set tables = [
+    'leads', 'stage_changes', 'activities', 'engagements', 'opportunities', 'owner_changes',
+    'reps', 'channel_spend'
 ] -%}
--- Optional values that could not be read and became empty, counted, with samples.
-with unreadable as (
+-- Values that are there and could not be read, counted, with samples.
+with rows_with_some as (
 
-    {% for table, column in optional_columns -%}
+    {% for table in tables -%}
         select
             source_system,
             '{{ table }}' as table_name,
-            '{{ column }}' as column_name,
-            {{ column }}_text as value_text
+            unreadable,
+            row_json
         from {{ ref('int_contract__' ~ table) }}
-        where {{ column }}_text is not null and {{ column }} is null
+        where unreadable is not null
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
+
+),
+
+named as (
+
+    select
+        source_system,
+        table_name,
+        {{ split_to_rows("unreadable") }} as column_name,
+        row_json
+    from rows_with_some
 
 ),
 
@@ -25,14 +35,14 @@ counted as (
         source_system,
         table_name,
         column_name,
-        value_text,
+        {{ json_text('row_json', 'column_name') }} as value_text,
         count(*) as value_count,
         row_number() over (
             partition by source_system, table_name, column_name
-            order by count(*) desc, value_text
+            order by count(*) desc, {{ json_text('row_json', 'column_name') }}
         ) as value_rank
-    from unreadable
-    group by source_system, table_name, column_name, value_text
+    from named
+    group by 1, 2, 3, 4
 
 ),
 

@@ -1,70 +1,92 @@
-with delivered as (
+{{ config(materialized='table') }}
+with {{ typed_rows(
+    'opportunities', computed={'currency_shown': currency_shown('amount')}
+) }},
 
-    {{ delivered_rows('opportunities') }}
-
-),
-
-as_text as (
+rates as (
 
     select
-        *,
-        {{ row_text([
-            'opportunity_id', 'lead_id', 'created_at', 'amount', 'currency', 'is_won',
-            'closed_at', 'loss_reason', 'owner_id', 'merged_into_opportunity_id',
-            'is_deleted'
-        ]) | indent(8) }} as row_text
-    from delivered
+        upper(trim(currency)) as currency,
+        rate,
+        row_number() over (partition by upper(trim(currency)) order by valid_from)
+            as rate_number,
+        valid_from,
+        lead(valid_from) over (partition by upper(trim(currency)) order by valid_from)
+            as valid_until
+    from {{ ref('currency_rates') }}
 
 ),
 
-cast_rows as (
+-- An amount without a currency is in that of the marts already.
+in_currency as (
+
+    select
+        * exclude (currency, currency_shown),
+        coalesce(upper(nullif(trim(currency), '')), currency_shown) as currency
+    from typed_rows
+
+),
+
+-- What has a rate is another currency than that of the marts.
+stated as (
+
+    select
+        in_currency.source_system,
+        in_currency.currency,
+        count(*) as amount_count,
+        min(in_currency.source_row) as first_row
+    from in_currency
+    left join rates
+        on in_currency.currency = rates.currency
+    where
+        in_currency.amount is not null
+        and in_currency.currency is not null
+        and rates.currency is null
+    group by in_currency.source_system, in_currency.currency
+
+),
+
+ranked as (
 
     select
         source_system,
-        load_id,
-        source_file,
-        source_row,
-        row_text,
-        extra_columns,
-        opportunity_id,
-        lead_id,
-        loss_reason,
-        owner_id,
         currency,
-        merged_into_opportunity_id,
-        created_at as created_at_text,
-        amount as amount_text,
-        is_won as is_won_text,
-        closed_at as closed_at_text,
-        is_deleted as is_deleted_text,
-        {{ parse_amount('amount') }} as amount,
-        {{ parse_boolean('is_won') }} as is_won,
-        {{ parse_boolean('is_deleted') }} as is_deleted,
-        {{ parse_timestamp('created_at') }} as created_at,
-        {{ parse_timestamp('closed_at') }} as closed_at,
-        {{ row_as_json([
-            'opportunity_id', 'lead_id', 'created_at', 'amount', 'currency', 'is_won',
-            'closed_at', 'loss_reason', 'owner_id', 'merged_into_opportunity_id',
-            'is_deleted'
-        ]) }} as row_json
-    from as_text
+        row_number() over (
+            partition by source_system
+            order by amount_count desc, first_row asc
+        ) as currency_rank
+    from stated
 
 ),
 
 final as (
 
     select
-        *,
+        in_currency.* exclude (amount, currency),
+        in_currency.amount as amount_given,
+        coalesce(run_parameters.currency, ranked.currency) as home_currency,
+        coalesce(
+            in_currency.currency, run_parameters.currency, ranked.currency
+        ) as currency,
         case
-            when opportunity_id is null then 'opportunity_id'
-            when created_at is null then 'created_at'
-        end as problem_column,
-        case
-            when opportunity_id is null then 'required value is missing'
-            when created_at_text is null then 'required value is missing'
-            when created_at is null then 'required time can not be read'
-        end as problem
-    from cast_rows
+            when coalesce(
+                in_currency.currency = coalesce(run_parameters.currency, ranked.currency),
+                in_currency.currency is null
+            )
+                then in_currency.amount
+            else cast(round(in_currency.amount * rates.rate, 2) as decimal(18, 2))
+        end as amount
+    from in_currency
+    cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
+    left join ranked
+        on
+            in_currency.source_system = ranked.source_system
+            and ranked.currency_rank = 1
+    left join rates
+        on
+            in_currency.currency = rates.currency
+            and (in_currency.created_at >= rates.valid_from or rates.rate_number = 1)
+            and (in_currency.created_at < rates.valid_until or rates.valid_until is null)
 
 )
 

@@ -1,4 +1,5 @@
--- The stage that a contact's properties say it is in: the one that changed last.
+-- The stage that a contact's properties say it is in: the one that changed last, of one
+-- decision the exit.
 with properties as (
 
     select
@@ -53,7 +54,7 @@ last_changes as (
         property,
         value,
         max(changed_at) as changed_at
-    from {{ ref('int_hubspot__property_changes') }}
+    from {{ ref('int_hubspot__stage_history') }}
     group by source_system, object_type, object_id, property, value
 
 ),
@@ -68,6 +69,7 @@ ranked as (
             partition by present.source_system, present.contact_id
             order by
                 last_changes.changed_at desc nulls last,
+                coalesce(meanings.exit_rank, 0) desc,
                 stage_values.property_rank asc,
                 length(present.object_id) desc,
                 present.object_id desc
@@ -80,6 +82,8 @@ ranked as (
             and present.property = stage_values.property
             and present.value = stage_values.value
             and stage_values.stage != 'ignored'
+    left join {{ ref('int_contract__stage_meanings') }} as meanings
+        on {{ normalised('stage_values.stage') }} = meanings.stage_key
     left join last_changes
         on
             present.source_system = last_changes.source_system

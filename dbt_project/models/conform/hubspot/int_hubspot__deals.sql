@@ -2,7 +2,6 @@
 with deals as (
 
     select * from {{ ref('stg_hubspot__deals') }}
-    where is_archived = 'false'
 
 ),
 
@@ -13,7 +12,11 @@ stages as (
         pipeline_id,
         stage_id,
         min(is_closed) as is_closed,
-        min(probability) as probability
+        min(probability) as probability,
+        row_number() over (
+            partition by source_system, stage_id
+            order by pipeline_id
+        ) as pipeline_number
     from {{ ref('stg_hubspot__pipeline_stages') }}
     where object_type = 'deals'
     group by source_system, pipeline_id, stage_id
@@ -95,17 +98,23 @@ final as (
             ),
             deals.amount
         ) as amount,
+        case
+            when deals.home_amount is null and rates.rate is null then deals.currency
+        end as currency,
+        -- The pipeline says it first: HubSpot takes the flags from there, and some
+        -- tools land them wrong.
         coalesce(
-            deals.is_closed,
+            stages.is_closed or stages.probability in (0, 1),
             stages.is_closed,
-            stages.probability in (0, 1),
+            deals.is_closed,
             deals.stage_id in ('closedwon', 'closedlost')
         ) as is_closed,
         coalesce(
-            deals.is_won,
             stages.probability = 1,
+            deals.is_won,
             deals.stage_id = 'closedwon'
         ) as is_won,
+        deals.is_archived,
         deals.created_at_text as created_at,
         -- When it came into the stage it is in; the closing date is what people typed.
         coalesce(entered.entered_at, deals.close_date_text) as stage_entered_at
@@ -113,8 +122,11 @@ final as (
     left join stages
         on
             deals.source_system = stages.source_system
-            and deals.pipeline_id = stages.pipeline_id
             and deals.stage_id = stages.stage_id
+            and (
+                deals.pipeline_id = stages.pipeline_id
+                or (deals.pipeline_id is null and stages.pipeline_number = 1)
+            )
     left join entered
         on
             deals.source_system = entered.source_system

@@ -7,6 +7,7 @@ with contacts as (
 merged_contacts as (
 
     select * from {{ ref('int_hubspot__merges') }}
+    where object_type = 'contacts'
 
 ),
 

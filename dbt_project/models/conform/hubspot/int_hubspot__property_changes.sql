@@ -15,6 +15,7 @@ lead_contacts as (
 merged_contacts as (
 
     select * from {{ ref('int_hubspot__merges') }}
+    where object_type = 'contacts'
 
 ),
 

@@ -5,41 +5,10 @@ with reasons as (
 
 ),
 
-exit_stages as (
-
-    select
-        stage,
-        label,
-        case exit_kind when 'recycled' then 1 else 0 end as exit_order
-    from {{ ref('stages') }}
-    where exit_kind is not null
-
-),
-
 exit_names as (
 
-    select
-        name_key,
-        min(exit_order) as exit_order
-    from (
-        select
-            {{ normalised('stage') }} as name_key,
-            exit_order
-        from exit_stages
-        union all
-        select
-            {{ normalised('label') }} as name_key,
-            exit_order
-        from exit_stages
-        union all
-        select
-            {{ normalised('aliases.raw_stage') }} as name_key,
-            exit_stages.exit_order
-        from {{ ref('stage_aliases') }} as aliases
-        inner join exit_stages
-            on aliases.stage = exit_stages.stage
-    ) as exit_name_rows
-    group by name_key
+    select * from {{ ref('int_contract__stage_meanings') }}
+    where exit_rank is not null
 
 ),
 
@@ -55,17 +24,17 @@ moments as (
 
     select
         stage_history.*,
-        exit_names.name_key is not null as is_exit,
+        exit_names.stage_key is not null as is_exit,
         row_number() over (
             partition by
                 stage_history.source_system,
                 stage_history.contact_id,
                 stage_history.changed_at
-            order by coalesce(exit_names.exit_order, 2), stage_history.change_id
+            order by coalesce(exit_names.exit_rank, 0) desc, stage_history.change_id asc
         ) as moment_rank
     from stage_history
     left join exit_names
-        on {{ normalised('stage_history.stage') }} = exit_names.name_key
+        on {{ normalised('stage_history.stage') }} = exit_names.stage_key
 
 ),
 
@@ -141,8 +110,11 @@ final as (
         reason,
         changed_by,
         changed_at_text,
-        -- Given later, it is a change of its own: nobody knew it before.
-        is_before and entered_at < changed_at as is_later,
+        -- Given later than within one decision, it is a change of its own: nobody knew
+        -- it before.
+        is_before
+        and {{ add_seconds('entered_at', decision_seconds()) }} < changed_at
+            as is_later,
         changed_at
     from ranked
     where choice = 1

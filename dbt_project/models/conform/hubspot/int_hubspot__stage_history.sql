@@ -34,19 +34,19 @@ named as (
         changes.contact_id,
         changes.property,
         changes.value,
+        concat_ws(
+            ':',
+            changes.object_type,
+            changes.object_id,
+            changes.property,
+            changes.changed_at_text,
+            coalesce(changes.value, '')
+        ) as change_id,
         changes.changed_at_text,
         changes.changed_by,
         stage_values.stage,
         properties.property_rank,
-        changes.changed_at,
-        min(
-            case when stage_values.stage is not null then properties.property_rank end
-        ) over (
-            partition by
-                changes.source_system,
-                changes.contact_id,
-                {{ dbt.date_trunc('second', 'changes.changed_at') }}
-        ) as first_rank
+        changes.changed_at
     from changes
     inner join properties
         on
@@ -64,26 +64,37 @@ named as (
 
 ),
 
+{{ decisions('named', 'contact_id') }},
+
 final as (
 
     select
-        source_system,
-        load_id,
-        object_type,
-        object_id,
-        contact_id,
-        property,
-        value,
-        concat_ws(
-            ':', object_type, object_id, property, changed_at_text, coalesce(value, '')
-        ) as change_id,
-        stage,
-        changed_by,
-        changed_at_text,
-        changed_at
+        named.source_system,
+        named.load_id,
+        named.object_type,
+        named.object_id,
+        named.contact_id,
+        named.property,
+        named.value,
+        named.change_id,
+        named.stage,
+        named.changed_by,
+        coalesce(decided.changed_at_text, named.changed_at_text) as changed_at_text,
+        coalesce(decided.changed_at, named.changed_at) as changed_at
     from named
-    -- Of changes in one second those of the property that was named first hold.
-    where stage is null or property_rank = first_rank
+    left join close_records
+        on
+            named.source_system = close_records.source_system
+            and named.contact_id = close_records.record_id
+    left join decided
+        on
+            close_records.source_system = decided.source_system
+            and close_records.record_id = decided.record_id
+            and named.change_id = decided.change_id
+    where
+        named.stage is null
+        or close_records.record_id is null
+        or decided.change_id is not null
 
 )
 

@@ -4,36 +4,10 @@ with history as (
 
 ),
 
--- What a stage's text means as an exit, whichever tradition is active.
-named_stages as (
-
-    select
-        {{ normalised('stage') }} as stage_key,
-        exit_kind
-    from {{ ref('stages') }}
-    union
-    select
-        {{ normalised('label') }} as stage_key,
-        exit_kind
-    from {{ ref('stages') }}
-    union
-    select
-        {{ normalised('stage_aliases.raw_stage') }} as stage_key,
-        policy_stages.exit_kind
-    from {{ ref('stage_aliases') }} as stage_aliases
-    inner join {{ ref('stages') }} as policy_stages
-        on stage_aliases.stage = policy_stages.stage
-
-),
-
 exit_stages as (
 
-    select
-        stage_key,
-        max(case when exit_kind = 'recycled' then 1 else 2 end) as exit_rank
-    from named_stages
-    where exit_kind is not null
-    group by stage_key
+    select * from {{ ref('int_contract__stage_meanings') }}
+    where exit_rank is not null
 
 ),
 
@@ -87,8 +61,8 @@ reasons as (
 
 ),
 
--- The change that a reason explains: one at the same moment (an exit that needs a
--- reason first), else the exit the lead is in, else the exit that comes next, else
+-- The change that a reason explains: an exit of the same decision (one that needs
+-- a reason first), else the exit the lead is in, else the exit that comes next, else
 -- where the lead is.
 candidates as (
 
@@ -101,7 +75,11 @@ candidates as (
         changes.exit_rank,
         case
             when reasons.given_at is null and changes.exit_rank > 0 then 6
-            when changes.exit_rank > 0 and changes.changed_at = reasons.given_at
+            when
+                changes.exit_rank > 0
+                and changes.changed_at <= reasons.given_at
+                and {{ add_seconds('changes.changed_at', decision_seconds()) }}
+                >= reasons.given_at
                 then 1
             when
                 changes.exit_rank > 0

@@ -55,6 +55,10 @@ present_stages as (
             order by
                 case when last_changes.changed_at is null then 1 else 0 end asc,
                 last_changes.changed_at desc,
+                case
+                    when last_changes.changed_at is not null
+                        then coalesce(meanings.exit_rank, 0)
+                end desc,
                 present_values.field_rank asc
         ) as stage_rank
     from present_values
@@ -69,6 +73,11 @@ present_stages as (
             and present_values.field_key = stage_values.field_key
             and {{ normalised('present_values.present_value') }}
             = stage_values.value_key
+    left join {{ ref('int_contract__stage_meanings') }} as meanings
+        on
+            {{ normalised(
+                'coalesce(stage_values.stage, present_values.present_value)'
+            ) }} = meanings.stage_key
     where
         present_values.present_value is not null
         and coalesce(stage_values.stage, '') != 'ignored'

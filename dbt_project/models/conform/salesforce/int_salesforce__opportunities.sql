@@ -1,7 +1,6 @@
 with opportunities as (
 
     select * from {{ ref('stg_salesforce__opportunities') }}
-    where coalesce(is_deleted, 'false') = 'false'
 
 ),
 
@@ -11,9 +10,14 @@ closings as (
 
 ),
 
-ranked_links as (
+opportunity_leads as (
 
-    select * from {{ ref('int_salesforce__opportunity_leads') }}
+    select
+        source_system,
+        opportunity_id,
+        {{ dbt.listagg('lead_id', "';'", 'order by link_number') }} as lead_id
+    from {{ ref('int_salesforce__opportunity_leads') }}
+    group by source_system, opportunity_id
 
 ),
 
@@ -72,22 +76,15 @@ final as (
         opportunities.load_id,
         'Opportunity' as source_file,
         opportunities.source_row,
-        case
-            when ranked_links.link_number > 1
-                then opportunities.opportunity_id || ':' || ranked_links.lead_id
-            else opportunities.opportunity_id
-        end as opportunity_id,
-        ranked_links.lead_id,
+        opportunities.opportunity_id,
+        opportunity_leads.lead_id,
         opportunities.created_at_text as created_at,
+        coalesce(
+            cast(converted_amounts.amount as varchar), opportunities.amount
+        ) as amount,
         case
-            when coalesce(ranked_links.link_number, 1) = 1
-                then
-                    coalesce(
-                        cast(converted_amounts.amount as varchar),
-                        opportunities.amount
-                    )
-        end as amount,
-        cast(null as varchar) as currency,
+            when converted_amounts.opportunity_id is null then opportunities.currency
+        end as currency,
         case
             when opportunities.is_closed = 'true' then opportunities.is_won
             else 'false'
@@ -115,13 +112,13 @@ final as (
         end as loss_reason,
         opportunities.owner_id,
         cast(null as varchar) as merged_into_opportunity_id,
-        cast(null as varchar) as is_deleted,
+        opportunities.is_deleted,
         cast(null as varchar) as extra_columns
     from opportunities
-    left join ranked_links
+    left join opportunity_leads
         on
-            opportunities.source_system = ranked_links.source_system
-            and opportunities.opportunity_id = ranked_links.opportunity_id
+            opportunities.source_system = opportunity_leads.source_system
+            and opportunities.opportunity_id = opportunity_leads.opportunity_id
     left join closings
         on
             opportunities.source_system = closings.source_system

@@ -3,7 +3,6 @@
 with opportunities as (
 
     select * from {{ ref('stg_salesforce__opportunities') }}
-    where coalesce(is_deleted, 'false') = 'false'
 
 ),
 

@@ -11,7 +11,7 @@ final as (
         load_id,
         source_file,
         source_row,
-        lead_id,
+        {{ record_id('lead_id') }} as lead_id,
         created_at,
         email,
         company,
@@ -20,11 +20,11 @@ final as (
         industry,
         country,
         lead_source,
-        owner_id,
+        {{ record_id('owner_id') }} as owner_id,
         current_stage,
         crm_score,
         is_deleted,
-        merged_into_lead_id,
+        {{ record_id('merged_into_lead_id') }} as merged_into_lead_id,
         updated_at,
         extra_columns
     from source_rows

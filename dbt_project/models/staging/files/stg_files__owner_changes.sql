@@ -11,9 +11,9 @@ final as (
         load_id,
         source_file,
         source_row,
-        lead_id,
+        {{ record_id('lead_id') }} as lead_id,
         changed_at,
-        owner_id,
+        {{ record_id('owner_id') }} as owner_id,
         extra_columns
     from source_rows
 

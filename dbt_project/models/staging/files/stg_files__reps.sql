@@ -11,7 +11,7 @@ final as (
         load_id,
         source_file,
         source_row,
-        rep_id,
+        {{ record_id('rep_id') }} as rep_id,
         name,
         role,
         team,

@@ -11,13 +11,13 @@ final as (
         load_id,
         source_file,
         source_row,
-        change_id,
-        lead_id,
+        {{ record_id('change_id') }} as change_id,
+        {{ record_id('lead_id') }} as lead_id,
         changed_at,
         from_stage,
         to_stage,
         reason,
-        changed_by,
+        {{ record_id('changed_by') }} as changed_by,
         extra_columns
     from source_rows
 

@@ -11,7 +11,8 @@ final as (
         source_system,
         table_name,
         rows_read,
-        is_current
+        is_current,
+        loaded_by
     from source_rows
 
 )

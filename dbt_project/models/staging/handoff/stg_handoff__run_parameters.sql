@@ -16,7 +16,8 @@ final as (
         policy_fingerprint,
         hash_key,
         match_on,
-        audit_mode
+        audit_mode,
+        currency
     from source_rows
 
 )

@@ -8,7 +8,8 @@ final as (
 
     select
         source_system,
-        source_rank
+        source_rank,
+        timezone
     from source_rows
 
 )

@@ -17,6 +17,7 @@ final as (
         {{ json_text('properties', "'amount_in_home_currency'") }} as home_amount,
         {{ json_text('properties', "'deal_currency_code'") }} as currency,
         archived as is_archived,
+        {{ json_text('properties', "'hs_merged_object_ids'") }} as merged_ids,
         {{ parse_boolean(json_text('properties', "'hs_is_closed'")) }} as is_closed,
         {{ parse_boolean(json_text('properties', "'hs_is_closed_won'")) }} as is_won,
         properties,

@@ -1,0 +1,15 @@
+select
+    source_system,
+    table_name,
+    column_name,
+    format_kind,
+    format,
+    value_count,
+    day_or_dot_count,
+    day_or_dot_sample,
+    month_or_comma_count,
+    month_or_comma_sample,
+    either_count,
+    either_sample
+from {{ ref('int_contract__formats') }}
+where format is not null

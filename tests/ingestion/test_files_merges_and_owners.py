@@ -1,0 +1,181 @@
+"""What CRM exports say in one cell: ids merged into a record, and the owner before a change."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_project.config.errors import SourceError
+from dagster_project.ingestion.files.settings import FilesSource
+from tests.lifecycle.reference import Run
+from tests.warehouse import Project, Warehouse
+
+AS_OF = datetime(2026, 6, 30, tzinfo=UTC)
+CONTACTS = """\
+Record ID,Create Date,Lifecycle Stage,Merged object IDs
+70,2026-02-03 09:15,Customer,41;42
+71,2026-02-04 09:15,Lead,
+"""
+CONTACT_COLUMNS = {
+    "lead_id": "Record ID",
+    "created_at": "Create Date",
+    "current_stage": "Lifecycle Stage",
+}
+
+
+def contacts(**settings: Any) -> dict[str, Any]:
+    mapping = {"columns": CONTACT_COLUMNS, "merged_ids": "Merged object IDs", **settings}
+    return {"leads": {"file": "contacts.csv", **mapping}}
+
+
+@pytest.fixture
+def export(export: Path) -> Path:
+    (export / "leads.csv").unlink()
+    (export / "contacts.csv").write_text(CONTACTS)
+    return export
+
+
+MERGES = "select lead_id, merged_into_lead_id, created_at from raw.leads order by lead_id"
+
+
+def test_listed_ids_become_merged_records(ingest, rows):
+    result = ingest(tables=contacts())
+    assert rows(MERGES) == [
+        ("41", "70", "2026-02-03 09:15"),
+        ("42", "70", "2026-02-03 09:15"),
+        ("70", None, "2026-02-03 09:15"),
+        ("71", None, "2026-02-04 09:15"),
+    ]
+    assert result.tables["leads"].rows_read == 4
+    assert [note.message for note in result.notes] == []
+
+
+@pytest.mark.parametrize(
+    "listed", ["41;42", " 41 ; 42;", '"41, 42"', "41:1767600000000;42:1767600000001", "42;41;70"]
+)
+def test_ids_are_listed_in_several_ways(listed, ingest, export, rows):
+    (export / "contacts.csv").write_text(CONTACTS.replace("41;42", listed))
+    ingest(tables=contacts())
+    assert [row[:2] for row in rows(MERGES)] == [
+        ("41", "70"),
+        ("42", "70"),
+        ("70", None),
+        ("71", None),
+    ]
+
+
+def test_a_listed_record_that_is_there_is_told_what_it_was_merged_into(ingest, export, rows):
+    (export / "contacts.csv").write_text(CONTACTS.replace("41;42", "71"))
+    result = ingest(tables=contacts())
+    assert [row[:2] for row in rows(MERGES)] == [("70", None), ("71", "70")]
+    assert result.tables["leads"].rows_read == 2
+
+
+def test_a_second_load_leaves_nothing_of_the_first(ingest, export, rows):
+    ingest(tables=contacts())
+    (export / "contacts.csv").write_text(CONTACTS.replace("41;42", "43"))
+    ingest(tables=contacts())
+    assert [row[0] for row in rows(MERGES)] == ["43", "70", "71"]
+    assert rows("select sum(rows_read) from raw.loads where is_current") == [(3,)]
+
+
+def test_merged_deals_are_listed_likewise(ingest, export, rows):
+    (export / "deals.csv").write_text(
+        "Record ID,Create Date,Contact,Merged object IDs\n900,2026-02-10 10:00,70,877|878\n"
+    )
+    columns = {"opportunity_id": "Record ID", "lead_id": "Contact", "created_at": "Create Date"}
+    deals = {"file": "deals.csv", "columns": columns, "merged_ids": "Merged object IDs"}
+    ingest(tables={**contacts(), "opportunities": deals})
+    assert rows(
+        "select opportunity_id, merged_into_opportunity_id, lead_id, created_at, amount "
+        "from raw.opportunities order by opportunity_id"
+    ) == [
+        ("877", "900", "70", "2026-02-10 10:00", None),
+        ("878", "900", "70", "2026-02-10 10:00", None),
+        ("900", None, "70", "2026-02-10 10:00", None),
+    ]
+
+
+def test_a_header_that_is_not_there_is_named(ingest):
+    with pytest.raises(SourceError, match=r"no column 'Merged IDs', named in tables.leads.merged"):
+        ingest(tables=contacts(merged_ids="Merged IDs"))
+
+
+@pytest.mark.parametrize(
+    ("table", "key"), [("activities", "merged_ids"), ("leads", "previous_owner")]
+)
+def test_a_table_that_has_no_use_for_it_is_refused(table, key, export):
+    settings = {"kind": "files", "path": export, "tables": {table: {key: "Some header"}}}
+    with pytest.raises(ValueError, match=f"{table}.{key}: only of "):
+        FilesSource.model_validate(settings)
+
+
+# What the models make of it
+
+
+def facts(project: Project, export: Path, **settings: Any) -> Warehouse:
+    warehouse = Warehouse(project)
+    warehouse.read_export(FilesSource.model_validate({"kind": "files", "path": export, **settings}))
+    warehouse.build([*warehouse.project.models.keys() - warehouse.project.of_the_run])
+    warehouse.run(Run(as_of=AS_OF, tradition="four_stage"))
+    return warehouse
+
+
+def test_what_is_logged_on_a_merged_record_belongs_to_the_one_that_is_left(project, export):
+    (export / "activities.csv").write_text(
+        "activity_id,lead_id,kind,occurred_at,direction\n"
+        "a1,41,call,2026-02-10T10:00:00Z,outbound\na2,99,call,2026-02-10T10:00:00Z,outbound\n"
+    )
+    warehouse = facts(project, export, tables=contacts())
+    warehouse.build(["fct_activities", "row_counts"])
+    assert warehouse.rows(
+        """
+        select activity_id, lead_id
+        from build.fct_activities inner join build.int_leads using (lead_key)
+        """
+    ) == [{"activity_id": "a1", "lead_id": "70"}]
+    buckets = {row["lead_id"]: row["bucket"] for row in warehouse.rows("lead_accounting")}
+    assert buckets["41"] == buckets["42"] == "merged"
+    counts = [row for row in warehouse.rows("row_counts") if row["table_name"] == "leads"]
+    assert {(row["rows_read"], row["rows_staged"]) for row in counts} == {(4, 4)}
+
+
+HISTORY = """\
+Id,LeadId,CreatedDate,Field,DataType,OldValue,NewValue
+017a,00Q5g00000AbCdEEAV,2026-02-05T09:15:00.000Z,Status,Picklist,New,Working
+017b,00Q5g00000AbCdEEAV,2026-02-06T09:15:00.000Z,Owner,Text,Bo B,Ada A
+017c,00Q5g00000AbCdE,2026-02-06T09:15:00.000Z,Owner,EntityId,0055g00000AbCdE,0055g00000ABcdE
+017d,00Q5g00000AbCdEEAV,2026-02-09T09:15:00.000Z,Owner,EntityId,0055g00000ABcdE,0055g00000XYzzz
+"""
+OWNER_CHANGES = {
+    "file": "LeadHistory.csv",
+    "columns": {"lead_id": "LeadId", "changed_at": "CreatedDate", "owner_id": "NewValue"},
+    "previous_owner": "OldValue",
+    "where": {"Field": ["Owner"], "DataType": ["EntityId"]},
+}
+
+
+def test_before_the_first_change_the_owner_before_was_the_owner(project, export):
+    (export / "contacts.csv").unlink()
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,owner_id\n"
+        "00Q5g00000AbCdEEAV,2026-02-03T09:15:00Z,0055g00000XYzzz\n"
+        "00Q5g00000ABcdEEAT,2026-02-03T09:15:00Z,0055g00000XYzzz\n"
+    )
+    (export / "LeadHistory.csv").write_text(HISTORY)
+    warehouse = facts(project, export, tables={"owner_changes": OWNER_CHANGES})
+    found = warehouse.rows(
+        """
+        select lead_id, periods.owner_id, owned_from
+        from build.int_owner_periods as periods
+        inner join build.int_leads using (lead_key)
+        order by lead_id, owned_from
+        """
+    )
+    assert [(row["lead_id"], row["owner_id"], row["owned_from"].day) for row in found] == [
+        ("00Q5g00000ABcdEEAT", "0055g00000XYzzzAAD", 1),
+        ("00Q5g00000AbCdEEAV", "0055g00000AbCdEAAV", 1),
+        ("00Q5g00000AbCdEEAV", "0055g00000ABcdEAAT", 6),
+        ("00Q5g00000AbCdEEAV", "0055g00000XYzzzAAD", 9),
+    ]

@@ -1,0 +1,291 @@
+"""Values of exports as the models read them: times, numbers, truth values, ids, currencies."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.files.settings import FilesSource
+from tests.warehouse import Warehouse, project
+
+Rows = list[dict[str, str]]
+Read = Callable[..., Warehouse]
+DAY = "2026-01-01"
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> Warehouse:
+    return Warehouse(project().for_files())
+
+
+@pytest.fixture
+def read(warehouse: Warehouse, tmp_path: Path) -> Read:
+    """Read tables of rows as one export."""
+    return partial(read_loads, warehouse, tmp_path)
+
+
+def read_loads(
+    warehouse: Warehouse,
+    directory: Path,
+    *loads: dict[str, Rows],
+    timezone: str = "UTC",
+    zone: str | None = None,
+    **choices: Any,
+) -> Warehouse:
+    """Read tables of rows, load after load, and build what tells how they were read."""
+    for table in ("leads", "opportunities", "loads"):
+        warehouse.execute(f"delete from raw.{table}")
+    for tables in loads:
+        write(directory, {"leads": [{"lead_id": "L", "created_at": DAY}], **tables})
+        warehouse.read_export(FilesSource(kind="files", path=directory, mode="append"))
+    raw_schema.write_sources(warehouse.connection, {"files": zone})
+    warehouse.decide(datetime(2026, 6, 30), timezone=timezone, **choices)
+    warehouse.build(("unreadable_values", "column_formats", "quarantine"))
+    return warehouse
+
+
+def write(directory: Path, tables: dict[str, Rows]) -> None:
+    for name, rows in tables.items():
+        with (directory / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            out = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
+            out.writeheader()
+            out.writerows(rows)
+
+
+def leads(column: str, texts: Sequence[str]) -> Rows:
+    return [
+        {"lead_id": f"L{at:03}", "created_at": DAY, column: text} for at, text in enumerate(texts)
+    ]
+
+
+def deals(column: str, texts: Sequence[str], **same: str) -> Rows:
+    rows = [
+        {"opportunity_id": f"O{at:03}", "lead_id": "L", "created_at": DAY, **same}
+        for at, _ in enumerate(texts)
+    ]
+    return [{**row, column: text} for row, text in zip(rows, texts, strict=True)]
+
+
+def column(warehouse: Warehouse, table: str, name: str) -> list[Any]:
+    keys = {"leads": "lead_id", "opportunities": "opportunity_id"}
+    query = f"select {name} as value from int_contract__{table} order by {keys[table]}"
+    return [row["value"] for row in warehouse.rows(query)]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-07-01 09:30", "2026-07-01 07:30"),
+        ("2026-07-01T09:30:15", "2026-07-01 07:30:15"),
+        (" 2026-01-01 00:30:00.250 ", "2025-12-31 23:30:00.25"),
+        ("2026-07-01T09:30:00Z", "2026-07-01 09:30"),
+        ("2026-07-01T09:30:00+05:00", "2026-07-01 04:30"),
+        ("2026-07-01 09:30:00 +0530", "2026-07-01 04:00"),
+        # A date alone is that day of the reports, whatever the source's zone.
+        ("2026-07-01", "2026-07-01 04:00"),
+        # The hour that does not exist, and the one that comes twice.
+        ("2026-03-29 02:30:00", "2026-03-29 01:30"),
+        ("2026-10-25 02:30:00", "2026-10-25 01:30"),
+        ("2026/07/01 9:05", "2026-07-01 07:05"),
+        ("20260701", "2026-07-01 04:00"),
+        ("13/07/2026 9:05 PM", "2026-07-13 19:05"),
+        ("7/13/26, 12:15 AM", "2026-07-12 22:15"),
+        ("05/05/2026", "2026-05-05 04:00"),
+        ("01.07.2026 09:05", "2026-07-01 07:05"),
+        ("1. März 2026", "2026-03-01 05:00"),
+        ("March 1st, 2026 10:15 PM", "2026-03-01 21:15"),
+        ("15 août 2026", "2026-08-15 04:00"),
+        ("Mon, 02 Mar 2026 10:00:00 GMT", "2026-03-02 10:00"),
+        ("01-Mar-26", "2026-03-01 05:00"),
+        ("46204", "2026-07-01 04:00"),
+        ("46204.5", "2026-07-01 10:00"),
+        ("1782898200", "2026-07-01 09:30"),
+        ("1782898200250", "2026-07-01 09:30:00.25"),
+        ("2026-13-01 09:30", None),
+        ("31/02/2026", None),
+        ("soon", None),
+        ("13:15", None),
+        ("Q1 2026", None),
+        ("12", None),
+    ],
+)
+def test_a_time_is_read_as_it_is_written(read: Read, text: str, moment: str | None) -> None:
+    built = read(
+        {"leads": leads("updated_at", [text])},
+        timezone="America/New_York",
+        zone="Europe/Amsterdam",
+    )
+    expected = datetime.fromisoformat(moment.ljust(16)) if moment else None
+    assert column(built, "leads", "updated_at") == [expected]
+    counts = built.rows("unreadable_values")
+    assert [row["samples"] for row in counts] == ([] if moment else [text])
+
+
+def test_times_without_a_zone_are_those_of_the_reports_when_the_source_has_none(read: Read) -> None:
+    built = read({"leads": leads("updated_at", ["2026-07-01 09:30"])}, timezone="Asia/Tokyo")
+    assert column(built, "leads", "updated_at") == [datetime(2026, 7, 1, 0, 30)]
+
+
+@pytest.mark.parametrize(
+    ("texts", "days"),
+    [
+        (["01/02/2026", "13/02/2026"], [date(2026, 2, 1), date(2026, 2, 13)]),
+        (["01/02/2026", "02/13/2026"], [date(2026, 1, 2), date(2026, 2, 13)]),
+        (["1-2-26 10:00", "31-1-26 9:00"], [date(2026, 2, 1), date(2026, 1, 31)]),
+        (["01/02/2026"], [None]),
+        (["13/02/2026", "02/13/2026", "01/02/2026"], [date(2026, 2, 13), date(2026, 2, 13), None]),
+        # What is written with names or dots says nothing about slashes.
+        (["Mar 5, 2026", "05.03.2026", "3/5/2026"], [date(2026, 3, 5), date(2026, 3, 5), None]),
+    ],
+)
+def test_a_column_decides_which_of_two_dates_is_meant(
+    read: Read, texts: list[str], days: list[date | None]
+) -> None:
+    built = read({"leads": leads("updated_at", texts)})
+    read_days = [moment and moment.date() for moment in column(built, "leads", "updated_at")]
+    assert read_days == days
+    (decided,) = built.rows("select * from quality.column_formats where column_name = 'updated_at'")
+    assert (decided["format"] == "undecided") == (None in days)
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["$1,200.00", "1,200.00", "1200", ""], [1200, 1200, 1200, None]),
+        (["1.200,50 €", "EUR 9.500,00", "7.500"], [Decimal("1200.5"), 9500, 7500]),
+        (["7,500", "0.99"], [7500, Decimal("0.99")]),
+        (["7,500", "0,99"], [Decimal("7.5"), Decimal("0.99")]),
+        (["1 250,50", "1 250", "12 500 USD"], [Decimal("1250.5"), 1250, 12500]),
+        (["(1,200.00)", "-$5.00", "$(5)"], [-1200, -5, -5]),
+        (["1'250.50", "CHF 1’000.–"], [Decimal("1250.5"), 1000]),
+        (["1,00,000.50", "1,234,567"], [Decimal("100000.5"), 1234567]),
+        (["7,500"], [None]),
+        (["7,500", "9.500,00", "12,000.00"], [None, 9500, 12000]),
+        (["10k", "1.2M", "a lot", "5-", "50 %"], [None] * 5),
+    ],
+)
+def test_an_amount_is_read_as_its_column_writes_it(
+    read: Read, texts: list[str], numbers: list[Any]
+) -> None:
+    built = read({"opportunities": deals("amount", texts)})
+    assert column(built, "opportunities", "amount_given") == numbers
+    unreadable = sum(
+        bool(text) and number is None for text, number in zip(texts, numbers, strict=True)
+    )
+    counted = built.rows("unreadable_values")
+    assert sum(row["unreadable_count"] for row in counted) == unreadable
+
+
+def test_counts_of_things_have_no_fraction(read: Read) -> None:
+    built = read({"leads": leads("employee_count", ["1.250", "1,250", "10 000", "87", "~50"])})
+    assert column(built, "leads", "employee_count") == [1250, 1250, 10000, 87, None]
+
+
+@pytest.mark.parametrize("text", ["true", "WAHR", "Ja", "oui", "Sí", "1", "x", "Yes", "Won"])
+def test_words_for_yes(read: Read, text: str) -> None:
+    built = read({"opportunities": deals("is_won", [text], closed_at=DAY)})
+    assert column(built, "opportunities", "is_won") == [True]
+
+
+@pytest.mark.parametrize("text", ["false", "FALSCH", "nein", "Non", "0", "no", "Lost"])
+def test_words_for_no(read: Read, text: str) -> None:
+    built = read({"opportunities": deals("is_won", [text], closed_at=DAY)})
+    assert column(built, "opportunities", "is_won") == [False]
+
+
+@pytest.mark.parametrize(
+    ("tables", "place"),
+    [
+        ({"leads": leads("is_deleted", ["perhaps"])}, ("leads", "is_deleted")),
+        ({"leads": leads("merged_into_lead_id", ["1.23E+11"])}, ("leads", "merged_into_lead_id")),
+        ({"opportunities": deals("is_won", ["maybe"])}, ("opportunities", "is_won")),
+        ({"opportunities": deals("closed_at", ["soon"])}, ("opportunities", "closed_at")),
+        ({"opportunities": deals("is_deleted", ["?"])}, ("opportunities", "is_deleted")),
+        (
+            {"leads": [{"lead_id": "1.23457E+11", "created_at": DAY}]},
+            ("leads", "lead_id"),
+        ),
+    ],
+)
+def test_where_empty_means_something_an_unreadable_value_is_not_empty(
+    read: Read, tables: dict[str, Rows], place: tuple[str, str]
+) -> None:
+    built = read(tables)
+    found = [(row["table_name"], row["column_name"]) for row in built.rows("quarantine")]
+    assert place in found
+
+
+def test_an_unreadable_optional_value_keeps_its_row(read: Read) -> None:
+    built = read({"leads": leads("crm_score", ["high"])})
+    assert [row["column_name"] for row in built.rows("quarantine")] == []
+    (counted,) = built.rows("unreadable_values")
+    assert (counted["column_name"], counted["samples"]) == ("crm_score", "high")
+
+
+def test_another_currency_without_a_rate_is_unknown(read: Read) -> None:
+    built = read({"opportunities": deals("amount", ["$12,000.00", "€ 9.500,00", "100", "$5"])})
+    assert column(built, "opportunities", "amount") == [12000, None, 100, 5]
+    assert column(built, "opportunities", "currency") == ["USD", "EUR", "USD", "USD"]
+
+
+def test_the_configured_currency_is_that_of_the_marts(read: Read) -> None:
+    rows = deals("amount", ["$12,000.00", "9500", "$1"])
+    built = read({"opportunities": rows}, currency="EUR")
+    assert column(built, "opportunities", "amount") == [None, 9500, None]
+
+
+def test_a_column_says_the_currency(read: Read) -> None:
+    rows = deals("amount", ["100", "200", "300"])
+    for row, currency in zip(rows, ["usd", "USD", "EUR"], strict=True):
+        row["currency"] = currency
+    built = read({"opportunities": rows})
+    assert column(built, "opportunities", "amount") == [100, 200, None]
+
+
+AMOUNTS = st.sampled_from(["7,500", "7.500", "1.234,56", "1,234.56", "12", "0,5", "x", ""])
+TIMES = st.sampled_from(["01/02/2026", "13/02/2026", "02/13/2026", "2026-05-01", "03.04.2026", ""])
+
+
+@given(
+    values=st.lists(st.tuples(AMOUNTS, TIMES), min_size=1, max_size=8),
+    at=st.integers(min_value=0, max_value=8),
+)
+@settings(max_examples=25, deadline=None)
+def test_two_loads_are_read_as_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    warehouse: Warehouse,
+    values: list[tuple[str, str]],
+    at: int,
+) -> None:
+    rows = [
+        {
+            "opportunity_id": f"O{number:03}",
+            "lead_id": "L",
+            "created_at": DAY,
+            "amount": amount,
+            "closed_at": closed_at,
+        }
+        for number, (amount, closed_at) in enumerate(values)
+    ]
+    kept = "select * exclude (load_id, source_row, source_file) from int_contract__opportunities"
+
+    def told(*loads: Rows) -> list[Any]:
+        directory = tmp_path_factory.mktemp("loads")
+        built = read_loads(warehouse, directory, *({"opportunities": load} for load in loads))
+        return [
+            built.rows(f"{kept} order by opportunity_id"),
+            built.rows("select * from quality.column_formats order by all"),
+        ]
+
+    parts = [part for part in (rows[:at], rows[at:]) if part]
+    assert told(*parts) == told(rows)
