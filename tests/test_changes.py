@@ -62,10 +62,10 @@ def test_a_stage_in_a_tradition_is_one_row(copy: ScratchCopy) -> None:
 
     export = copy.root / "var" / "tiny"
     export.mkdir(parents=True)
-    (export / "leads.csv").write_text("lead_id,created_at\nL1,2026-01-01\n")
+    (export / "leads.csv").write_text("lead_id,created_at\nL1,2026-06-01\n")
     (export / "stage_changes.csv").write_text(
         "lead_id,changed_at,to_stage\n"
-        "L1,2026-01-02,MQL\nL1,2026-01-03,SAL\nL1,2026-01-04,demo held\n"
+        "L1,2026-06-02,MQL\nL1,2026-06-03,SAL\nL1,2026-06-04,demo held\n"
     )
     run(copy, "--input", export)
     visits = read(copy, "select stage, milestone from marts.fct_lead_stages order by entered_at")

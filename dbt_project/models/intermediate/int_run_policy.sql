@@ -56,7 +56,7 @@ parameters as (
 
 ),
 
--- Where sales must set a stage that means accepted, it has the acceptance window for it.
+-- Where sales must set a stage that means accepted, it has the acceptance window.
 acceptance_stages as (
 
     select

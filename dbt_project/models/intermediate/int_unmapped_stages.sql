@@ -33,8 +33,8 @@ unmapped_changes as (
 
 ),
 
--- The current stage is asked about where it is a lead's only word on its stage; one that
--- is not mapped always, unless a change into it says the same.
+-- The current stage is asked about where it is a lead's only word on its stage; one
+-- that is not mapped always, unless a change into it says the same.
 current_stages as (
 
     select
