@@ -52,6 +52,22 @@ def _number(column: str = "lead_id") -> str:
     return f"cast({column}[2:] as integer)"
 
 
+_LATEST = "select max(opportunity_id) from build.int_contract__opportunities"
+AMOUNTS = (
+    Break(
+        "amounts_are_readable",
+        "update build.int_contract__opportunities set amount_given = null, unreadable = 'amount' "
+        f"where opportunity_id = ({_LATEST})",
+        ({"source_system": "files"},),
+    ),
+    Break(
+        "amounts_are_in_a_known_currency",
+        "update build.int_contract__opportunities set amount = null "
+        f"where opportunity_id = ({_LATEST})",
+        ({"source_system": "files"},),
+    ),
+)
+
 # L0003 was lost: lead, MQL, SQL, SAL, opportunity, closed lost.
 TRUTH = (
     Break(
@@ -261,4 +277,4 @@ RULES = tuple(
     for name in (whole_history, whole_history + TRAILING_SUFFIX)
 )
 
-BREAKS = (*RULES, *TRUTH, *BUSINESS, *SOURCES)
+BREAKS = (*RULES, *TRUTH, *AMOUNTS, *BUSINESS, *SOURCES)
