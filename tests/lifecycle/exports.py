@@ -335,7 +335,8 @@ def _add_opportunities(made: Family, lead_id: str) -> None:
     places = rng.choice((0, 0, 0, 0, 1, 1, 2, 3))
     ids = [f"O{place}-{rng.choice((lead_id, made.name))}" for place in range(places)]
     # Deals merged into each other, into another lead's, into themselves, into one nobody knows.
-    targets = [*ids, *(f"O{place}-{name}" for place in (0, 1) for name in made.lead_ids), "O-no"]
+    targets = [*ids, *(f"O{place}-{name}" for place in (0, 1) for name in made.lead_ids)]
+    targets += ["O-no", "1.23457E+11"]
     for opportunity_id in ids:
         opened_at = made.moment()
         closed_at = None if made.chance(0.3) else made.moment()
@@ -352,7 +353,7 @@ def _add_opportunities(made: Family, lead_id: str) -> None:
             loss_reason=_reason(made, "opportunities"),
             owner_id=rng.choice(OWNERS),
             merged_into_opportunity_id=rng.choice(targets) if made.chance(0.2) else None,
-            is_deleted=rng.choice(("true", "1"))
+            is_deleted=rng.choice(("true", "1", "perhaps"))
             if made.dirty(0.1)
             else rng.choice(("false", None)),
         )

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from tests.lifecycle.company_policy import MILESTONES, RANK, Calendar, Policy, Stage, Tradition
-from tests.lifecycle.texts import as_bytes, as_flag, as_number, as_time, given, plain
+from tests.lifecycle.texts import as_bytes, as_flag, as_id, as_number, as_time, given, plain
 
 Row = Mapping[str, Any]
 Fact = dict[str, Any]
@@ -75,8 +75,9 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 SAID = {
     "leads": ("is_deleted", "merged_into_lead_id"),
-    "opportunities": ("is_won", "closed_at"),
+    "opportunities": ("is_won", "closed_at", "is_deleted", "merged_into_opportunity_id"),
 }
+IDS = ("lead_id", "opportunity_id", "merged_into_lead_id", "merged_into_opportunity_id")
 TIMES = frozenset({"created_at", "updated_at", "changed_at", "occurred_at", "closed_at"})
 
 SEVERITY = {
@@ -220,6 +221,9 @@ def _typed(table: str, position: int, row: Row, zone: str) -> Fact:
     for column in COLUMNS[table]:
         if column in TIMES:
             typed[column] = as_time(typed[column], zone)
+    for column in IDS:
+        if column in typed:
+            typed[column] = as_id(typed[column])
     for column in ("is_deleted", "is_won"):
         if column in typed:
             typed[column] = as_flag(typed[column])

@@ -34,8 +34,8 @@ ID_COLUMNS = {
     "opportunities": ("opportunity_id", "lead_id", "owner_id", "merged_into_opportunity_id"),
     "owner_changes": ("lead_id", "owner_id"),
 }
-# An opportunity may name several leads in one cell.
-ONE_ID = re.compile(r"[^;\s]+")
+# An opportunity may name several leads in one cell; an id in scientific notation stays one.
+ONE_ID = re.compile(r"(?<![^;\s])(?!\d\.\d+E\+)[^;\s]+")
 # What makes rows of a table versions of one thing.
 KEYS = {
     "leads": ("lead_id",),

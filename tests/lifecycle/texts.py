@@ -13,6 +13,7 @@ ISO_TIME = re.compile(
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,6}))?)?(Z|[+-]\d\d(?::?\d\d)?)?)?"
 )
 
+SCIENTIFIC = re.compile(r"\d([.,]\d+)?[eE]\+\d+")
 NUMBERS_DATE = re.compile(r"(\d\d?)[/-](\d\d?)[/-](\d{4})")
 
 
@@ -67,6 +68,11 @@ def _day_last(text: str) -> str:
     first, second, year = match.groups()
     day, month = (first, second) if int(first) > 12 else (second, first)
     return f"{year}-{month.zfill(2)}-{day.zfill(2)}{text[match.end() :]}"
+
+
+def as_id(text: str | None) -> str | None:
+    """The id as it came; null when a spreadsheet wrote it in scientific notation."""
+    return None if SCIENTIFIC.fullmatch((text or "").strip()) else text
 
 
 def as_flag(text: str | None) -> bool | None:
