@@ -249,7 +249,7 @@ formats as (
     select
         source_system
         {%- for name in with_format %},
-        max(case when column_name = '{{ name }}' then format end) as {{ name }}_format
+        max(case when column_name = '{{ name }}' then decided end) as {{ name }}_format
         {%- endfor %}
     from {{ ref('int_contract__formats') }}
     where table_name = '{{ table }}'

@@ -155,7 +155,7 @@ def test_a_column_decides_which_of_two_dates_is_meant(
     read_days = [moment and moment.date() for moment in column(built, "leads", "updated_at")]
     assert read_days == days
     (decided,) = built.rows("select * from quality.column_formats where column_name = 'updated_at'")
-    assert (decided["format"] == "undecided") == (None in days)
+    assert (decided["decided"] == "undecided") == (None in days)
 
 
 @pytest.mark.parametrize(

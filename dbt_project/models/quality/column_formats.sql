@@ -3,7 +3,7 @@ select
     table_name,
     column_name,
     format_kind,
-    format,
+    decided,
     value_count,
     day_or_dot_count,
     day_or_dot_sample,
@@ -12,4 +12,4 @@ select
     either_count,
     either_sample
 from {{ ref('int_contract__formats') }}
-where format is not null
+where decided is not null

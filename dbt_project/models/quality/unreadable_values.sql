@@ -42,7 +42,9 @@ counted as (
             order by count(*) desc, {{ json_text('row_json', 'column_name') }}
         ) as value_rank
     from named
-    group by 1, 2, 3, 4
+    group by
+        source_system, table_name, column_name,
+        {{ json_text('row_json', 'column_name') }}
 
 ),
 

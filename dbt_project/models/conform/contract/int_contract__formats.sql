@@ -1,7 +1,9 @@
 {{ config(materialized='table') }}
-{%- set tables = ['leads', 'stage_changes', 'activities', 'engagements', 'opportunities',
-    'owner_changes', 'channel_spend'] -%}
--- One reading per column: what some of its values show decides for those that show nothing.
+{%- set tables = [
+    'leads', 'stage_changes', 'activities', 'engagements', 'opportunities',
+    'owner_changes', 'channel_spend'
+] -%}
+-- One reading per column: what some values show decides for those that show nothing.
 with loaders as (
 
     {{ loaders() | indent(4) }}
@@ -11,8 +13,8 @@ with loaders as (
 shown as (
 
     {% for table in tables -%}
-    {{ shown_formats(table) }}
-    {% if not loop.last %}union all{% endif %}
+        {{ shown_formats(table) }}
+        {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
 ),
@@ -24,15 +26,15 @@ counted as (
         table_name,
         column_name,
         format_kind,
-        cast(sum(value_count) as bigint) as value_count,
-        cast(sum(case when shown in ('day', 'dot') then value_count else 0 end) as bigint)
+        sum(value_count) as value_count,
+        sum(case when shown in ('day', 'dot') then value_count else 0 end)
             as day_or_dot_count,
-        cast(sum(case when shown in ('month', 'comma') then value_count else 0 end) as bigint)
+        sum(case when shown in ('month', 'comma') then value_count else 0 end)
             as month_or_comma_count,
-        cast(sum(case when shown = 'either' then value_count else 0 end) as bigint)
-            as either_count,
+        sum(case when shown = 'either' then value_count else 0 end) as either_count,
         min(case when shown in ('day', 'dot') then sample end) as day_or_dot_sample,
-        min(case when shown in ('month', 'comma') then sample end) as month_or_comma_sample,
+        min(case when shown in ('month', 'comma') then sample end)
+            as month_or_comma_sample,
         min(case when shown = 'either' then sample end) as either_sample
     from shown
     group by source_system, table_name, column_name, format_kind
@@ -49,7 +51,7 @@ final as (
             when month_or_comma_count > 0 and day_or_dot_count = 0
                 then case format_kind when 'date order' then 'month' else 'comma' end
             when either_count > 0 or day_or_dot_count > 0 then 'undecided'
-        end as format
+        end as decided
     from counted
 
 )

@@ -69,10 +69,10 @@ final as (
             in_currency.currency, run_parameters.currency, ranked.currency
         ) as currency,
         case
-            when coalesce(
-                in_currency.currency = coalesce(run_parameters.currency, ranked.currency),
+            when
                 in_currency.currency is null
-            )
+                or in_currency.currency
+                = coalesce(run_parameters.currency, ranked.currency)
                 then in_currency.amount
             else cast(round(in_currency.amount * rates.rate, 2) as decimal(18, 2))
         end as amount
@@ -86,7 +86,10 @@ final as (
         on
             in_currency.currency = rates.currency
             and (in_currency.created_at >= rates.valid_from or rates.rate_number = 1)
-            and (in_currency.created_at < rates.valid_until or rates.valid_until is null)
+            and (
+                in_currency.created_at < rates.valid_until
+                or rates.valid_until is null
+            )
 
 )
 
