@@ -204,6 +204,7 @@ chosen as (
         'id': 'id is in scientific notation (export ids as text)',
         'time': 'time can not be read',
         'date': 'date can not be read',
+        'open': 'time has the day or the month first (name its format in time_formats)',
         'money': 'number can not be read',
         'flag': 'truth value can not be read'
     }[kind]) }}
@@ -355,6 +356,9 @@ cast_rows as (
         {%- for name in to_read %},
         {{ name }} is not null as {{ name }}_is_there
         {%- endfor %}
+        {%- for name in times %},
+        {{ name }}_iso is null and {{ name }}_format = 'undecided' as {{ name }}_is_open
+        {%- endfor %}
         {%- for name, kind, _ in columns if name not in left_out %},
         {% if kind == 'event_id' -%}
         coalesce({{ read_id(name) | indent(8) }}, 'made:' || md5(row_text)) as {{ name }}
@@ -415,6 +419,10 @@ typed_rows as (
         end as problem_column,
         case
             {%- for name, kind, empty in columns if empty == 'required' %}
+            {%- if name in times %}
+            when {{ name }} is null and {{ name }}_is_open
+                then 'required {{ not_readable('open') }}'
+            {%- endif %}
             {%- if name in to_read %}
             when {{ name }} is null and {{ name }}_is_there
                 then 'required {{ not_readable(kind) }}'

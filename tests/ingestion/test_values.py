@@ -225,6 +225,13 @@ def test_where_empty_means_something_an_unreadable_value_is_not_empty(
     assert place in found
 
 
+def test_a_required_time_with_two_readings_says_what_to_do(read: Read) -> None:
+    built = read({"leads": [{"lead_id": "L1", "created_at": "01/02/2026"}]})
+    assert "required time has the day or the month first (name its format in time_formats)" in [
+        row["reason"] for row in built.rows("quarantine")
+    ]
+
+
 def test_an_unreadable_optional_value_keeps_its_row(read: Read) -> None:
     built = read({"leads": leads("crm_score", ["high"])})
     assert [row["column_name"] for row in built.rows("quarantine")] == []
