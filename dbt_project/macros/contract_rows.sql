@@ -237,7 +237,7 @@ chosen as (
     {%- if kind in ['time', 'date', 'number', 'money'] -%}
         {%- do with_format.append(name) -%}
     {%- endif -%}
-    {%- if kind not in ['text', 'event_id'] -%}{%- do to_read.append(name) -%}{%- endif -%}
+    {%- if kind != 'text' -%}{%- do to_read.append(name) -%}{%- endif -%}
 {%- endfor -%}
 delivered as (
 
@@ -376,7 +376,7 @@ cast_rows as (
         {{ parse_boolean(
             name,
             ['won', 'closed won', 'gewonnen', 'gagné', 'ganado'] if name == 'is_won' else [],
-            ['lost', 'closed lost', 'open', 'verloren', 'perdu', 'perdido'] if name == 'is_won' else []
+            ['lost', 'closed lost', 'verloren', 'perdu', 'perdido'] if name == 'is_won' else []
         ) | indent(8) }} as {{ name }}
         {%- else -%}
         try_cast({{ plain_number(
@@ -405,8 +405,13 @@ typed_rows as (
         {%- endfor %},
         nullif(concat_ws(
             ';'
-            {%- for name in to_read %},
-            case when {{ name }} is null and {{ name }}_is_there then '{{ name }}' end
+            {%- for name, kind, _ in columns if name in to_read %},
+            case
+                when
+                    {{ name }}_is_there and {{ name }}
+                    {{ "like 'made:%'" if kind == 'event_id' else 'is null' }}
+                    then '{{ name }}'
+            end
             {%- endfor %}
         ), '') as unreadable,
         case

@@ -43,7 +43,7 @@ def read_loads(
     **choices: Any,
 ) -> Warehouse:
     """Read tables of rows, load after load, and build what tells how they were read."""
-    for table in ("leads", "opportunities", "loads"):
+    for table in ("leads", "opportunities", "activities", "loads"):
         warehouse.execute(f"delete from raw.{table}")
     for tables in loads:
         write(directory, {"leads": [{"lead_id": "L", "created_at": DAY}], **tables})
@@ -111,6 +111,12 @@ def column(warehouse: Warehouse, table: str, name: str) -> list[Any]:
         ("46204.5", "2026-07-01 10:00"),
         ("1782898200", "2026-07-01 09:30"),
         ("1782898200250", "2026-07-01 09:30:00.25"),
+        ("2026-07-01 9:30 GMT", "2026-07-01 09:30"),
+        ("13. Mai 2026 14:00 Uhr", "2026-05-13 12:00"),
+        # A zone's name does not say which rules it means.
+        ("2026-07-01 09:30:00 Europe/Berlin", None),
+        ("2026-01-01 09:30:00 EST", None),
+        ("15/03/1998", "1998-03-15 05:00"),
         ("2026-13-01 09:30", None),
         ("31/02/2026", None),
         ("soon", None),
@@ -131,6 +137,18 @@ def test_a_time_is_read_as_it_is_written(read: Read, text: str, moment: str | No
     assert [row["samples"] for row in counts] == ([] if moment else [text])
 
 
+def test_a_zone_is_that_of_its_own_value_only(read: Read) -> None:
+    texts = [
+        "2026-02-03 09:15:00 EST",
+        "2026-02-03 9:15",
+        "2026-02-03 9:15 +0500",
+        "Feb 3, 2026 9:15",
+    ]
+    built = read({"leads": leads("updated_at", texts)})
+    plain, shifted = datetime(2026, 2, 3, 9, 15), datetime(2026, 2, 3, 4, 15)
+    assert column(built, "leads", "updated_at") == [None, plain, shifted, plain]
+
+
 def test_times_without_a_zone_are_those_of_the_reports_when_the_source_has_none(read: Read) -> None:
     built = read({"leads": leads("updated_at", ["2026-07-01 09:30"])}, timezone="Asia/Tokyo")
     assert column(built, "leads", "updated_at") == [datetime(2026, 7, 1, 0, 30)]
@@ -143,6 +161,8 @@ def test_times_without_a_zone_are_those_of_the_reports_when_the_source_has_none(
         (["01/02/2026", "02/13/2026"], [date(2026, 1, 2), date(2026, 2, 13)]),
         (["1-2-26 10:00", "31-1-26 9:00"], [date(2026, 2, 1), date(2026, 1, 31)]),
         (["01/02/2026"], [None]),
+        # What is no date at all does not vote.
+        (["01/02/2026", "13/02/2026", "99/99/9999"], [date(2026, 2, 1), date(2026, 2, 13), None]),
         (["13/02/2026", "02/13/2026", "01/02/2026"], [date(2026, 2, 13), date(2026, 2, 13), None]),
         # What is written with names or dots says nothing about slashes.
         (["Mar 5, 2026", "05.03.2026", "3/5/2026"], [date(2026, 3, 5), date(2026, 3, 5), None]),
@@ -155,7 +175,8 @@ def test_a_column_decides_which_of_two_dates_is_meant(
     read_days = [moment and moment.date() for moment in column(built, "leads", "updated_at")]
     assert read_days == days
     (decided,) = built.rows("select * from quality.column_formats where column_name = 'updated_at'")
-    assert (decided["decided"] == "undecided") == (None in days)
+    is_open = any("/" in text and day is None for text, day in zip(texts, days, strict=True))
+    assert (decided["decided"] == "undecided") == (is_open and "99/99/9999" not in texts)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +212,7 @@ def test_counts_of_things_have_no_fraction(read: Read) -> None:
     assert column(built, "leads", "employee_count") == [1250, 1250, 10000, 87, None]
 
 
-@pytest.mark.parametrize("text", ["true", "WAHR", "Ja", "oui", "Sí", "1", "x", "Yes", "Won"])
+@pytest.mark.parametrize("text", ["true", "WAHR", "Ja", "oui", "Sí", "1", "1.0", "x", "Yes", "Won"])
 def test_words_for_yes(read: Read, text: str) -> None:
     built = read({"opportunities": deals("is_won", [text], closed_at=DAY)})
     assert column(built, "opportunities", "is_won") == [True]
@@ -209,6 +230,7 @@ def test_words_for_no(read: Read, text: str) -> None:
         ({"leads": leads("is_deleted", ["perhaps"])}, ("leads", "is_deleted")),
         ({"leads": leads("merged_into_lead_id", ["1.23E+11"])}, ("leads", "merged_into_lead_id")),
         ({"opportunities": deals("is_won", ["maybe"])}, ("opportunities", "is_won")),
+        ({"opportunities": deals("is_won", ["Open"])}, ("opportunities", "is_won")),
         ({"opportunities": deals("closed_at", ["soon"])}, ("opportunities", "closed_at")),
         ({"opportunities": deals("is_deleted", ["?"])}, ("opportunities", "is_deleted")),
         (
@@ -249,6 +271,46 @@ def test_the_configured_currency_is_that_of_the_marts(read: Read) -> None:
     rows = deals("amount", ["$12,000.00", "9500", "$1"])
     built = read({"opportunities": rows}, currency="EUR")
     assert column(built, "opportunities", "amount") == [None, 9500, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "amount"),
+    [
+        ("₽100,000.00", "RUB", None),
+        ("HK$ 10.50", "HKD", None),
+        ("10.50 A$", "AUD", None),
+        ("CN¥5", "CNY", None),
+        ("1200 kr", "kr", None),
+        ("500 lei", "RON", None),
+        ("€ 5", "EUR", 5),
+        ("$5", "USD", None),
+        ("5", "EUR", 5),
+    ],
+)
+def test_signs_of_currencies(read: Read, text: str, currency: str, amount: int | None) -> None:
+    built = read({"opportunities": deals("amount", [text])}, currency="EUR")
+    assert column(built, "opportunities", "currency") == [currency]
+    assert column(built, "opportunities", "amount") == [amount]
+
+
+@pytest.mark.parametrize(("home", "text"), [("CAD", "$1,200.00"), ("SEK", "1 200 kr")])
+def test_a_sign_that_currencies_share_is_that_of_the_marts(
+    read: Read, home: str, text: str
+) -> None:
+    built = read({"opportunities": deals("amount", [text])}, currency=home)
+    assert column(built, "opportunities", "amount") == [1200]
+
+
+def test_the_amount_itself_says_its_currency_first(read: Read) -> None:
+    rows = deals("amount", ["EUR 9.500,00"], currency="USD")
+    built = read({"opportunities": rows}, currency="USD")
+    assert column(built, "opportunities", "amount") == [None]
+
+
+def test_a_shortened_id_of_an_event_is_counted(read: Read) -> None:
+    built = read({"activities": [{"activity_id": "1.23E+11", "lead_id": "L", "occurred_at": DAY}]})
+    (counted,) = built.rows("unreadable_values")
+    assert (counted["column_name"], counted["samples"]) == ("activity_id", "1.23E+11")
 
 
 def test_a_column_says_the_currency(read: Read) -> None:

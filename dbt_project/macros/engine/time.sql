@@ -6,23 +6,7 @@
 
 {# Text to a UTC timestamp: ISO 8601 with any offset, or without one (then it is UTC). #}
 {% macro parse_timestamp(text) -%}
-    {{ return(adapter.dispatch('parse_timestamp')(text)) }}
-{%- endmacro %}
-
-{% macro duckdb__parse_timestamp(text) -%}
-    case
-        when regexp_matches(trim({{ text }}), '^\d{4}-\d{1,2}-\d{1,2}')
-            then
-                try_cast(
-                    regexp_replace(
-                        regexp_replace(
-                            upper(trim({{ text }})),
-                            '^([^T ]+[T ]\d{1,2}:\d{2})(Z|[+-]|$| )', '\1:00\2'
-                        ),
-                        ' ([+-]\d)', '\1'
-                    ) as timestamptz
-                ) at time zone 'UTC'
-    end
+    {{ iso_moment("trim(" ~ text ~ ")") }}
 {%- endmacro %}
 
 {#
@@ -71,7 +55,7 @@
                 || {{ numbers }}[list_position(
                     {{ names }}, lower(regexp_extract({{ text }}, '{{ day_first }}', 2))
                 )]
-                || regexp_replace({{ text }}, '{{ day_first }}', '.\3\4')
+                || regexp_replace(regexp_replace(trim({{ text }}), ' ?Uhr$', ''), '{{ day_first }}', '.\3\4')
         when regexp_matches({{ text }}, '{{ month_first }}')
             then
                 regexp_extract({{ text }}, '{{ month_first }}', 2) || '.'
@@ -79,14 +63,14 @@
                     {{ names }}, lower(regexp_extract({{ text }}, '{{ month_first }}', 1))
                 )]
                 || regexp_replace({{ text }}, '{{ month_first }}', '.\3\4')
-        else regexp_replace(trim({{ text }}), '[\s\p{Z}]+(?:Uhr$)?', ' ', 'g')
+        else regexp_replace(regexp_replace(trim({{ text }}), ' ?Uhr$', ''), '[\s\p{Z}]+', ' ', 'g')
     end
 {%- endmacro %}
 
 {#
     Which part of a date such as 13/02/2026, tidied by `written_date`, comes first: `day` or `month`
     where only one reading makes sense, `same` where both agree, `dots` where dots say that the day
-    does, `either` for one such as 01/02/2026 that the rest of its column has to explain; null for
+    does, `none` where there is no such date, `either` for one such as 01/02/2026 that the rest of its column has to explain; null for
     any other date.
 #}
 {% macro day_order_shown(written) -%}
@@ -100,8 +84,9 @@
     case
         when not regexp_matches({{ written }}, '{{ numbers }}') then null
         when regexp_matches({{ written }}, '^\d{1,2}\.') then 'dots'
-        when {{ second }} > 12 then 'month'
-        when {{ first }} > 12 then 'day'
+        when {{ second }} between 13 and 31 and {{ first }} <= 12 then 'month'
+        when {{ first }} between 13 and 31 and {{ second }} <= 12 then 'day'
+        when greatest({{ first }}, {{ second }}) > 12 then 'none'
         when {{ first }} = {{ second }} then 'same'
         else 'either'
     end
@@ -145,16 +130,19 @@
                 )
         else
             regexp_replace(
-                regexp_replace(
-                    {{ written }},
-                    '^(\d{1,2})[/.-](\d{1,2})[/.-](?:20(\d{2})|(\d{2}))(\D.*)?$',
-                    case coalesce(nullif({{ day_order_shown(written) }}, 'either'), {{ day_order }})
-                        when 'undecided' then null
-                        when 'month' then '20\3\4-\1-\2\5'
-                        else '20\3\4-\2-\1\5'
-                    end
+                regexp_extract(
+                    regexp_replace(
+                        {{ written }},
+                        '^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|\d{2})(\D.*)?$',
+                        case coalesce(nullif({{ day_order_shown(written) }}, 'either'), {{ day_order }})
+                            when 'undecided' then null
+                            when 'month' then '\3-\1-\2\4'
+                            else '\3-\2-\1\4'
+                        end
+                    ),
+                    '^(?:\d{4}|\d{2})-.*$'
                 ),
-                '^([^2].*|2[^0].*|20\D.*|20\d{0,3})$', ''
+                '^(\d{2}-)', '20\1'
             )
     end
 {%- endmacro %}
@@ -172,7 +160,7 @@
     case
         when {{ time_zone }} = 'UTC' and {{ date_zone }} = 'UTC' then {{ moment }}
         when not contains({{ iso }}, ':') then {{ local_to_utc(moment, date_zone) }}
-        when regexp_matches({{ iso }}, ':\d{2}(\.\d+)?\s*(?i:Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)\s*$')
+        when regexp_matches({{ iso }}, '(?i):\d{2}([.]\d+)? ?(Z|UTC|GMT|[+-]\d{2}(:?\d{2})?)$')
             then {{ moment }}
         else {{ local_to_utc(moment, time_zone) }}
     end
@@ -184,6 +172,7 @@
 {%- endmacro %}
 
 {% macro duckdb__iso_moment(iso) -%}
+    {%- set date_and_time = '^(\\d{4}-\\d{1,2}-\\d{1,2})(?:T|,? (?:at )?)(\\d{1,2})[:.](\\d{2})' -%}
     case
         when regexp_matches({{ iso }}, '^\d{4}-\d{1,2}-\d{1,2}([T ]\d{2}:\d{2}:\d{2}(\.\d+)?Z?)?$')
             then try_cast({{ iso }} as timestamp)
@@ -191,26 +180,30 @@
             then
                 try_strptime(
                     regexp_replace(
-                        regexp_replace(
-                            {{ iso }}, '^(\S{8,10}?)(?:,|T| at)? *(\d{1,2}[:.]\d.*)$', '\1 \2'
-                        ),
+                        regexp_replace({{ iso }}, '{{ date_and_time }}', '\1 \2:\3'),
                         '(?i) ?([ap])\.? ?m\.?$', ' \1M'
                     ),
                     ['%Y-%m-%d %I:%M:%S %p', '%Y-%m-%d %I:%M %p']
                 )
+        -- Only what writes an offset: DuckDB takes a zone's name over to later rows.
+        when regexp_matches({{ iso }}, '^[^:]+[:.]\d{2}(:\d{2}([.]\d+)?)? ?[+-]\d{2}(:?\d{2})?$')
+            then
+                try_cast(
+                    regexp_replace(
+                        regexp_replace({{ iso }}, '{{ date_and_time }}([Z +-]|$)', '\1 \2:\3:00\4'),
+                        ' ([+-]\d)', '\1'
+                    ) as timestamptz
+                ) at time zone 'UTC'
         else
             try_cast(
                 regexp_replace(
                     regexp_replace(
-                        regexp_replace(
-                            upper({{ iso }}),
-                            '^(\d{4}-\d{1,2}-\d{1,2})(?:,| AT|, AT)? (\d{1,2}[:.]\d{2})', '\1 \2'
-                        ),
-                        '^([^T ]+[T ]\d{1,2}:\d{2})(Z|[+-]|$| )', '\1:00\2'
+                        regexp_replace({{ iso }}, '(?i) ?(Z|UTC|GMT)$', ''),
+                        '{{ date_and_time }}$', '\1 \2:\3:00'
                     ),
-                    ' (UTC|GMT|([+-]\d))', '\2'
-                ) as timestamptz
-            ) at time zone 'UTC'
+                    '{{ date_and_time }}', '\1 \2:\3'
+                ) as timestamp
+            )
     end
 {%- endmacro %}
 

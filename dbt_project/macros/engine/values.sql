@@ -100,30 +100,36 @@
     end
 {%- endmacro %}
 
-{# The currency that an amount is written with: a code, or the sign of one; else null. #}
+{#
+    The currency that an amount is written with: a code, or the sign of one. A sign that several
+    currencies share ($, kr) stays a sign: its source says more, or does not. Null without any.
+#}
 {% macro currency_shown(text) -%}
     {{ return(adapter.dispatch('currency_shown')(text)) }}
 {%- endmacro %}
 
 {% macro duckdb__currency_shown(text) -%}
+    {%- set signs = {
+        '€': 'EUR', '£': 'GBP', '₹': 'INR', '₺': 'TRY', '₪': 'ILS', '₩': 'KRW', '₽': 'RUB',
+        '₴': 'UAH', '₫': 'VND', '฿': 'THB', '₦': 'NGN', '₱': 'PHP', 'zł': 'PLN', 'Kč': 'CZK',
+        'Ft': 'HUF', 'lei': 'RON', 'US$': 'USD', 'CA$': 'CAD', 'C$': 'CAD', 'AU$': 'AUD',
+        'A$': 'AUD', 'NZ$': 'NZD', 'HK$': 'HKD', 'S$': 'SGD', 'MX$': 'MXN', 'R$': 'BRL',
+        'NT$': 'TWD', 'JP¥': 'JPY', 'CN¥': 'CNY', '¥': 'JPY'
+    } -%}
+    {%- set sign -%}
+        regexp_extract({{ text }}, '[A-Z]{0,3}\p{Sc}|zł|Kč|Ft|lei|kr')
+    {%- endset -%}
     case
-        when regexp_matches({{ text }}, '^[0-9.+-]*$') then null
+        when regexp_matches({{ text }}, '^[0-9., +-]*$') then null
         when regexp_matches({{ text }}, '(?:^|[^A-Za-z])[A-Z]{3}(?:[^A-Za-z]|$)')
             then regexp_extract({{ text }}, '(?:^|[^A-Za-z])([A-Z]{3})(?:[^A-Za-z]|$)', 1)
-        when {{ text }} like '%€%' then 'EUR'
-        when {{ text }} like '%£%' then 'GBP'
-        when {{ text }} like '%R$%' then 'BRL'
-        when {{ text }} like '%CA$%' or {{ text }} like 'C$%' then 'CAD'
-        when {{ text }} like '%AU$%' or {{ text }} like 'A$%' then 'AUD'
-        when {{ text }} like '%$%' then 'USD'
-        when {{ text }} like '%¥%' then 'JPY'
-        when {{ text }} like '%₹%' then 'INR'
-        when {{ text }} like '%₺%' then 'TRY'
-        when {{ text }} like '%₪%' then 'ILS'
-        when {{ text }} like '%₩%' then 'KRW'
-        when {{ text }} like '%zł%' then 'PLN'
-        when {{ text }} like '%Kč%' then 'CZK'
-        when {{ text }} like '%Ft%' then 'HUF'
+        else
+            case {{ sign }}
+                {%- for written, code in signs.items() %}
+                when '{{ written }}' then '{{ code }}'
+                {%- endfor %}
+                else nullif({{ sign }}, '')
+            end
     end
 {%- endmacro %}
 
@@ -133,13 +139,13 @@
 #}
 {% macro parse_boolean(text, true_words=[], false_words=[]) -%}
     {%- set yes = [
-        'true', 't', 'yes', 'y', '1', 'on', 'x', '✓', '✔', '☑', 'wahr', 'ja', 'j', 'vrai', 'oui',
+        'true', 't', 'yes', 'y', '1', '1.0', 'on', 'x', '✓', '✔', '☑', 'wahr', 'ja', 'j', 'vrai', 'oui',
         'verdadero', 'verdadeiro', 'sí', 'si', 'sim', 'vero', 'sì', 'waar', 'prawda', 'tak',
-        'sant', 'sand', 'tosi', 'kyllä', 'evet', 'はい', '是', '예'
+        'sant', 'sand', 'tosi', 'kyllä', 'evet', 'ano', 'да', '-1', 'はい', '是', '예'
     ] + true_words -%}
     {%- set no = [
-        'false', 'f', 'no', 'n', '0', 'off', 'falsch', 'nein', 'faux', 'non', 'falso', 'não', 'nao',
-        'onwaar', 'nee', 'fałsz', 'nie', 'falskt', 'falsk', 'nej', 'nei', 'epätosi', 'ei', 'hayır',
+        'false', 'f', 'no', 'n', '0', '0.0', 'off', 'falsch', 'nein', 'faux', 'non', 'falso', 'não', 'nao',
+        'onwaar', 'nee', 'нет', 'fałsz', 'nie', 'falskt', 'falsk', 'nej', 'nei', 'epätosi', 'ei', 'hayır',
         'いいえ', '否', '아니요'
     ] + false_words -%}
     case
@@ -148,13 +154,17 @@
     end
 {%- endmacro %}
 
-{# An id as it came; null when a spreadsheet turned it into scientific notation (1.23457E+11). #}
+{#
+    An id (or several) as it came; null when a spreadsheet turned one into scientific notation
+    (1.23457E+11).
+#}
 {% macro read_id(text) -%}
     {{ return(adapter.dispatch('read_id')(text)) }}
 {%- endmacro %}
 
 {% macro duckdb__read_id(text) -%}
     case
-        when not regexp_matches({{ text }}, '^\s*\d([.,]\d+)?[eE]\+\d+\s*$') then {{ text }}
+        when not regexp_matches({{ text }}, '(^|[;,|])\s*(\d[.,]\d+[eE][+-]?\d+|\d[eE]\+\d+)\s*($|[;,|])')
+            then {{ text }}
     end
 {%- endmacro %}

@@ -44,7 +44,9 @@ final as (
     where
         ranked.load_rank = 1
         and ranked.copy_rank = 1
-        and ranked.spend_date <= cast(run_policy.as_of as date)
+        and ranked.spend_date <= cast(
+            {{ utc_to_local('run_policy.as_of', 'run_policy.timezone') }} as date
+        )
     group by ranked.source_system, ranked.channel, ranked.spend_date
 
 )

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 {%- set tables = [
     'leads', 'stage_changes', 'activities', 'engagements', 'opportunities',
     'owner_changes', 'channel_spend'

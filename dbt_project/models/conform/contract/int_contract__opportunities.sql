@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 with {{ typed_rows(
     'opportunities', computed={'currency_shown': currency_shown('amount')}
 ) }},
@@ -21,9 +20,28 @@ rates as (
 in_currency as (
 
     select
-        * exclude (currency, currency_shown),
-        coalesce(upper(nullif(trim(currency), '')), currency_shown) as currency
+        typed_rows.* exclude (currency, currency_shown),
+        run_parameters.currency as configured_currency,
+        case
+            -- The amount says it itself.
+            when regexp_matches(typed_rows.currency_shown, '^[A-Z]{3}$')
+                then typed_rows.currency_shown
+            when nullif(trim(typed_rows.currency), '') is not null
+                then upper(trim(typed_rows.currency))
+            -- A sign that several currencies share: that of the marts if it can be.
+            when typed_rows.currency_shown = '$' and run_parameters.currency not in (
+                'AUD', 'CAD', 'HKD', 'MXN', 'NZD', 'SGD', 'TWD'
+            )
+                then 'USD'
+            when typed_rows.currency_shown in ('$', 'kr') and (
+                typed_rows.currency_shown = '$'
+                or run_parameters.currency in ('DKK', 'ISK', 'NOK', 'SEK')
+            )
+                then coalesce(run_parameters.currency, 'USD')
+            else typed_rows.currency_shown
+        end as currency
     from typed_rows
+    cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
 
 ),
 
@@ -53,7 +71,7 @@ ranked as (
         currency,
         row_number() over (
             partition by source_system
-            order by amount_count desc, first_row asc
+            order by amount_count desc, first_row asc, currency asc
         ) as currency_rank
     from stated
 
@@ -62,22 +80,21 @@ ranked as (
 final as (
 
     select
-        in_currency.* exclude (amount, currency),
+        in_currency.* exclude (amount, currency, configured_currency),
         in_currency.amount as amount_given,
-        coalesce(run_parameters.currency, ranked.currency) as home_currency,
+        coalesce(in_currency.configured_currency, ranked.currency) as home_currency,
         coalesce(
-            in_currency.currency, run_parameters.currency, ranked.currency
+            in_currency.currency, in_currency.configured_currency, ranked.currency
         ) as currency,
         case
             when
                 in_currency.currency is null
                 or in_currency.currency
-                = coalesce(run_parameters.currency, ranked.currency)
+                = coalesce(in_currency.configured_currency, ranked.currency)
                 then in_currency.amount
             else cast(round(in_currency.amount * rates.rate, 2) as decimal(18, 2))
         end as amount
     from in_currency
-    cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
     left join ranked
         on
             in_currency.source_system = ranked.source_system
