@@ -176,6 +176,19 @@ def test_the_first_field_in_the_list_holds_in_one_decision(story: Story) -> None
     ]
 
 
+def test_a_stage_without_a_meaning_hides_none_of_its_decision(story: Story) -> None:
+    story.fields = SalesforceFields.model_validate(
+        {"stages": [{"field": STAGE}, {"field": "Status"}]}
+    )
+    story.lead()
+    story.change(2, STAGE, "MQL", "Zombie")
+    story.change(2, "Status", "New", "SAL")
+    assert story.told("stage_changes", *CHANGE) == [
+        ("02 08:00", "MQL", "Zombie", None),
+        ("02 08:00", "lead", "SAL", None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("reset_to", "seconds", "told"),
     [
