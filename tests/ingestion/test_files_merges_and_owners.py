@@ -179,3 +179,41 @@ def test_before_the_first_change_the_owner_before_was_the_owner(project, export)
         ("00Q5g00000AbCdEEAV", "0055g00000ABcdEAAT", 6),
         ("00Q5g00000AbCdEEAV", "0055g00000XYzzzAAD", 9),
     ]
+
+
+IDS = {
+    "0055g00000AbCdE": "0055g00000AbCdEAAV",
+    "0055g00000AbCdEAAV": "0055g00000AbCdEAAV",
+    "005-abc-def-ghi": "005-abc-def-ghi",
+    "005 Abc Def Ghi": "005 Abc Def Ghi",
+    "005_5g00000AbCd": "005_5g00000AbCd",
+    "0055g00000AbCdé": "0055g00000AbCdé",
+    "005500000012345": "005500000012345",
+}
+
+
+def test_only_salesforce_ids_of_15_characters_become_those_of_18(project, export):
+    (export / "contacts.csv").unlink()
+    lines = [f"L{at},2026-02-03,{given}" for at, given in enumerate(IDS)]
+    (export / "leads.csv").write_text("\n".join(["lead_id,created_at,owner_id", *lines]))
+    warehouse = Warehouse(project)
+    warehouse.read_export(FilesSource.model_validate({"kind": "files", "path": export}))
+    warehouse.build(["stg_files__leads"])
+    found = warehouse.rows("select owner_id from build.stg_files__leads order by lead_id")
+    assert [row["owner_id"] for row in found] == [*IDS.values()]
+
+
+@pytest.mark.parametrize("lead_ids", ["00Q5g00000AbCdE;12", "12; 00Q5g00000AbCdE"])
+def test_each_of_a_deal_s_leads_is_found_by_its_short_id(lead_ids, project, export):
+    (export / "contacts.csv").unlink()
+    (export / "leads.csv").write_text(
+        "lead_id,created_at\n00Q5g00000AbCdEEAV,2026-02-03\n13,2026-02-03\n"
+    )
+    (export / "opportunities.csv").write_text(
+        f"opportunity_id,lead_id,created_at\n900,{lead_ids},2026-02-10\n"
+    )
+    warehouse = facts(project, export)
+    warehouse.build(["quarantine"])
+    (deal,) = warehouse.rows("int_opportunities")
+    assert deal["lead_id"] == "00Q5g00000AbCdEEAV"
+    assert warehouse.rows("quarantine") == []
