@@ -80,6 +80,61 @@ def test_a_second_load_leaves_nothing_of_the_first(ingest, export, rows):
     assert rows("select sum(rows_read) from raw.loads where is_current") == [(3,)]
 
 
+CONTACTS_31_AND_50 = ("31,2026-01-01,Lead,", "50,2026-03-01,Lead,", "50,2026-03-01,Customer,31;32")
+
+
+@pytest.mark.parametrize(
+    "loads", [[(0, 1), (2,)], [(2,), (0,)], [(0,), (2,)], [(1,), (0, 2)], [(0, 1, 2)]]
+)
+def test_a_listed_record_keeps_its_row_in_whatever_load_it_came(loads, ingest, export, rows):
+    header = CONTACTS.splitlines()[0]
+    for load in loads:
+        lines = [header, *(CONTACTS_31_AND_50[at] for at in load)]
+        (export / "contacts.csv").write_text("\n".join(lines))
+        ingest(mode="append", tables=contacts())
+    latest = """
+        select lead_id, merged_into_lead_id, created_at from raw.leads
+        qualify row_number() over (partition by lead_id order by load_id desc, source_row desc) = 1
+        order by lead_id
+    """
+    assert rows(latest) == [
+        ("31", "50", "2026-01-01"),
+        ("32", "50", "2026-03-01"),
+        ("50", None, "2026-03-01"),
+    ]
+    assert rows("select sum(rows_read) from raw.loads") == rows("select count(*) from raw.leads")
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "append"])
+@pytest.mark.parametrize(
+    ("present", "listed"),
+    [
+        ("00Q5g00000AbCdEEAV", "00Q5g00000AbCdE"),
+        ("00Q5g00000AbCdE", "00Q5g00000AbCdEEAV"),
+        ("00Q5g00000AbCdE", "00Q5g00000AbCdE;00Q5g00000AbCdEEAV"),
+    ],
+)
+def test_both_forms_of_a_listed_salesforce_id_are_one(present, listed, mode, ingest, export, rows):
+    (export / "contacts.csv").write_text(
+        CONTACTS.replace("41;42", listed) + f"{present},2026-01-01,Lead,\n"
+    )
+    ingest(mode=mode, tables=contacts())
+    assert [row[:2] for row in rows(MERGES)] == [(present, "70"), ("70", None), ("71", None)]
+
+
+def test_ids_that_only_look_like_the_two_forms_of_one_stay_two(ingest, export, rows):
+    (export / "contacts.csv").write_text(
+        CONTACTS.replace("41;42", "00Q5g00000AbCdE") + "00Q5g00000AbCdExyz,2026-01-01,Lead,\n"
+    )
+    ingest(tables=contacts())
+    assert [row[:2] for row in rows(MERGES)] == [
+        ("00Q5g00000AbCdE", "70"),
+        ("00Q5g00000AbCdExyz", None),
+        ("70", None),
+        ("71", None),
+    ]
+
+
 def test_merged_deals_are_listed_likewise(ingest, export, rows):
     (export / "deals.csv").write_text(
         "Record ID,Create Date,Contact,Merged object IDs\n900,2026-02-10 10:00,70,877|878\n"
