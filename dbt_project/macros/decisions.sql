@@ -7,7 +7,8 @@
     Stage properties of one record that change within seconds of each other are one decision: a
     workflow that rejects a lead also resets its lifecycle stage. An exit among them holds; a path
     stage beside it counts only if it is further than where the lead was, and not after the exit.
-    Without an exit the property that was named first holds.
+    Without an exit the property that was named first holds. A stage without a meaning takes no part:
+    it is a finding, no event, and stays.
 
     CTEs: `close_records`, the few records of which changes are that close (source_system,
     record_id), and `decided`, their changes that hold (source_system, record_id, change_id,
@@ -65,6 +66,7 @@ meant as (
         changes.change_id,
         changes.property_rank,
         changes.changed_at_text,
+        meanings.stage_key is null as is_unmapped,
         meanings.exit_rank is not null as is_exit,
         meanings.path_order,
         meanings_before.path_order as order_before,
@@ -93,6 +95,7 @@ followed as (
             else 1
         end as is_first
     from meant
+    where not is_unmapped
 
 ),
 
@@ -200,6 +203,15 @@ decided as (
                     path_order > coalesce(order_reached, order_before), true
                 )
         end
+    union all
+    select
+        source_system,
+        record_id,
+        change_id,
+        changed_at_text,
+        changed_at
+    from meant
+    where is_unmapped
 
 )
 {%- endmacro %}

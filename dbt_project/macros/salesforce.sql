@@ -28,13 +28,14 @@
 {%- endmacro %}
 
 {#
-    An id as files hold it: a Salesforce id of 15 characters, as reports and formulas show it, in its
-    form of 18, which the API and data loaders give. Of other ids nothing changes.
+    An id as files hold it: a Salesforce id of 15 letters and digits, as reports and formulas show
+    it, in its form of 18, which the API and data loaders give. Of other ids nothing changes.
 #}
 {% macro record_id(id) -%}
     case
         when
             length({{ id }}) = 15
+            and regexp_matches({{ id }}, '^[A-Za-z0-9]+$')
             and substr({{ id }}, 1, 3) in (
                 '001', '003', '005', '006', '008', '00G', '00Q', '00T', '00U', '00v',
                 '017', '02s', '701'

@@ -156,6 +156,21 @@ def test_of_one_decision_the_first_property_holds(
     assert changes(warehouse, account, stages=stages[::-1]) == ["02-01T08:00 sal"]
 
 
+@pytest.mark.parametrize("unmapped_first", [True, False])
+def test_a_stage_without_a_meaning_hides_none_of_its_decision(
+    unmapped_first: bool, warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    person = account.records["contacts"]["101"]
+    remember(person, "lifecyclestage", "9999999", "2026-02-01T08:00:00.120Z")
+    remember(person, "hs_lead_status", "CONNECTED", "2026-02-01T08:00:00.480Z")
+    status = {"property": "hs_lead_status", "map": {"CONNECTED": "sal"}}
+    stages = [{"property": "lifecyclestage"}, status][:: 1 if unmapped_first else -1]
+    assert changes(warehouse, account, stages=stages) == [
+        "02-01T08:00 9999999",
+        "02-01T08:00 sal",
+    ]
+
+
 REJECTION = {
     "stages": [
         {"property": "lifecyclestage"},

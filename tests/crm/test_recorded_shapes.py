@@ -4,6 +4,7 @@ The values are made up.
 """
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ class Shapes:
 
     def __init__(self, project: Project, path: Path) -> None:
         self._warehouse = Warehouse(project)
+        self._warehouse.decide(datetime(2026, 6, 30, tzinfo=UTC))
         self._path = path
         self.notes: list[str] = []
 

@@ -26,6 +26,7 @@ ANN, BOB = salesforce_id("005", 10**18 + 7), salesforce_id("005", 10**18 + 8)
 QUEUE = salesforce_id("00G", 10**18 + 9)
 STAGE, REASON = "Lifecycle_Stage__c", "Rejection_Reason__c"
 CREATED = "2026-01-01T08:00:00.000+0000"
+AS_OF = datetime(2026, 6, 30, tzinfo=UTC)
 
 
 def at(day: int, hour: int = 8, minute: int = 0) -> str:
@@ -38,6 +39,7 @@ class Story:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
+        self.warehouse.decide(AS_OF)
         self.connection: duckdb.DuckDBPyConnection = warehouse.connection
         self.fields = SalesforceFields.model_validate(
             {"stages": [{"field": STAGE}], "reasons": [REASON]}
@@ -176,6 +178,19 @@ def test_the_first_field_in_the_list_holds_in_one_decision(story: Story) -> None
     ]
 
 
+def test_a_stage_without_a_meaning_hides_none_of_its_decision(story: Story) -> None:
+    story.fields = SalesforceFields.model_validate(
+        {"stages": [{"field": STAGE}, {"field": "Status"}]}
+    )
+    story.lead()
+    story.change(2, STAGE, "MQL", "Zombie")
+    story.change(2, "Status", "New", "SAL")
+    assert story.told("stage_changes", *CHANGE) == [
+        ("02 08:00", "MQL", "Zombie", None),
+        ("02 08:00", "lead", "SAL", None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("reset_to", "seconds", "told"),
     [
@@ -194,7 +209,6 @@ def test_the_first_field_in_the_list_holds_in_one_decision(story: Story) -> None
 def test_an_exit_holds_against_a_stage_that_is_written_with_it(
     story: Story, reset_to: str, seconds: int, told: list[tuple[Any, ...]]
 ) -> None:
-    story.warehouse.decide(datetime(2026, 6, 30, tzinfo=UTC))
     story.fields = SalesforceFields.model_validate(
         {"stages": [{"field": STAGE}, {"field": "Status"}], "reasons": [REASON]}
     )
@@ -409,6 +423,33 @@ def test_a_deal_closes_when_its_stage_did(
     assert story.told("opportunities", "is_won", "closed_at", "loss_reason") == [
         ("false", closed_at, "No budget")
     ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "created", "close_date", "closed_at"),
+    [
+        ("UTC", at(9, 23), "2026-01-09", "09 23:00"),
+        ("UTC", at(9, 23), "2026-01-10", "10"),
+        ("America/New_York", at(10, 2), "2026-01-09", "10 02:00"),
+        ("America/New_York", at(10, 2), "2026-01-10", "10"),
+        ("Asia/Tokyo", at(9, 20), "2026-01-10", "09 20:00"),
+        ("UTC", "2026-01-09T23:30:00.000-0500", "2026-01-10", "09 23:30"),
+    ],
+)
+def test_a_closing_date_is_not_before_the_creation_in_the_zone_of_the_reports(
+    story: Story, zone: str, created: str, close_date: str, closed_at: str
+) -> None:
+    story.warehouse.decide(AS_OF, timezone=zone)
+    story.has(
+        "Opportunity",
+        Id=DEAL,
+        StageName="Closed Won",
+        IsClosed=True,
+        IsWon=True,
+        CloseDate=close_date,
+        CreatedDate=created,
+    )
+    assert story.told("opportunities", "closed_at") == [(closed_at,)]
 
 
 def test_activities_of_a_contact_belong_to_the_lead_of_that_time(story: Story) -> None:

@@ -80,6 +80,61 @@ def test_a_second_load_leaves_nothing_of_the_first(ingest, export, rows):
     assert rows("select sum(rows_read) from raw.loads where is_current") == [(3,)]
 
 
+CONTACTS_31_AND_50 = ("31,2026-01-01,Lead,", "50,2026-03-01,Lead,", "50,2026-03-01,Customer,31;32")
+
+
+@pytest.mark.parametrize(
+    "loads", [[(0, 1), (2,)], [(2,), (0,)], [(0,), (2,)], [(1,), (0, 2)], [(0, 1, 2)]]
+)
+def test_a_listed_record_keeps_its_row_in_whatever_load_it_came(loads, ingest, export, rows):
+    header = CONTACTS.splitlines()[0]
+    for load in loads:
+        lines = [header, *(CONTACTS_31_AND_50[at] for at in load)]
+        (export / "contacts.csv").write_text("\n".join(lines))
+        ingest(mode="append", tables=contacts())
+    latest = """
+        select lead_id, merged_into_lead_id, created_at from raw.leads
+        qualify row_number() over (partition by lead_id order by load_id desc, source_row desc) = 1
+        order by lead_id
+    """
+    assert rows(latest) == [
+        ("31", "50", "2026-01-01"),
+        ("32", "50", "2026-03-01"),
+        ("50", None, "2026-03-01"),
+    ]
+    assert rows("select sum(rows_read) from raw.loads") == rows("select count(*) from raw.leads")
+
+
+@pytest.mark.parametrize("mode", ["snapshot", "append"])
+@pytest.mark.parametrize(
+    ("present", "listed"),
+    [
+        ("00Q5g00000AbCdEEAV", "00Q5g00000AbCdE"),
+        ("00Q5g00000AbCdE", "00Q5g00000AbCdEEAV"),
+        ("00Q5g00000AbCdE", "00Q5g00000AbCdE;00Q5g00000AbCdEEAV"),
+    ],
+)
+def test_both_forms_of_a_listed_salesforce_id_are_one(present, listed, mode, ingest, export, rows):
+    (export / "contacts.csv").write_text(
+        CONTACTS.replace("41;42", listed) + f"{present},2026-01-01,Lead,\n"
+    )
+    ingest(mode=mode, tables=contacts())
+    assert [row[:2] for row in rows(MERGES)] == [(present, "70"), ("70", None), ("71", None)]
+
+
+def test_ids_that_only_look_like_the_two_forms_of_one_stay_two(ingest, export, rows):
+    (export / "contacts.csv").write_text(
+        CONTACTS.replace("41;42", "00Q5g00000AbCdE") + "00Q5g00000AbCdExyz,2026-01-01,Lead,\n"
+    )
+    ingest(tables=contacts())
+    assert [row[:2] for row in rows(MERGES)] == [
+        ("00Q5g00000AbCdE", "70"),
+        ("00Q5g00000AbCdExyz", None),
+        ("70", None),
+        ("71", None),
+    ]
+
+
 def test_merged_deals_are_listed_likewise(ingest, export, rows):
     (export / "deals.csv").write_text(
         "Record ID,Create Date,Contact,Merged object IDs\n900,2026-02-10 10:00,70,877|878\n"
@@ -179,3 +234,41 @@ def test_before_the_first_change_the_owner_before_was_the_owner(project, export)
         ("00Q5g00000AbCdEEAV", "0055g00000ABcdEAAT", 6),
         ("00Q5g00000AbCdEEAV", "0055g00000XYzzzAAD", 9),
     ]
+
+
+IDS = {
+    "0055g00000AbCdE": "0055g00000AbCdEAAV",
+    "0055g00000AbCdEAAV": "0055g00000AbCdEAAV",
+    "005-abc-def-ghi": "005-abc-def-ghi",
+    "005 Abc Def Ghi": "005 Abc Def Ghi",
+    "005_5g00000AbCd": "005_5g00000AbCd",
+    "0055g00000AbCdé": "0055g00000AbCdé",
+    "005500000012345": "005500000012345",
+}
+
+
+def test_only_salesforce_ids_of_15_characters_become_those_of_18(project, export):
+    (export / "contacts.csv").unlink()
+    lines = [f"L{at},2026-02-03,{given}" for at, given in enumerate(IDS)]
+    (export / "leads.csv").write_text("\n".join(["lead_id,created_at,owner_id", *lines]))
+    warehouse = Warehouse(project)
+    warehouse.read_export(FilesSource.model_validate({"kind": "files", "path": export}))
+    warehouse.build(["stg_files__leads"])
+    found = warehouse.rows("select owner_id from build.stg_files__leads order by lead_id")
+    assert [row["owner_id"] for row in found] == [*IDS.values()]
+
+
+@pytest.mark.parametrize("lead_ids", ["00Q5g00000AbCdE;12", "12; 00Q5g00000AbCdE"])
+def test_each_of_a_deal_s_leads_is_found_by_its_short_id(lead_ids, project, export):
+    (export / "contacts.csv").unlink()
+    (export / "leads.csv").write_text(
+        "lead_id,created_at\n00Q5g00000AbCdEEAV,2026-02-03\n13,2026-02-03\n"
+    )
+    (export / "opportunities.csv").write_text(
+        f"opportunity_id,lead_id,created_at\n900,{lead_ids},2026-02-10\n"
+    )
+    warehouse = facts(project, export)
+    warehouse.build(["quarantine"])
+    (deal,) = warehouse.rows("int_opportunities")
+    assert deal["lead_id"] == "00Q5g00000AbCdEEAV"
+    assert warehouse.rows("quarantine") == []

@@ -41,7 +41,7 @@ known_leads as (
     inner join records
         on
             named_leads.source_system = records.source_system
-            and trim(named_leads.lead_id) = records.lead_id
+            and {{ record_id('trim(named_leads.lead_id)') }} = records.lead_id
     group by
         named_leads.source_system, named_leads.opportunity_id, records.lead_id
 

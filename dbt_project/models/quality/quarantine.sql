@@ -41,7 +41,8 @@ unknown_leads as (
         on
             named_leads.source_system = known_leads.source_system
             and case
-                when named_leads.names_several then trim(named_leads.lead_id)
+                when named_leads.names_several
+                    then {{ record_id('trim(named_leads.lead_id)') }}
                 else named_leads.lead_id
             end = known_leads.lead_id
     group by

@@ -7,7 +7,7 @@
     'owner_changes': ('int_contract__owner_changes', 'changed_at'),
     'channel_spend': ('int_contract__channel_spend', 'spend_date')
 } -%}
--- Usable rows of each table by the day that dates them, up to as_of.
+-- Usable rows of each table by the day that dates them, up to as_of; a deal once.
 with dated as (
 
     {% for table, (model, moment) in dated_rows.items() -%}
@@ -16,6 +16,7 @@ with dated as (
             '{{ table }}' as table_name,
             cast({{ moment }} as timestamp) as dated_at
         from {{ ref(model) }}
+        {% if table == 'opportunities' %}where is_primary_lead{% endif %}
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 

@@ -96,9 +96,18 @@ final as (
                         closings.closed_at,
                         opportunities.stage_changed_at_text,
                         -- A date alone must not lie before the creation on that day.
-                        greatest(
-                            opportunities.close_date_text, opportunities.created_at_text
-                        )
+                        case
+                            when
+                                {{ moment_in_utc(
+                                    parse_timestamp('opportunities.close_date_text'),
+                                    'opportunities.close_date_text',
+                                    "'UTC'",
+                                    'run_parameters.timezone'
+                                ) | indent(32) }}
+                                > opportunities.created_at
+                                then opportunities.close_date_text
+                            else opportunities.created_at_text
+                        end
                     )
         end as closed_at,
         case
@@ -115,6 +124,7 @@ final as (
         opportunities.is_deleted,
         cast(null as varchar) as extra_columns
     from opportunities
+    cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
     left join opportunity_leads
         on
             opportunities.source_system = opportunity_leads.source_system
