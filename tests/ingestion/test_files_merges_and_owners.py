@@ -196,6 +196,25 @@ def test_what_is_logged_on_a_merged_record_belongs_to_the_one_that_is_left(proje
     assert {(row["rows_read"], row["rows_staged"]) for row in counts} == {(4, 4)}
 
 
+@pytest.mark.parametrize("loads", [[(0, 1), (2,)], [(0, 1, 2)]], ids=["two loads", "one load"])
+def test_a_merged_record_is_as_old_as_its_own_row(loads, project, export):
+    warehouse = Warehouse(project)
+    source = {"kind": "files", "path": export, "mode": "append", "tables": contacts()}
+    for load in loads:
+        lines = [CONTACTS.splitlines()[0], *(CONTACTS_31_AND_50[at] for at in load)]
+        (export / "contacts.csv").write_text("\n".join(lines))
+        warehouse.read_export(FilesSource.model_validate(source))
+    warehouse.build([*project.models.keys() - project.of_the_run])
+    merged = {"31": "merged", "50": "in marts"}
+    not_yet = {"31": "in marts", "50": "not yet known"}
+    for month, lead_id, expected in [(6, "50", merged), (2, "31", not_yet)]:
+        warehouse.run(Run(as_of=datetime(2026, month, 2, tzinfo=UTC), tradition="four_stage"))
+        (lead,) = warehouse.rows("int_leads")
+        assert (lead["lead_id"], lead["created_at"]) == (lead_id, datetime(2026, 1, 1))
+        buckets = {row["lead_id"]: row["bucket"] for row in warehouse.rows("lead_accounting")}
+        assert buckets.items() >= expected.items()
+
+
 HISTORY = """\
 Id,LeadId,CreatedDate,Field,DataType,OldValue,NewValue
 017a,00Q5g00000AbCdEEAV,2026-02-05T09:15:00.000Z,Status,Picklist,New,Working
