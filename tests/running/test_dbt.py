@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -10,6 +11,7 @@ import pytest
 
 from dagster_project.config.errors import BuildError
 from dagster_project.config.warehouse import DBT_PROJECT_DIR
+from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.dispatch import ensure_raw_tables
 from dagster_project.running import dbt
 from dagster_project.running.dbt import BuildRequest, parsed_project
@@ -190,6 +192,8 @@ def test_builds_the_crms_that_are_configured_or_have_rows(
     warehouse = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
         ensure_raw_tables(connection)
+        parameters = raw_schema.RunParameters("build", datetime(2026, 6, 30), "four_stage")
+        raw_schema.write_run_parameters(connection, parameters)
         for crm in with_rows:
             connection.execute(
                 f"insert into raw.{crm}_owners (source_system, id) values ('{crm}', '7')"

@@ -20,10 +20,8 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.files.archives import member_names, unpack
 from dagster_project.ingestion.files.delimited_text import CsvTable, TextFormat, open_csv
-from dagster_project.ingestion.files.queries import answer
 from dagster_project.ingestion.files.settings import UNFINISHED_SUFFIXES, FilesSource
 from dagster_project.ingestion.files.typed_records import TypedTable, open_jsonl, open_parquet
-from dagster_project.ingestion.files.workbooks import open_workbook
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".xlsx")
 # What is read when a whole archive is named; a file that is named itself may have any ending.
@@ -53,6 +51,9 @@ def open_file(
         case ".jsonl":
             return open_jsonl(label, path)
         case ".xlsx":
+            # Brings Arrow, which is costly to import.
+            from dagster_project.ingestion.files.workbooks import open_workbook
+
             return open_workbook(label, path, scratch, sheet)
     return open_csv(label, path, scratch, text_format)
 
@@ -147,6 +148,9 @@ class Export:
         self.used.add(file)
         number = next(self._numbers)
         if file.query_for:
+            # Brings Arrow, which is costly to import.
+            from dagster_project.ingestion.files.queries import answer
+
             target = self._scratch / f"query-{number}.parquet"
             table = CONTRACT_TABLES[file.query_for]
             sql = self.source.tables[table.name].sql or ""

@@ -17,31 +17,39 @@ rates as (
 ),
 
 -- An amount without a currency is in that of the marts already.
+stated_by_source as (
+
+    select
+        typed_rows.*,
+        run_parameters.currency as configured_currency,
+        upper(nullif(trim(typed_rows.currency), '')) as currency_beside,
+        -- A sign that several currencies share stands for that of the marts if it can.
+        case
+            when typed_rows.currency_shown = '$' and run_parameters.currency in (
+                'AUD', 'CAD', 'HKD', 'MXN', 'NZD', 'SGD', 'TWD'
+            ) then run_parameters.currency
+            when typed_rows.currency_shown = '$' then 'USD'
+            when typed_rows.currency_shown = 'kr' and run_parameters.currency in (
+                'DKK', 'ISK', 'NOK', 'SEK'
+            ) then run_parameters.currency
+            else typed_rows.currency_shown
+        end as currency_of_sign
+    from typed_rows
+    cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
+
+),
+
 in_currency as (
 
     select
-        typed_rows.* exclude (currency, currency_shown),
-        run_parameters.currency as configured_currency,
+        * exclude (currency, currency_shown, currency_beside, currency_of_sign),
+        -- What the amount says itself comes first, unless it is a sign of several.
         case
-            -- The amount says it itself.
-            when regexp_matches(typed_rows.currency_shown, '^[A-Z]{3}$')
-                then typed_rows.currency_shown
-            when nullif(trim(typed_rows.currency), '') is not null
-                then upper(trim(typed_rows.currency))
-            -- A sign that several currencies share: that of the marts if it can be.
-            when typed_rows.currency_shown = '$' and run_parameters.currency not in (
-                'AUD', 'CAD', 'HKD', 'MXN', 'NZD', 'SGD', 'TWD'
-            )
-                then 'USD'
-            when typed_rows.currency_shown in ('$', 'kr') and (
-                typed_rows.currency_shown = '$'
-                or run_parameters.currency in ('DKK', 'ISK', 'NOK', 'SEK')
-            )
-                then coalesce(run_parameters.currency, 'USD')
-            else typed_rows.currency_shown
+            when currency_shown in ('$', 'kr')
+                then coalesce(currency_beside, currency_of_sign)
+            else coalesce(currency_of_sign, currency_beside)
         end as currency
-    from typed_rows
-    cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
+    from stated_by_source
 
 ),
 
@@ -77,34 +85,39 @@ ranked as (
 
 ),
 
-final as (
+at_home as (
 
     select
-        in_currency.* exclude (amount, currency, configured_currency),
-        in_currency.amount as amount_given,
-        coalesce(in_currency.configured_currency, ranked.currency) as home_currency,
-        coalesce(
-            in_currency.currency, in_currency.configured_currency, ranked.currency
-        ) as currency,
-        case
-            when
-                in_currency.currency is null
-                or in_currency.currency
-                = coalesce(in_currency.configured_currency, ranked.currency)
-                then in_currency.amount
-            else cast(round(in_currency.amount * rates.rate, 2) as decimal(18, 2))
-        end as amount
+        in_currency.*,
+        coalesce(in_currency.configured_currency, ranked.currency) as home_currency
     from in_currency
     left join ranked
         on
             in_currency.source_system = ranked.source_system
             and ranked.currency_rank = 1
+
+),
+
+final as (
+
+    select
+        at_home.* exclude (amount, currency),
+        at_home.amount as amount_given,
+        coalesce(at_home.currency, at_home.home_currency) as currency,
+        case
+            when
+                at_home.currency is null
+                or at_home.currency = at_home.home_currency
+                then at_home.amount
+            else cast(round(at_home.amount * rates.rate, 2) as decimal(18, 2))
+        end as amount
+    from at_home
     left join rates
         on
-            in_currency.currency = rates.currency
-            and (in_currency.created_at >= rates.valid_from or rates.rate_number = 1)
+            at_home.currency = rates.currency
+            and (at_home.created_at >= rates.valid_from or rates.rate_number = 1)
             and (
-                in_currency.created_at < rates.valid_until
+                at_home.created_at < rates.valid_until
                 or rates.valid_until is null
             )
 
