@@ -8,6 +8,7 @@ load of a CRM must resume where it stopped.
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class Page:
     content: dict[str, Any]
 
 
-class RestApi:
+class RestApi(ABC):
     """Calls to one API. ``calls`` counts them; ``headers`` are those of the latest answer.
 
     How an API says what went wrong is up to each source's client.
@@ -195,17 +196,17 @@ class RestApi:
 
     # What each API says in its own way
 
+    @abstractmethod
     def transient_reason(self, response: Response) -> str | None:
         """Why an answer of status 400 and above may pass by itself; ``None`` when it will not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def message(self, response: Response) -> str:
         """What the API says of a call that went wrong."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, call: str, response: Response) -> CallRefused:
         """The error of a call that will not pass by itself; ``call`` names source and call."""
-        raise NotImplementedError
 
     def is_whole(self, response: Response) -> bool:
         """Whether an answer came completely."""

@@ -69,6 +69,7 @@ def _reading(label: str) -> Iterator[None]:
     except _DAMAGES as error:
         raise _damaged(label, error) from error
     except NotImplementedError as error:
+        # What zipfile says of a compression that it does not know.
         raise SourceError(f"{label}: {error}; unpack it, and read the file itself") from error
     except OSError as error:
         # An offset that is beyond the file, where the directory of the archive is damaged.

@@ -230,8 +230,9 @@ class Export:
         """The files of a name, else of a pattern; hidden and unfinished ones do not fit those."""
         if (self.source.path / name).is_file():
             return [name]
-        # Unlike Path.glob, it takes absolute patterns and skips hidden files.
-        found = glob.glob(name, root_dir=self.source.path, recursive=True)  # noqa: PTH207
+        found = glob.glob(  # noqa: PTH207 - Path.glob takes no absolute pattern, and hidden files
+            name, root_dir=self.source.path, recursive=True
+        )
         return sorted(
             path
             for path in found
