@@ -1,7 +1,8 @@
 """From HubSpot's records to contract rows: what the staging models make of each."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -501,18 +502,22 @@ def test_an_amount_in_another_currency_is_worth_what_hubspot_or_the_rates_say(
         ("902", plain | {"createdate": "2026-02-01T00:00:00Z"}),
         ("903", plain | {"amount_in_home_currency": "77"}),
         ("904", plain | {"deal_currency_code": "CHF"}),
+        # What is worth the same at home tells the account's currency.
+        ("905", {"amount": "5", "amount_in_home_currency": "5.0", "deal_currency_code": "EUR"}),
     ):
         account.add("deals", contact(number, **properties))
-    found = {
-        row["opportunity_id"]: (row["amount"], row["currency"])
-        for row in rows(warehouse, account, "opportunities")
-    }
-    assert found == {
-        "901": ("90.0", None),
-        "902": ("80.0", None),
-        "903": ("77", None),
-        "904": ("100", "CHF"),
-    }
+    rows(warehouse, account, "opportunities")
+
+    def amounts(currency: str | None) -> dict[str, Decimal | None]:
+        warehouse.decide(datetime(2026, 6, 30), currency=currency)
+        warehouse.build(["int_contract__opportunities"])
+        found = warehouse.rows("int_contract__opportunities")
+        return {row["opportunity_id"]: row["amount"] for row in found}
+
+    at_home = {"901": 90, "902": 80, "903": 77, "904": None, "905": 5}
+    assert amounts(None) == amounts("EUR") == at_home
+    # In the marts of a company that reports in another currency these are foreign.
+    assert amounts("CHF") == {"901": 90, "902": 80, "903": None, "904": 100, "905": None}
 
 
 @pytest.mark.parametrize("read_before", [True, False])

@@ -43,7 +43,7 @@ def read_loads(
     **choices: Any,
 ) -> Warehouse:
     """Read tables of rows, load after load, and build what tells how they were read."""
-    for table in ("leads", "opportunities", "activities", "loads"):
+    for table in ("leads", "opportunities", "activities", "channel_spend", "loads"):
         warehouse.execute(f"delete from raw.{table}")
     for tables in loads:
         write(directory, {"leads": [{"lead_id": "L", "created_at": DAY}], **tables})
@@ -305,6 +305,21 @@ def test_the_amount_itself_says_its_currency_first(read: Read) -> None:
     rows = deals("amount", ["EUR 9.500,00"], currency="USD")
     built = read({"opportunities": rows}, currency="USD")
     assert column(built, "opportunities", "amount") == [None]
+
+
+def test_spend_is_added_in_one_currency(read: Read) -> None:
+    spend = [
+        {"spend_date": DAY, "channel": channel, "amount": amount}
+        for channel, amount in (("events", "€1,000.00"), ("events", "500"), ("ads", "CHF 10.00"))
+    ]
+    built = read({"channel_spend": spend}, currency="EUR")
+    built.build(["fct_channel_spend"])
+    assert [(row["channel"], row["amount"]) for row in built.rows("fct_channel_spend")] == [
+        ("events", 1500)
+    ]
+    assert [(row["column_name"], row["reason"]) for row in built.rows("quarantine")] == [
+        ("amount", "amount is in another currency without a rate")
+    ]
 
 
 def test_a_shortened_id_of_an_event_is_counted(read: Read) -> None:

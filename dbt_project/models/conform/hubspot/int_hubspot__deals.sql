@@ -36,21 +36,22 @@ entered as (
 
 ),
 
-rates as (
+-- What the account's home currency is: that of the deals that are worth the same in it.
+home_currencies as (
 
     select
-        {{ normalised('currency') }} as currency_key,
-        rate,
+        source_system,
+        currency,
         row_number() over (
-            partition by {{ normalised('currency') }}
-            order by valid_from
-        ) as rate_number,
-        valid_from,
-        lead(valid_from) over (
-            partition by {{ normalised('currency') }}
-            order by valid_from
-        ) as valid_until
-    from {{ ref('currency_rates') }}
+            partition by source_system
+            order by count(*) desc, currency asc
+        ) as currency_rank
+    from deals
+    where
+        currency is not null
+        and {{ parse_number('home_amount') }} = {{ parse_number('amount') }}
+        and {{ parse_number('amount') }} != 0
+    group by source_system, currency
 
 ),
 
@@ -89,17 +90,11 @@ final as (
             labels.label,
             {{ json_text('deals.properties', 'loss_reasons.property') }}
         ) as loss_reason,
-        -- HubSpot's own amount in the home currency, else at the rate of the first day.
-        coalesce(
-            deals.home_amount,
-            cast(
-                round({{ parse_number('deals.amount') }} * rates.rate, 2)
-                as {{ dbt.type_string() }}
-            ),
-            deals.amount
-        ) as amount,
+        -- HubSpot's own amount in the home currency, else what the deal says.
+        coalesce(deals.home_amount, deals.amount) as amount,
         case
-            when deals.home_amount is null and rates.rate is null then deals.currency
+            when deals.home_amount is null then deals.currency
+            else home_currencies.currency
         end as currency,
         -- The pipeline says it first: HubSpot takes the flags from there, and some
         -- tools land them wrong.
@@ -132,17 +127,10 @@ final as (
             deals.source_system = entered.source_system
             and deals.deal_id = entered.object_id
             and deals.stage_id = entered.stage_id
-    left join rates
+    left join home_currencies
         on
-            {{ normalised('deals.currency') }} = rates.currency_key
-            and (
-                {{ parse_timestamp('deals.created_at_text') }} >= rates.valid_from
-                or rates.rate_number = 1
-            )
-            and (
-                {{ parse_timestamp('deals.created_at_text') }} < rates.valid_until
-                or rates.valid_until is null
-            )
+            deals.source_system = home_currencies.source_system
+            and home_currencies.currency_rank = 1
     left join loss_reasons
         on deals.source_system = loss_reasons.source_system
     left join labels

@@ -21,43 +21,6 @@ opportunity_leads as (
 
 ),
 
-rates as (
-
-    select
-        {{ normalised('currency') }} as currency_key,
-        rate,
-        row_number() over (
-            partition by {{ normalised('currency') }}
-            order by valid_from
-        ) as rate_number,
-        valid_from,
-        lead(valid_from) over (
-            partition by {{ normalised('currency') }}
-            order by valid_from
-        ) as valid_until
-    from {{ ref('currency_rates') }}
-
-),
-
--- In the company's currency, at the rate of the day on which the deal was made.
-converted_amounts as (
-
-    select
-        opportunities.source_system,
-        opportunities.opportunity_id,
-        round({{ parse_number('opportunities.amount') }} * rates.rate, 2) as amount
-    from opportunities
-    inner join rates
-        on {{ normalised('opportunities.currency') }} = rates.currency_key
-    where
-        (opportunities.created_at >= rates.valid_from or rates.rate_number = 1)
-        and (
-            opportunities.created_at < rates.valid_until
-            or rates.valid_until is null
-        )
-
-),
-
 loss_reasons as (
 
     select
@@ -79,12 +42,8 @@ final as (
         opportunities.opportunity_id,
         opportunity_leads.lead_id,
         opportunities.created_at_text as created_at,
-        coalesce(
-            cast(converted_amounts.amount as varchar), opportunities.amount
-        ) as amount,
-        case
-            when converted_amounts.opportunity_id is null then opportunities.currency
-        end as currency,
+        opportunities.amount,
+        opportunities.currency,
         case
             when opportunities.is_closed = 'true' then opportunities.is_won
             else 'false'
@@ -133,10 +92,6 @@ final as (
         on
             opportunities.source_system = closings.source_system
             and opportunities.opportunity_id = closings.opportunity_id
-    left join converted_amounts
-        on
-            opportunities.source_system = converted_amounts.source_system
-            and opportunities.opportunity_id = converted_amounts.opportunity_id
     left join loss_reasons
         on opportunities.source_system = loss_reasons.source_system
 
