@@ -190,11 +190,19 @@ def test_stage_dates_become_stage_changes(ingest, export, rows):
         "from raw.stage_changes order by 1, 2, 3"
     )
     assert changes == [
-        ("deals.csv", 2, "stage_date:won:L1", "L1", "2026-02-01 10:00:00", None, "customer"),
-        ("deals.csv", 5, "stage_date:won:L1", "L1", "2026-03-01", None, "customer"),
-        ("leads.csv", 2, "stage_date:MQL Date:L1", "L1", "2026-01-05", None, "mql"),
-        ("leads.csv", 2, "stage_date:SQL Date:L1", "L1", "2026-01-07", None, "sql"),
-        ("leads.csv", 4, "stage_date:MQL Date:L3", "L3", "soon", None, "mql"),
+        (
+            "deals.csv",
+            2,
+            "stage_date:customer:won:L1",
+            "L1",
+            "2026-02-01 10:00:00",
+            None,
+            "customer",
+        ),
+        ("deals.csv", 5, "stage_date:customer:won:L1", "L1", "2026-03-01", None, "customer"),
+        ("leads.csv", 2, "stage_date:mql:MQL Date:L1", "L1", "2026-01-05", None, "mql"),
+        ("leads.csv", 2, "stage_date:sql:SQL Date:L1", "L1", "2026-01-07", None, "sql"),
+        ("leads.csv", 4, "stage_date:mql:MQL Date:L3", "L3", "soon", None, "mql"),
         ("stage_changes.csv", 2, None, "L2", "2026-01-02", None, "MQL"),
     ]
     assert rows("select distinct extra_columns from raw.leads") == [(None,)]
@@ -205,6 +213,27 @@ def test_stage_dates_become_stage_changes(ingest, export, rows):
     assert [(number, json.loads(row)) for number, row in found] == [(4, {"who": "L3"})]
     loads = "select source_file, rows_read from raw.loads where table_name = 'stage_changes'"
     assert sorted(rows(loads)) == [("deals.csv", 3), ("leads.csv", 3), ("stage_changes.csv", 1)]
+
+
+def test_stage_dates_of_the_leads_file_are_those_of_its_leads(ingest, export, rows):
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,Type,won_date\nL1,2026-01-01,Person,2026-02-01\n"
+        "C1,2026-01-01,Company,2026-02-02\n"
+    )
+    (export / "old.csv").write_text("lead_id,won_date\nL1,2026-01-05\n")
+    ingest(
+        tables={"leads": {"where": {"Type": ["Person"]}}},
+        stage_dates=[
+            {"stage": "customer", "column": "won_date"},
+            {"stage": "mql", "column": "won_date", "file": "old.csv"},
+        ],
+    )
+    assert rows("select lead_id, to_stage, changed_at from raw.stage_changes order by 2") == [
+        ("L1", "customer", "2026-02-01"),
+        ("L1", "mql", "2026-01-05"),
+    ]
+    # Of one lead and one header, but not one change.
+    assert rows("select count(distinct change_id) from raw.stage_changes") == [(2,)]
 
 
 def test_broken_row_of_a_table_with_stage_dates_counts_once(ingest, export, rows):

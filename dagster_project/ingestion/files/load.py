@@ -399,7 +399,7 @@ class _ExportReader:
 
     def _insert_dates(self, file: DataFile, dates: _StageDates) -> Inserted:
         """Read lead ids and dates of a file, and insert one stage change per date given."""
-        reader, changes = self._open_dates(file, dates)
+        reader, changes, condition = self._open_dates(file, dates)
         self._load.connection.execute(
             """
             create or replace temp table stage_dates (
@@ -415,7 +415,7 @@ class _ExportReader:
         )
         select = [str(self._load.load_id), literal(file.name), "source_row"]
         select += [f"[{', '.join(changes)}]", "null"]
-        read = self._insert(file, reader, "stage_dates", select)
+        read = self._insert(file, reader, "stage_dates", select, condition)
         made = rows_changed(
             self._load.connection,
             f"""
@@ -440,19 +440,24 @@ class _ExportReader:
             self._open_dates(file, dates)
         return []
 
-    def _open_dates(self, file: DataFile, dates: _StageDates) -> tuple[Reader, list[str]]:
-        """A file of stage dates, and SQL for the stage change of each column."""
+    def _open_dates(self, file: DataFile, dates: _StageDates) -> tuple[Reader, list[str], str]:
+        """A file of stage dates, SQL for the stage change of each column, and for its rows.
+
+        In the leads' own file only the rows that are leads have stages.
+        """
         reader = self._dates_reader(file, dates)
         headers = Headers(self._export.label_of(file), reader.headers)
-        own = self._mapping("leads").columns.get("lead_id", "lead_id")
+        leads = self._mapping("leads")
+        own = leads.columns.get("lead_id", "lead_id")
+        where = leads.where if file in self._export.tables.get("leads", ()) else {}
         changes = []
         for setting, item in dates:
             header = headers.configured(item.column, f"{setting}.column")
             lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
             moment = moment_text(headers.cell(header), item.time_format)
-            change_id = f"{literal(f'stage_date:{header}:')} || trim({lead})"
+            change_id = f"{literal(f'stage_date:{item.stage}:{header}:')} || trim({lead})"
             changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
-        return reader, changes
+        return reader, changes, headers.condition(where, "tables.leads.where")
 
     def _dates_reader(self, file: DataFile, dates: _StageDates) -> Reader:
         """The reader that the file's own table uses, else one by what the stage dates say."""
