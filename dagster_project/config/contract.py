@@ -1,11 +1,15 @@
 """The contract: the tables and columns that every source is brought into (docs/contracts.md).
 
-Only names, and which columns hold times, numbers and booleans, so that readers write those in one
-way; what a value means is decided in the dbt project.
+Only names, and which columns hold times and numbers, so that readers write those in one way; what
+a value means is decided in the dbt project, which lists them.
 """
 
 from dataclasses import dataclass
 from typing import Literal
+
+import yaml
+
+from dagster_project.config.warehouse import DBT_PROJECT_DIR
 
 # What a broken rule or a failed check is; how acceptance works; what a failed audit does.
 Severity = Literal["error", "warning"]
@@ -27,28 +31,9 @@ class ContractTable:
     required: frozenset[str]
     times: frozenset[str]
     numbers: frozenset[str]
-    booleans: frozenset[str]
     newest_by: tuple[str, ...]
 
 
-# The contract's columns: ``*`` behind required ones, then what a column holds if it is not text.
-_TABLES = {
-    "leads": """
-        lead_id* created_at*:time email company title employee_count:number industry country
-        lead_source owner_id current_stage crm_score:number is_deleted:boolean merged_into_lead_id
-        updated_at:time
-    """,
-    "stage_changes": "change_id lead_id* changed_at*:time from_stage to_stage reason changed_by",
-    "activities": "activity_id lead_id* rep_id kind occurred_at*:time direction",
-    "engagements": "engagement_id lead_id* kind* occurred_at*:time channel campaign",
-    "opportunities": """
-        opportunity_id* lead_id created_at*:time amount:number currency is_won:boolean
-        closed_at:time loss_reason owner_id merged_into_opportunity_id is_deleted:boolean
-    """,
-    "owner_changes": "lead_id* changed_at*:time owner_id",
-    "reps": "rep_id* name role team timezone weekly_capacity:number is_active:boolean",
-    "channel_spend": "spend_date*:time channel* amount*:number",
-}
 _NEWEST_BY = {
     "leads": ("updated_at", "created_at"),
     "stage_changes": ("changed_at",),
@@ -62,20 +47,25 @@ _NEWEST_BY = {
 
 def _table(name: str, notation: str) -> ContractTable:
     items = [item.partition(":") for item in notation.split()]
-    columns = [(column.rstrip("*"), column.endswith("*"), kind) for column, _, kind in items]
+    columns = [(column.rstrip("*!"), column.endswith("*"), kind) for column, _, kind in items]
 
-    def of_kind(wanted: str) -> frozenset[str]:
-        return frozenset(column for column, _, kind in columns if kind == wanted)
+    def of_kind(*wanted: str) -> frozenset[str]:
+        return frozenset(column for column, _, kind in columns if kind in wanted)
 
     return ContractTable(
         name=name,
         columns=tuple(column for column, _, _ in columns),
         required=frozenset(column for column, is_required, _ in columns if is_required),
-        times=of_kind("time"),
-        numbers=of_kind("number"),
-        booleans=of_kind("boolean"),
+        times=of_kind("time", "date"),
+        numbers=of_kind("number", "whole", "money"),
         newest_by=_NEWEST_BY.get(name, ()),
     )
 
 
-CONTRACT_TABLES = {name: _table(name, notation) for name, notation in _TABLES.items()}
+def _tables() -> dict[str, ContractTable]:
+    """The tables as the dbt project lists them (``vars: contract:``), which casts their values."""
+    project = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
+    return {name: _table(name, notation) for name, notation in project["vars"]["contract"].items()}
+
+
+CONTRACT_TABLES = _tables()

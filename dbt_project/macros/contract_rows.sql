@@ -149,53 +149,17 @@ chosen as (
 {%- endmacro %}
 
 {#
-    The columns of a contract table: name, kind (id, event_id, text, time, date, number, whole,
-    money or flag), and what an empty value means: `required` (the row can't be used), `said` (something, so
-    that an unreadable one must not pass for it), else nothing.
+    The columns of a contract table, as `contract` in dbt_project.yml lists them: name, kind, and
+    what an empty value means: `required` (the row can't be used), `said` (something), else nothing.
 #}
 {% macro contract_columns(table) -%}
-    {{ return({
-        'leads': [
-            ('lead_id', 'id', 'required'), ('created_at', 'time', 'required'), ('email', 'text', ''),
-            ('company', 'text', ''), ('title', 'text', ''), ('employee_count', 'whole', ''),
-            ('industry', 'text', ''), ('country', 'text', ''), ('lead_source', 'text', ''),
-            ('owner_id', 'id', ''), ('current_stage', 'text', ''), ('crm_score', 'number', ''),
-            ('is_deleted', 'flag', 'said'), ('merged_into_lead_id', 'id', 'said'),
-            ('updated_at', 'time', '')
-        ],
-        'stage_changes': [
-            ('change_id', 'event_id', ''), ('lead_id', 'id', 'required'),
-            ('changed_at', 'time', 'required'), ('from_stage', 'text', ''), ('to_stage', 'text', ''),
-            ('reason', 'text', ''), ('changed_by', 'id', '')
-        ],
-        'activities': [
-            ('activity_id', 'event_id', ''), ('lead_id', 'id', 'required'), ('rep_id', 'id', ''),
-            ('kind', 'text', ''), ('occurred_at', 'time', 'required'), ('direction', 'text', '')
-        ],
-        'engagements': [
-            ('engagement_id', 'event_id', ''), ('lead_id', 'id', 'required'), ('kind', 'text', 'required'),
-            ('occurred_at', 'time', 'required'), ('channel', 'text', ''), ('campaign', 'text', '')
-        ],
-        'opportunities': [
-            ('opportunity_id', 'id', 'required'), ('lead_id', 'id', ''),
-            ('created_at', 'time', 'required'), ('amount', 'money', ''), ('currency', 'text', ''),
-            ('is_won', 'flag', 'said'), ('closed_at', 'time', 'said'), ('loss_reason', 'text', ''),
-            ('owner_id', 'id', ''), ('merged_into_opportunity_id', 'id', 'said'),
-            ('is_deleted', 'flag', 'said')
-        ],
-        'owner_changes': [
-            ('lead_id', 'id', 'required'), ('changed_at', 'time', 'required'), ('owner_id', 'id', '')
-        ],
-        'reps': [
-            ('rep_id', 'id', 'required'), ('name', 'text', ''), ('role', 'text', ''),
-            ('team', 'text', ''), ('timezone', 'text', ''), ('weekly_capacity', 'whole', ''),
-            ('is_active', 'flag', '')
-        ],
-        'channel_spend': [
-            ('spend_date', 'date', 'required'), ('channel', 'text', 'required'),
-            ('amount', 'money', 'required')
-        ]
-    }[table]) }}
+    {%- set columns = [] -%}
+    {%- for item in var('contract')[table].split() -%}
+        {%- set column, kind = (item ~ ':text').split(':')[:2] -%}
+        {%- set empty = {'*': 'required', '!': 'said'}.get(column[-1], '') -%}
+        {%- do columns.append((column.rstrip('*!'), kind, empty)) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
 {%- endmacro %}
 
 {# What is said of a value that is there and can't be read, by the kind of its column. #}
@@ -238,6 +202,24 @@ chosen as (
         {%- do with_format.append(name) -%}
     {%- endif -%}
     {%- if kind != 'text' -%}{%- do to_read.append(name) -%}{%- endif -%}
+{%- endfor -%}
+{#- Why a row can't be used, the first that fits: condition, column, what is said of it. -#}
+{%- set problems = [] -%}
+{%- for name, kind, empty in columns | sort(attribute='2') if empty -%}
+    {%- set required = 'required ' if empty == 'required' else '' -%}
+    {%- if name in times -%}
+        {%- do problems.append(
+            (name ~ ' is null and ' ~ name ~ '_is_open', name, required ~ not_readable('open'))
+        ) -%}
+    {%- endif -%}
+    {%- if name in to_read -%}
+        {%- do problems.append(
+            (name ~ ' is null and ' ~ name ~ '_is_there', name, required ~ not_readable(kind))
+        ) -%}
+    {%- endif -%}
+    {%- if empty == 'required' -%}
+        {%- do problems.append((name ~ ' is null', name, 'required value is missing')) -%}
+    {%- endif -%}
 {%- endfor -%}
 delivered as (
 
@@ -415,28 +397,13 @@ typed_rows as (
             {%- endfor %}
         ), '') as unreadable,
         case
-            {%- for name, kind, empty in columns if empty == 'required' %}
-            when {{ name }} is null then '{{ name }}'
-            {%- endfor %}
-            {%- for name, kind, empty in columns if empty == 'said' %}
-            when {{ name }} is null and {{ name }}_is_there then '{{ name }}'
+            {%- for condition, name, _ in problems %}
+            when {{ condition }} then '{{ name }}'
             {%- endfor %}
         end as problem_column,
         case
-            {%- for name, kind, empty in columns if empty == 'required' %}
-            {%- if name in times %}
-            when {{ name }} is null and {{ name }}_is_open
-                then 'required {{ not_readable('open') }}'
-            {%- endif %}
-            {%- if name in to_read %}
-            when {{ name }} is null and {{ name }}_is_there
-                then 'required {{ not_readable(kind) }}'
-            {%- endif %}
-            when {{ name }} is null then 'required value is missing'
-            {%- endfor %}
-            {%- for name, kind, empty in columns if empty == 'said' %}
-            when {{ name }} is null and {{ name }}_is_there
-                then '{{ not_readable(kind) }}'
+            {%- for condition, _, problem in problems %}
+            when {{ condition }} then '{{ problem }}'
             {%- endfor %}
         end as problem
     from cast_rows

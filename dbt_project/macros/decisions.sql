@@ -10,10 +10,9 @@
     Without an exit the property that was named first holds. A stage without a meaning takes no part:
     it is a finding, no event, and stays.
 
-    CTEs: `close_records`, the few records of which changes are that close (source_system,
-    record_id), and `decided`, their changes that hold (source_system, record_id, change_id,
-    changed_at, changed_at_text). `changes`: a relation with these columns (the record's as
-    `record`), property_rank, the stage as `stage`, and the stage before as `stage_before`.
+    The last CTE is `held`: the changes that hold, with the moment at which they do. `changes`: a
+    relation with source_system, change_id, changed_at, changed_at_text, property_rank, the
+    record's id as `record`, the stage as `stage`, and the stage before as `stage_before`.
 #}
 {% macro decisions(changes, record, stage='stage', stage_before='null') -%}
 {%- set in_order -%}
@@ -46,6 +45,7 @@ neighbours as (
 
 ),
 
+-- Few records have changes that are that close.
 close_records as (
 
     select distinct
@@ -212,6 +212,30 @@ decided as (
         changed_at
     from meant
     where is_unmapped
+
+),
+
+held as (
+
+    select
+        changes.* replace (
+            coalesce(decided.changed_at_text, changes.changed_at_text) as changed_at_text,
+            coalesce(decided.changed_at, changes.changed_at) as changed_at
+        )
+    from {{ changes }} as changes
+    left join close_records
+        on
+            changes.source_system = close_records.source_system
+            and changes.{{ record }} = close_records.record_id
+    left join decided
+        on
+            close_records.source_system = decided.source_system
+            and close_records.record_id = decided.record_id
+            and changes.change_id = decided.change_id
+    where
+        changes.{{ stage }} is null
+        or close_records.record_id is null
+        or decided.change_id is not null
 
 )
 {%- endmacro %}

@@ -69,32 +69,19 @@ named as (
 final as (
 
     select
-        named.source_system,
-        named.load_id,
-        named.object_type,
-        named.object_id,
-        named.contact_id,
-        named.property,
-        named.value,
-        named.change_id,
-        named.stage,
-        named.changed_by,
-        coalesce(decided.changed_at_text, named.changed_at_text) as changed_at_text,
-        coalesce(decided.changed_at, named.changed_at) as changed_at
-    from named
-    left join close_records
-        on
-            named.source_system = close_records.source_system
-            and named.contact_id = close_records.record_id
-    left join decided
-        on
-            close_records.source_system = decided.source_system
-            and close_records.record_id = decided.record_id
-            and named.change_id = decided.change_id
-    where
-        named.stage is null
-        or close_records.record_id is null
-        or decided.change_id is not null
+        source_system,
+        load_id,
+        object_type,
+        object_id,
+        contact_id,
+        property,
+        value,
+        change_id,
+        stage,
+        changed_by,
+        changed_at_text,
+        changed_at
+    from held
 
 )
 

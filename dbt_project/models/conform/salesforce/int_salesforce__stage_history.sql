@@ -72,31 +72,18 @@ told as (
 history_changes as (
 
     select
-        told.source_system,
-        told.load_id,
-        told.source_row,
-        told.change_id,
-        told.lead_id,
-        told.field_key,
-        told.from_stage,
-        told.to_stage,
-        told.changed_by,
-        coalesce(decided.changed_at_text, told.changed_at_text) as changed_at_text,
-        coalesce(decided.changed_at, told.changed_at) as changed_at
-    from told
-    left join close_records
-        on
-            told.source_system = close_records.source_system
-            and told.lead_id = close_records.record_id
-    left join decided
-        on
-            close_records.source_system = decided.source_system
-            and close_records.record_id = decided.record_id
-            and told.change_id = decided.change_id
-    where
-        told.to_stage is null
-        or close_records.record_id is null
-        or decided.change_id is not null
+        source_system,
+        load_id,
+        source_row,
+        change_id,
+        lead_id,
+        field_key,
+        from_stage,
+        to_stage,
+        changed_by,
+        changed_at_text,
+        changed_at
+    from held
 
 ),
 
