@@ -69,6 +69,24 @@ def test_times_are_in_the_zone_of_the_source_and_dates_stay(ingest, export, rows
     assert rows("select rep_id, name from raw.reps") == [("09:05:00", "30:00:00")]
 
 
+def test_an_error_of_excel_is_not_an_empty_cell(ingest, export, rows):
+    workbook(
+        export / "opportunities.xlsx",
+        Notes=[["#N/A"]],
+        Deals=[
+            ["opportunity_id", "created_at", "amount", "is_won"],
+            [],
+            ["O1", dt.date(2026, 2, 1), "#VALUE!", "#N/A"],
+            ["O2", dt.date(2026, 2, 2), 5, True],
+        ],
+    )
+    ingest(tables={"opportunities": {"sheet": "Deals"}})
+    assert rows("select source_row, amount, is_won from raw.opportunities order by 1") == [
+        (3, "#VALUE!", "#N/A"),
+        (4, "5", "true"),
+    ]
+
+
 def test_rows_are_numbered_as_in_the_sheet(ingest, export, rows):
     blank: list[Any] = []
     workbook(

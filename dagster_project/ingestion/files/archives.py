@@ -30,7 +30,7 @@ _DAMAGES = (
 
 def member_names(label: str, archive: Path) -> list[str]:
     """The files in an archive, without what macOS adds. Raises ``SourceError`` if it is damaged."""
-    with _reading(label), zipfile.ZipFile(archive) as opened:
+    with reading(label), zipfile.ZipFile(archive) as opened:
         names = [item.filename for item in opened.infolist() if not item.is_dir()]
     return sorted(name for name in names if not _is_hidden(name))
 
@@ -41,7 +41,7 @@ def unpack(label: str, archive: Path, member: str, target: Path) -> None:
     Raises ``SourceError`` if it is encrypted or damaged, or the archive too big when unpacked.
     """
     refuse_bomb(label, archive)
-    with _reading(label), zipfile.ZipFile(archive) as opened:
+    with reading(label), zipfile.ZipFile(archive) as opened:
         if opened.getinfo(member).flag_bits & _ENCRYPTED:
             raise SourceError(
                 f"{label}: encrypted with a password; unpack it, and read the file itself"
@@ -52,7 +52,7 @@ def unpack(label: str, archive: Path, member: str, target: Path) -> None:
 
 def refuse_bomb(label: str, archive: Path) -> None:
     """Raise ``SourceError`` if unpacking an archive would fill the disk or the memory."""
-    with _reading(label), zipfile.ZipFile(archive) as opened:
+    with reading(label), zipfile.ZipFile(archive) as opened:
         size = sum(item.file_size for item in opened.infolist())
     if size > max(_MOST_BYTES, _MOST_TIMES * archive.stat().st_size):
         raise SourceError(
@@ -62,7 +62,7 @@ def refuse_bomb(label: str, archive: Path) -> None:
 
 
 @contextlib.contextmanager
-def _reading(label: str) -> Iterator[None]:
+def reading(label: str) -> Iterator[None]:
     """What goes wrong in reading an archive as one line that names it."""
     try:
         yield

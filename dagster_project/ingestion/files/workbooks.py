@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project.config.errors import SourceError
-from dagster_project.ingestion.files.archives import refuse_bomb
+from dagster_project.ingestion.files.archives import reading, refuse_bomb
 from dagster_project.ingestion.files.delimited_text import exactly, header_names
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
 from dagster_project.ingestion.files.typed_records import TypedTable
@@ -78,16 +78,40 @@ def _sheet_rows(label: str, path: Path, sheet: str | None) -> list[Row]:
         names = workbook.sheet_names
         if sheet is not None and sheet not in names:
             raise SourceError(f"{label}: no sheet {sheet!r}; the workbook has: {', '.join(names)}")
-        found = workbook.get_sheet_by_name(sheet or names[0])
-        return [
-            (at, row)
-            for at, row in enumerate(found.iter_rows(), start=1)
-            if any(map(_is_filled, row))
-        ]
+        name = sheet or names[0]
+        rows = list(enumerate(workbook.get_sheet_by_name(name).iter_rows(), start=1))
     except CalamineError as error:
         raise SourceError(
             f"{label}: the workbook cannot be read ({error}); save it again as XLSX, or as CSV"
         ) from error
+    if zipfile.is_zipfile(path):
+        with reading(label):
+            errors = _error_cells(path, name)
+        for (at, column), text in errors.items():
+            rows[at - 1][1][column - 1] = text
+    return [(at, row) for at, row in rows if any(map(_is_filled, row))]
+
+
+def _error_cells(path: Path, sheet: str) -> dict[tuple[int, int], str]:
+    """What stands in the cells that hold an error (``#N/A``), by row and column from 1.
+
+    Calamine reads them as empty, which they are not. Openpyxl is slow, so only a workbook that has
+    some is read again.
+    """
+    with zipfile.ZipFile(path) as parts:
+        sheets = [name for name in parts.namelist() if name.startswith("xl/worksheets/")]
+        if not any(b' t="e"' in parts.read(name) for name in sheets):
+            return {}
+    # Costly to import, and few workbooks need it.
+    from openpyxl import load_workbook
+
+    rows = load_workbook(path, read_only=True, data_only=True)[sheet].iter_rows()
+    return {
+        (cell.row, cell.column): str(cell.value)
+        for row in rows
+        for cell in row
+        if cell.data_type == "e"
+    }
 
 
 def _is_filled(cell: Cell) -> bool:
