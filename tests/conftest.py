@@ -22,6 +22,11 @@ hypothesis.settings.register_profile("handoff", derandomize=True, deadline=None,
 hypothesis.settings.load_profile("handoff")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the slow files, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("starts_runs") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Dagster's instance, the parsed dbt project and the hash key of this test session."""

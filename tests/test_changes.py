@@ -22,7 +22,7 @@ from tests.scratch_copy import ScratchCopy
 GOLDEN = Path("tests") / "golden" / "crm_export"
 OUTPUT = Path("var") / "tried"
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.timeout(7200), pytest.mark.starts_runs]
 
 
 @pytest.fixture

@@ -82,6 +82,16 @@ class Project:
                 found.add(name)
         return frozenset(found)
 
+    @cached_property
+    def as_read(self) -> frozenset[str]:
+        """The contract's tables, where of a run's choices only the zone decides their rows.
+
+        Those of a CRM depend on the tradition, too; then it is none.
+        """
+        tables = {f"int_contract__{table}" for table in CONTRACT_TABLES}
+        of_a_crm = "int_contract__stage_meanings" in self.upstream(tables)
+        return frozenset(() if of_a_crm else tables)
+
     def of_source(self, name: str) -> set[str]:
         """The models over one CRM's own tables."""
         return {model for model in self.models if f"_{name}__" in model}
@@ -190,6 +200,8 @@ class Warehouse:
 
     def __init__(self, project: Project, threads: int = 2) -> None:
         self.project = project
+        # The zone that the contract's tables, as they are now, were read in.
+        self._read_in: str | None = None
         self.connection = duckdb.connect(config={"threads": threads})
         self.execute(f"attach ':memory:' as {DATABASE}")
         self.execute(f"use {DATABASE}")
@@ -233,6 +245,7 @@ class Warehouse:
 
     def read_export(self, source: Any) -> None:
         """Read a source into raw, as a run does."""
+        self._read_in = None
         ingest_source(self.connection, source)
 
     def decide(self, as_of: datetime, tradition: str = "four_stage", **choices: Any) -> None:
@@ -274,6 +287,7 @@ class Warehouse:
         stage_map: Mapping[str, str] | None = None,
     ) -> None:
         """Fill the contract's tables and build what does not depend on a run's choices."""
+        self._read_in = None
         if policy is not None:
             self.set_policy(policy)
         for table in CONTRACT_TABLES.values():
@@ -313,7 +327,11 @@ class Warehouse:
             acceptance_window_hours=run.window_hours,
             timezone=run.timezone,
         )
-        self.build(WATCHED, given=self.project.models.keys() - self.project.of_the_run)
+        given = self.project.models.keys() - self.project.of_the_run
+        if run.timezone == self._read_in:
+            given |= self.project.as_read
+        self.build(WATCHED, given=given)
+        self._read_in = run.timezone
         return {
             name: [
                 {column: in_utc(value) for column, value in row.items()} for row in self.rows(name)

@@ -9,6 +9,8 @@ from dagster_project.config.warehouse import PROJECT_ROOT
 from tests.alerting.conftest import Company, leads
 from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
 
+pytestmark = pytest.mark.starts_runs
+
 
 @pytest.fixture
 def config(company: Company, tmp_path: Path) -> Path:

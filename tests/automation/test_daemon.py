@@ -22,7 +22,7 @@ from tests.automation.deployment import LOCATION, Deployment, Run, deployed
 from tests.conftest import handoff, start_handoff
 
 # The first test that asks for the story waits for all of it; only a last resort.
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.starts_runs]
 
 CONFIGURATION = """
 warehouse: {output: out}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from dagster_project.config.warehouse import PUBLISHED_FILE
 from tests.conftest import handoff
 from tests.ingestion.test_discovery import HUBSPOT
+
+pytestmark = pytest.mark.starts_runs
 
 
 def test_a_hubspot_export_is_published_without_editing_anything(tmp_path: Path) -> None:

@@ -10,8 +10,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from dagster_project.config.warehouse import DBT_PROJECT_DIR, warehouse_path
 from tests.conftest import GOLDEN_EXPORT, handoff
+
+pytestmark = pytest.mark.starts_runs
 
 
 def dbt_build(scratch: Path, target: str, *arguments: str) -> Counter[tuple[str, str]]:

@@ -20,6 +20,7 @@ from dagster_project.reporting import comparison
 from dagster_project.running.output_lock import hold_output
 from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
 
+pytestmark = pytest.mark.starts_runs
 GOLDEN = GOLDEN_EXPORT.parent
 MILESTONES = {
     "marketing_qualified": "marketing_qualified_at",

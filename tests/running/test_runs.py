@@ -26,6 +26,7 @@ from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff, start_handoff, wait_fo
 from tests.lifecycle import golden
 
 # The first test that asks for the story waits for all of its runs.
+pytestmark = pytest.mark.starts_runs
 
 Result = subprocess.CompletedProcess[str]
 
