@@ -164,12 +164,18 @@ chosen as (
 
 {# What is said of a value that is there and can't be read, by the kind of its column. #}
 {% macro not_readable(kind) -%}
+    {%- set number = 'number can not be read' -%}
+    {%- set id = 'id is in scientific notation (export ids as text)' -%}
     {{ return({
-        'id': 'id is in scientific notation (export ids as text)',
+        'id': id,
+        'event_id': id,
         'time': 'time can not be read',
         'date': 'date can not be read',
         'open': 'time has the day or the month first (name its format in time_formats)',
-        'money': 'number can not be read',
+        'whole': number,
+        'number': number,
+        'money': number,
+        'open_number': 'number has a mark of decimals or of thousands (name it in decimal_marks)',
         'flag': 'truth value can not be read'
     }[kind]) }}
 {%- endmacro %}
