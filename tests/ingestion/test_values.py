@@ -272,7 +272,11 @@ def test_every_unreadable_value_is_kept_with_its_place_and_why(read: Read) -> No
         *[{"crm_score": f"n/a {number}"} for number in range(8)],
     ]
     built = read(
-        {"leads": [{**lead, **row} for lead, row in zip(leads("title", ["x"] * 10), rows)]}
+        {
+            "leads": [
+                {**lead, **row} for lead, row in zip(leads("title", ["x"] * 10), rows, strict=True)
+            ]
+        }
     )
     found = built.rows("from quality.unreadable_values order by source_row, column_name")
     assert {(row["source_system"], row["table_name"], row["source_file"]) for row in found} == {
