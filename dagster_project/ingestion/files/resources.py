@@ -16,7 +16,7 @@ from types import MappingProxyType
 from dagster_project.config.contract import ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
-from dagster_project.ingestion.files.settings import Condition, TableMapping, TimeFormats
+from dagster_project.ingestion.files.settings import Condition, TableMapping
 from dagster_project.ingestion.files.typed_records import time_text
 
 # The files fill the contract's tables, which every warehouse has.
@@ -172,15 +172,14 @@ def _number_text(sql: str, decimal_mark: str) -> str:
     return rf"if(regexp_matches({sql}, '\d'), {kept}, {sql})"
 
 
-def moment_text(sql: str, formats: TimeFormats | None) -> str:
+def moment_text(sql: str, formats: Sequence[str] | None) -> str:
     """ISO text of a time in one of the formats; what is no such time stays as it was.
 
     A time without an offset, and a date alone, stay so: the models know the time zones.
     """
     if not formats:
         return sql
-    items = [formats] if isinstance(formats, str) else formats
-    return f"coalesce({', '.join(_parsed(sql, item) for item in items)}, {sql})"
+    return f"coalesce({', '.join(_parsed(sql, item) for item in formats)}, {sql})"
 
 
 def _parsed(sql: str, time_format: str) -> str:
