@@ -361,6 +361,12 @@ def test_a_shortened_id_of_an_event_is_counted(read: Read) -> None:
     assert unreadable(built) == [("activity_id", "1.23E+11")]
 
 
+def test_a_shortened_id_in_a_list_is_found(read: Read) -> None:
+    texts = ["L;1.23E+11", "1,23E+11\nL", "L,1.23E+11", "L, 1E+5"]
+    built = read({"opportunities": deals("lead_id", texts)})
+    assert unreadable(built) == [("lead_id", text) for text in texts]
+
+
 def test_a_column_says_the_currency(read: Read) -> None:
     rows = deals("amount", ["100", "200", "300"])
     for row, currency in zip(rows, ["usd", "USD", "EUR"], strict=True):

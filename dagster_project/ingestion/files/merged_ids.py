@@ -60,7 +60,7 @@ def merge_listed(
         from (
             select
                 trim(split_part(unnest(regexp_split_to_array(
-                    json_extract_string({EXTRA_COLUMNS}, '$."{KEPT_AS}"'), '[;,|]'
+                    json_extract_string({EXTRA_COLUMNS}, '$."{KEPT_AS}"'), '[;,|\r\n]'
                 )), ':', 1)) as merged_id,
                 load_id, source_file, source_row, trim({own_id}) as survivor_id, {names}
             from {raw}
