@@ -180,6 +180,25 @@ chosen as (
     }[kind]) }}
 {%- endmacro %}
 
+{# Why a text that could not be read was not: one with two readings needs a setting. #}
+{% macro why_not_readable(text, kind) -%}
+    {%- if kind in ['time', 'date'] -%}
+    case
+        when {{ day_order_shown(written_date(text)) | indent(8) }} = 'either'
+            then '{{ not_readable('open') }}'
+        else '{{ not_readable(kind) }}'
+    end
+    {%- elif kind in ['number', 'money'] -%}
+    case
+        when {{ decimal_mark_shown(bare_number(text, kind == 'money')) | indent(8) }} = 'either'
+            then '{{ not_readable('open_number') }}'
+        else '{{ not_readable(kind) }}'
+    end
+    {%- else -%}
+    '{{ not_readable(kind) }}'
+    {%- endif -%}
+{%- endmacro %}
+
 {# Which configured source brought a load: one that adds to the leads of another keeps its ways. #}
 {% macro loaders() -%}
     select distinct

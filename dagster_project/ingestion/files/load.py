@@ -22,7 +22,6 @@ from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.files.client import SUFFIXES, DataFile, Export, Reader
 from dagster_project.ingestion.files.delimited_text import Inserted, RejectedRow, TextFormat
-from dagster_project.ingestion.files.merged_ids import merge_listed
 from dagster_project.ingestion.files.resources import (
     Headers,
     comparable,
@@ -150,20 +149,10 @@ class _ExportReader:
             return
         self._clear(table.name)
         rows = sum(self._read_file(table, file) for file in new)
-        self._merge_listed(table)
         self.note_unmatched_lookups(table, new)
         if not rows and not self.note_unfitting_filter(table, new):
             names = ", ".join(file.name for file in new)
             self._load.note(f"{names}: a header and no rows; the table is empty", table.name)
-
-    def _merge_listed(self, table: ContractTable) -> None:
-        """Make rows of what a table's rows list as merged into them."""
-        if self._mapping(table.name).merged_ids:
-            load = self._load
-            made = merge_listed(load.connection, table.name, load.source_system, load.load_id)
-            for name, rows in made.items():
-                load.record(table.name, name, rows, mode=self._mode(table.name))
-                load.say(f"{name}: {rows:,} merged records into {table.name}")
 
     def _is_skipped(self, table: ContractTable, file: DataFile) -> bool:
         """Whether a file was loaded before, noted."""

@@ -2,6 +2,12 @@
     'leads', 'stage_changes', 'activities', 'engagements', 'opportunities', 'owner_changes',
     'reps', 'channel_spend'
 ] -%}
+{%- set paths_of = {} -%}
+{%- for table in tables -%}
+    {%- for name, kind, _ in contract_columns(table) if kind != 'text' -%}
+        {%- do paths_of.setdefault(kind, []).append(table ~ '.' ~ name) -%}
+    {%- endfor -%}
+{%- endfor -%}
 -- Every value that is there and could not be read, as it was written.
 with rows_with_some as (
 
@@ -38,15 +44,14 @@ named as (
 written as (
 
     select
-        * exclude (row_json),
-        {{ json_text('row_json', 'column_name') }} as value_text,
-        case table_name || '.' || column_name
-            {%- for table in tables %}
-                {%- for name, kind, _ in contract_columns(table) if kind != 'text' %}
-            when '{{ table }}.{{ name }}' then '{{ kind }}'
-                {%- endfor %}
-            {%- endfor %}
-        end as column_kind
+        source_system,
+        load_id,
+        table_name,
+        source_file,
+        source_row,
+        column_name,
+        table_name || '.' || column_name as column_path,
+        {{ json_text('row_json', 'column_name') }} as value_text
     from named
 
 ),
@@ -62,20 +67,14 @@ final as (
         column_name,
         value_text,
         case
-            when
-                column_kind in ('time', 'date')
-                and {{ day_order_shown(written_date('value_text')) | indent(16) }} = 'either'
-                then '{{ not_readable("open") }}'
-            {%- for kind in ['money', 'number'] %}
-            when
-                column_kind = '{{ kind }}'
-                and {{ decimal_mark_shown(
-                    bare_number('value_text', kind == 'money')
-                ) | indent(16) }} = 'either'
-                then '{{ not_readable("open_number") }}'
-            {%- endfor %}
-            {%- for kind in ['event_id', 'id', 'time', 'date', 'whole', 'number', 'money', 'flag'] %}
-            when column_kind = '{{ kind }}' then '{{ not_readable(kind) }}'
+            {%- for kind, paths in paths_of.items() %}
+                when
+                    column_path in (
+                        {%- for path in paths %}
+                            '{{ path }}'{{ ',' if not loop.last }}
+                        {%- endfor %}
+                    )
+                    then {{ why_not_readable('value_text', kind) }}
             {%- endfor %}
         end as reason
     from written
