@@ -4,31 +4,7 @@ from expectations.check import Check
 from expectations.rules import rule_checks
 from expectations.source_checks import source_checks
 
-_AMOUNTS = """
-    select source_system, opportunity_id, load_id, {broken} as is_broken
-    from build.int_contract__opportunities
-    where {there}
-"""
-_IS_UNREADABLE = "contains(';' || coalesce(unreadable, '') || ';', ';amount;')"
-
 CHECKS: tuple[Check, ...] = (
-    Check(
-        name="amounts_are_readable",
-        headline="{failing} amount{s} that can not be read",
-        description="An amount that a source gives is a number with one reading; another one is "
-        "unknown, and missing from every sum.",
-        severity="error",
-        owner="data",
-        runbook="Read quality.unreadable_values and quality.column_formats; name the mark of the "
-        "decimals in decimal_marks of the mapping, or fix the export.",
-        cases=_AMOUNTS.format(
-            broken=_IS_UNREADABLE, there=f"amount_given is not null or {_IS_UNREADABLE}"
-        ),
-        keys=("source_system", "opportunity_id"),
-        newest_by="load_id",
-        block=0.05,
-        blocks_from=5,
-    ),
     Check(
         name="amounts_are_in_a_known_currency",
         headline="{failing} amount{s} in another currency without a rate",
@@ -38,7 +14,11 @@ CHECKS: tuple[Check, ...] = (
         owner="data",
         runbook="Set lifecycle.currency, and add the currencies of the listed opportunities to "
         "currency_rates.csv.",
-        cases=_AMOUNTS.format(broken="amount is null", there="amount_given is not null"),
+        cases="""
+            select source_system, opportunity_id, load_id, amount is null as is_broken
+            from build.int_contract__opportunities
+            where amount_given is not null
+        """,
         keys=("source_system", "opportunity_id"),
         newest_by="load_id",
     ),

@@ -1,12 +1,18 @@
-"""Checks that every table of the sources gets: usable rows, freshness, volume, columns.
+"""Checks that every table of the sources gets: usable rows, readable values, freshness and so on.
 
-They tell of the source, not of a lead, so they warn by default, and they ask for enough data to
+They tell of the source, not of a lead, so most warn by default, and they ask for enough data to
 say something: a tiny export passes them.
 """
 
+from dagster_project.config.contract import CONTRACT_TABLES
 from expectations.check import Check
 
 QUARANTINE_BLOCK = 0.05
+UNREADABLE_BLOCK = 0.05
+# Of these a value that can't be read blocks: without it, revenue, time, deletions and who did what
+# are wrong. Of fewer values one is too great a share to hold the marts back.
+_BLOCKING_KINDS = {"money", "time", "flag", "id", "event_id"}
+_BLOCKS_FROM_VALUES = 5
 
 # Freshness is judged where the 90 days up to the newest row hold two rows a day or more: of a
 # table that fills slowly, a quiet week is no news.
@@ -22,7 +28,14 @@ def source_checks(
     table_name: str, *, fresh_days: float | None = None, has_usual_volume: bool = False
 ) -> tuple[Check, ...]:
     """The checks of one table. ``fresh_days``: how old its newest row may be, if it is dated."""
+    table = CONTRACT_TABLES[table_name]
     checks = [_usable_rows(table_name), _lasting_rows(table_name), _steady_columns(table_name)]
+    checks += [
+        _readable_values(table_name, column, kind)
+        for column, kind in table.kinds.items()
+        # A row without its required values is in quarantine, which has a check.
+        if column not in table.required
+    ]
     if fresh_days is not None:
         checks.append(_fresh(table_name, fresh_days))
     if has_usual_volume:
@@ -56,6 +69,45 @@ def _usable_rows(table_name: str) -> Check:
         keys=("source_system", "source_file", "source_row"),
         newest_by="load_id",
         block=QUARANTINE_BLOCK,
+    )
+
+
+def _readable_values(table_name: str, column: str, kind: str) -> Check:
+    """The values of a column can be read; those of the blocking kinds block above 5 %."""
+    blocks = kind in _BLOCKING_KINDS
+    # Of an event without an id of its own, one is made; of money, the value as it was given.
+    read = {
+        "event_id": f"case when {column} not like 'made:%' then {column} end",
+        "money": f"{column}_given",
+    }.get(kind, column)
+    place = f"table_name = '{table_name}' and column_name = '{column}'"
+    return Check(
+        name=f"{table_name}_{column}_can_be_read",
+        headline=f"{{failing}} value{{s}} of {table_name}.{column} that can not be read",
+        description=f"A value that a source gives for {table_name}.{column} has one reading; "
+        "another one is unknown, as if it were missing.",
+        severity="error" if blocks else "warning",
+        owner="data",
+        runbook="Read the text and the reason of the listed rows in quality.unreadable_values; fix "
+        "the export, or name the format in time_formats, decimal_marks or values of the mapping.",
+        cases=f"""
+            select source_system, source_file, source_row, load_id, true as is_broken
+            from quality.unreadable_values
+            where {place}
+        """,
+        counts=f"""
+            select readable + unreadable as cases, unreadable as broken
+            from (
+                select count({read}) as readable from build.int_contract__{table_name}
+            ) as readable_values
+            cross join (
+                select count(*) as unreadable from quality.unreadable_values where {place}
+            ) as unreadable_values
+        """,
+        keys=("source_system", "source_file", "source_row"),
+        newest_by="load_id",
+        block=UNREADABLE_BLOCK if blocks else None,
+        blocks_from=_BLOCKS_FROM_VALUES,
     )
 
 

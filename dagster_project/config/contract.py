@@ -1,9 +1,10 @@
 """The contract: the tables and columns that every source is brought into (docs/contracts.md).
 
-Only names, and which columns hold times and numbers, so that readers write those in one way; what
-a value means is decided in the dbt project, which lists them.
+Only names, and what kind of value a column holds, so that readers write times and numbers in one
+way; what a value means is decided in the dbt project, which lists them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,15 +23,14 @@ class ContractTable:
     """One table of the CRM export contract.
 
     ``columns`` are in the contract's order. ``required``: a table that is there must have these
-    columns, and a row must fill them. ``newest_by``: the columns whose latest value says how fresh
-    the table is.
+    columns, and a row must fill them. ``kinds``: what a column holds that is not text (id, time,
+    money, flag ...). ``newest_by``: the columns whose latest value says how fresh the table is.
     """
 
     name: str
     columns: tuple[str, ...]
     required: frozenset[str]
-    times: frozenset[str]
-    numbers: frozenset[str]
+    kinds: Mapping[str, str]
     newest_by: tuple[str, ...]
 
 
@@ -48,16 +48,11 @@ _NEWEST_BY = {
 def _table(name: str, notation: str) -> ContractTable:
     items = [item.partition(":") for item in notation.split()]
     columns = [(column.rstrip("*!"), column.endswith("*"), kind) for column, _, kind in items]
-
-    def of_kind(*wanted: str) -> frozenset[str]:
-        return frozenset(column for column, _, kind in columns if kind in wanted)
-
     return ContractTable(
         name=name,
         columns=tuple(column for column, _, _ in columns),
         required=frozenset(column for column, is_required, _ in columns if is_required),
-        times=of_kind("time", "date"),
-        numbers=of_kind("number", "whole", "money"),
+        kinds={column: kind for column, _, kind in columns if kind},
         newest_by=_NEWEST_BY.get(name, ()),
     )
 

@@ -2,6 +2,7 @@
 
 import codecs
 import datetime as dt
+import re
 from typing import Annotated, Any
 
 import pytz
@@ -40,6 +41,12 @@ def _known_zone(value: str) -> str:
     return value
 
 
+def _currency_code(value: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", value):
+        raise ValueError("not a currency's ISO 4217 code; use one such as USD or EUR")
+    return value
+
+
 def _known_encoding(value: str) -> str:
     try:
         codecs.lookup(value)
@@ -59,6 +66,7 @@ def _iso_moment(value: Any) -> Any:
     return value
 
 
+Currency = Annotated[str, AfterValidator(_currency_code)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 Moment = Annotated[str, BeforeValidator(_iso_moment)]

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.contract import AcceptanceMode, Severity
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.section import Section, TimeZone
+from dagster_project.config.section import Currency, Section, TimeZone
 from dagster_project.config.sources import Source
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
 
@@ -33,7 +33,7 @@ class LifecycleSettings(Section):
     acceptance: AcceptanceMode | None = None
     acceptance_window_hours: float | None = Field(default=None, ge=0)
     timezone: TimeZone = "UTC"
-    currency: str | None = Field(default=None, pattern="^[A-Z]{3}$")
+    currency: Currency | None = None
     policy_dir: Path = POLICY_DIR
 
 

@@ -164,14 +164,39 @@ chosen as (
 
 {# What is said of a value that is there and can't be read, by the kind of its column. #}
 {% macro not_readable(kind) -%}
+    {%- set number = 'number can not be read' -%}
+    {%- set id = 'id is in scientific notation (export ids as text)' -%}
     {{ return({
-        'id': 'id is in scientific notation (export ids as text)',
+        'id': id,
+        'event_id': id,
         'time': 'time can not be read',
         'date': 'date can not be read',
         'open': 'time has the day or the month first (name its format in time_formats)',
-        'money': 'number can not be read',
+        'whole': number,
+        'number': number,
+        'money': number,
+        'open_number': 'number has a mark of decimals or of thousands (name it in decimal_marks)',
         'flag': 'truth value can not be read'
     }[kind]) }}
+{%- endmacro %}
+
+{# Why a text that could not be read was not: one with two readings needs a setting. #}
+{% macro why_not_readable(text, kind) -%}
+    {%- if kind in ['time', 'date'] -%}
+    case
+        when {{ day_order_shown(written_date(text)) | indent(8) }} = 'either'
+            then '{{ not_readable('open') }}'
+        else '{{ not_readable(kind) }}'
+    end
+    {%- elif kind in ['number', 'money'] -%}
+    case
+        when {{ decimal_mark_shown(bare_number(text, kind == 'money')) | indent(8) }} = 'either'
+            then '{{ not_readable('open_number') }}'
+        else '{{ not_readable(kind) }}'
+    end
+    {%- else -%}
+    '{{ not_readable(kind) }}'
+    {%- endif -%}
 {%- endmacro %}
 
 {# Which configured source brought a load: one that adds to the leads of another keeps its ways. #}

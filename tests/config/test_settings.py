@@ -1,8 +1,10 @@
 """What is wrong with ``handoff.yml`` is one line that names the key and what is allowed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.settings import load_settings
@@ -68,6 +70,41 @@ def test_problem_names_its_key(tmp_path: Path, text: str, problem: str) -> None:
         load(tmp_path, f"sources: {text}")
     assert raised.value.problems == [f"{tmp_path}/handoff.yml: {problem}"]
     assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "problem"),
+    [
+        ("tables.leads.time_formats.created_at", "%d.%Q", "'%d.%Q' is not a strptime format ("),
+        ("tables.leads.time_formats.created_at", "dd.mm.yyyy", "'dd.mm.yyyy' has no year (%Y or"),
+        ("tables.leads.time_formats.created_at", ["%Y", "%H:%M"], "'%H:%M' has no year (%Y or"),
+        ("tables.leads.time_formats.created_at", 5, "write a format such as %d/%m/%Y, or a list"),
+        ("stage_dates.0.time_format", "%", "'%' is not a strptime format (Trailing format"),
+    ],
+)
+def test_wrong_format_of_times_is_found_before_a_file_is_read(
+    tmp_path: Path, setting: str, value: Any, problem: str
+) -> None:
+    stage_date = {"stage": "mql", "column": "x"}
+    source: dict[str, Any] = {"kind": "files", "path": "no_such_directory"}
+    if setting.startswith("tables"):
+        source["tables"] = {"leads": {"time_formats": {"created_at": value}}}
+    else:
+        source["stage_dates"] = [{**stage_date, "time_format": value}]
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, yaml.safe_dump({"sources": [source]}))
+    (said,) = raised.value.problems
+    assert said.startswith(f"{tmp_path}/handoff.yml: sources.0.{setting}: {problem}")
+    assert "use one such as %d/%m/%Y" in said or value == 5
+
+
+def test_currency_is_a_code(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path, "lifecycle: {currency: Dollar}")
+    assert raised.value.problems == [
+        f"{tmp_path}/handoff.yml: lifecycle.currency: not a currency's ISO 4217 code; use one such "
+        "as USD or EUR (got 'Dollar')"
+    ]
 
 
 def test_secret_in_place_of_a_variable_name_is_not_shown(tmp_path: Path) -> None:

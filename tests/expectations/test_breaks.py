@@ -4,7 +4,15 @@ import pytest
 
 from expectations.catalogue import known_checks
 from expectations.check import TRAILING_SUFFIX
-from tests.expectations.breaks import AS_OF_SQL, BREAKS, Break, checks_of_rules, rule_case
+from tests.expectations.breaks import (
+    AS_OF_SQL,
+    BREAKS,
+    READABLE,
+    Break,
+    checks_of_rules,
+    rule_case,
+    unreadable,
+)
 from tests.expectations.conftest import Audit
 
 REASONS = "rejected_leads_have_a_reason"
@@ -28,10 +36,43 @@ def test_a_break_fails_its_check(audit: Audit, broken: Break) -> None:
 
 
 def test_every_check_has_a_break() -> None:
-    without = known_checks().keys() - {broken.check for broken in BREAKS}
+    without = known_checks().keys() - {broken.check for broken in BREAKS} - READABLE.keys()
     if without:
         # Not red: a new check works without one.
         pytest.xfail(f"add a break to tests/expectations/breaks.py for {sorted(without)}")
+
+
+def test_values_that_can_not_be_read_fail_the_check_of_their_column(audit: Audit) -> None:
+    outcomes = audit("".join(unreadable(check, 5000) for check in READABLE), *READABLE)
+    assert {found.failing for found in outcomes.values()} == {5000}
+    assert {check for check, found in outcomes.items() if found.status == "warned"} == {
+        "leads_employee_count_can_be_read",
+        "leads_crm_score_can_be_read",
+        "reps_weekly_capacity_can_be_read",
+    }
+    assert {found.status for found in outcomes.values()} == {"warned", "blocked"}
+    named = outcomes["opportunities_amount_can_be_read"].keys[0]
+    assert named == {
+        "source_system": "files",
+        "source_file": "opportunities.csv",
+        "source_row": 4999,
+    }
+
+
+def test_few_values_that_can_not_be_read_warn(audit: Audit) -> None:
+    outcomes = audit(
+        # 4 of 4, 200 of 4,700, and 1 of 8: of 5 values or more, 5 % block.
+        unreadable("leads_merged_into_lead_id_can_be_read", 4)
+        + unreadable("leads_updated_at_can_be_read", 200)
+        + unreadable("reps_is_active_can_be_read", 1),
+        *READABLE,
+    )
+    failing = {check: found for check, found in outcomes.items() if found.passed is False}
+    assert {check: (found.status, found.cases) for check, found in failing.items()} == {
+        "leads_merged_into_lead_id_can_be_read": ("warned", 4),
+        "leads_updated_at_can_be_read": ("warned", 4700),
+        "reps_is_active_can_be_read": ("blocked", 8),
+    }
 
 
 def test_rules_broken_long_ago_fail_the_whole_history_only(audit: Audit) -> None:

@@ -155,6 +155,9 @@ def test_default_thresholds_are_the_contracts() -> None:
     assert (of_rules.severity, of_rules.warn, of_rules.block) == ("error", 0.0, 0.20)
     assert checks["stages_are_mapped"].block == 0.05
     assert checks["leads_rows_are_usable"].block == 0.05
+    amounts = checks["opportunities_amount_can_be_read"]
+    assert (amounts.severity, amounts.block, amounts.blocks_from) == ("error", 0.05, 5)
+    assert checks["leads_crm_score_can_be_read"].severity == "warning"
     assert checks["rows_read_are_accounted_for"].block == 0.0
     assert checks["stages_are_not_skipped"].severity == "warning"
 

@@ -86,6 +86,62 @@ def test_parts_may_differ_in_delimiter_columns_and_format(ingest, export, rows):
     ]
 
 
+def test_part_may_lack_an_optional_column_that_another_part_has(ingest, export, rows):
+    (export / "people-1.csv").write_text("Id,Created,Owner,Old,Won\nL1,2026-01-01,Ann,L9,\n")
+    (export / "people-2.csv").write_text("Id,Created,owner_id\nL2,2026-01-02,not mapped\n")
+    (export / "people-3.csv").write_text("Id,Created,Won\nL3,2026-01-03,2026-02-01\n")
+    (export / "users.csv").write_text("Name,Id\nAnn,U1\n")
+    columns = {"lead_id": "Id", "created_at": "Created", "owner_id": "Owner"}
+    settings = {
+        "tables": {
+            "leads": {
+                "file": "people-*.csv",
+                "columns": columns,
+                "lookups": {"owner_id": {"file": "users.csv", "key": "Name", "value": "Id"}},
+                "only_when": {"owner_id": {"Old": "filled"}},
+                "merged_ids": "Old",
+            }
+        },
+        "stage_dates": [{"stage": "customer", "column": "Won"}],
+    }
+    result = ingest(**settings)
+    leads = (
+        "select lead_id, owner_id, extra_columns->>'$.\"~merged_ids\"' from raw.leads order by 1"
+    )
+    assert rows(leads) == [
+        ("L1", "U1", "L9"),
+        ("L2", None, None),
+        ("L3", None, None),
+    ]
+    assert rows("select lead_id, changed_at from raw.stage_changes") == [("L3", "2026-02-01")]
+    noted = [note.message for note in result.notes if "no column" in note.message]
+    assert sorted(noted) == [
+        f"people-{part}.csv: no column {name!r}, which people-{having}.csv has; its rows have no "
+        "value there"
+        for part, name, having in [
+            (2, "Old", 1),
+            (2, "Owner", 1),
+            (2, "Won", 1),
+            (3, "Old", 1),
+            (3, "Owner", 1),
+        ]
+    ]
+    source = FilesSource.model_validate({"kind": "files", "path": export, **settings})
+    assert {"warning", "ok"} == {finding.status for finding in check(source)}
+    for column in ("title", "lead_id"):
+        settings["tables"]["leads"]["columns"] = {**columns, column: "Nobody has it"}
+        with pytest.raises(SourceError, match=f"Nobody has it.*tables.leads.columns.{column}"):
+            ingest(**settings)
+
+
+def test_part_without_a_required_column_is_refused(ingest, export):
+    (export / "people-1.csv").write_text("Id,Created\nL1,2026-01-01\n")
+    (export / "people-2.csv").write_text("Id\nL2\n")
+    columns = {"lead_id": "Id", "created_at": "Created"}
+    with pytest.raises(SourceError, match=r"people-2.csv: no column 'Created'.*columns.created_at"):
+        ingest(tables={"leads": {"file": "people-*.csv", "columns": columns}})
+
+
 def test_all_parts_of_a_snapshot_replace_the_earlier_load(ingest, export, rows):
     (export / "calls-1.csv").write_text(calls("A"))
     (export / "calls-2.csv").write_text(calls("B"))

@@ -21,6 +21,8 @@ from tests.warehouse import Warehouse, project
 Rows = list[dict[str, str]]
 Read = Callable[..., Warehouse]
 DAY = "2026-01-01"
+NAME_THE_FORMAT = "time has the day or the month first (name its format in time_formats)"
+NAME_THE_MARK = "number has a mark of decimals or of thousands (name it in decimal_marks)"
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +84,12 @@ def column(warehouse: Warehouse, table: str, name: str) -> list[Any]:
     return [row["value"] for row in warehouse.rows(query)]
 
 
+def unreadable(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """Columns and texts of the values that could not be read, in the order of the rows."""
+    rows = warehouse.rows("from quality.unreadable_values order by source_row, column_name")
+    return [(row["column_name"], row["value_text"]) for row in rows]
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
@@ -133,8 +141,7 @@ def test_a_time_is_read_as_it_is_written(read: Read, text: str, moment: str | No
     )
     expected = datetime.fromisoformat(moment.ljust(16)) if moment else None
     assert column(built, "leads", "updated_at") == [expected]
-    counts = built.rows("unreadable_values")
-    assert [row["samples"] for row in counts] == ([] if moment else [text])
+    assert unreadable(built) == ([] if moment else [("updated_at", text)])
 
 
 def test_a_zone_is_that_of_its_own_value_only(read: Read) -> None:
@@ -200,11 +207,11 @@ def test_an_amount_is_read_as_its_column_writes_it(
 ) -> None:
     built = read({"opportunities": deals("amount", texts)})
     assert column(built, "opportunities", "amount_given") == numbers
-    unreadable = sum(
-        bool(text) and number is None for text, number in zip(texts, numbers, strict=True)
-    )
-    counted = built.rows("unreadable_values")
-    assert sum(row["unreadable_count"] for row in counted) == unreadable
+    assert unreadable(built) == [
+        ("amount", text)
+        for text, number in zip(texts, numbers, strict=True)
+        if text and number is None
+    ]
 
 
 def test_counts_of_things_have_no_fraction(read: Read) -> None:
@@ -249,16 +256,43 @@ def test_where_empty_means_something_an_unreadable_value_is_not_empty(
 
 def test_a_required_time_with_two_readings_says_what_to_do(read: Read) -> None:
     built = read({"leads": [{"lead_id": "L1", "created_at": "01/02/2026"}]})
-    assert "required time has the day or the month first (name its format in time_formats)" in [
-        row["reason"] for row in built.rows("quarantine")
-    ]
+    assert f"required {NAME_THE_FORMAT}" in [row["reason"] for row in built.rows("quarantine")]
 
 
 def test_an_unreadable_optional_value_keeps_its_row(read: Read) -> None:
     built = read({"leads": leads("crm_score", ["high"])})
     assert [row["column_name"] for row in built.rows("quarantine")] == []
-    (counted,) = built.rows("unreadable_values")
-    assert (counted["column_name"], counted["samples"]) == ("crm_score", "high")
+    assert unreadable(built) == [("crm_score", "high")]
+
+
+def test_every_unreadable_value_is_kept_with_its_place_and_why(read: Read) -> None:
+    rows = [
+        {"crm_score": "high", "updated_at": "01/02/2026", "employee_count": "~50"},
+        {"crm_score": "7,500", "updated_at": "soon", "owner_id": "1.23E+11"},
+        *[{"crm_score": f"n/a {number}"} for number in range(8)],
+    ]
+    built = read(
+        {
+            "leads": [
+                {**lead, **row} for lead, row in zip(leads("title", ["x"] * 10), rows, strict=True)
+            ]
+        }
+    )
+    found = built.rows("from quality.unreadable_values order by source_row, column_name")
+    assert {(row["source_system"], row["table_name"], row["source_file"]) for row in found} == {
+        ("files", "leads", "leads.csv")
+    }
+    assert [
+        (row["source_row"], row["column_name"], row["value_text"], row["reason"]) for row in found
+    ] == [
+        (2, "crm_score", "high", "number can not be read"),
+        (2, "employee_count", "~50", "number can not be read"),
+        (2, "updated_at", "01/02/2026", NAME_THE_FORMAT),
+        (3, "crm_score", "7,500", NAME_THE_MARK),
+        (3, "owner_id", "1.23E+11", "id is in scientific notation (export ids as text)"),
+        (3, "updated_at", "soon", "time can not be read"),
+        *[(row, "crm_score", f"n/a {row - 4}", "number can not be read") for row in range(4, 12)],
+    ]
 
 
 def test_another_currency_without_a_rate_is_unknown(read: Read) -> None:
@@ -324,8 +358,13 @@ def test_spend_is_added_in_one_currency(read: Read) -> None:
 
 def test_a_shortened_id_of_an_event_is_counted(read: Read) -> None:
     built = read({"activities": [{"activity_id": "1.23E+11", "lead_id": "L", "occurred_at": DAY}]})
-    (counted,) = built.rows("unreadable_values")
-    assert (counted["column_name"], counted["samples"]) == ("activity_id", "1.23E+11")
+    assert unreadable(built) == [("activity_id", "1.23E+11")]
+
+
+def test_a_shortened_id_in_a_list_is_found(read: Read) -> None:
+    texts = ["L;1.23E+11", "1,23E+11\nL", "L,1.23E+11", "L, 1E+5"]
+    built = read({"opportunities": deals("lead_id", texts)})
+    assert unreadable(built) == [("lead_id", text) for text in texts]
 
 
 def test_a_column_says_the_currency(read: Read) -> None:

@@ -365,7 +365,7 @@ def _named_leads(made: Family, lead_id: str) -> str:
         return lead_id
     names = [lead_id, *made.rng.choices([*made.lead_ids, "nobody", ""], k=2)]
     made.rng.shuffle(names)
-    return made.rng.choice((";", "; ", " ;")).join(names)
+    return made.rng.choice((";", "; ", " ;", ",", ", ", "|", " || ", "\n", "\r\n")).join(names)
 
 
 def _add_contacts(made: Family, lead_id: str) -> None:

@@ -7,6 +7,7 @@ no rule here is shared with the code that it judges. Nothing in a run imports it
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -1139,7 +1140,7 @@ def _survivor(name: str, left: Mapping[str, Fact], merged_into: str) -> str:
 
 def _named(deal: Fact) -> list[str]:
     """The leads that an opportunity names, in order, each once."""
-    names = (name.strip() for name in (deal["lead_id"] or "").split(";"))
+    names = (name.strip() for name in re.split(r"[;,|\r\n]", deal["lead_id"] or ""))
     return list(dict.fromkeys(names))
 
 

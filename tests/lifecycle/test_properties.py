@@ -35,7 +35,7 @@ ID_COLUMNS = {
     "owner_changes": ("lead_id", "owner_id"),
 }
 # An opportunity may name several leads in one cell; an id in scientific notation stays one.
-ONE_ID = re.compile(r"(?<![^;\s])(?!\d\.\d+E\+)[^;\s]+")
+ONE_ID = re.compile(r"(?<![^;,|\s])(?!\d\.\d+E\+)[^;,|\s]+")
 # What makes rows of a table versions of one thing.
 KEYS = {
     "leads": ("lead_id",),

@@ -58,7 +58,7 @@ MUTANTS = (
     _model(
         "deals of leads that are not known yet",
         "int_opportunities",
-        "and (chosen.lead_id is null or first_leads.opportunity_id is not null)",
+        "and (versions.lead_id is null or first_leads.opportunity_id is not null)",
         "",
     ),
     _model(

@@ -54,11 +54,12 @@ def _read_columns(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
     """Time formats and decimal marks of the mapped columns."""
     for column, header in list(plan.columns.items()):
         texts = exports.values(plan.file, header).texts
+        kind = plan.table.kinds.get(column)
         if not texts:
             plan.remarks[column] = "empty in this export"
-        elif column in plan.table.times:
+        elif kind in ("time", "date"):
             _read_times(exports, proposal, plan, column)
-        elif column in plan.table.numbers:
+        elif kind in ("number", "whole", "money"):
             mark = decimal_mark(texts)
             if mark:
                 plan.decimal_marks[column] = mark

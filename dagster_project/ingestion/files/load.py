@@ -22,13 +22,12 @@ from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.files.client import SUFFIXES, DataFile, Export, Reader
 from dagster_project.ingestion.files.delimited_text import Inserted, RejectedRow, TextFormat
-from dagster_project.ingestion.files.merged_ids import merge_listed
 from dagster_project.ingestion.files.resources import (
     Headers,
     comparable,
     contract_columns,
     listed,
-    lookup_header,
+    mapped_header,
     moment_text,
 )
 from dagster_project.ingestion.files.settings import (
@@ -150,20 +149,10 @@ class _ExportReader:
             return
         self._clear(table.name)
         rows = sum(self._read_file(table, file) for file in new)
-        self._merge_listed(table)
         self.note_unmatched_lookups(table, new)
         if not rows and not self.note_unfitting_filter(table, new):
             names = ", ".join(file.name for file in new)
             self._load.note(f"{names}: a header and no rows; the table is empty", table.name)
-
-    def _merge_listed(self, table: ContractTable) -> None:
-        """Make rows of what a table's rows list as merged into them."""
-        if self._mapping(table.name).merged_ids:
-            load = self._load
-            made = merge_listed(load.connection, table.name, load.source_system, load.load_id)
-            for name, rows in made.items():
-                load.record(table.name, name, rows, mode=self._mode(table.name))
-                load.say(f"{name}: {rows:,} merged records into {table.name}")
 
     def _is_skipped(self, table: ContractTable, file: DataFile) -> bool:
         """Whether a file was loaded before, noted."""
@@ -179,7 +168,7 @@ class _ExportReader:
     def _read_file(self, table: ContractTable, file: DataFile) -> int:
         """Read one file of a table; returns how many rows it has, broken ones included."""
         self._load.say(f"reading {file.name}")
-        reader, columns, condition = self.open_table(table, file)
+        reader, _, columns, condition = self.open_table(table, file)
         select = [literal(self._load.source_system), str(self._load.load_id), literal(file.name)]
         inserted = self._insert(
             file, reader, f"{RAW_SCHEMA}.{table.name}", [*select, "source_row", *columns], condition
@@ -187,16 +176,20 @@ class _ExportReader:
         self._record(table, file, self._export.fingerprint(file), inserted)
         return inserted.rows + len(inserted.rejected)
 
-    def open_table(self, table: ContractTable, file: DataFile) -> tuple[Reader, list[str], str]:
+    def open_table(
+        self, table: ContractTable, file: DataFile
+    ) -> tuple[Reader, Headers, list[str], str]:
         """A table's file, SQL for its contract columns and the extra ones, and for its rows."""
         mapping = self._mapping(table.name)
         expected = [*table.columns, *mapping.columns.values()]
-        reader = self._open(file, table.name, expected)
-        headers = Headers(self._export.label_of(file), reader.headers)
+        parts = self._export.tables[table.name]
+        reader, headers = self._open_part(
+            file, parts, lambda part: self._open(part, table.name, expected)
+        )
         columns, taken = contract_columns(headers, table, mapping, self._lookups(table.name))
         extra = self._extra(table, file, headers, taken)
         condition = headers.condition(mapping.where, f"tables.{table.name}.where")
-        return reader, [*columns.values(), extra], condition
+        return reader, headers, [*columns.values(), extra], condition
 
     def _extra(
         self, table: ContractTable, file: DataFile, headers: Headers, taken: set[str]
@@ -204,12 +197,13 @@ class _ExportReader:
         """SQL for the JSON object of the columns that the contract does not know, noted once."""
         mapping = self._mapping(table.name)
         kept = {
-            key: headers.configured(header, f"tables.{table.name}.{key}")
+            key: header
             for key in KEPT_FOR
-            if (header := getattr(mapping, key))
+            if (name := getattr(mapping, key))
+            and (header := headers.of_any_part(name, f"tables.{table.name}.{key}"))
         }
         used = taken | {
-            headers.configured(item.column, f"{setting}.column")
+            headers.of_any_part(item.column, f"{setting}.column")
             for setting, item in self._stage_dates().get(file, ())
         }
         used |= set(kept.values())
@@ -241,8 +235,7 @@ class _ExportReader:
             return False
         readings = []
         for file in files:
-            reader, _, condition = self.open_table(table, file)
-            headers = Headers(self._export.label_of(file), reader.headers)
+            reader, headers, _, condition = self.open_table(table, file)
             named = [headers.cell(headers.configured(name, setting)) for name in where]
             readings.append((file, reader, [f"cast({condition} as varchar)", *named]))
         self._collect("filter_rows", readings)
@@ -279,10 +272,9 @@ class _ExportReader:
             lookup = self._mapping(table.name).lookups[column]
             readings = []
             for file in files:
-                reader, _, condition = self.open_table(table, file)
-                headers = Headers(self._export.label_of(file), reader.headers)
-                header = lookup_header(headers, table.name, column, self._mapping(table.name))
-                cell = f"if({condition}, {headers.cell(header)}, null)"
+                reader, headers, _, condition = self.open_table(table, file)
+                header = mapped_header(headers, table, column, self._mapping(table.name))
+                cell = f"if({condition}, {headers.cell(header)}, null)" if header else "null"
                 readings.append((file, reader, [cell]))
             self._collect("lookup_rows", readings)
             [(rows,)] = self._load.connection.execute(
@@ -445,14 +437,16 @@ class _ExportReader:
 
         In the leads' own file only the rows that are leads have stages.
         """
-        reader = self._dates_reader(file, dates)
-        headers = Headers(self._export.label_of(file), reader.headers)
+        parts = [part for part, found in self._stage_dates().items() if found == dates]
+        reader, headers = self._open_part(file, parts, lambda part: self._dates_reader(part, dates))
         leads = self._mapping("leads")
         own = leads.columns.get("lead_id", "lead_id")
         where = leads.where if file in self._export.tables.get("leads", ()) else {}
         changes = []
         for setting, item in dates:
-            header = headers.configured(item.column, f"{setting}.column")
+            header = headers.of_any_part(item.column, f"{setting}.column")
+            if header is None:
+                continue
             lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
             moment = moment_text(headers.cell(header), item.time_format)
             change_id = f"{literal(f'stage_date:{item.stage}:{header}:')} || trim({lead})"
@@ -494,6 +488,27 @@ class _ExportReader:
         for remark in self._export.remarks(file, reader):
             self._note_once(f"{file.name}: {remark}", None, "info")
         return reader
+
+    def _open_part(
+        self, file: DataFile, parts: Sequence[DataFile], reader_of: Callable[[DataFile], Reader]
+    ) -> tuple[Reader, Headers]:
+        """One of the files of a table; what only the others have is noted when it is asked for."""
+
+        def is_elsewhere(name: str) -> bool:
+            having = [
+                it.name for it in parts if Headers(it.name, reader_of(it).headers).matching(name)
+            ]
+            if having:
+                self._note_once(
+                    f"{file.name}: no column {name!r}, which {having[0]} has; its rows have no "
+                    "value there",
+                    None,
+                    "warning",
+                )
+            return bool(having)
+
+        reader = reader_of(file)
+        return reader, Headers(self._export.label_of(file), reader.headers, is_elsewhere)
 
     def _is_loaded(self, table: str, fingerprint: str) -> bool:
         """Whether, in append mode, a table of this source holds this content already."""

@@ -9,14 +9,14 @@ that is compared, and a cell of nothing else is empty.
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from dagster_project.config.contract import ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
-from dagster_project.ingestion.files.settings import Condition, TableMapping, TimeFormats
+from dagster_project.ingestion.files.settings import Condition, TableMapping
 from dagster_project.ingestion.files.typed_records import time_text
 
 # The files fill the contract's tables, which every warehouse has.
@@ -25,10 +25,14 @@ TABLES: dict[str, tuple[str, ...]] = {}
 
 @dataclass(frozen=True)
 class Headers:
-    """The headers of one file. ``label`` begins every message."""
+    """The headers of one file. ``label`` begins every message.
+
+    ``is_elsewhere``: whether another file of the table has a header of that name.
+    """
 
     label: str
     names: tuple[str, ...]
+    is_elsewhere: Callable[[str], bool] = lambda _: False
 
     def cell(self, header: str) -> str:
         """SQL for a cell as received; one of spaces only is nothing."""
@@ -58,6 +62,12 @@ class Headers:
                 f"{listed(self.names)}"
             )
         return found
+
+    def of_any_part(self, name: str, setting: str) -> str | None:
+        """The same; None where only other files of the table have it."""
+        if self.matching(name) is None and self.is_elsewhere(name):
+            return None
+        return self.configured(name, setting)
 
     def condition(self, where: Mapping[str, Condition], setting: str) -> str:
         """SQL that holds where each named header has a value that counts, whatever its case."""
@@ -91,20 +101,18 @@ def contract_columns(
 
     ``lookups``: column -> relation of the keys and values of its other file.
 
-    Raises ``SourceError`` when a mapped header or a required column is missing.
+    Raises ``SourceError`` when a required column is missing, or a mapped header in every part.
     """
     setting = f"tables.{table.name}"
     mapped = {
-        column: headers.configured(name, f"{setting}.columns.{column}")
-        for column, name in mapping.columns.items()
+        column: mapped_header(headers, table, column, mapping)
+        for column in (*mapping.columns, *mapping.lookups)
     }
-    for column in mapping.lookups:
-        mapped[column] = lookup_header(headers, table.name, column, mapping)
     free = [header for header in headers.names if header not in mapped.values()]
     columns, taken = {}, set()
     for column in table.columns:
-        header = mapped.get(column) or headers.matching(column, free)
-        beside = mapping.only_when.get(column, {})
+        header = mapped[column] if column in mapped else headers.matching(column, free)
+        beside = mapping.only_when.get(column, {}) if header or column not in mapped else {}
         counts = headers.condition(beside, f"{setting}.only_when.{column}")
         if column in mapping.constants:
             columns[column] = literal(mapping.constants[column])
@@ -127,10 +135,19 @@ def contract_columns(
     return columns, taken
 
 
-def lookup_header(headers: Headers, table: str, column: str, mapping: TableMapping) -> str:
-    """The header whose cells are the keys of a lookup. Raises ``SourceError`` if it is missing."""
-    name = mapping.lookups[column].from_ or mapping.columns.get(column, column)
-    return headers.configured(name, f"tables.{table}.lookups.{column}.from")
+def mapped_header(
+    headers: Headers, table: ContractTable, column: str, mapping: TableMapping
+) -> str | None:
+    """The header of a mapped column, or of the keys of its lookup.
+
+    None where the column is optional and only other parts have it. Else raises ``SourceError``
+    when it is missing.
+    """
+    setting, name = f"columns.{column}", mapping.columns.get(column, column)
+    if column in mapping.lookups:
+        setting, name = f"lookups.{column}.from", mapping.lookups[column].from_ or name
+    find = headers.configured if column in table.required else headers.of_any_part
+    return find(name, f"tables.{table.name}.{setting}")
 
 
 def _value(sql: str, column: str, mapping: TableMapping) -> str:
@@ -172,15 +189,14 @@ def _number_text(sql: str, decimal_mark: str) -> str:
     return rf"if(regexp_matches({sql}, '\d'), {kept}, {sql})"
 
 
-def moment_text(sql: str, formats: TimeFormats | None) -> str:
+def moment_text(sql: str, formats: Sequence[str] | None) -> str:
     """ISO text of a time in one of the formats; what is no such time stays as it was.
 
     A time without an offset, and a date alone, stay so: the models know the time zones.
     """
     if not formats:
         return sql
-    items = [formats] if isinstance(formats, str) else formats
-    return f"coalesce({', '.join(_parsed(sql, item) for item in items)}, {sql})"
+    return f"coalesce({', '.join(_parsed(sql, item) for item in formats)}, {sql})"
 
 
 def _parsed(sql: str, time_format: str) -> str:

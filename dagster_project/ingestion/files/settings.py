@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import duckdb
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.section import Encoding, Moment, Section, TimeZone
 from dagster_project.config.sources import SourceSection
 
-TimeFormats = str | list[str]
 Delimiter = Annotated[str, Field(min_length=1, max_length=1)]
 LoadMode = Literal["snapshot", "append"]
 
@@ -39,6 +39,34 @@ def _file_names(value: Any) -> Any:
     return names
 
 
+def _time_formats(value: Any) -> Any:
+    """One format or several, as a list."""
+    formats = [value] if isinstance(value, str) else value
+    if not isinstance(formats, list) or not all(isinstance(item, str) for item in formats):
+        raise ValueError("write a format such as %d/%m/%Y, or a list of them")
+    with duckdb.connect() as connection:
+        for item in formats:
+            if item not in ("epoch", "epoch_ms") and (problem := _format_problem(connection, item)):
+                raise ValueError(
+                    f"{item!r} {problem}; use one such as %d/%m/%Y or %Y-%m-%d %H:%M:%S, epoch or "
+                    "epoch_ms"
+                )
+    return formats
+
+
+def _format_problem(connection: duckdb.DuckDBPyConnection, time_format: str) -> str | None:
+    """Why no time can be read in a format; None when it can."""
+    try:
+        # Null where what was written can't be read back, such as the name of a zone.
+        found = connection.execute(
+            "select year(try_strptime(strftime(timestamp '2031-03-02 13:04:05', $it), $it)) = 2031",
+            {"it": time_format},
+        ).fetchone()
+    except duckdb.Error as error:
+        return f"is not a strptime format ({str(error).splitlines()[0].rpartition(': ')[2]})"
+    return "has no year (%Y or %y)" if found == (False,) else None
+
+
 def _texts(value: Any) -> Any:
     """Values to compare with; YAML has turned what looks like a number into one."""
     if not isinstance(value, list) or not value:
@@ -63,6 +91,7 @@ def _condition(value: Any) -> Any:
 
 
 Texts = Annotated[list[str], BeforeValidator(_texts)]
+TimeFormats = Annotated[list[str], BeforeValidator(_time_formats)]
 
 
 class Condition(Section):

@@ -18,13 +18,16 @@
     )
 {%- endmacro %}
 
-{# One value per row out of a text that separates them with semicolons: for a select list. #}
+{#
+    One value per row out of a text that lists them: for a select list. Semicolons, commas, bars and
+    line breaks separate them, whatever a CRM writes; spaces around and empty ones are left.
+#}
 {% macro split_to_rows(text) -%}
     {{ return(adapter.dispatch('split_to_rows')(text)) }}
 {%- endmacro %}
 
 {% macro duckdb__split_to_rows(text) -%}
-    unnest(string_split({{ text }}, ';'))
+    unnest({{ listed_values(text) }})
 {%- endmacro %}
 
 {# Beside `split_to_rows` in a select list: the place of each value in the text, from 1. #}
@@ -33,5 +36,9 @@
 {%- endmacro %}
 
 {% macro duckdb__split_places(text) -%}
-    generate_subscripts(string_split({{ text }}, ';'), 1)
+    generate_subscripts({{ listed_values(text) }}, 1)
+{%- endmacro %}
+
+{% macro listed_values(text) -%}
+    string_split(translate({{ text }}, ',|' || chr(10) || chr(13), ';;;;'), ';')
 {%- endmacro %}

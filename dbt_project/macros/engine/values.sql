@@ -164,7 +164,7 @@
 
 {% macro duckdb__read_id(text) -%}
     case
-        when not regexp_matches({{ text }}, '(^|[;,|])\s*(\d[.,]\d+[eE][+-]?\d+|\d[eE]\+\d+)\s*($|[;,|])')
+        when not regexp_matches({{ text }}, '(^|[;,|\r\n])\s*(\d[.,]\d+[eE][+-]?\d+|\d[eE]\+\d+)\s*($|[;,|\r\n])')
             then {{ text }}
     end
 {%- endmacro %}

@@ -1,16 +1,22 @@
-with raw_leads as (
+with versions as (
 
-    select distinct
+    select * from {{ ref('int_lead_versions') }}
+
+),
+
+-- Those without a usable row too.
+raw_leads as (
+
+    select
         source_system,
         lead_id
     from {{ ref('int_contract__leads') }}
     where lead_id is not null
-
-),
-
-versions as (
-
-    select * from {{ ref('int_lead_versions') }}
+    union
+    select
+        source_system,
+        lead_id
+    from versions
 
 ),
 

@@ -7,6 +7,39 @@ with recursive {{ one_row_per_id(
     ]
 ) }},
 
+listed as (
+
+    select * from {{ ref('int_contract__merges') }}
+    where table_name = 'opportunities'
+
+),
+
+-- A merged record without a row of its own is known by the one that lists it.
+versions as (
+
+    select
+        coalesce(chosen.source_system, listed.source_system) as source_system,
+        coalesce(chosen.opportunity_id, listed.merged_id) as opportunity_id,
+        coalesce(chosen.merged_into_opportunity_id, listed.survivor_id)
+            as merged_into_opportunity_id,
+        case
+            when chosen.opportunity_id is null then listed.lead_id else chosen.lead_id
+        end as lead_id,
+        coalesce(chosen.created_at, listed.created_at) as created_at,
+        chosen.closed_at,
+        chosen.is_won,
+        chosen.is_deleted,
+        chosen.loss_reason,
+        chosen.owner_id,
+        chosen.amount
+    from chosen
+    full outer join listed
+        on
+            chosen.source_system = listed.source_system
+            and chosen.opportunity_id = listed.merged_id
+
+),
+
 records as (
 
     select * from {{ ref('int_lead_records') }}
@@ -26,7 +59,7 @@ named_leads as (
         opportunity_id,
         {{ split_to_rows('lead_id') }} as lead_id,
         {{ split_places('lead_id') }} as lead_place
-    from chosen
+    from versions
 
 ),
 
@@ -61,17 +94,17 @@ first_leads as (
 known as (
 
     select
-        chosen.*,
+        versions.*,
         first_leads.lead_place as first_lead_place
-    from chosen
+    from versions
     cross join run_policy
     left join first_leads
         on
-            chosen.source_system = first_leads.source_system
-            and chosen.opportunity_id = first_leads.opportunity_id
+            versions.source_system = first_leads.source_system
+            and versions.opportunity_id = first_leads.opportunity_id
     where
-        chosen.created_at <= run_policy.as_of
-        and (chosen.lead_id is null or first_leads.opportunity_id is not null)
+        versions.created_at <= run_policy.as_of
+        and (versions.lead_id is null or first_leads.opportunity_id is not null)
 
 ),
 
