@@ -344,7 +344,7 @@ def _common_arguments(target_path: Path, log_path: Path) -> list[str]:
         *("--target-path", str(target_path)),
         *("--log-path", str(log_path)),
         *("--log-level", "none"),
-        *("--log-level-file", "debug"),
+        *("--log-level-file", "info"),
         "--no-print",
     ]
 
