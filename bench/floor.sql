@@ -49,6 +49,10 @@ create type milestone as enum (
 );
 create type quality as enum ('observed', 'opportunity', 'inferred');
 create type basis as enum ('explicit', 'implied', 'inferred');
+create type move_kind as enum (
+    'enter', 'restart', 'recycle', 'exit', 'lateral', 'skip', 'forward', 'expansion', 'backward',
+    'merge'
+);
 create type start_kind as enum ('expansion', 'requalified');
 create type stage as enum (
     select stage from policy('stages') where tradition = 'four_stage' order by path_order, stage
@@ -119,10 +123,7 @@ with pairs as (
 select
     from_stage,
     to_stage,
-    kind::enum (
-        'enter', 'restart', 'recycle', 'exit', 'lateral', 'skip', 'forward', 'expansion', 'backward',
-        'merge'
-    ) as kind,
+    kind::move_kind as kind,
     case
         when kind in ('lateral', 'forward', 'expansion') then true
         when kind in ('skip', 'backward') then false
@@ -347,27 +348,29 @@ proof as (
     )
 ),
 events as (
-    select lead_key, record, moment, change_id, stage, reason, changed_by, 'observed'::quality as quality
+    select
+        lead_key, record, moment, change_id, stage, reason, changed_by,
+        'observed'::quality as quality
     from changes
     where stage is not null and moment <= getvariable('now')
     union all
-    select lead_key, record, created_at, '~from', from_stage, null, null, 'inferred'
+    select lead_key, record, created_at, '~from', from_stage, null, null, 'inferred'::quality
     from started_in
     where from_stage is not null
     union all
-    select lead_key, lead_key, created_at, '~current', current_stage, null, null, 'inferred'
+    select lead_key, lead_key, created_at, '~current', current_stage, null, null, 'inferred'::quality
     from leads
     anti join first_changes on leads.lead_key = first_changes.lead_key
     anti join deals on leads.lead_key = deals.lead_key
     where current_stage is not null
     union all
     select
-        lead_key, record, created_at, '~opp:' || opportunity_id, stage, null, owner_id, 'opportunity'
+        lead_key, record, created_at, '~opp:' || opportunity_id, stage, null, owner_id, 'opportunity'::quality
     from deals inner join stages on stages.evidence = 'opportunity'
     union all
     select
         lead_key, record, closed_at, '~' || status || ':' || opportunity_id, stage,
-        if(status = 'lost', loss_reason, null), owner_id, 'opportunity'
+        if(status = 'lost', loss_reason, null), owner_id, 'opportunity'::quality
     from proof inner join stages on proof.status = stages.evidence
 ),
 compared as (
@@ -424,7 +427,7 @@ select
     make_timestamp(exited_at) as exited_at,
     (exited_at - moment) / 3600e6 as duration_hours,
     exited_at is null as is_current,
-    if(record <> record_before, 'merge', moves.kind) as transition_kind,
+    if(record <> record_before, 'merge'::move_kind, moves.kind) as transition_kind,
     coalesce(record <> record_before, false) or quality = 'inferred' or moves.is_valid
         as is_valid_transition,
     moves.reason_required,
@@ -450,66 +453,78 @@ left join reasons on key_of(reason_raw) = reasons.raw_key;
 
 -- Cycles
 
--- The basis of a milestone is that of the first visit: the least number says which it is.
-create macro basis_of(visit_number, rank, quality, lowest) as (
-    min(visit_number * 4 + case
-        when rank > lowest then 1 when quality = 'inferred' then 2 else 0
-    end) filter (rank >= lowest) % 4
-)::utinyint;
-create macro basis(code) as enum_range(null::basis)[code + 1]::basis;
+-- A visit as one number, by which the first of several is the least: its moment, its number and a
+-- code of four bits, such as that of a basis.
+create macro moment_of(mark) as mark >> 12;
+create macro basis_of(mark) as
+    case mark & 15 when 0 then 'explicit' when 1 then 'implied' when 2 then 'inferred' end::basis;
 
 create table cycles as
-with passes as (
+with marked as (
+    select
+        *,
+        (moment << 12) + (least(visit_number, 255) << 4) as mark,
+        if(history_quality = 'inferred', 2, 0) as own_basis
+    from fct_lead_stages
+),
+passes as (
     select
         lead_key,
         cycle_number,
         max(start_kind) as start_kind,
         min(moment) as entered_at,
-        min(moment) filter (rank >= 2) as marketing_qualified_at,
-        basis_of(visit_number, rank, history_quality, 2) as marketing_qualified_basis,
-        min(moment) filter (rank >= 3) as handed_off_at,
-        basis_of(visit_number, rank, history_quality, 3) as handed_off_basis,
-        min(moment) filter (rank >= 5) as sales_qualified_at,
-        basis_of(visit_number, rank, history_quality, 5) as sales_qualified_basis,
-        min(moment) filter (rank >= 6) as opportunity_at,
-        basis_of(visit_number, rank, history_quality, 6) as opportunity_basis,
-        min(moment) filter (rank >= 7) as won_at,
-        basis_of(visit_number, rank, history_quality, 7) as won_basis,
-        min(moment) filter (rank = 4) as accepted_visit_at,
-        min(visit_number * 4 + if(history_quality = 'inferred', 2, 0)) filter (rank = 4) % 4
-            as accepted_visit_basis,
-        min(moment) filter (exit_kind is not null) as exited_at,
-        arg_min(stage, visit_number) filter (exit_kind is not null) as exit_stage,
-        arg_min(exit_kind, visit_number) as exit_kind,
+        nullif(max(coalesce(epoch_us(exited_at), 9223372036854775807)), 9223372036854775807)
+            as ended_at,
+        min(if(rank >= 2, mark + if(rank > 2, 1, own_basis), null)) as marketing_qualified,
+        min(if(rank >= 3, mark + if(rank > 3, 1, own_basis), null)) as handed_off,
+        min(if(rank = 4, mark + own_basis, null)) as accepted,
+        min(if(rank >= 5, mark + if(rank > 5, 1, own_basis), null)) as sales_qualified,
+        min(if(rank >= 6, mark + if(rank > 6, 1, own_basis), null)) as opportunity,
+        min(if(rank >= 7, mark + own_basis, null)) as won,
+        min(if(exit_kind is not null, mark + enum_code(stage), null)) as exited,
         arg_min(reason_code, visit_number) filter (exit_kind is not null) as reason_code,
-        coalesce(
-            min(moment) filter (exit_kind = 'recycled'), min(moment) filter (is_captured_after_exit)
-        ) as recycled_at
-    from fct_lead_stages
+        min(if(exit_kind = 'recycled', moment, null)) as recycled_at,
+        min(if(is_captured_after_exit, moment, null)) as captured_again_at
+    from marked
     group by lead_key, cycle_number
 ),
-started as (
+dated as (
     select
-        passes.*,
+        lead_key,
+        passes.cycle_number,
         leads.lead_id,
         leads.only_owner,
-        if(cycle_number = 1, least(leads.created_at, entered_at), entered_at) as started_at
-    from passes inner join leads on passes.lead_key = leads.lead_key
-),
-ended as (
-    select
-        *,
-        lead(started_at) over (partition by lead_key order by cycle_number) as ended_at,
-        least(accepted_visit_at, sales_qualified_at) as accepted_at,
+        coalesce(start_kind::varchar, 'new') as start_kind,
+        if(cycle_number = 1, least(leads.created_at, entered_at), entered_at) as started_at,
+        ended_at,
+        moment_of(marketing_qualified) as marketing_qualified_at,
+        basis_of(marketing_qualified) as marketing_qualified_basis,
+        moment_of(handed_off) as handed_off_at,
+        basis_of(handed_off) as handed_off_basis,
+        least(moment_of(accepted), moment_of(sales_qualified)) as accepted_at,
+        case
+            when moment_of(accepted) = accepted_at then basis_of(accepted)
+            when accepted_at is not null then 'implied'
+        end::basis as acceptance_kind,
+        moment_of(sales_qualified) as sales_qualified_at,
+        basis_of(sales_qualified) as sales_qualified_basis,
+        moment_of(opportunity) as opportunity_at,
+        basis_of(opportunity) as opportunity_basis,
+        moment_of(won) as won_at,
+        basis_of(won) as won_basis,
+        moment_of(exited) as exited_at,
+        exited & 15 as exit_stage_code,
+        reason_code,
+        coalesce(recycled_at, captured_again_at) as recycled_at,
         coalesce(handed_off_at, marketing_qualified_at) as scored_at
-    from started
+    from passes inner join leads using (lead_key)
 )
 select
     row_number() over () as cycle_key,
-    ended.* exclude (only_owner),
+    dated.* exclude (only_owner, exit_stage_code),
+    stages.stage as exit_stage,
+    stages.exit_kind,
     if(exited_at is not null, ended_at, null) as requalified_at,
-    if(accepted_at = accepted_visit_at, accepted_visit_basis, if(accepted_at is null, null, 1))
-        as acceptance_basis,
     case
         when won_at is not null then 'won'
         when exited_at is null then 'open'
@@ -519,9 +534,10 @@ select
         else 'screened_out'
     end as outcome,
     coalesce(owner_periods.owner_id, only_owner) as owner_id
-from ended
+from dated
+left join stages on dated.exit_stage_code = enum_code(stages.stage)
 left join owner_periods
-    on ended.lead_key = owner_periods.lead_key
+    on dated.lead_key = owner_periods.lead_key
     and coalesce(handed_off_at, started_at) >= owner_periods.owned_from
     and coalesce(handed_off_at, started_at) < owner_periods.owned_until;
 
@@ -643,16 +659,16 @@ select
     cycles.lead_key,
     cycles.lead_id,
     cycle_number,
-    coalesce(start_kind::varchar, 'new') as start_kind,
+    start_kind,
     make_timestamp(started_at) as cycle_started_at,
     make_timestamp(ended_at) as cycle_ended_at,
     make_timestamp(marketing_qualified_at) as marketing_qualified_at,
-    basis(marketing_qualified_basis) as marketing_qualified_basis,
+    marketing_qualified_basis,
     make_timestamp(cycles.handed_off_at) as handed_off_at,
-    basis(handed_off_basis) as handed_off_basis,
+    handed_off_basis,
     null::timestamp as acceptance_due_at,
     make_timestamp(accepted_at) as accepted_at,
-    basis(acceptance_basis) as acceptance_kind,
+    acceptance_kind,
     case
         when cycles.handed_off_at is null then null
         when accepted_at is not null then 'accepted'
@@ -660,11 +676,11 @@ select
         else 'pending'
     end as acceptance_status,
     make_timestamp(sales_qualified_at) as sales_qualified_at,
-    basis(sales_qualified_basis) as sales_qualified_basis,
+    sales_qualified_basis,
     make_timestamp(opportunity_at) as opportunity_at,
-    basis(opportunity_basis) as opportunity_basis,
+    opportunity_basis,
     make_timestamp(won_at) as won_at,
-    basis(won_basis) as won_basis,
+    won_basis,
     make_timestamp(exited_at) as exited_at,
     exit_stage,
     exit_kind,
@@ -685,7 +701,7 @@ select
     make_timestamp(due_at) as sla_due_at,
     case
         when handoffs.cycle_key is null then null
-        when handed_off_basis <> 0 or not exists (
+        when handed_off_basis <> 'explicit' or not exists (
             from export('activities') where epoch_us(occurred_at) <= getvariable('now')
         ) then 'unknown'
         when first_touch_at <= due_at then 'met'
