@@ -2,13 +2,14 @@
 -- the same files. Everything that Handoff does for rows that arrive otherwise costs more than this;
 -- how much more is what `make bench` says. docs/lifecycle.md is what it computes.
 --
---     handoff simulate --leads 1000000 --out var/bench/export --format parquet
+--     handoff simulate --leads 1000000 --out var/bench/1000000/parquet \
+--         --format parquet
 --     duckdb < bench/floor.sql
 --
 -- Set before it, other choices: `export` (directory), `policy` (directory), `as_of` (timestamp).
 --
--- It makes fct_lead_stages, fct_lead_cycles and lifecycle_violations, equal to the published ones in
--- rows and in every column but the hashed keys (lead_stage_id, lead_cycle_id, violation_id) and
+-- It makes fct_lead_stages, fct_lead_cycles and lifecycle_violations, equal to the published ones
+-- in rows and in every column but the hashed keys (lead_stage_id, lead_cycle_id, violation_id) and
 -- source_system; texts are not masked, and the tables keep working columns beside (lead_key ..).
 -- tests/bench/test_floor.py compares them.
 --
@@ -22,7 +23,7 @@
 -- Moments are microseconds until they are published: DuckDB's arithmetic of timestamps with a zone
 -- is slow. lead_key is the place of a lead, the survivor of a merge, in its file.
 
-set variable export = coalesce(getvariable('export'), 'var/bench/export');
+set variable export = coalesce(getvariable('export'), 'var/bench/1000000/parquet');
 set variable policy = coalesce(getvariable('policy'), 'seeds/policy');
 set variable now = epoch_us(coalesce(getvariable('as_of'), timestamp '2026-07-01'));
 
@@ -57,7 +58,9 @@ create type start_kind as enum ('expansion', 'requalified');
 create type stage as enum (
     select stage from policy('stages') where tradition = 'four_stage' order by path_order, stage
 );
-create type exit_kind as enum (select distinct exit_kind from policy('stages') where exit_kind <> '');
+create type exit_kind as enum (
+    select distinct exit_kind from policy('stages') where exit_kind <> ''
+);
 create type label as enum (select distinct label from policy('stages'));
 
 -- `state`: what a visit leaves behind: out by an exit (3), out as a customer (2), on the path (1).
@@ -213,7 +216,8 @@ fit_of_size as (
     select employee_count, sum(fit_points) as fit_points
     from (select distinct employee_count from known)
     inner join policy('fit_rules')
-        on employee_count >= coalesce(low, '-inf'::double) and employee_count <= coalesce(high, 'inf'::double)
+        on employee_count >= coalesce(low, '-inf'::double)
+        and employee_count <= coalesce(high, 'inf'::double)
     where attribute = 'employee_count'
     group by employee_count
 ),
@@ -358,14 +362,16 @@ events as (
     from started_in
     where from_stage is not null
     union all
-    select lead_key, lead_key, created_at, '~current', current_stage, null, null, 'inferred'::quality
+    select
+        lead_key, lead_key, created_at, '~current', current_stage, null, null, 'inferred'::quality
     from leads
     anti join first_changes on leads.lead_key = first_changes.lead_key
     anti join deals on leads.lead_key = deals.lead_key
     where current_stage is not null
     union all
     select
-        lead_key, record, created_at, '~opp:' || opportunity_id, stage, null, owner_id, 'opportunity'::quality
+        lead_key, record, created_at, '~opp:' || opportunity_id, stage, null, owner_id,
+        'opportunity'::quality
     from deals inner join stages on stages.evidence = 'opportunity'
     union all
     select
@@ -454,16 +460,16 @@ left join reasons on key_of(reason_raw) = reasons.raw_key;
 -- Cycles
 
 -- A visit as one number, by which the first of several is the least: its moment, its number and a
--- code of four bits, such as that of a basis.
+-- code of six bits, such as that of a basis.
 create macro moment_of(mark) as mark >> 12;
 create macro basis_of(mark) as
-    case mark & 15 when 0 then 'explicit' when 1 then 'implied' when 2 then 'inferred' end::basis;
+    case mark & 63 when 0 then 'explicit' when 1 then 'implied' when 2 then 'inferred' end::basis;
 
 create table cycles as
 with marked as (
     select
         *,
-        (moment << 12) + (least(visit_number, 255) << 4) as mark,
+        (moment << 12) + (least(visit_number, 63) << 6) as mark,
         if(history_quality = 'inferred', 2, 0) as own_basis
     from fct_lead_stages
 ),
@@ -513,7 +519,7 @@ dated as (
         moment_of(won) as won_at,
         basis_of(won) as won_basis,
         moment_of(exited) as exited_at,
-        exited & 15 as exit_stage_code,
+        exited & 63 as exit_stage_code,
         reason_code,
         coalesce(recycled_at, captured_again_at) as recycled_at,
         coalesce(handed_off_at, marketing_qualified_at) as scored_at
@@ -552,18 +558,24 @@ where scored_at is not null;
 create table interest as
 select
     cycle_key,
-    min((tier_rank::bigint << 52) + moment) filter (moment >= handed_off_at - rule('intent_lookback'))
-        as tier_and_moment,
+    min((tier_rank::bigint << 52) + moment) filter (
+        moment >= handed_off_at - rule('intent_lookback')
+    ) as tier_and_moment,
     sum(points) filter (moment >= scored_at - rule('score_lookback')) as points,
-    max(moment) filter (points > 0 and moment >= scored_at - rule('score_lookback')) as last_interest_at
-from (select lead_id, key_of(kind) as kind_key, epoch_us(occurred_at) as moment from export('engagements'))
+    max(moment) filter (points > 0 and moment >= scored_at - rule('score_lookback'))
+        as last_interest_at
+from (
+    select lead_id, key_of(kind) as kind_key, epoch_us(occurred_at) as moment
+    from export('engagements')
+)
 inner join scored using (lead_id)
 inner join (
     select key_of(signal) as kind_key, interest_points as points, tier_rank
     from policy('signals') left join policy('sla_policies') using (intent_tier)
 ) using (kind_key)
 where
-    moment between scored_at - greatest(rule('score_lookback'), rule('intent_lookback')) and scored_at
+    moment >= scored_at - greatest(rule('score_lookback'), rule('intent_lookback'))
+    and moment <= scored_at
 group by cycle_key;
 
 create table handoffs as
@@ -587,7 +599,8 @@ closings as (
     select epoch_us(day + closes_at::time) as closes_at
     from (
         select unnest(generate_series(
-            make_timestamp(min(handed_off_at))::date, make_timestamp(max(handed_off_at))::date + 366,
+            make_timestamp(min(handed_off_at))::date,
+            make_timestamp(max(handed_off_at))::date + 366,
             interval 1 day
         ))::date as day
         from triggered
@@ -610,7 +623,8 @@ from (
         and coalesce(key_of(direction), '') <> 'inbound'
 )
 inner join records using (lead_id)
-inner join handoffs on records.lead_key = handoffs.lead_key and moment between trigger_at and touch_until
+inner join handoffs
+    on records.lead_key = handoffs.lead_key and moment between trigger_at and touch_until
 group by cycle_key;
 
 create table fct_lead_cycles as
