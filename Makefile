@@ -7,6 +7,9 @@ STAMP   := $(VENV)/.installed
 UV      := 0.13.9
 # Scratch for tools that want a warehouse of their own.
 SCRATCH := var/scratch
+# How many leads `make bench` simulates, and how often it measures each step.
+BENCH_LEADS ?= 1000000
+BENCH_PAIRS ?= 3
 
 export UV_PYTHON_DOWNLOADS = never
 export DAGSTER_DISABLE_TELEMETRY = 1
@@ -79,10 +82,10 @@ docs: setup ## dbt's documentation of the project, in var/dbt_docs
 	  --target-path $(CURDIR)/var/dbt_docs --log-path $(CURDIR)/$(SCRATCH)/logs
 	@echo "open var/dbt_docs/static_index.html"
 
-bench: setup ## simulate a million leads, run on them, show where the time went
-	@$(HANDOFF) simulate --leads 1000000 --seed 7 --out var/bench/export --format parquet
-	@$(HANDOFF) run --input var/bench/export --as-of 2026-07-01T00:00:00Z \
-	  --output var/bench/output --verbose
+bench: setup ## measure reading beside DuckDB alone, and a whole run (BENCH_LEADS=100000: a quick look)
+	@$(PY) -m bench.run --leads $(BENCH_LEADS) --pairs $(BENCH_PAIRS)
+	@$(HANDOFF) run --input var/bench/$(BENCH_LEADS)/parquet --as-of 2026-07-01T00:00:00Z \
+	  --output var/bench/$(BENCH_LEADS)/output --verbose
 
 wheel: setup ## build the wheel, install it in an empty environment and directory, run the sample
 	@rm -rf $(SCRATCH)/wheel && mkdir -p $(SCRATCH)/wheel/project
