@@ -1,8 +1,8 @@
 """Parquet and JSONL files as text: typed values written the one way that raw expects.
 
 Times with a zone become ISO text in UTC, truth values ``true`` or ``false``, numbers plain digits
-without an exponent, not-a-number nothing, nested values JSON. Rows are numbered from 1 in file
-order.
+(an exponent only where digits are lost), not-a-number nothing, nested values JSON. Rows are
+numbered from 1 in file order.
 """
 
 import json
@@ -138,11 +138,14 @@ def _refuse_empty(label: str, path: Path) -> None:
 
 def _number_text(number: str) -> str:
     """SQL that writes a double as plain digits."""
-    whole = f"{number} = trunc({number}) and abs({number}) < 1e18"
+    # Beyond 2^53 two ids may be one number: with an exponent it is never read as an id.
+    rounded = f"abs({number}) > 9007199254740992"
+    whole = f"{number} = trunc({number})"
     plain = f"rtrim(rtrim(format('{{:.18f}}', {number}), '0'), '.')"
     shortest = f"cast({number} as varchar)"
     return (
         f"case when {number} is null or isnan({number}) then null "
+        f"when {rounded} then format('{{:.16e}}', {number}) "
         f"when {whole} then cast(cast({number} as bigint) as varchar) "
         f"when contains({shortest}, 'e') then {plain} "
         f"else {_unmistakable(shortest)} end"
