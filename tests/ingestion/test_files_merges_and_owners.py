@@ -52,7 +52,15 @@ def test_listed_ids_become_merged_records(ingest, rows):
 
 
 @pytest.mark.parametrize(
-    "listed", ["41;42", " 41 ; 42;", '"41, 42"', "41:1767600000000;42:1767600000001", "42;41;70"]
+    "listed",
+    [
+        "41;42",
+        " 41 ; 42;",
+        '"41, 42"',
+        "41:1767600000000;42:1767600000001",
+        "42;41;70",
+        '"[41, 42]"',
+    ],
 )
 def test_ids_are_listed_in_several_ways(listed, ingest, export, rows):
     (export / "contacts.csv").write_text(CONTACTS.replace("41;42", listed))

@@ -50,7 +50,7 @@ def merge_listed(
     own_id, merged_into, needed = MERGES[table]
     raw = f"{RAW_SCHEMA}.{table}"
     names = ", ".join(needed)
-    # Ids stand one by one; HubSpot writes the moment of the merge behind a colon.
+    # One by one, or as a JSON list; HubSpot writes the moment of the merge behind a colon.
     connection.execute(
         f"""
         create or replace temp table listed_merges as
@@ -59,9 +59,9 @@ def merge_listed(
         ), (load_id, source_row)) as survivor
         from (
             select
-                trim(split_part(unnest(regexp_split_to_array(
+                trim(trim(split_part(unnest(regexp_split_to_array(
                     json_extract_string({EXTRA_COLUMNS}, '$."{KEPT_AS}"'), '[;,|]'
-                )), ':', 1)) as merged_id,
+                )), ':', 1)), '[]"') as merged_id,
                 load_id, source_file, source_row, trim({own_id}) as survivor_id, {names}
             from {raw}
             where source_system = ?

@@ -183,4 +183,12 @@ def _json_text(name: str) -> str:
     pointer = literal("/" + name.replace("~", "~0").replace("/", "~1"))
     text = f"json_extract_string(json, {pointer})"
     number = _number_text(f"try_cast({text} as double)")
-    return f"case json_type(json, {pointer}) when 'DOUBLE' then {number} else {text} end"
+    # Written with an exponent it has lost its digits, though as a number it looks whole.
+    shortened = literal(
+        re.escape(json.dumps(name, ensure_ascii=False)) + r"\s*:\s*(\d[\d.]*[eE]\+?\d+)"
+    )
+    written = f"nullif(regexp_extract(json, {shortened}, 1), '')"
+    return (
+        f"case json_type(json, {pointer}) "
+        f"when 'DOUBLE' then coalesce({written}, {number}) else {text} end"
+    )

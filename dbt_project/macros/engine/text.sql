@@ -27,6 +27,19 @@
     unnest(string_split({{ text }}, ';'))
 {%- endmacro %}
 
+{# Ids of a JSON list, as typed files hold several (["11","12"]), as CRMs write them: 11;12. #}
+{% macro listed_ids(text) -%}
+    {{ return(adapter.dispatch('listed_ids')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__listed_ids(text) -%}
+    case
+        when {{ text }} like '[%]'
+            then replace(regexp_replace({{ text }}, '[\[\]"\s]', '', 'g'), ',', ';')
+        else {{ text }}
+    end
+{%- endmacro %}
+
 {# Beside `split_to_rows` in a select list: the place of each value in the text, from 1. #}
 {% macro split_places(text) -%}
     {{ return(adapter.dispatch('split_places')(text)) }}

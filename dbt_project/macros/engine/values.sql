@@ -26,7 +26,7 @@
 
 {% macro duckdb__bare_number(text, is_money) -%}
     {%- set currency -%}
-        (?:[A-Z]{0,3}\p{Sc}|[A-Z]{3}|kr\.?|zł|Kč|Ft|lei)
+        (?:[A-Z]{0,3}[\s\p{Z}]?\p{Sc}|[A-Z]{3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)
     {%- endset -%}
     regexp_replace(
         regexp_replace(
@@ -114,10 +114,14 @@
         '₴': 'UAH', '₫': 'VND', '฿': 'THB', '₦': 'NGN', '₱': 'PHP', 'zł': 'PLN', 'Kč': 'CZK',
         'Ft': 'HUF', 'lei': 'RON', 'US$': 'USD', 'CA$': 'CAD', 'C$': 'CAD', 'AU$': 'AUD',
         'A$': 'AUD', 'NZ$': 'NZD', 'HK$': 'HKD', 'S$': 'SGD', 'MX$': 'MXN', 'R$': 'BRL',
-        'NT$': 'TWD', 'JP¥': 'JPY', 'CN¥': 'CNY', '¥': 'JPY'
+        'NT$': 'TWD', 'JP¥': 'JPY', 'CN¥': 'CNY', '¥': 'JPY', '円': 'JPY', '元': 'CNY', 'TL': 'TRY',
+        'Rs': 'INR'
     } -%}
     {%- set sign -%}
-        regexp_extract({{ text }}, '[A-Z]{0,3}\p{Sc}|zł|Kč|Ft|lei|kr')
+        regexp_extract(
+            regexp_replace({{ text }}, '[\s\p{Z}]', '', 'g'),
+            '[A-Z]{0,3}\p{Sc}|zł|Kč|Ft|lei|kr|Rs|TL|円|元'
+        )
     {%- endset -%}
     case
         when regexp_matches({{ text }}, '^[0-9., +-]*$') then null

@@ -12,7 +12,7 @@ final as (
         source_file,
         source_row,
         {{ record_id('opportunity_id') }} as opportunity_id,
-        {{ record_id('lead_id') }} as lead_id,
+        {{ record_id(listed_ids('lead_id')) }} as lead_id,
         created_at,
         amount,
         currency,
