@@ -305,7 +305,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize(
     "zone",
-    ["America/Los_Angeles", "Pacific/Auckland", "Africa/Cairo", "America/Sao_Paulo", "Asia/Beirut"],
+    ["America/Los_Angeles", "Pacific/Auckland", "Africa/Cairo", "Asia/Beirut"],
 )
 def test_a_date_is_that_date_in_every_mart(export: Export, zone: str) -> None:
     named = list(enumerate(WRITTEN))
