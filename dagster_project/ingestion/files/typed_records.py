@@ -182,13 +182,14 @@ def _json_text(name: str) -> str:
     """SQL that writes the value under a key as text; a JSON null is nothing."""
     pointer = literal("/" + name.replace("~", "~0").replace("/", "~1"))
     text = f"json_extract_string(json, {pointer})"
-    number = _number_text(f"try_cast({text} as double)")
-    # Written with an exponent it has lost its digits, though as a number it looks whole.
-    shortened = literal(
-        re.escape(json.dumps(name, ensure_ascii=False)) + r"\s*:\s*(\d[\d.]*[eE]\+?\d+)"
-    )
-    written = f"nullif(regexp_extract(json, {shortened}, 1), '')"
+    number = f"try_cast({text} as double)"
+    # Written with an exponent it may have lost digits, though as a number it looks whole.
+    key = re.escape(json.dumps(name, ensure_ascii=False))
+    with_exponent = literal(rf"{key}\s*:\s*(\d[\d.]*[eE]\+?\d+)")
+    written = f"regexp_extract(json, {with_exponent}, 1)"
     return (
-        f"case json_type(json, {pointer}) "
-        f"when 'DOUBLE' then coalesce({written}, {number}) else {text} end"
+        f"case when json_type(json, {pointer}) is distinct from 'DOUBLE' then {text} "
+        # A nested object may have the same key.
+        f"when try_cast({written} as double) = {number} then {written} "
+        f"else {_number_text(number)} end"
     )
