@@ -335,11 +335,13 @@ def test_a_shortened_id_of_an_event_is_counted(read: Read) -> None:
 
 
 def test_a_column_says_the_currency(read: Read) -> None:
-    rows = deals("amount", ["100", "200", "300"])
-    for row, currency in zip(rows, ["usd", "USD", "EUR"], strict=True):
+    currencies = ["usd", "USD", "EUR", "$", "US$", "€", "USD - U.S. Dollar", "", "Gold"]
+    rows = deals("amount", ["100"] * len(currencies))
+    for row, currency in zip(rows, currencies, strict=True):
         row["currency"] = currency
-    built = read({"opportunities": rows})
-    assert column(built, "opportunities", "amount") == [100, 200, None]
+    built = read({"opportunities": rows}, currency="USD")
+    expected = [100, 100, None, 100, 100, None, 100, 100, None]
+    assert column(built, "opportunities", "amount") == expected
 
 
 AMOUNTS = st.sampled_from(["7,500", "7.500", "1.234,56", "1,234.56", "12", "0,5", "x", ""])
