@@ -165,7 +165,7 @@ chosen as (
 {# What is said of a value that is there and can't be read, by the kind of its column. #}
 {% macro not_readable(kind) -%}
     {%- set number = 'number can not be read' -%}
-    {%- set id = 'id is in scientific notation (export ids as text)' -%}
+    {%- set id = 'id is in scientific notation or an error of a spreadsheet (export ids as text)' -%}
     {{ return({
         'id': id,
         'event_id': id,
@@ -216,6 +216,11 @@ chosen as (
 #}
 {% macro typed_rows(table, computed={}, left_out=[]) -%}
 {%- set columns = contract_columns(table) -%}
+{#- What exports write of a deal instead of yes and no. -#}
+{%- set won_words = 'won, closed won, closedwon, closed-won, gewonnen, gagné, gagnée, gagne, ganado, '
+    ~ 'ganada, vinto, vinta, ganho, ganha, vunnen, vunnet, vundet, wygrana' -%}
+{%- set lost_words = 'lost, closed lost, closedlost, closed-lost, verloren, perdu, perdue, perdido, '
+    ~ 'perdida, perso, persa, förlorad, tabt, tapt, przegrana' -%}
 {%- set names = columns | map('first') | list -%}
 {%- set times, numbers, with_format, to_read = [], {}, [], [] -%}
 {%- for name, kind, _ in columns -%}
@@ -382,8 +387,8 @@ cast_rows as (
         {%- elif kind == 'flag' -%}
         {{ parse_boolean(
             name,
-            ['won', 'closed won', 'gewonnen', 'gagné', 'ganado'] if name == 'is_won' else [],
-            ['lost', 'closed lost', 'verloren', 'perdu', 'perdido'] if name == 'is_won' else []
+            won_words.split(', ') if name == 'is_won' else [],
+            lost_words.split(', ') if name == 'is_won' else []
         ) | indent(8) }} as {{ name }}
         {%- else -%}
         try_cast({{ plain_number(

@@ -1,3 +1,17 @@
+{# A sign that several currencies share stands for that of the marts if it can. #}
+{% macro currency_meant(shown) -%}
+    case
+        when {{ shown }} = '$' and run_parameters.currency in (
+            'AUD', 'CAD', 'HKD', 'MXN', 'NZD', 'SGD', 'TWD'
+        ) then run_parameters.currency
+        when {{ shown }} = '$' then 'USD'
+        when {{ shown }} = 'kr' and run_parameters.currency in (
+            'DKK', 'ISK', 'NOK', 'SEK'
+        ) then run_parameters.currency
+        else {{ shown }}
+    end
+{%- endmacro %}
+
 {#
     Amounts in the currency of the marts, whatever they came in: the last CTE is `converted`, `rows`
     with `amount` so, and beside it `amount_given`, `currency` (what it came in) and
@@ -13,24 +27,26 @@ rates as (
 
 ),
 
+currencies_written as (
+
+    select
+        *,
+        coalesce(
+            {{ currency_shown('trim(currency)') | indent(12) }},
+            upper(nullif(trim(currency), ''))
+        ) as currency_written
+    from {{ rows }}
+
+),
+
 stated_by_source as (
 
     select
-        {{ rows }}.*,
+        currencies_written.* exclude (currency_written),
         run_parameters.currency as configured_currency,
-        upper(nullif(trim({{ rows }}.currency), '')) as currency_beside,
-        -- A sign that several currencies share stands for that of the marts if it can.
-        case
-            when {{ rows }}.currency_shown = '$' and run_parameters.currency in (
-                'AUD', 'CAD', 'HKD', 'MXN', 'NZD', 'SGD', 'TWD'
-            ) then run_parameters.currency
-            when {{ rows }}.currency_shown = '$' then 'USD'
-            when {{ rows }}.currency_shown = 'kr' and run_parameters.currency in (
-                'DKK', 'ISK', 'NOK', 'SEK'
-            ) then run_parameters.currency
-            else {{ rows }}.currency_shown
-        end as currency_of_sign
-    from {{ rows }}
+        {{ currency_meant('currencies_written.currency_written') | indent(8) }} as currency_beside,
+        {{ currency_meant('currencies_written.currency_shown') | indent(8) }} as currency_of_sign
+    from currencies_written
     cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
 
 ),

@@ -27,6 +27,11 @@
     end
 {%- endmacro %}
 
+{# A flag as the API writes it, true or false, however a tool landed it; else as it came. #}
+{% macro salesforce_flag(text) -%}
+    coalesce(cast({{ parse_boolean(text) | indent(4) }} as {{ dbt.type_string() }}), {{ text }})
+{%- endmacro %}
+
 {#
     An id as files hold it: a Salesforce id of 15 letters and digits, as reports and formulas show
     it, in its form of 18, which the API and data loaders give. Of other ids nothing changes.

@@ -591,7 +591,29 @@ def test_a_deal_in_another_pipeline_is_closed_as_its_stage_says(
     assert found["901"]["loss_reason"] is None
     assert found["902"]["is_won"] == "false"
     assert found["902"]["loss_reason"] == "No budget"
-    assert found["902"]["closed_at"] == "2026-03-05T00:00:00Z"
+    # Midnight in UTC is how a date without a time is kept.
+    assert found["902"]["closed_at"] == "2026-03-05"
+
+
+def test_a_deal_closes_on_the_date_that_people_typed(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    dates = {
+        "901": ("2026-04-01T00:00:00Z", "2026-04-01"),
+        "902": ("2026-04-01T00:00:00.000Z", "2026-04-01"),
+        "903": ("2026-04-01T00:00:01Z", "2026-04-01T00:00:01Z"),
+        "904": ("2026-04-01", "2026-04-01"),
+        # Won without a closing date: nothing is made up.
+        "905": ("", None),
+    }
+    flags = {"hs_is_closed": "true", "hs_is_closed_won": "true"}
+    for number, (typed, _) in dates.items():
+        account.add("deals", contact(number, dealstage="signed", closedate=typed, **flags))
+    found = {row["opportunity_id"]: row for row in rows(warehouse, account, "opportunities")}
+    assert {number: row["closed_at"] for number, row in found.items()} == {
+        number: closed_at for number, (_, closed_at) in dates.items()
+    }
+    assert {row["is_won"] for row in found.values()} == {"true"}
 
 
 # Activities and signals

@@ -306,7 +306,8 @@ def test_stage_dates_count_where_no_change_was_tracked(story: Story) -> None:
             "stage_dates": {"mql": "MQL_Date__c", "sal": "SAL_Date__c"},
         }
     )
-    story.lead(MQL_Date__c="2026-01-02", SAL_Date__c="2026-01-03")
+    # Some tools keep a date as midnight in UTC.
+    story.lead(MQL_Date__c="2026-01-02T00:00:00.000+0000", SAL_Date__c="2026-01-03")
     story.change(3, STAGE, "MQL", "SAL", CreatedDate=at(3, 11))
     assert story.told("stage_changes", "changed_at", "to_stage") == [
         ("02", "mql"),
@@ -452,6 +453,24 @@ def test_a_closing_date_is_not_before_the_creation_in_the_zone_of_the_reports(
         CreatedDate=created,
     )
     assert story.told("opportunities", "closed_at") == [(closed_at,)]
+
+
+def test_flags_are_read_however_a_tool_landed_them(story: Story) -> None:
+    flags = [
+        ("True", "TRUE", "true", "09 08:00"),
+        ("1", "1", "true", "09 08:00"),
+        ("WAHR", "FALSCH", "false", "09 08:00"),
+        (None, "true", "true", "09 08:00"),
+        ("0", "0", "false", None),
+        (None, None, "false", None),
+        # Neither lost nor open: such a row is set aside.
+        ("perhaps", "true", "perhaps", None),
+        ("true", "Success", "Success", "09 08:00"),
+    ]
+    for number, (closed, won, _, _) in enumerate(flags):
+        story.has("Opportunity", Id=f"d{number}", IsClosed=closed, IsWon=won, CreatedDate=at(9))
+    found = story.told("opportunities", "opportunity_id", "is_won", "closed_at")
+    assert [row[1:] for row in found] == [flag[2:] for flag in flags]
 
 
 def test_activities_of_a_contact_belong_to_the_lead_of_that_time(story: Story) -> None:

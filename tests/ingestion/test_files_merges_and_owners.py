@@ -59,17 +59,18 @@ def test_ids_are_listed_in_several_ways(project, export):
         "52;51;5",
         "61|62",
         '"71\n72"',
+        '"[81, 82]"',
         # One list names a record that has a row, and one that another list names first.
-        "1;11;82",
+        "1;11;92",
     ]
     lines = [f"{at},2026-02-03,Lead,{text}" for at, text in enumerate(lists, start=1)]
     (export / "contacts.csv").write_text("\n".join([CONTACTS.splitlines()[0], *lines]))
     found = versions(project, export, tables=contacts())
     assert merges(found) == {
-        **{str(at): None for at in range(2, 9)},
-        "1": "8",
-        **{f"{at}{place}": str(at) for at in range(1, 8) for place in (1, 2)},
-        "82": "8",
+        **{str(at): None for at in range(2, 10)},
+        "1": "9",
+        **{f"{at}{place}": str(at) for at in range(1, 9) for place in (1, 2)},
+        "92": "9",
     }
     made = found.rows("select * from build.int_lead_versions where lead_id = '11'")
     assert [(row["created_at"], row["current_stage"]) for row in made] == [

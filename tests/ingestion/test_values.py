@@ -22,6 +22,7 @@ Rows = list[dict[str, str]]
 Read = Callable[..., Warehouse]
 DAY = "2026-01-01"
 NAME_THE_FORMAT = "time has the day or the month first (name its format in time_formats)"
+NOT_AN_ID = "id is in scientific notation or an error of a spreadsheet (export ids as text)"
 NAME_THE_MARK = "number has a mark of decimals or of thousands (name it in decimal_marks)"
 
 
@@ -289,7 +290,7 @@ def test_every_unreadable_value_is_kept_with_its_place_and_why(read: Read) -> No
         (2, "employee_count", "~50", "number can not be read"),
         (2, "updated_at", "01/02/2026", NAME_THE_FORMAT),
         (3, "crm_score", "7,500", NAME_THE_MARK),
-        (3, "owner_id", "1.23E+11", "id is in scientific notation (export ids as text)"),
+        (3, "owner_id", "1.23E+11", NOT_AN_ID),
         (3, "updated_at", "soon", "time can not be read"),
         *[(row, "crm_score", f"n/a {row - 4}", "number can not be read") for row in range(4, 12)],
     ]
@@ -316,6 +317,12 @@ def test_the_configured_currency_is_that_of_the_marts(read: Read) -> None:
         ("CN¥5", "CNY", None),
         ("1200 kr", "kr", None),
         ("500 lei", "RON", None),
+        ("US $1,000.00", "USD", None),
+        ("USD $1,000.00", "USD", None),
+        ("A $10.50", "AUD", None),
+        ("Rs. 1,00,000.00", "INR", None),
+        ("1.200,00 TL", "TRY", None),
+        ("120000円", "JPY", None),
         ("€ 5", "EUR", 5),
         ("$5", "USD", None),
         ("5", "EUR", 5),
@@ -368,11 +375,13 @@ def test_a_shortened_id_in_a_list_is_found(read: Read) -> None:
 
 
 def test_a_column_says_the_currency(read: Read) -> None:
-    rows = deals("amount", ["100", "200", "300"])
-    for row, currency in zip(rows, ["usd", "USD", "EUR"], strict=True):
+    currencies = ["usd", "USD", "EUR", "$", "US$", "€", "USD - U.S. Dollar", "", "Gold"]
+    rows = deals("amount", ["100"] * len(currencies))
+    for row, currency in zip(rows, currencies, strict=True):
         row["currency"] = currency
-    built = read({"opportunities": rows})
-    assert column(built, "opportunities", "amount") == [100, 200, None]
+    built = read({"opportunities": rows}, currency="USD")
+    expected = [100, 100, None, 100, 100, None, 100, 100, None]
+    assert column(built, "opportunities", "amount") == expected
 
 
 AMOUNTS = st.sampled_from(["7,500", "7.500", "1.234,56", "1,234.56", "12", "0,5", "x", ""])

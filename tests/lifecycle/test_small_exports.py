@@ -103,7 +103,10 @@ def test_only_a_won_deal_that_counts_lacks_a_closing_date(
     assert found == ({("A", "won_without_closing_date", "O1")} if is_found else set())
 
 
-@pytest.mark.parametrize("named", [" 11 ; 12 ", "nobody;11, 12;11", "|11||12", "11\r\n12\n"])
+@pytest.mark.parametrize(
+    "named",
+    [" 11 ; 12 ", "nobody;11, 12;11", "|11||12", "11\r\n12\n", '["11", "12"]', "[11,12]"],
+)
 def test_a_deal_of_two_leads_counts_its_amount_once(warehouse: Warehouse, named: str) -> None:
     facts = facts_of(
         warehouse,

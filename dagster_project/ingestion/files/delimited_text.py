@@ -77,6 +77,18 @@ class Inserted:
     rejected: tuple[RejectedRow, ...] = ()
 
 
+# How files of other formats begin, in lower case, and what to do with one.
+_OTHER_FORMATS = {
+    b"pk\x03\x04": "a ZIP archive or a workbook; give it the ending .zip or .xlsx",
+    b"\xd0\xcf\x11\xe0": "an old or encrypted Excel workbook; save it as XLSX, or as CSV",
+    b"<html": "a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV",
+    b"<table": "a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV",
+    b"<!doctype": "a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV",
+    b"\x1f\x8b": "packed with gzip; give it the ending .csv.gz",
+    b"par1": "Parquet; give it the ending .parquet",
+}
+
+
 @dataclass(frozen=True)
 class TextFormat:
     """How a text file is written. ``encoding_key``: the setting that messages name.
@@ -297,6 +309,7 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
     or names a column twice.
     """
     text = _unpacked(label, path, scratch) if path.suffix.lower() == ".gz" else path
+    _refuse_other_formats(label, text)
     text, remarks = _as_utf8(label, text, scratch, text_format)
     with text.open(encoding="utf-8-sig", newline="") as opened:
         head = opened.read(_CHUNK)
@@ -308,6 +321,15 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
     headers = header_names(label, _first_row(head, delimiter))
     text, footer = _without_footer(text, delimiter, len(headers), scratch)
     return CsvTable(label, text, delimiter, headers, scratch, (*remarks, *footer))
+
+
+def _refuse_other_formats(label: str, path: Path) -> None:
+    """Raises ``SourceError`` for a file of another format, whatever its ending says."""
+    with path.open("rb") as source:
+        start = source.read(64).lstrip().lower()
+    for sign, what in _OTHER_FORMATS.items():
+        if start.startswith(sign):
+            raise SourceError(f"{label}: the file is {what}")
 
 
 def header_names(label: str, cells: Sequence[str]) -> tuple[str, ...]:
@@ -379,6 +401,9 @@ def _as_utf8(
     name = codecs.lookup(given or "utf-8").name
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         name = "utf-16"
+    elif not given and b"\0" in start[:2]:
+        # Without its mark: the first sign of a header is one of ASCII.
+        name = "utf-16-be" if start[0] == 0 else "utf-16-le"
     remarks: tuple[str, ...] = ()
     try:
         if name in {"utf-8", "ascii", "utf-8-sig"}:

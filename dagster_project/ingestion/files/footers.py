@@ -11,12 +11,23 @@ from collections.abc import Iterable, Sequence
 
 # Longer than any footer; what stands above is not looked at.
 _MOST_ROWS = 50
+# In the languages that CRMs export in; what follows a label of totals is a count or nothing.
 _KNOWN = re.compile(
     r"""
-    (grand\ totals?|totals?|gesamtsumme|total\ g[ée]n[ée]ral)\s*(:|\(|$)
+    (
+        grand\ (total|summar)(s|ies|y)? | (sub)?totals? | total\ (records|general|geral)
+        | (record|row)\ count | total\ g[ée]n[ée]ral | suma\ total | totale\ complessivo
+        | gesamt(summe|anzahl|zahl)? | summe | eindtotaal | totalt | 総計 | 合計
+    )\s*(:|\(|$)
     | copyright\s*(\(c\)|©) | ©
-    | confidential\ information | vertrauliche\ informationen | informations\ confidentielles
-    | (report\ )?(generated|run|exported)\ (by|on|at)\b
+    | confidential\ information | vertraulich | informations?\ confidentielles?
+    | informaci[óo]n\ confidencial | informa[çc][õo]es\ confidenciais
+    | informazioni\ riservate | vertrouwelijke? | konfidentiell | 機密情報
+    | (report\ )?(generated|run|exported)\ (by|on|at)\b | as\ of\ \d
+    | (generiert|erstellt|exportiert)\ (von|am)\b | g[ée]n[ée]r[ée]\ (par|le)\b
+    | generado\ (por|el)\b | gerado\ (por|em)\b | generato\ (da|il)\b
+    | gegenereerd\ (door|op)\b | skapad\ av\b | 作成者
+    | applied\ filters | filtered\ by | \(?\d+\ rows?\ (affected|returned|selected)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -55,4 +66,6 @@ def _may_belong(filled: Sequence[str], width: int) -> bool:
 
 
 def _is_known(filled: Sequence[str], width: int) -> bool:
-    return 0 < len(filled) < width and _KNOWN.match(filled[0].strip()) is not None
+    # Most cells of a row are filled: one about a company called Total is no line of totals.
+    is_short = 0 < len(filled) < width and 2 * len(filled) <= width + 1
+    return is_short and _KNOWN.match(filled[0].strip()) is not None

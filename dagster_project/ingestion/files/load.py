@@ -322,6 +322,8 @@ class _ExportReader:
                 count(distinct trim(v1)) as values_found
             from lookup_rows
             where v0 is not null and v1 is not null
+                -- Several keys that a spreadsheet shortened may look like this one.
+                and not regexp_matches(v0, '^\\s*\\d+([.,]\\d*)?[eE]\\+\\d+\\s*$')
             group by key
             """
         )

@@ -9,6 +9,7 @@ that is compared, and a cell of nothing else is empty.
 
 import re
 import textwrap
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -82,7 +83,9 @@ class Headers:
 
 
 def _plain(header: str) -> str:
-    return " ".join(header.split()).casefold()
+    """A header as it is compared: no-break spaces are spaces, signs without a width are nothing."""
+    shown = "".join(sign for sign in header if unicodedata.category(sign) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", shown).split()).casefold()
 
 
 def listed(headers: Sequence[str], limit: int = 40) -> str:

@@ -1,8 +1,8 @@
 """Parquet and JSONL files as text: typed values written the one way that raw expects.
 
 Times with a zone become ISO text in UTC, truth values ``true`` or ``false``, numbers plain digits
-without an exponent, not-a-number nothing, nested values JSON. Rows are numbered from 1 in file
-order.
+(an exponent only where digits are lost), not-a-number nothing, nested values JSON. Rows are
+numbered from 1 in file order.
 """
 
 import json
@@ -138,11 +138,14 @@ def _refuse_empty(label: str, path: Path) -> None:
 
 def _number_text(number: str) -> str:
     """SQL that writes a double as plain digits."""
-    whole = f"{number} = trunc({number}) and abs({number}) < 1e18"
+    # Beyond 2^53 two ids may be one number: with an exponent it is never read as an id.
+    rounded = f"abs({number}) > 9007199254740992"
+    whole = f"{number} = trunc({number})"
     plain = f"rtrim(rtrim(format('{{:.18f}}', {number}), '0'), '.')"
     shortest = f"cast({number} as varchar)"
     return (
         f"case when {number} is null or isnan({number}) then null "
+        f"when {rounded} then format('{{:.16e}}', {number}) "
         f"when {whole} then cast(cast({number} as bigint) as varchar) "
         f"when contains({shortest}, 'e') then {plain} "
         f"else {_unmistakable(shortest)} end"
@@ -179,5 +182,14 @@ def _json_text(name: str) -> str:
     """SQL that writes the value under a key as text; a JSON null is nothing."""
     pointer = literal("/" + name.replace("~", "~0").replace("/", "~1"))
     text = f"json_extract_string(json, {pointer})"
-    number = _number_text(f"try_cast({text} as double)")
-    return f"case json_type(json, {pointer}) when 'DOUBLE' then {number} else {text} end"
+    number = f"try_cast({text} as double)"
+    # Written with an exponent it may have lost digits, though as a number it looks whole.
+    key = re.escape(json.dumps(name, ensure_ascii=False))
+    with_exponent = literal(rf"{key}\s*:\s*(\d[\d.]*[eE]\+?\d+)")
+    written = f"regexp_extract(json, {with_exponent}, 1)"
+    return (
+        f"case when json_type(json, {pointer}) is distinct from 'DOUBLE' then {text} "
+        # A nested object may have the same key.
+        f"when try_cast({written} as double) = {number} then {written} "
+        f"else {_number_text(number)} end"
+    )

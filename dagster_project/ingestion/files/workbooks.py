@@ -1,11 +1,13 @@
 """Excel workbooks (XLSX): one sheet as rows of text, numbered as in the sheet.
 
 The first row that is not blank is the header. Numbers are plain digits as Excel shows them (an id
-has no ``.0``), dates stay dates, and a column with a time of day in any cell has one in all.
+has no ``.0``, one of more than 15 digits an exponent), dates stay dates, and a column with a time
+of day in any cell has one in all.
 """
 
 import datetime as dt
 import itertools
+import re
 import zipfile
 from decimal import Decimal
 from pathlib import Path
@@ -123,9 +125,13 @@ def _text(cell: Cell, *, with_time: bool) -> str:
     match cell:
         case bool():
             return "true" if cell else "false"
-        case float():
-            # Excel keeps and shows 15 digits.
-            return format(Decimal(format(cell, ".15g")), "f")
+        case int() | float():
+            # Excel keeps and shows 15 digits: of a longer number it does not know the rest.
+            if abs(cell) >= 1e15:
+                return format(cell, ".14e")
+            text = format(Decimal(format(cell, ".15g")), "f")
+            # A fraction of three digits could be read as thousands: it gets a fourth.
+            return re.sub(r"(\.\d{3})$", r"\g<1>0", text)
         case dt.timedelta():
             minutes, seconds = divmod(round(cell.total_seconds()), 60)
             return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"

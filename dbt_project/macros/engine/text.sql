@@ -20,7 +20,8 @@
 
 {#
     One value per row out of a text that lists them: for a select list. Semicolons, commas, bars and
-    line breaks separate them, whatever a CRM writes; spaces around and empty ones are left.
+    line breaks separate them, whatever a CRM writes, or they are a JSON list, as typed files hold
+    several; spaces around and empty ones are left.
 #}
 {% macro split_to_rows(text) -%}
     {{ return(adapter.dispatch('split_to_rows')(text)) }}
@@ -40,5 +41,6 @@
 {%- endmacro %}
 
 {% macro listed_values(text) -%}
-    string_split(translate({{ text }}, ',|' || chr(10) || chr(13), ';;;;'), ';')
+    {#- What has no counterpart, the signs of a JSON list, goes. -#}
+    string_split(translate({{ text }}, ',|' || chr(10) || chr(13) || '[]"', ';;;;'), ';')
 {%- endmacro %}

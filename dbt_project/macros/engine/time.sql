@@ -125,7 +125,7 @@
                         ),
                         '%Y-%m-%d %H:%M:%S'
                     ),
-                    case when regexp_matches({{ written }}, '\D') then '$^' else ' .*' end,
+                    case when regexp_matches({{ written }}, '[.,]\d*[1-9]') then '$^' else ' .*' end,
                     ''
                 )
         else
@@ -164,6 +164,18 @@
             then {{ moment }}
         else {{ local_to_utc(moment, time_zone) }}
     end
+{%- endmacro %}
+
+{#
+    A CRM's time as ISO text; a date alone where it is midnight in UTC to the fraction of a second,
+    as CRMs and the tools that land their tables keep dates without a time.
+#}
+{% macro date_or_time(text) -%}
+    {{ return(adapter.dispatch('date_or_time')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__date_or_time(text) -%}
+    regexp_replace({{ text }}, '[T ]00:00:00([.]0+)?(Z|[+]00:?00)$', '')
 {%- endmacro %}
 
 {# ISO text to the moment that it writes: in UTC with an offset, else as the clock showed it. #}

@@ -26,7 +26,7 @@
 
 {% macro duckdb__bare_number(text, is_money) -%}
     {%- set currency -%}
-        (?:[A-Z]{0,3}\p{Sc}|[A-Z]{3}|kr\.?|zł|Kč|Ft|lei)
+        (?:[A-Z]{0,3}[\s\p{Z}]?\p{Sc}|[A-Z]{3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)
     {%- endset -%}
     regexp_replace(
         regexp_replace(
@@ -114,10 +114,14 @@
         '₴': 'UAH', '₫': 'VND', '฿': 'THB', '₦': 'NGN', '₱': 'PHP', 'zł': 'PLN', 'Kč': 'CZK',
         'Ft': 'HUF', 'lei': 'RON', 'US$': 'USD', 'CA$': 'CAD', 'C$': 'CAD', 'AU$': 'AUD',
         'A$': 'AUD', 'NZ$': 'NZD', 'HK$': 'HKD', 'S$': 'SGD', 'MX$': 'MXN', 'R$': 'BRL',
-        'NT$': 'TWD', 'JP¥': 'JPY', 'CN¥': 'CNY', '¥': 'JPY'
+        'NT$': 'TWD', 'JP¥': 'JPY', 'CN¥': 'CNY', '¥': 'JPY', '円': 'JPY', '元': 'CNY', 'TL': 'TRY',
+        'Rs': 'INR'
     } -%}
     {%- set sign -%}
-        regexp_extract({{ text }}, '[A-Z]{0,3}\p{Sc}|zł|Kč|Ft|lei|kr')
+        regexp_extract(
+            regexp_replace({{ text }}, '[\s\p{Z}]', '', 'g'),
+            '[A-Z]{0,3}\p{Sc}|zł|Kč|Ft|lei|kr|Rs|TL|円|元'
+        )
     {%- endset -%}
     case
         when regexp_matches({{ text }}, '^[0-9., +-]*$') then null
@@ -138,15 +142,18 @@
     export in; a tick is true. `words`: more words of one column, by what they mean. Else null.
 #}
 {% macro parse_boolean(text, true_words=[], false_words=[]) -%}
+    {#- Capitals without a dot or with an accent of their own (HAYIR, YANLIŞ) lose it in lower case. -#}
     {%- set yes = [
-        'true', 't', 'yes', 'y', '1', '1.0', 'on', 'x', '✓', '✔', '☑', 'wahr', 'ja', 'j', 'vrai', 'oui',
-        'verdadero', 'verdadeiro', 'sí', 'si', 'sim', 'vero', 'sì', 'waar', 'prawda', 'tak',
-        'sant', 'sand', 'tosi', 'kyllä', 'evet', 'ano', 'да', '-1', 'はい', '是', '예'
+        'true', 't', 'yes', 'y', '1', '1.0', '1,0', '-1', 'on', 'x', '✓', '✔', '☑', '✅', 'checked',
+        'wahr', 'ja', 'j', 'vrai', 'oui', 'verdadero', 'sí', 'si', 's', 'verdadeiro', 'sim', 'vero', 'sì',
+        'waar', 'prawda', 'tak', 'sant', 'sann', 'sand', 'tosi', 'kyllä', 'doğru', 'evet', 'pravda', 'ano',
+        'áno', 'igaz', 'igen', 'adevărat', 'da', 'истина', 'да', 'はい', '真', '是', '예', '참'
     ] + true_words -%}
     {%- set no = [
-        'false', 'f', 'no', 'n', '0', '0.0', 'off', 'falsch', 'nein', 'faux', 'non', 'falso', 'não', 'nao',
-        'onwaar', 'nee', 'нет', 'fałsz', 'nie', 'falskt', 'falsk', 'nej', 'nei', 'epätosi', 'ei', 'hayır',
-        'いいえ', '否', '아니요'
+        'false', 'f', 'no', 'n', '0', '0.0', '0,0', 'off', '☐', '✗', '✘', 'unchecked', 'falsch', 'nein',
+        'faux', 'non', 'falso', 'não', 'nao', 'onwaar', 'nee', 'fałsz', 'nie', 'falskt', 'falsk', 'usann',
+        'nej', 'nei', 'epätosi', 'ei', 'yanlış', 'yanliş', 'hayır', 'hayir', 'nepravda', 'ne', 'hamis',
+        'nem', 'fals', 'nu', 'ложь', 'нет', 'いいえ', '偽', '否', '假', '아니요', '거짓'
     ] + false_words -%}
     case
         when lower(trim({{ text }})) in ('{{ yes | join("', '") }}') then true
@@ -155,16 +162,23 @@
 {%- endmacro %}
 
 {#
-    An id (or several) as it came; null when a spreadsheet turned one into scientific notation
-    (1.23457E+11).
+    An id (or several) as it came; null when a spreadsheet wrote one in scientific notation
+    (1.23457E+11) or an error in its place (#N/A).
 #}
 {% macro read_id(text) -%}
     {{ return(adapter.dispatch('read_id')(text)) }}
 {%- endmacro %}
 
 {% macro duckdb__read_id(text) -%}
+    {%- set scientific = '[+-]?(\\d+([.,]\\d*)?[eE]\\+\\d+|\\d[.,]\\d+[eE]-?\\d+)' -%}
+    {%- set error = '#(N/A|REF!|VALUE!|NAME\\?|DIV/0!|NULL!|NUM!|#+)' -%}
+    {%- set around = '[\\s\\p{Z}"=\\[\\]' ~ "''" ~ ']*' -%}
     case
-        when not regexp_matches({{ text }}, '(^|[;,|\r\n])\s*(\d[.,]\d+[eE][+-]?\d+|\d[eE]\+\d+)\s*($|[;,|\r\n])')
+        when
+            not regexp_matches(
+                {{ text }},
+                '(^|[;,|\r\n]){{ around }}({{ scientific }}|{{ error }}){{ around }}($|[;,|\r\n])'
+            )
             then {{ text }}
     end
 {%- endmacro %}

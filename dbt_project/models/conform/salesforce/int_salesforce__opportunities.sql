@@ -44,9 +44,11 @@ final as (
         opportunities.created_at_text as created_at,
         opportunities.amount,
         opportunities.currency,
-        case
-            when opportunities.is_closed = 'true' then opportunities.is_won
-            else 'false'
+        -- Whether it is closed can't be read: then this can't be either.
+        case coalesce(opportunities.is_closed, 'false')
+            when 'true' then opportunities.is_won
+            when 'false' then 'false'
+            else opportunities.is_closed
         end as is_won,
         case
             when opportunities.is_closed = 'true'

@@ -99,7 +99,9 @@ stage_dates as (
         cast(null as varchar) as from_stage,
         date_fields.stage as to_stage,
         cast(null as varchar) as changed_by,
-        {{ salesforce_lead_value('date_fields.field', 'leads') }} as changed_at_text
+        {{ date_or_time(
+            salesforce_lead_value('date_fields.field', 'leads')
+        ) }} as changed_at_text
     from leads
     inner join {{ ref('stg_salesforce__field_roles') }} as date_fields
         on

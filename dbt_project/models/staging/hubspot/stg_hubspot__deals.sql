@@ -24,7 +24,7 @@ final as (
         coalesce(
             {{ json_text('properties', "'createdate'") }}, created_at
         ) as created_at_text,
-        {{ json_text('properties', "'closedate'") }} as close_date_text
+        {{ date_or_time(json_text('properties', "'closedate'")) }} as close_date_text
     from source_rows
 
 )

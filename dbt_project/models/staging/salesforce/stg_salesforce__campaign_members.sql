@@ -14,8 +14,8 @@ final as (
         {{ salesforce_id('campaign_id') }} as campaign_id,
         {{ salesforce_id('lead_id') }} as lead_id,
         {{ salesforce_id('contact_id') }} as contact_id,
-        has_responded,
-        is_deleted,
+        {{ salesforce_flag('has_responded') }} as has_responded,
+        {{ salesforce_flag('is_deleted') }} as is_deleted,
         first_responded_date as responded_date_text,
         created_date as created_at_text
     from source_rows

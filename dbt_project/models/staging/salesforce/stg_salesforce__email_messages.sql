@@ -9,8 +9,8 @@ final as (
     select
         source_system,
         {{ salesforce_id('activity_id') }} as task_id,
-        incoming as is_incoming,
-        is_deleted,
+        {{ salesforce_flag('incoming') }} as is_incoming,
+        {{ salesforce_flag('is_deleted') }} as is_deleted,
         message_date as sent_at_text
     from source_rows
 

@@ -14,8 +14,8 @@ final as (
         {{ salesforce_id('who_id') }} as who_id,
         {{ salesforce_id('owner_id') }} as owner_id,
         {{ normalised('type') }} as event_type,
-        is_child,
-        is_deleted,
+        {{ salesforce_flag('is_child') }} as is_child,
+        {{ salesforce_flag('is_deleted') }} as is_deleted,
         start_date_time as start_at_text,
         activity_date_time as activity_at_text,
         created_date as created_at_text

@@ -27,7 +27,7 @@ final as (
         custom_fields,
         number_of_employees,
         is_deleted,
-        is_converted,
+        {{ salesforce_flag('is_converted') }} as is_converted,
         converted_date,
         created_date,
         coalesce(last_modified_date, system_modstamp) as updated_date,

@@ -17,8 +17,9 @@ final as (
         stage_name,
         amount,
         currency_iso_code as currency,
-        is_closed,
-        is_won,
+        -- A deal that was won is closed, where only that is landed.
+        {{ salesforce_flag('coalesce(is_closed, is_won)') }} as is_closed,
+        {{ salesforce_flag('is_won') }} as is_won,
         is_deleted,
         custom_fields,
         close_date as close_date_text,

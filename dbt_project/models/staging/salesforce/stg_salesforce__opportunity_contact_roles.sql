@@ -10,8 +10,8 @@ final as (
         source_system,
         {{ salesforce_id('opportunity_id') }} as opportunity_id,
         {{ salesforce_id('contact_id') }} as contact_id,
-        is_primary,
-        is_deleted,
+        {{ salesforce_flag('is_primary') }} as is_primary,
+        {{ salesforce_flag('is_deleted') }} as is_deleted,
         created_date as created_at_text
     from source_rows
 

@@ -16,8 +16,8 @@ final as (
         lower(task_subtype) as task_subtype,
         {{ normalised('type') }} as task_type,
         lower(call_type) as call_type,
-        is_closed,
-        is_deleted,
+        {{ salesforce_flag('is_closed') }} as is_closed,
+        {{ salesforce_flag('is_deleted') }} as is_deleted,
         activity_date as due_date_text,
         completed_date_time as completed_at_text,
         created_date as created_at_text
