@@ -39,12 +39,16 @@ def connect(
     read_only: bool = False,
     threads: int | None = None,
     memory_limit: str | None = None,
+    for_everyone: bool = False,
 ) -> duckdb.DuckDBPyConnection:
     """Open a DuckDB file with the session settings that every part of Handoff relies on.
 
-    The session time zone is UTC, so a time without a zone is read as UTC.
+    The session time zone is UTC, so a time without a zone is read as UTC. ``for_everyone``: older
+    versions of DuckDB can read a file that this makes, which takes a quarter longer to write.
     """
     config: dict[str, str | bool | int | float | list[str]] = {}
+    if not for_everyone:
+        config["storage_compatibility_version"] = "latest"
     if threads:
         config["threads"] = threads
     if memory_limit:

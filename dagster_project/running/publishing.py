@@ -104,7 +104,12 @@ def write_build(
     try:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
-        connection = connect(directory / PUBLISHED_FILE, threads=threads, memory_limit=memory_limit)
+        connection = connect(
+            directory / PUBLISHED_FILE,
+            threads=threads,
+            memory_limit=memory_limit,
+            for_everyone=True,
+        )
         try:
             connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
             counts = _copy_marts(connection, marts, progress)

@@ -90,6 +90,15 @@ def test_only_the_marts_are_published_in_the_order_of_their_key(output: Path) ->
     assert kinds == [("a",), ("b",)]
 
 
+def test_older_versions_of_duckdb_can_read_the_published_file(output: Path) -> None:
+    publish(output, "b1")
+    with duckdb.connect(str(published(output)), read_only=True) as connection:
+        versions = connection.execute(
+            "select tags['storage_version'] from duckdb_databases() where not internal"
+        ).fetchall()
+    assert versions == [("v1.0.0+",)]
+
+
 def test_descriptions_become_comments(output: Path) -> None:
     publish(output, "b1")
     with duckdb.connect(str(published(output)), read_only=True) as connection:
