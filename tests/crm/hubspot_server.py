@@ -119,7 +119,7 @@ class HubSpotServer:
         self.faults: list[Fault] = []
         self.calls: Counter[str] = Counter()
         self.read: Counter[str] = Counter()
-        self.slowness = 1.0
+        self.slowness = 2.0
         self._sorted: dict[tuple[str, bool], list[str]] = {}
         handler = type("Handler", (_Handler,), {"server_state": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)

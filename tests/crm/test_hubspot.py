@@ -42,7 +42,7 @@ from tests.crm.hubspot_world import (
     remember,
 )
 
-QUICK = Patience(attempts=4, backoff=0.01, longest=0.05, timeout=0.3)
+QUICK = Patience(attempts=4, backoff=0.01, longest=0.05, timeout=1)
 CALLS = ("details", "properties", "pipelines", "owners", "list", "archived", "associations")
 LATER_CALLS = ("search", "batch")
 

@@ -23,7 +23,7 @@ from tests.crm.salesforce_server import (
     salesforce_id,
 )
 
-PATIENCE = Patience(attempts=3, backoff=0.01, longest=0.05, timeout=0.5)
+PATIENCE = Patience(attempts=3, backoff=0.01, longest=0.05, timeout=1.5)
 CALLS = ("describe", "query", "next", "job", "status", "results")
 LEAD_FIELDS = [
     "Id",

@@ -153,7 +153,7 @@ def materialize(selection: str, told: Story, config: Path) -> Result:
         env={**os.environ, "HANDOFF_CONFIG": str(config)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=1500,
         check=False,
     )
 
