@@ -133,8 +133,17 @@ def set_aside(warehouse: Warehouse) -> list[str]:
 
 
 def unreadable(warehouse: Warehouse) -> dict[str, str]:
-    rows = warehouse.rows("from quality.unreadable_values")
-    return {f"{row['table_name']}.{row['column_name']}": row["samples"] for row in rows}
+    """What could not be read, by column."""
+    found = warehouse.rows(
+        """
+        select
+            table_name || '.' || column_name as place,
+            string_agg(value_text, ' | ' order by value_text) as texts
+        from quality.unreadable_values
+        group by place
+        """
+    )
+    return {row["place"]: row["texts"] for row in found}
 
 
 # Numbers that can't be read
