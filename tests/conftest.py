@@ -56,7 +56,7 @@ def crm_project() -> models.Project:
 @pytest.fixture(scope="session")
 def warehouse(project: models.Project) -> models.Warehouse:
     """One warehouse that tests fill again and again."""
-    return models.Warehouse(project, threads=1)
+    return models.Warehouse(project)
 
 
 def command(*arguments: str | Path) -> list[str]:
