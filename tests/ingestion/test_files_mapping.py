@@ -153,7 +153,7 @@ def test_column_counts_only_beside_certain_values(ingest, export, rows):
     assert rows(
         "select is_won, closed_at, amount from raw.opportunities order by opportunity_id"
     ) == [
-        ("true", "2026-02-01", "€ 1200.50"),
+        ("true", "2026-02-01", "€ 1.200,50"),
         (None, None, "-3"),
         ("false", "2026-03-01", "n/a"),
     ]

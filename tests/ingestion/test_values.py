@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -44,14 +45,22 @@ def read_loads(
     timezone: str = "UTC",
     zone: str | None = None,
     wanted: Sequence[str] = ("unreadable_values", "column_formats", "quarantine"),
+    source: Mapping[str, Any] = MappingProxyType({}),
     **choices: Any,
 ) -> Warehouse:
     """Read tables of rows, load after load, and build what tells how they were read."""
-    for table in ("leads", "opportunities", "activities", "channel_spend", "loads"):
+    for table in (
+        "leads",
+        "stage_changes",
+        "opportunities",
+        "activities",
+        "channel_spend",
+        "loads",
+    ):
         warehouse.execute(f"delete from raw.{table}")
     for tables in loads:
         write(directory, {"leads": [{"lead_id": "L", "created_at": DAY}], **tables})
-        warehouse.read_export(FilesSource(kind="files", path=directory, mode="append"))
+        warehouse.read_export(FilesSource(kind="files", path=directory, mode="append", **source))
     raw_schema.write_sources(warehouse.connection, {"files": zone})
     warehouse.decide(datetime(2026, 6, 30), timezone=timezone, **choices)
     warehouse.build(wanted)
@@ -214,6 +223,40 @@ def test_an_amount_is_read_as_its_column_writes_it(
         for text, number in zip(texts, numbers, strict=True)
         if text and number is None
     ]
+
+
+@pytest.mark.parametrize(
+    ("mark", "two_readings"),
+    [
+        (",", [7500, Decimal("7.5"), 7500, -7500, 7500]),
+        (".", [Decimal("7.5"), 7500, Decimal("7.5"), Decimal("-7.5"), Decimal("7.5")]),
+    ],
+)
+def test_a_named_decimal_mark_decides_what_has_two_readings_and_nothing_else(
+    read: Read, mark: str, two_readings: list[Any]
+) -> None:
+    one_reading = {
+        "1250.50": Decimal("1250.5"),
+        "12.50": Decimal("12.5"),
+        "0.75": Decimal("0.75"),
+        "1,250.50": Decimal("1250.5"),
+        "1.250,50 €": Decimal("1250.5"),
+        "9,5": Decimal("9.5"),
+        "1.250.000": 1250000,
+        "7.500 Tsd.": None,
+    }
+    texts = [*one_reading, "7.500", "7,500", "EUR 7.500", "(7.500)", "7.500,-"]
+    built = read(
+        {"opportunities": deals("amount", texts)},
+        source={"tables": {"opportunities": {"decimal_marks": {"amount": mark}}}},
+    )
+    assert column(built, "opportunities", "amount_given") == [
+        *one_reading.values(),
+        *two_readings,
+    ]
+    assert unreadable(built) == [("amount", "7.500 Tsd.")]
+    [shown] = built.rows("from quality.column_formats where column_name = 'amount'")
+    assert shown["either_count"] == 0
 
 
 def test_counts_of_things_have_no_fraction(read: Read) -> None:

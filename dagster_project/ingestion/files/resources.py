@@ -23,6 +23,9 @@ from dagster_project.ingestion.files.typed_records import time_text
 # The files fill the contract's tables, which every warehouse has.
 TABLES: dict[str, tuple[str, ...]] = {}
 
+# What may stand around a number: spaces, signs, parentheses, and the currencies that models know.
+_AROUND_NUMBER = r"(?:[\s\p{Z}()+−-]|\p{Sc}|[A-Z]{1,3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)"
+
 
 @dataclass(frozen=True)
 class Headers:
@@ -184,12 +187,16 @@ def _mapped_value(sql: str, values: dict[str, str]) -> str:
 
 
 def _number_text(sql: str, decimal_mark: str) -> str:
-    """A number with a dot as its only mark, so that it has one reading; what is none stays."""
+    """A number with two readings (7,500) in the one of its decimal mark; others stay as written.
+
+    The decimal mark of 1.250,50 or 1250.50 shows, whatever the setting says.
+    """
     other = "." if decimal_mark == "," else ","
-    plain = f"replace(replace({sql}, '{other}', ''), '{decimal_mark}', '.')"
+    start = rf"^({_AROUND_NUMBER}*[1-9]\d{{0,2}})"
+    end = rf"(\d{{3}})((?:[.,][-–—]+)?{_AROUND_NUMBER}*)$"
+    thousands = rf"regexp_replace({sql}, '{start}[{other}]{end}', '\1\2\3')"
     # A fraction of three digits could be read as thousands: it gets a fourth.
-    kept = rf"regexp_replace({plain}, '([.]\d{{3}})(\D*)$', '\10\2')"
-    return rf"if(regexp_matches({sql}, '\d'), {kept}, {sql})"
+    return rf"regexp_replace({thousands}, '{start}[{decimal_mark}]{end}', '\1.\20\3')"
 
 
 def moment_text(sql: str, formats: Sequence[str] | None) -> str:

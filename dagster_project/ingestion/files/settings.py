@@ -147,8 +147,8 @@ class TableMapping(Opening):
     value. ``constants``: contract column -> value of every row. ``time_formats``: contract column
     -> strptime format, or several to try in order (also ``epoch`` and ``epoch_ms``). ``values``:
     contract column -> {the export's value, whatever its case: the contract's value, empty for
-    none}. ``decimal_marks``: contract column -> the decimal mark of its numbers; other marks and
-    currency signs are dropped. ``where``: header -> the values of the rows to read (others are not
+    none}. ``decimal_marks``: contract column -> the decimal mark of its numbers that have two
+    readings (7,500). ``where``: header -> the values of the rows to read (others are not
     rows of this table). ``only_when``: contract column -> {header: the values beside which the
     column counts, else it is empty}. ``merged_ids``, of leads and opportunities: the header that
     lists the ids of the records that were merged into a row's. ``previous_owner``, of owner
