@@ -199,6 +199,32 @@ chosen as (
     {%- endif -%}
 {%- endmacro %}
 
+{#
+    Which date column a stage change was made of, as stage and header (`mql:MQL Date`): columns
+    of an export are written each in its own way. Empty for all else.
+#}
+{% macro stage_date(table) -%}
+    {%- if table == 'stage_changes' -%}
+    case
+        when change_id like 'stage_date:%' and lead_id is not null
+            then
+                -- The id ends with the lead's, a Salesforce id as the file has it: shorter perhaps.
+                substring(
+                    change_id, 12, length(change_id) - 12 - length(
+                        case
+                            when right(change_id, length(trim(lead_id))) = trim(lead_id)
+                                then trim(lead_id)
+                            else left(trim(lead_id), 15)
+                        end
+                    )
+                )
+        else ''
+    end
+    {%- else -%}
+    ''
+    {%- endif -%}
+{%- endmacro %}
+
 {# Which configured source brought a load: one that adds to the leads of another keeps its ways. #}
 {% macro loaders() -%}
     select distinct
@@ -260,13 +286,14 @@ delivered as (
 formats as (
 
     select
-        source_system
+        source_system,
+        stage_date
         {%- for name in with_format %},
         max(case when column_name = '{{ name }}' then decided end) as {{ name }}_format
         {%- endfor %}
     from {{ ref('int_contract__formats') }}
     where table_name = '{{ table }}'
-    group by source_system
+    group by source_system, stage_date
 
 ),
 
@@ -321,7 +348,9 @@ written as (
     left join own_zones
         on coalesce(loaders.loaded_by, delivered.source_system) = own_zones.source_system
     left join formats
-        on coalesce(loaders.loaded_by, delivered.source_system) = formats.source_system
+        on
+            coalesce(loaders.loaded_by, delivered.source_system) = formats.source_system
+            and {{ stage_date(table) | indent(12) }} = formats.stage_date
 
 ),
 
@@ -453,6 +482,7 @@ typed_rows as (
         source_system,
         '{{ table }}' as table_name,
         '{{ name }}' as column_name,
+        stage_date,
         '{{ 'date order' if kind in ['time', 'date'] else 'decimal mark' }}' as format_kind,
         {% if kind in ['time', 'date'] -%}
         {{ day_order_shown('written') | indent(8) }}
@@ -464,6 +494,7 @@ typed_rows as (
     from (
         select
             coalesce(loaders.loaded_by, delivered.source_system) as source_system,
+            {{ stage_date(table) | indent(12) }} as stage_date,
             {{ (
                 written_date(name) if kind in ['time', 'date']
                 else bare_number(name, kind == 'money')
@@ -475,7 +506,7 @@ typed_rows as (
                 and delivered.load_id = loaders.load_id
         where {{ name }} is not null
     ) as values_of_{{ name }}
-    group by source_system, shown
+    group by source_system, stage_date, shown
     {% if not loop.last %}union all{% endif %}
     {%- endfor %}
 {%- endmacro %}

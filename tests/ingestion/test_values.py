@@ -197,6 +197,51 @@ def test_a_column_decides_which_of_two_dates_is_meant(
     assert (decided["decided"] == "undecided") == (is_open and "99/99/9999" not in texts)
 
 
+def test_each_column_of_stage_dates_decides_for_itself(read: Read) -> None:
+    american = {
+        "0035g00000AbCdE": "3/13/2026",
+        "0035g00000AbCdF": "1/5/2026",
+        "a:b": "2/6/2026",
+    }
+    european = {"a:b": "06/03/2026", "X": "21/05/2026"}
+    changes = [{"lead_id": "Y", "changed_at": "01/02/2026", "to_stage": "SQL"}]
+    built = read(
+        {
+            "leads": [
+                {"lead_id": lead, "created_at": DAY, "MQL: on": day}
+                for lead, day in american.items()
+            ],
+            "stage_changes": changes,
+            "billing": [{"who": lead, "paid": day} for lead, day in european.items()],
+        },
+        source={
+            "stage_dates": [
+                {"stage": "mql", "column": "MQL: on"},
+                {"stage": "customer", "column": "paid", "file": "billing.csv", "lead_id": "who"},
+            ]
+        },
+    )
+    built.build(["int_contract__stage_changes"])
+    days = {
+        (row["to_stage"], row["lead_id"]): row["changed_at"] and row["changed_at"].date()
+        for row in built.rows("int_contract__stage_changes")
+    }
+    assert days == {
+        ("mql", "0035g00000AbCdEAAV"): date(2026, 3, 13),
+        ("mql", "0035g00000AbCdFAAV"): date(2026, 1, 5),
+        ("mql", "a:b"): date(2026, 2, 6),
+        ("customer", "a:b"): date(2026, 3, 6),
+        ("customer", "X"): date(2026, 5, 21),
+        ("SQL", "Y"): None,
+    }
+    shown = "from quality.column_formats where column_name = 'changed_at' order by all"
+    assert {row["stage_date"]: row["decided"] for row in built.rows(shown)} == {
+        "customer:paid": "day",
+        "mql:MQL: on": "month",
+        None: "undecided",
+    }
+
+
 @pytest.mark.parametrize(
     ("texts", "numbers"),
     [

@@ -2,6 +2,7 @@ select
     source_system,
     table_name,
     column_name,
+    nullif(stage_date, '') as stage_date,
     format_kind,
     decided,
     value_count,

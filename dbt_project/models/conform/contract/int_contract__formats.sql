@@ -24,6 +24,7 @@ counted as (
         source_system,
         table_name,
         column_name,
+        stage_date,
         format_kind,
         sum(value_count) as value_count,
         sum(case when shown in ('day', 'dot') then value_count else 0 end)
@@ -36,7 +37,7 @@ counted as (
             as month_or_comma_sample,
         min(case when shown = 'either' then sample end) as either_sample
     from shown
-    group by source_system, table_name, column_name, format_kind
+    group by source_system, table_name, column_name, stage_date, format_kind
 
 ),
 
