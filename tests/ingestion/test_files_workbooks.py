@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.files.load import check
@@ -67,6 +67,31 @@ def test_times_are_in_the_zone_of_the_source_and_dates_stay(ingest, export, rows
     assert rows("select occurred_at from raw.activities") == [("2026-07-01T09:30:00",)]
     assert rows("select changed_at from raw.owner_changes") == [("2026-07-01",)]
     assert rows("select rep_id, name from raw.reps") == [("09:05:00", "30:00:00")]
+
+
+def test_a_date_beside_times_is_one_where_its_cell_shows_no_time(ingest, export, rows):
+    midnight = dt.datetime(2026, 4, 2)
+    workbook(
+        export / "activities.xlsx",
+        Calls=[
+            ["lead_id", "occurred_at"],
+            ["shows a date", dt.date(2026, 4, 1)],
+            ["shows a time", midnight],
+            ["shows a time of its own", midnight],
+            ["is a time", dt.datetime(2026, 4, 3, 9, 30)],
+        ],
+    )
+    made = load_workbook(export / "activities.xlsx")
+    made["Calls"]["B4"].number_format = "[$-409]m/d/yy h:mm AM/PM;@"
+    made["Calls"]["B2"].number_format = "dd.mm.yyyy"
+    made.save(export / "activities.xlsx")
+    ingest(timezone="Europe/Amsterdam")
+    assert rows("select lead_id, occurred_at from raw.activities order by source_row") == [
+        ("shows a date", "2026-04-01"),
+        ("shows a time", "2026-04-02T00:00:00"),
+        ("shows a time of its own", "2026-04-02T00:00:00"),
+        ("is a time", "2026-04-03T09:30:00"),
+    ]
 
 
 def test_an_error_of_excel_is_not_an_empty_cell(ingest, export, rows):

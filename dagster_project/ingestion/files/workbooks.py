@@ -1,8 +1,8 @@
 """Excel workbooks (XLSX): one sheet as rows of text, numbered as in the sheet.
 
-The first row that is not blank is the header. Numbers are plain digits as Excel shows them (an id
-has no ``.0``, one of more than 15 digits an exponent), dates stay dates, and a column with a time
-of day in any cell has one in all.
+The first row that is not blank is the header. Numbers are plain digits (an id has no ``.0``, one
+of more than 15 digits an exponent). Dates stay dates: beside times of day, a cell at midnight is a
+date where its number format shows no time.
 """
 
 import datetime as dt
@@ -39,12 +39,9 @@ def open_workbook(label: str, path: Path, scratch: Path, sheet: str | None) -> T
     if not rows:
         raise SourceError(f"{label}: the sheet is empty; it needs at least a header row")
     width = max(at for _, row in rows for at, cell in enumerate(row, start=1) if _is_filled(cell))
-    with_time = {
-        at for _, row in rows for at, cell in enumerate(row) if isinstance(cell, dt.datetime)
-    }
 
     def texts(row: list[Cell]) -> list[str]:
-        return [_text(cell, with_time=at in with_time) for at, cell in enumerate(row[:width])]
+        return [_text(cell) for cell in row[:width]]
 
     headers = header_names(label, texts(rows[0][1]))
     body = rows[1:]
@@ -88,40 +85,50 @@ def _sheet_rows(label: str, path: Path, sheet: str | None) -> list[Row]:
         ) from error
     if zipfile.is_zipfile(path):
         with reading(label):
-            errors = _error_cells(path, name)
-        for (at, column), text in errors.items():
-            rows[at - 1][1][column - 1] = text
+            found = _cells_told_by_their_format(path, name, rows)
+        for (at, column), cell in found.items():
+            rows[at - 1][1][column - 1] = cell
     return [(at, row) for at, row in rows if any(map(_is_filled, row))]
 
 
-def _error_cells(path: Path, sheet: str) -> dict[tuple[int, int], str]:
-    """What stands in the cells that hold an error (``#N/A``), by row and column from 1.
+def _cells_told_by_their_format(
+    path: Path, sheet: str, rows: list[Row]
+) -> dict[tuple[int, int], Cell]:
+    """Cells that calamine does not tell whole, by row and column from 1.
 
-    Calamine reads them as empty, which they are not. Openpyxl is slow, so only a workbook that has
-    some is read again.
+    It reads an error (``#N/A``) as empty, which it is not, and a midnight as a date. Openpyxl is
+    slow, so only a workbook with errors, or with dates beside times in one column, is read again.
     """
+    dates, times = (
+        {at for _, row in rows for at, cell in enumerate(row, start=1) if type(cell) is kind}
+        for kind in (dt.date, dt.datetime)
+    )
+    mixed = dates & times
     with zipfile.ZipFile(path) as parts:
         sheets = [name for name in parts.namelist() if name.startswith("xl/worksheets/")]
-        if not any(b' t="e"' in parts.read(name) for name in sheets):
+        if not mixed and not any(b' t="e"' in parts.read(name) for name in sheets):
             return {}
     # Costly to import, and few workbooks need it.
     from openpyxl import load_workbook
+    from openpyxl.styles.numbers import is_datetime
 
-    rows = load_workbook(path, read_only=True, data_only=True)[sheet].iter_rows()
-    return {
-        (cell.row, cell.column): str(cell.value)
-        for row in rows
-        for cell in row
-        if cell.data_type == "e"
-    }
+    found: dict[tuple[int, int], Cell] = {}
+    for cells in load_workbook(path, read_only=True, data_only=True)[sheet].iter_rows():
+        for cell in cells:
+            if cell.data_type == "e":
+                found[cell.row, cell.column] = str(cell.value)
+            elif cell.data_type == "d" and cell.column in mixed:
+                read = rows[cell.row - 1][1][cell.column - 1]
+                if type(read) is dt.date and is_datetime(cell.number_format) == "datetime":
+                    found[cell.row, cell.column] = dt.datetime.combine(read, dt.time())
+    return found
 
 
 def _is_filled(cell: Cell) -> bool:
     return cell != "" and not (isinstance(cell, str) and not cell.strip())
 
 
-def _text(cell: Cell, *, with_time: bool) -> str:
-    """A cell as text; ``with_time``: whether dates of its column have a time of day."""
+def _text(cell: Cell) -> str:
     match cell:
         case bool():
             return "true" if cell else "false"
@@ -137,6 +144,4 @@ def _text(cell: Cell, *, with_time: bool) -> str:
             return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
         case dt.datetime() | dt.time():
             return cell.isoformat()
-        case dt.date():
-            return f"{cell}T00:00:00" if with_time else str(cell)
     return str(cell)
