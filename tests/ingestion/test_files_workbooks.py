@@ -168,6 +168,43 @@ def test_stage_dates_come_from_a_workbook(ingest, export, rows):
     assert rows(changes) == [("L1", "2026-03-01", "customer")]
 
 
+@pytest.mark.parametrize("leads_first", [True, False])
+@pytest.mark.parametrize("leads_sheet", ["Leads", None])
+@pytest.mark.parametrize("where", [{}, {"file": "crm.xlsx"}, {"sheet": "Leads"}])
+def test_stage_dates_have_a_sheet_of_a_workbook_with_several_tables(
+    ingest, export, rows, leads_first, leads_sheet, where
+):
+    day = dt.date(2026, 3, 1)
+    sheets: dict[str, list[list[Any]]] = {
+        "Leads": [["lead_id", "created_at", "type", "MQL date"], ["L1", day, "a", day]],
+        "Deals": [["opportunity_id", "lead_id", "created_at"], ["D", "L1", day]],
+        "Won": [["Who", "Paid"], ["L1", dt.date(2026, 5, 1)]],
+    }
+    sheets["Leads"].append(["L2", day, "b", day])
+    if not (leads_first or leads_sheet is None):
+        sheets = dict(reversed(sheets.items()))
+    workbook(export / "crm.xlsx", **sheets)
+    result = ingest(
+        tables={
+            "opportunities": {"file": "crm.xlsx", "sheet": "Deals"},
+            "leads": {"file": "crm.xlsx", "sheet": leads_sheet, "where": {"type": ["a"]}},
+        },
+        stage_dates=[
+            {"stage": "mql", "column": "MQL date", **where},
+            {
+                "stage": "customer",
+                "column": "Paid",
+                "file": "crm.xlsx",
+                "sheet": "Won",
+                "lead_id": "Who",
+            },
+        ],
+    )
+    changes = "select lead_id, changed_at, to_stage from raw.stage_changes order by changed_at"
+    assert rows(changes) == [("L1", "2026-03-01", "mql"), ("L1", "2026-05-01", "customer")]
+    assert not any("MQL date" in note.message for note in result.notes)
+
+
 def test_many_rows_keep_their_numbers(ingest, export, rows):
     many = [[f"R{at}", at] for at in range(2, 25_002)]
     workbook(export / "reps.xlsx", Reps=[["rep_id", "weekly_capacity"], *many])

@@ -89,6 +89,9 @@ class Export:
         # Of the length of one load: files change between loads.
         self.local: Callable[[DataFile], Path] = functools.cache(self._local)
         self.fingerprint: Callable[[DataFile], str] = functools.cache(self._fingerprint)
+        self._first_sheet: Callable[[DataFile], str | None] = functools.cache(
+            self._sheet_by_default
+        )
         self.present = self._files_in_directory()
         found = {name: self._files_of(name) for name in CONTRACT_TABLES}
         self.tables = {name: files for name, files in found.items() if files}
@@ -139,6 +142,11 @@ class Export:
                 self._readers[key] = open_file(label, path, self._scratch, text_format, sheet)
         return self._readers[key]
 
+    def sheet(self, file: DataFile, named: str | None) -> str | None:
+        """The name of the sheet that is read of a workbook; None of any other file."""
+        first = self._first_sheet(file)
+        return first and (named or first)
+
     def remarks(self, file: DataFile, reader: Reader) -> list[str]:
         """What was noticed in making a file ready and opening it."""
         return [*self._remarks.get(file, ()), *reader.remarks]
@@ -170,6 +178,17 @@ class Export:
         path = self.local(file)
         with _reading(self.label_of(file)), path.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
+
+    def _sheet_by_default(self, file: DataFile) -> str | None:
+        """The first sheet of a workbook; None of any other file."""
+        if file.query_for or not file.name.lower().endswith(".xlsx"):
+            return None
+        # Brings Arrow, which is costly to import.
+        from dagster_project.ingestion.files.workbooks import sheet_names
+
+        path = self.local(file)
+        with _reading(self.label_of(file)) as label:
+            return sheet_names(label, path)[0]
 
     def _views(self) -> dict[str, Callable[[], Reader]]:
         """The files as a query names them: by their stem, in lower case."""

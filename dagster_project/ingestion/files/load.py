@@ -115,7 +115,9 @@ def _about_rows(path: Path) -> str:
     return f"{'about ' if size > len(start) else ''}{rows:,} rows"
 
 
-# The date columns of one file that say when a stage was entered, with their settings.
+# A file, and of a workbook the sheet.
+_Place = tuple[DataFile, str | None]
+# The date columns of one place that say when a stage was entered, with their settings.
 _StageDates = list[tuple[str, StageDate]]
 
 
@@ -133,8 +135,8 @@ class _ExportReader:
             self._load.replace_settings("stage_map", self._source.stage_names.items())
         for name, files in self._export.tables.items():
             self._read_table(CONTRACT_TABLES[name], files)
-        for file, dates in self._stage_dates().items():
-            self._read_stage_dates(file, dates)
+        for place, dates in self._stage_dates().items():
+            self._read_stage_dates(place, dates)
         self._drop_absent_tables()
         self._note_unread_files()
         for relation in self._lookup_tables.values():
@@ -204,7 +206,7 @@ class _ExportReader:
         }
         used = taken | {
             headers.of_any_part(item.column, f"{setting}.column")
-            for setting, item in self._stage_dates().get(file, ())
+            for setting, item in self._dates_of_table(table.name, file)
         }
         used |= set(kept.values())
         unknown = [(header, at) for at, header in enumerate(headers.names) if header not in used]
@@ -366,20 +368,46 @@ class _ExportReader:
 
     # Stage dates
 
-    def _stage_dates(self) -> dict[DataFile, _StageDates]:
-        """The date columns by file, so that each file is read once."""
-        by_file: dict[DataFile, _StageDates] = {}
+    def _stage_dates(self) -> dict[_Place, _StageDates]:
+        """The date columns by place, so that each is read once."""
+        by_place: dict[_Place, _StageDates] = {}
         for at, item in enumerate(self._source.stage_dates):
             setting = f"stage_dates[{at}]"
             files = self._export.tables.get("leads", [])
             if item.file:
                 files = self._export.files(item.file, f"{setting}.file")
             for file in files:
-                by_file.setdefault(file, []).append((setting, item))
-        return by_file
+                of_tables = [self._mapping(name).sheet for name in self._tables_of(file)]
+                sheet = item.sheet or next(iter(of_tables), None)
+                place = (file, self._export.sheet(file, sheet))
+                by_place.setdefault(place, []).append((setting, item))
+        return by_place
 
-    def _read_stage_dates(self, file: DataFile, dates: _StageDates) -> None:
-        """Make stage changes of the date columns of one file."""
+    def _tables_of(self, file: DataFile) -> list[str]:
+        """The tables that a file has rows of, leads first."""
+        return [name for name, files in self._export.tables.items() if file in files]
+
+    def _tables_at(self, place: _Place) -> list[str]:
+        """The same of one sheet."""
+        file, sheet = place
+        return [
+            name
+            for name in self._tables_of(file)
+            if self._export.sheet(file, self._mapping(name).sheet) == sheet
+        ]
+
+    def _dates_of_table(self, table: str, file: DataFile) -> _StageDates:
+        """The date columns in a table's own file."""
+        return [
+            date
+            for place, dates in self._stage_dates().items()
+            if place[0] == file and table in self._tables_at(place)
+            for date in dates
+        ]
+
+    def _read_stage_dates(self, place: _Place, dates: _StageDates) -> None:
+        """Make stage changes of the date columns of one file or sheet."""
+        file, _ = place
         table = CONTRACT_TABLES["stage_changes"]
         meaning = repr([item.model_dump() for _, item in dates])
         content = self._export.fingerprint(file)
@@ -389,11 +417,12 @@ class _ExportReader:
             return
         self._load.say(f"reading stage dates of {file.name}")
         self._clear(table.name)
-        self._record(table, file, fingerprint, self._insert_dates(file, dates))
+        self._record(table, file, fingerprint, self._insert_dates(place, dates))
 
-    def _insert_dates(self, file: DataFile, dates: _StageDates) -> Inserted:
-        """Read lead ids and dates of a file, and insert one stage change per date given."""
-        reader, changes, condition = self._open_dates(file, dates)
+    def _insert_dates(self, place: _Place, dates: _StageDates) -> Inserted:
+        """Read lead ids and dates of a place, and insert one stage change per date given."""
+        file, _ = place
+        reader, changes, condition = self._open_dates(place, dates)
         self._load.connection.execute(
             """
             create or replace temp table stage_dates (
@@ -425,25 +454,26 @@ class _ExportReader:
         )
         self._load.connection.execute("drop table stage_dates")
         # Broken rows of a table's own file are counted there already.
-        is_table = any(file in files for files in self._export.tables.values())
-        return Inserted(made, () if is_table else read.rejected)
+        return Inserted(made, () if self._tables_at(place) else read.rejected)
 
     def check_stage_dates(self) -> list[Finding]:
         """Nothing; raises ``SourceError`` when a file or column of a stage date is missing."""
-        for file, dates in self._stage_dates().items():
-            self._open_dates(file, dates)
+        for place, dates in self._stage_dates().items():
+            self._open_dates(place, dates)
         return []
 
-    def _open_dates(self, file: DataFile, dates: _StageDates) -> tuple[Reader, list[str], str]:
-        """A file of stage dates, SQL for the stage change of each column, and for its rows.
+    def _open_dates(self, place: _Place, dates: _StageDates) -> tuple[Reader, list[str], str]:
+        """A place of stage dates, SQL for the stage change of each column, and for its rows.
 
         In the leads' own file only the rows that are leads have stages.
         """
-        parts = [part for part, found in self._stage_dates().items() if found == dates]
-        reader, headers = self._open_part(file, parts, lambda part: self._dates_reader(part, dates))
+        parts = dict(it for it, found in self._stage_dates().items() if found == dates)
+        reader, headers = self._open_part(
+            place[0], list(parts), lambda part: self._dates_reader((part, parts[part]), dates)
+        )
         leads = self._mapping("leads")
         own = leads.columns.get("lead_id", "lead_id")
-        where = leads.where if file in self._export.tables.get("leads", ()) else {}
+        where = leads.where if "leads" in self._tables_at(place) else {}
         changes = []
         for setting, item in dates:
             header = headers.of_any_part(item.column, f"{setting}.column")
@@ -455,11 +485,11 @@ class _ExportReader:
             changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
         return reader, changes, headers.condition(where, "tables.leads.where")
 
-    def _dates_reader(self, file: DataFile, dates: _StageDates) -> Reader:
-        """The reader that the file's own table uses, else one by what the stage dates say."""
-        for name, files in self._export.tables.items():
-            if file in files:
-                return self._open(file, name, CONTRACT_TABLES[name].columns)
+    def _dates_reader(self, place: _Place, dates: _StageDates) -> Reader:
+        """The reader that the place's own table uses, else one by what the stage dates say."""
+        file, _ = place
+        for name in self._tables_at(place):
+            return self._open(file, name, CONTRACT_TABLES[name].columns)
         setting, first = dates[0]
         return self._open_as(file, first, setting, [item.column for _, item in dates])
 

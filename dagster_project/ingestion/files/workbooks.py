@@ -5,12 +5,15 @@ of more than 15 digits an exponent). Dates stay dates: beside times of day, a ce
 date where its number format shows no time.
 """
 
+import contextlib
 import datetime as dt
 import itertools
 import re
 import zipfile
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +23,9 @@ from dagster_project.ingestion.files.archives import reading, refuse_bomb
 from dagster_project.ingestion.files.delimited_text import exactly, header_names
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
 from dagster_project.ingestion.files.typed_records import TypedTable
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineWorkbook
 
 # What a cell holds; an empty one is an empty text.
 Cell = int | float | str | bool | dt.time | dt.date | dt.datetime | dt.timedelta
@@ -65,24 +71,35 @@ def open_workbook(label: str, path: Path, scratch: Path, sheet: str | None) -> T
     )
 
 
-def _sheet_rows(label: str, path: Path, sheet: str | None) -> list[Row]:
-    """The rows of a sheet that are not blank."""
+def sheet_names(label: str, path: Path) -> list[str]:
+    """The sheets of a workbook. Raises ``SourceError`` when it is damaged."""
+    with _opened(label, path) as workbook:
+        return workbook.sheet_names
+
+
+@contextlib.contextmanager
+def _opened(label: str, path: Path) -> Iterator["CalamineWorkbook"]:
     # Compiled, and only workbooks need it.
     from python_calamine import CalamineError, load_workbook
 
     if zipfile.is_zipfile(path):
         refuse_bomb(label, path)
     try:
-        workbook = load_workbook(path)
+        yield load_workbook(path)
+    except CalamineError as error:
+        raise SourceError(
+            f"{label}: the workbook cannot be read ({error}); save it again as XLSX, or as CSV"
+        ) from error
+
+
+def _sheet_rows(label: str, path: Path, sheet: str | None) -> list[Row]:
+    """The rows of a sheet that are not blank."""
+    with _opened(label, path) as workbook:
         names = workbook.sheet_names
         if sheet is not None and sheet not in names:
             raise SourceError(f"{label}: no sheet {sheet!r}; the workbook has: {', '.join(names)}")
         name = sheet or names[0]
         rows = list(enumerate(workbook.get_sheet_by_name(name).iter_rows(), start=1))
-    except CalamineError as error:
-        raise SourceError(
-            f"{label}: the workbook cannot be read ({error}); save it again as XLSX, or as CSV"
-        ) from error
     if zipfile.is_zipfile(path):
         with reading(label):
             found = _cells_told_by_their_format(path, name, rows)
