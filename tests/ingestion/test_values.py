@@ -388,6 +388,18 @@ def test_a_shortened_id_in_a_list_is_found(read: Read) -> None:
     assert unreadable(built) == [("lead_id", text) for text in texts]
 
 
+def test_an_error_of_a_spreadsheet_in_any_language_is_no_id(read: Read) -> None:
+    errors = [
+        *("#N/A", "#n/a", "#REF!", "#DIV/0!", "#NAME?", "#NULL!", "#SPILL!", "#ERROR!", "#####"),
+        *("#NV", "#WERT!", "#BEZUG!", "#ÜBERLAUF!", "#N/D", "#¡VALOR!", "#¿NOMBRE?", "#ЗНАЧ!"),
+        *("#GETTING_DATA", "#SAYI/0!", ' "#N/A" ', "1.23457E+11", "1,2e+5", "+4.9E12"),
+    ]
+    ids = ["#1001", "#A7", "A#B", "#12/A", "#L-7", "N/A!", "E12", "12E5", "1E5", "#", "[EXT]-12"]
+    built = read({"leads": leads("owner_id", errors + ids)})
+    assert column(built, "leads", "owner_id") == [None] * len(errors) + ids
+    assert unreadable(built) == [("owner_id", text.strip()) for text in errors]
+
+
 def test_a_column_says_the_currency(read: Read) -> None:
     currencies = ["usd", "USD", "EUR", "$", "US$", "€", "USD - U.S. Dollar", "", "Gold"]
     rows = deals("amount", ["100"] * len(currencies))

@@ -187,7 +187,8 @@
 
 {#
     An id (or several) as it came; null when a spreadsheet wrote one in scientific notation
-    (1.23457E+11) or an error in its place (#N/A).
+    (1.23457E+11) or an error in its place: #N/A, #WERT!, ###. Errors have words of any language
+    and no digit but in #DIV/0!, so #1001 is an id.
 #}
 {% macro read_id(text) -%}
     {{ return(adapter.dispatch('read_id')(text)) }}
@@ -195,7 +196,9 @@
 
 {% macro duckdb__read_id(text) -%}
     {%- set scientific = '[+-]?(\\d+([.,]\\d*)?[eE]\\+\\d+|\\d[.,]\\d+[eE]-?\\d+)' -%}
-    {%- set error = '#(N/A|REF!|VALUE!|NAME\\?|DIV/0!|NULL!|NUM!|#+)' -%}
+    {#- Letters are what is neither space, digit nor mark: \p{L} takes long to compile. -#}
+    {%- set letters = '[^\\s\\d[:punct:]¡¿]+' -%}
+    {%- set error = '#([¡¿]?' ~ letters ~ '([_/]' ~ letters ~ '|/0)*[!?]?|#+)' -%}
     {%- set around = '[\\s\\p{Z}"=\\[\\]' ~ "''" ~ ']*' -%}
     case
         when
