@@ -22,7 +22,7 @@ Rows = list[dict[str, str]]
 Read = Callable[..., Warehouse]
 DAY = "2026-01-01"
 NAME_THE_FORMAT = "time has the day or the month first (name its format in time_formats)"
-NOT_AN_ID = "id is in scientific notation or an error of a spreadsheet (export ids as text)"
+NOT_AN_ID = "id is in scientific notation or a spreadsheet error (export ids as text)"
 NAME_THE_MARK = "number has a mark of decimals or of thousands (name it in decimal_marks)"
 
 
@@ -46,7 +46,7 @@ def read_loads(
     **choices: Any,
 ) -> Warehouse:
     """Read tables of rows, load after load, and build what tells how they were read."""
-    for table in ("leads", "opportunities", "activities", "channel_spend", "loads"):
+    for table in ("leads", "opportunities", "activities", "channel_spend", "reps", "loads"):
         warehouse.execute(f"delete from raw.{table}")
     for tables in loads:
         write(directory, {"leads": [{"lead_id": "L", "created_at": DAY}], **tables})
@@ -289,14 +289,52 @@ def test_every_unreadable_value_is_kept_with_its_place_and_why(read: Read) -> No
     assert [
         (row["source_row"], row["column_name"], row["value_text"], row["reason"]) for row in found
     ] == [
-        (2, "crm_score", "high", "number can not be read"),
-        (2, "employee_count", "~50", "number can not be read"),
+        (2, "crm_score", "high", "number can't be read"),
+        (2, "employee_count", "~50", "number can't be read"),
         (2, "updated_at", "01/02/2026", NAME_THE_FORMAT),
         (3, "crm_score", "7,500", NAME_THE_MARK),
         (3, "owner_id", "1.23E+11", NOT_AN_ID),
-        (3, "updated_at", "soon", "time can not be read"),
-        *[(row, "crm_score", f"n/a {row - 4}", "number can not be read") for row in range(4, 12)],
+        (3, "updated_at", "soon", "time can't be read"),
+        *[(row, "crm_score", f"n/a {row - 4}", "number can't be read") for row in range(4, 12)],
     ]
+
+
+def test_each_kind_of_value_has_one_reason_wherever_it_is_said(read: Read) -> None:
+    decided = leads("updated_at", ["01/02/2026 25:00", "31/01/2026"])
+    spend = [
+        {"spend_date": DAY, "channel": "ads", "amount": "7,500"},
+        {"spend_date": "never", "channel": "ads", "amount": "1"},
+    ]
+    call = {"activity_id": "#N/A", "lead_id": "L", "occurred_at": DAY}
+    built = read(
+        {
+            "leads": [{"lead_id": "L", "created_at": DAY, "employee_count": "~50"}, *decided],
+            # Undecided.
+            "opportunities": deals("closed_at", ["soon", "01/02/2026"], amount="10k"),
+            "activities": [call],
+            "reps": [{"rep_id": "R", "is_active": "perhaps"}],
+            "channel_spend": spend,
+        }
+    )
+    query = "select value_text, reason from quality.unreadable_values"
+    reasons = {row["value_text"]: row["reason"] for row in built.rows(query)}
+    assert reasons == {
+        "~50": "number can't be read",
+        "10k": "number can't be read",
+        "soon": "time can't be read",
+        "01/02/2026": NAME_THE_FORMAT,
+        # No format would make it a time.
+        "01/02/2026 25:00": "time can't be read",
+        "#N/A": NOT_AN_ID,
+        "perhaps": "truth value can't be read",
+        "7,500": NAME_THE_MARK,
+        "never": "date can't be read",
+    }
+    query = "select json_extract_string(row_json, '$.' || column_name) as text, reason from"
+    quarantined = built.rows(f"{query} quality.quarantine order by text")
+    assert [row["text"] for row in quarantined] == ["01/02/2026", "7,500", "never", "soon"]
+    for row in quarantined:
+        assert row["reason"].removeprefix("required ") == reasons[row["text"]]
 
 
 def test_another_currency_without_a_rate_is_unknown(read: Read) -> None:
