@@ -166,7 +166,7 @@
     export in; a tick is true. `words`: more words of one column, by what they mean. Else null.
 #}
 {% macro parse_boolean(text, true_words=[], false_words=[]) -%}
-    {#- Capitals without a dot or with an accent of their own (HAYIR, YANLIŞ) lose it in lower case. -#}
+    {#- lower('HAYIR') is 'hayir', not the Turkish 'hayır'. -#}
     {%- set yes = [
         'true', 't', 'yes', 'y', '1', '1.0', '1,0', '-1', 'on', 'x', '✓', '✔', '☑', '✅', 'checked',
         'wahr', 'ja', 'j', 'vrai', 'oui', 'verdadero', 'sí', 'si', 's', 'verdadeiro', 'sim', 'vero', 'sì',
