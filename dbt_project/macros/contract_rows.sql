@@ -164,39 +164,23 @@ chosen as (
 
 {# What is said of a value that is there and can't be read, by the kind of its column. #}
 {% macro not_readable(kind) -%}
-    {%- set number = 'number can not be read' -%}
-    {%- set id = 'id is in scientific notation or an error of a spreadsheet (export ids as text)' -%}
+    {%- set time = 'time has the day or the month first (name its format in time_formats)' -%}
+    {%- set number = 'number has a mark of decimals or of thousands (name it in decimal_marks)' -%}
+    {%- set id = 'id is in scientific notation or a spreadsheet error (export ids as text)' -%}
     {{ return({
         'id': id,
         'event_id': id,
-        'time': 'time can not be read',
-        'date': 'date can not be read',
-        'open': 'time has the day or the month first (name its format in time_formats)',
-        'whole': number,
-        'number': number,
-        'money': number,
-        'open_number': 'number has a mark of decimals or of thousands (name it in decimal_marks)',
-        'flag': 'truth value can not be read'
+        'time': "time can''t be read",
+        'date': "date can''t be read",
+        'open_time': time,
+        'open_date': time,
+        'whole': "number can''t be read",
+        'number': "number can''t be read",
+        'money': "number can''t be read",
+        'open_number': number,
+        'open_money': number,
+        'flag': "truth value can''t be read"
     }[kind]) }}
-{%- endmacro %}
-
-{# Why a text that could not be read was not: one with two readings needs a setting. #}
-{% macro why_not_readable(text, kind) -%}
-    {%- if kind in ['time', 'date'] -%}
-    case
-        when {{ day_order_shown(written_date(text)) | indent(8) }} = 'either'
-            then '{{ not_readable('open') }}'
-        else '{{ not_readable(kind) }}'
-    end
-    {%- elif kind in ['number', 'money'] -%}
-    case
-        when {{ decimal_mark_shown(bare_number(text, kind == 'money')) | indent(8) }} = 'either'
-            then '{{ not_readable('open_number') }}'
-        else '{{ not_readable(kind) }}'
-    end
-    {%- else -%}
-    '{{ not_readable(kind) }}'
-    {%- endif -%}
 {%- endmacro %}
 
 {#
@@ -237,16 +221,21 @@ chosen as (
 {#
     A contract table's rows of every source, each value read once: the last CTE is `typed_rows`. A
     row that can't be used names the column (`problem_column`) and says why (`problem`);
-    `unreadable` lists the columns whose value is there and can't be read. `computed`: more
-    columns, as SQL over the delivered texts. `left_out`: columns that stay here.
+    `unreadable` lists the columns whose value is there and can't be read, each with the reason
+    (`updated_at: time can't be read`). `computed`: more columns, as SQL over the delivered texts.
+    `left_out`: columns that stay here.
 #}
 {% macro typed_rows(table, computed={}, left_out=[]) -%}
 {%- set columns = contract_columns(table) -%}
 {#- What exports write of a deal instead of yes and no. -#}
-{%- set won_words = 'won, closed won, closedwon, closed-won, gewonnen, gagné, gagnée, gagne, ganado, '
-    ~ 'ganada, vinto, vinta, ganho, ganha, vunnen, vunnet, vundet, wygrana' -%}
-{%- set lost_words = 'lost, closed lost, closedlost, closed-lost, verloren, perdu, perdue, perdido, '
-    ~ 'perdida, perso, persa, förlorad, tabt, tapt, przegrana' -%}
+{%- set won_words = [
+    'won', 'closed won', 'closedwon', 'closed-won', 'gewonnen', 'gagné', 'gagnée', 'gagne', 'ganado',
+    'ganada', 'vinto', 'vinta', 'ganho', 'ganha', 'vunnen', 'vunnet', 'vundet', 'wygrana'
+] -%}
+{%- set lost_words = [
+    'lost', 'closed lost', 'closedlost', 'closed-lost', 'verloren', 'perdu', 'perdue', 'perdido',
+    'perdida', 'perso', 'persa', 'förlorad', 'tabt', 'tapt', 'przegrana'
+] -%}
 {%- set names = columns | map('first') | list -%}
 {%- set times, numbers, with_format, to_read = [], {}, [], [] -%}
 {%- for name, kind, _ in columns -%}
@@ -263,10 +252,10 @@ chosen as (
 {%- set problems = [] -%}
 {%- for name, kind, empty in columns | sort(attribute='2') if empty -%}
     {%- set required = 'required ' if empty == 'required' else '' -%}
-    {%- if name in times -%}
-        {%- do problems.append(
-            (name ~ ' is null and ' ~ name ~ '_is_open', name, required ~ not_readable('open'))
-        ) -%}
+    {%- if name in with_format -%}
+        {%- do problems.append((
+            name ~ ' is null and ' ~ name ~ '_is_open', name, required ~ not_readable('open_' ~ kind)
+        )) -%}
     {%- endif -%}
     {%- if name in to_read -%}
         {%- do problems.append(
@@ -363,6 +352,12 @@ shown as (
             name ~ '_written', "coalesce(" ~ name ~ "_format, 'undecided')"
         ) | indent(8) }} as {{ name }}_iso
         {%- endfor %}
+        {%- for name in times %},
+        case
+            when {{ name }}_format = 'undecided'
+                then {{ day_order_shown(name ~ '_written') | indent(16) }}
+        end as {{ name }}_mark
+        {%- endfor %}
         {%- for name in numbers %},
         {{ decimal_mark_shown(name ~ '_bare') | indent(8) }} as {{ name }}_mark
         {%- endfor %}
@@ -397,8 +392,12 @@ cast_rows as (
         {%- for name in to_read %},
         {{ name }} is not null as {{ name }}_is_there
         {%- endfor %}
-        {%- for name in times %},
-        {{ name }}_iso is null and {{ name }}_format = 'undecided' as {{ name }}_is_open
+        {%- for name in with_format %},
+        -- One with two readings needs a setting.
+        coalesce(
+            {{ name }}_format = 'undecided'
+            and {{ name }}_mark = 'either', false
+        ) as {{ name }}_is_open
         {%- endfor %}
         {%- for name, kind, _ in columns if name not in left_out %},
         {% if kind == 'event_id' -%}
@@ -416,8 +415,8 @@ cast_rows as (
         {%- elif kind == 'flag' -%}
         {{ parse_boolean(
             name,
-            won_words.split(', ') if name == 'is_won' else [],
-            lost_words.split(', ') if name == 'is_won' else []
+            won_words if name == 'is_won' else [],
+            lost_words if name == 'is_won' else []
         ) | indent(8) }} as {{ name }}
         {%- else -%}
         try_cast({{ plain_number(
@@ -451,7 +450,15 @@ typed_rows as (
                 when
                     {{ name }}_is_there and {{ name }}
                     {{ "like 'made:%'" if kind == 'event_id' else 'is null' }}
-                    then '{{ name }}'
+                    then
+                        '{{ name }}: ' || {% if name in with_format -%}
+                        case
+                            when {{ name }}_is_open then '{{ not_readable('open_' ~ kind) }}'
+                            else '{{ not_readable(kind) }}'
+                        end
+                        {%- else -%}
+                        '{{ not_readable(kind) }}'
+                        {%- endif %}
             end
             {%- endfor %}
         ), '') as unreadable,

@@ -27,7 +27,10 @@
     end
 {%- endmacro %}
 
-{# A flag as the API writes it, true or false, however a tool landed it; else as it came. #}
+{#
+    A flag as the API writes it, true or false, however a tool landed it. One that can't be read stays
+    as it came: who compares it with 'true' takes it for false, as the CRM does an empty one.
+#}
 {% macro salesforce_flag(text) -%}
     coalesce(cast({{ parse_boolean(text) | indent(4) }} as {{ dbt.type_string() }}), {{ text }})
 {%- endmacro %}

@@ -508,6 +508,10 @@ def test_activities_have_kind_direction_and_the_moment_they_were_done(story: Sto
     story.has("Task", Id="nobody", IsClosed=True, CreatedDate=at(5))
     story.has("Event", Id="meet", WhoId=LEAD, StartDateTime=at(7), IsChild=False)
     story.has("Event", Id="invitee", WhoId=LEAD, StartDateTime=at(7), IsChild=True)
+    # What can't be read is taken for false, as the CRM takes an empty flag.
+    unsure = {"WhoId": LEAD, "IsDeleted": "perhaps"}
+    story.has("Event", Id="unsure", StartDateTime=at(8), IsChild="?", **unsure)
+    story.has("Task", Id="unsure too", IsClosed=True, CompletedDateTime=at(8), **unsure)
     assert story.told("activities", "activity_id", "kind", "direction", "occurred_at") == [
         ("call", "call", "inbound", "02 08:00"),
         ("in", "email", "inbound", "03 09:00"),
@@ -516,6 +520,8 @@ def test_activities_have_kind_direction_and_the_moment_they_were_done(story: Sto
         ("meet", "meeting", "outbound", "07 08:00"),
         ("out", "email", "outbound", "03 08:00"),
         ("typed", "linkedin", "outbound", "06"),
+        ("unsure", "meeting", "outbound", "08 08:00"),
+        ("unsure too", "task", "outbound", "08 08:00"),
     ]
 
 
@@ -529,11 +535,14 @@ def test_only_responses_to_campaigns_are_engagements(story: Story) -> None:
     story.has("CampaignMember", **{**base, "Id": "m3", "HasResponded": False})
     story.has("CampaignMember", **{**base, "Id": "m4", "LeadId": None, "ContactId": CONTACT})
     story.rows["CampaignMember"][-1]["CampaignId"] = "c2"
+    unsure = {**base, "Id": "m5", "IsDeleted": "perhaps", "FirstRespondedDate": "2026-01-06"}
+    story.has("CampaignMember", **unsure)
     columns = ("engagement_id", "lead_id", "kind", "occurred_at", "campaign")
     assert story.told("engagements", *columns) == [
         ("m1", LEAD, "event_scanned", "02 08:00", "Spring"),
         ("m2", LEAD, "event_scanned", "05", "Spring"),
         ("m4", LEAD, "pricing_page_view", "02 08:00", "Site"),
+        ("m5", LEAD, "event_scanned", "06", "Spring"),
     ]
 
 

@@ -78,6 +78,36 @@ def test_ids_are_listed_in_several_ways(project, export):
     ]
 
 
+def test_a_listed_id_that_is_none_makes_no_record(project, export):
+    header = CONTACTS.splitlines()[0]
+    (export / "contacts.csv").write_text(f"{header}\n1,2026-02-03,Lead,1.23457E+11; 12;#N/A\n")
+    found = versions(project, export, tables=contacts())
+    assert merges(found) == {"1": None, "12": "1"}
+    found.build(["unreadable_values"])
+    query = "select source_row, column_name, value_text, reason from quality.unreadable_values"
+    assert [tuple(row.values()) for row in found.rows(f"{query} order by value_text")] == [
+        (
+            2,
+            "~merged_ids",
+            text,
+            "id is in scientific notation or a spreadsheet error (export ids as text)",
+        )
+        for text in ("#N/A", "1.23457E+11")
+    ]
+
+
+def test_the_list_of_the_latest_load_counts(project, export):
+    warehouse = Warehouse(project)
+    source = {"kind": "files", "path": export, "mode": "append", "tables": contacts()}
+    for survivor in ("1", "2"):
+        lines = [CONTACTS.splitlines()[0], f"{survivor},2026-02-03,Lead,31"]
+        (export / "contacts.csv").write_text("\n".join(lines))
+        warehouse.read_export(FilesSource.model_validate(source))
+    warehouse.decide(AS_OF)
+    warehouse.build(["int_lead_versions"])
+    assert merges(warehouse) == {"1": None, "2": None, "31": "2"}
+
+
 def test_a_second_load_leaves_nothing_of_the_first(ingest, export, rows):
     ingest(tables=contacts())
     (export / "contacts.csv").write_text(CONTACTS.replace("41;42", "43"))

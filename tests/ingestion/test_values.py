@@ -23,7 +23,7 @@ Rows = list[dict[str, str]]
 Read = Callable[..., Warehouse]
 DAY = "2026-01-01"
 NAME_THE_FORMAT = "time has the day or the month first (name its format in time_formats)"
-NOT_AN_ID = "id is in scientific notation or an error of a spreadsheet (export ids as text)"
+NOT_AN_ID = "id is in scientific notation or a spreadsheet error (export ids as text)"
 NAME_THE_MARK = "number has a mark of decimals or of thousands (name it in decimal_marks)"
 
 
@@ -55,6 +55,7 @@ def read_loads(
         "opportunities",
         "activities",
         "channel_spend",
+        "reps",
         "loads",
     ):
         warehouse.execute(f"delete from raw.{table}")
@@ -256,6 +257,9 @@ def test_each_column_of_stage_dates_decides_for_itself(read: Read) -> None:
         (["7,500"], [None]),
         (["7,500", "9.500,00", "12,000.00"], [None, 9500, 12000]),
         (["10k", "1.2M", "a lot", "5-", "50 %"], [None] * 5),
+        # Letters before a sign may be a scale.
+        (["5 MIO €", "1.2 M $", "5 K $", "K$ 5", "M€5"], [None] * 5),
+        (["5 US$", "5 CA $", "EUR €5", "5 A$"], [5] * 4),
     ],
 )
 def test_an_amount_is_read_as_its_column_writes_it(
@@ -375,14 +379,52 @@ def test_every_unreadable_value_is_kept_with_its_place_and_why(read: Read) -> No
     assert [
         (row["source_row"], row["column_name"], row["value_text"], row["reason"]) for row in found
     ] == [
-        (2, "crm_score", "high", "number can not be read"),
-        (2, "employee_count", "~50", "number can not be read"),
+        (2, "crm_score", "high", "number can't be read"),
+        (2, "employee_count", "~50", "number can't be read"),
         (2, "updated_at", "01/02/2026", NAME_THE_FORMAT),
         (3, "crm_score", "7,500", NAME_THE_MARK),
         (3, "owner_id", "1.23E+11", NOT_AN_ID),
-        (3, "updated_at", "soon", "time can not be read"),
-        *[(row, "crm_score", f"n/a {row - 4}", "number can not be read") for row in range(4, 12)],
+        (3, "updated_at", "soon", "time can't be read"),
+        *[(row, "crm_score", f"n/a {row - 4}", "number can't be read") for row in range(4, 12)],
     ]
+
+
+def test_each_kind_of_value_has_one_reason_wherever_it_is_said(read: Read) -> None:
+    decided = leads("updated_at", ["01/02/2026 25:00", "31/01/2026"])
+    spend = [
+        {"spend_date": DAY, "channel": "ads", "amount": "7,500"},
+        {"spend_date": "never", "channel": "ads", "amount": "1"},
+    ]
+    call = {"activity_id": "#N/A", "lead_id": "L", "occurred_at": DAY}
+    built = read(
+        {
+            "leads": [{"lead_id": "L", "created_at": DAY, "employee_count": "~50"}, *decided],
+            # Undecided.
+            "opportunities": deals("closed_at", ["soon", "01/02/2026"], amount="10k"),
+            "activities": [call],
+            "reps": [{"rep_id": "R", "is_active": "perhaps"}],
+            "channel_spend": spend,
+        }
+    )
+    query = "select value_text, reason from quality.unreadable_values"
+    reasons = {row["value_text"]: row["reason"] for row in built.rows(query)}
+    assert reasons == {
+        "~50": "number can't be read",
+        "10k": "number can't be read",
+        "soon": "time can't be read",
+        "01/02/2026": NAME_THE_FORMAT,
+        # No format would make it a time.
+        "01/02/2026 25:00": "time can't be read",
+        "#N/A": NOT_AN_ID,
+        "perhaps": "truth value can't be read",
+        "7,500": NAME_THE_MARK,
+        "never": "date can't be read",
+    }
+    query = "select json_extract_string(row_json, '$.' || column_name) as text, reason from"
+    quarantined = built.rows(f"{query} quality.quarantine order by text")
+    assert [row["text"] for row in quarantined] == ["01/02/2026", "7,500", "never", "soon"]
+    for row in quarantined:
+        assert row["reason"].removeprefix("required ") == reasons[row["text"]]
 
 
 def test_another_currency_without_a_rate_is_unknown(read: Read) -> None:
@@ -410,6 +452,8 @@ def test_the_configured_currency_is_that_of_the_marts(read: Read) -> None:
         ("USD $1,000.00", "USD", None),
         ("A $10.50", "AUD", None),
         ("Rs. 1,00,000.00", "INR", None),
+        ("₨ 500", "INR", None),
+        ("¥500", "JPY", None),
         ("1.200,00 TL", "TRY", None),
         ("120000円", "JPY", None),
         ("€ 5", "EUR", 5),
@@ -423,7 +467,16 @@ def test_signs_of_currencies(read: Read, text: str, currency: str, amount: int |
     assert column(built, "opportunities", "amount") == [amount]
 
 
-@pytest.mark.parametrize(("home", "text"), [("CAD", "$1,200.00"), ("SEK", "1 200 kr")])
+@pytest.mark.parametrize(
+    ("home", "text"),
+    [
+        ("CAD", "$1,200.00"),
+        ("SEK", "1 200 kr"),
+        ("PKR", "Rs. 1,200.00"),
+        ("LKR", "₨1200"),
+        ("CNY", "¥1,200.00"),
+    ],
+)
 def test_a_sign_that_currencies_share_is_that_of_the_marts(
     read: Read, home: str, text: str
 ) -> None:
@@ -463,6 +516,18 @@ def test_a_shortened_id_in_a_list_is_found(read: Read) -> None:
     assert unreadable(built) == [("lead_id", text) for text in texts]
 
 
+def test_an_error_of_a_spreadsheet_in_any_language_is_no_id(read: Read) -> None:
+    errors = [
+        *("#N/A", "#n/a", "#REF!", "#DIV/0!", "#NAME?", "#NULL!", "#SPILL!", "#ERROR!", "#####"),
+        *("#NV", "#WERT!", "#BEZUG!", "#ÜBERLAUF!", "#N/D", "#¡VALOR!", "#¿NOMBRE?", "#ЗНАЧ!"),
+        *("#GETTING_DATA", "#SAYI/0!", ' "#N/A" ', "1.23457E+11", "1,2e+5", "+4.9E12"),
+    ]
+    ids = ["#1001", "#A7", "A#B", "#12/A", "#L-7", "N/A!", "E12", "12E5", "1E5", "#", "[EXT]-12"]
+    built = read({"leads": leads("owner_id", errors + ids)})
+    assert column(built, "leads", "owner_id") == [None] * len(errors) + ids
+    assert unreadable(built) == [("owner_id", text.strip()) for text in errors]
+
+
 def test_a_column_says_the_currency(read: Read) -> None:
     currencies = ["usd", "USD", "EUR", "$", "US$", "€", "USD - U.S. Dollar", "", "Gold"]
     rows = deals("amount", ["100"] * len(currencies))
@@ -471,6 +536,27 @@ def test_a_column_says_the_currency(read: Read) -> None:
     built = read({"opportunities": rows}, currency="USD")
     expected = [100, 100, None, 100, 100, None, 100, 100, None]
     assert column(built, "opportunities", "amount") == expected
+
+
+@pytest.mark.parametrize(
+    ("home", "own", "others"),
+    [
+        (
+            "NOK",
+            ["kr", "kr.", "NOK", "nok", "Norwegian krone (NOK)"],
+            ["Swedish krona", "Danish krone", "Ukrainian hryvnia", "SEK kr"],
+        ),
+        ("RON", ["lei", "RON - Leu"], ["lei moldovenesti"]),
+        ("INR", ["Rs", "₹"], ["Pakistani Rs", "PKR"]),
+        ("USD", ["$", "US $", "USD"], ["Mex$", "Canadian dollar ($)", "MX$", "CA $", "HRK$"]),
+    ],
+)
+def test_a_label_is_a_sign_only_as_a_whole(
+    read: Read, home: str, own: list[str], others: list[str]
+) -> None:
+    rows = deals("currency", own + others, amount="100")
+    built = read({"opportunities": rows}, currency=home)
+    assert column(built, "opportunities", "amount") == [100] * len(own) + [None] * len(others)
 
 
 AMOUNTS = st.sampled_from(["7,500", "7.500", "1.234,56", "1,234.56", "12", "0,5", "x", ""])

@@ -307,7 +307,7 @@ class Reader:
         chosen["opportunities"] = self._opportunities(chosen["opportunities"], known)
         # Coverage counts any row, whoever it is about; the rest is about leads that are known.
         self.coverage = self._coverage(known, chosen)
-        chosen["opportunities"] = _by_lead(chosen["opportunities"], known)
+        chosen["opportunities"] = self._by_lead(chosen["opportunities"], known)
         chosen = {
             table: [row for row in rows if self._is_about_a_lead(row)]
             for table, rows in chosen.items()
@@ -344,7 +344,23 @@ class Reader:
         """Whether the lead is known; an opportunity may be nobody's, or name several."""
         if "opportunity_id" not in row:
             return row["lead_id"] in self._known_ids
-        return row["lead_id"] is None or any(name in self._known_ids for name in _named(row))
+        return row["lead_id"] is None or any(name in self._known_ids for name in self._named(row))
+
+    def _named(self, deal: Fact) -> list[str]:
+        """The leads that an opportunity names, in order, each once; ids may hold separators."""
+        whole = deal["lead_id"] or ""
+        if whole in self._known_ids:
+            return [whole]
+        names = (name.strip() for name in re.split(r"[;,|\r\n]", whole))
+        return list(dict.fromkeys(names))
+
+    def _by_lead(self, deals: Iterable[Fact], known: Mapping[str, Fact]) -> list[Fact]:
+        """A row per opportunity and known lead that it names; only the first has its amount."""
+        return [
+            {**deal, "lead_id": name, "_is_first_lead": place == 0}
+            for deal in deals
+            for place, name in enumerate(name for name in self._named(deal) if name in known)
+        ]
 
     def _opportunities(self, rows: list[Fact], known: Mapping[str, Fact]) -> list[Fact]:
         """The opportunities that count, of one row per id."""
@@ -352,7 +368,7 @@ class Reader:
             row["opportunity_id"]: row
             for row in rows
             if row["created_at"] <= self.as_of
-            and (row["lead_id"] is None or any(name in known for name in _named(row)))
+            and (row["lead_id"] is None or any(name in known for name in self._named(row)))
         }
         return [
             row
@@ -1136,21 +1152,6 @@ def _survivor(name: str, left: Mapping[str, Fact], merged_into: str) -> str:
             return name
         passed.add(following)
         current = following
-
-
-def _named(deal: Fact) -> list[str]:
-    """The leads that an opportunity names, in order, each once."""
-    names = (name.strip() for name in re.split(r"[;,|\r\n]", deal["lead_id"] or ""))
-    return list(dict.fromkeys(names))
-
-
-def _by_lead(deals: Iterable[Fact], known: Mapping[str, Fact]) -> list[Fact]:
-    """A row per opportunity and known lead that it names; only the first has its amount."""
-    return [
-        {**deal, "lead_id": name, "_is_first_lead": place == 0}
-        for deal in deals
-        for place, name in enumerate(name for name in _named(deal) if name in known)
-    ]
 
 
 def _total(deals: Sequence[Fact]) -> Decimal | None:

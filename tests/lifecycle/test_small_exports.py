@@ -127,6 +127,14 @@ def test_a_deal_of_two_leads_counts_its_amount_once(warehouse: Warehouse, named:
     assert not warehouse.rows("quarantine")
 
 
+@pytest.mark.parametrize("lead_id", ["US|0001", "Smith, John", "[EXT]-12", '12" rack', "A;B"])
+def test_a_lead_s_id_may_hold_what_separates_ids(warehouse: Warehouse, lead_id: str) -> None:
+    others = dict.fromkeys(("US", "0001", "Smith", "12", "EXT-12", "A", "B"))
+    facts = facts_of(warehouse, {**others, lead_id: None}, opportunities=[deal("900", lead_id)])
+    assert [row["lead_id"] for row in facts["fct_lead_cycles"]] == [lead_id]
+    assert not warehouse.rows("quarantine")
+
+
 def test_a_deal_that_names_nobody_known_is_kept_apart(warehouse: Warehouse) -> None:
     facts = facts_of(
         warehouse, {"11": None}, opportunities=[deal("900", "21;22"), deal("901", "21")]

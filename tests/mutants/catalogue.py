@@ -64,14 +64,14 @@ MUTANTS = (
     _model(
         "lead that has the amount",
         "int_opportunities",
-        "        min(lead_place) as lead_place",
-        "        max(lead_place) as lead_place",
+        "min(lead_place) as lead_place",
+        "max(lead_place) as lead_place",
     ),
     _model(
         "deals of several leads in quarantine",
-        "quarantine",
-        "having count(known_leads.lead_id) = 0",
-        "having count(known_leads.lead_id) < count(*)",
+        "int_opportunity_leads",
+        "where lead_id is null",
+        "where false",
     ),
     _model(
         "version of a lead",

@@ -52,6 +52,11 @@ class SalesforceTables:
         for name, table in self._tables.items():
             if table.value("Id") is None:
                 yield f"source {source.name}: {table.relation} has no column for Id"
+            if name == "Opportunity" and table.value("IsClosed") is None:
+                yield (
+                    f"source {source.name}: {table.relation} has no column for IsClosed, without"
+                    f" which lost deals would stay open (is it selected in {source.tool}?)"
+                )
             for field, setting in custom_fields(name, source.salesforce).items():
                 if table.value(field) is None:
                     yield (

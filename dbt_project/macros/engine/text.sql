@@ -41,6 +41,6 @@
 {%- endmacro %}
 
 {% macro listed_values(text) -%}
-    {#- What has no counterpart, the signs of a JSON list, goes. -#}
+    {#- translate drops characters without a counterpart: the brackets and quotes of a JSON list. -#}
     string_split(translate({{ text }}, ',|' || chr(10) || chr(13) || '[]"', ';;;;'), ';')
 {%- endmacro %}

@@ -4,7 +4,7 @@ with versions as (
 
 ),
 
--- Those without a usable row too.
+-- Includes leads whose rows were all quarantined, and leads known only from a merge list.
 raw_leads as (
 
     select

@@ -52,31 +52,22 @@ run_policy as (
 
 ),
 
-named_leads as (
-
-    select
-        source_system,
-        opportunity_id,
-        {{ split_to_rows('lead_id') }} as lead_id,
-        {{ split_places('lead_id') }} as lead_place
-    from versions
-
-),
-
 known_leads as (
 
     select
-        named_leads.source_system,
-        named_leads.opportunity_id,
-        records.lead_id,
-        min(named_leads.lead_place) as lead_place
-    from named_leads
+        versions.source_system,
+        versions.opportunity_id,
+        named_leads.lead_id,
+        named_leads.lead_place
+    from versions
+    inner join {{ ref('int_opportunity_leads') }} as named_leads
+        on
+            versions.source_system = named_leads.source_system
+            and versions.lead_id = named_leads.lead_ids
     inner join records
         on
             named_leads.source_system = records.source_system
-            and {{ record_id('trim(named_leads.lead_id)') }} = records.lead_id
-    group by
-        named_leads.source_system, named_leads.opportunity_id, records.lead_id
+            and named_leads.lead_id = records.lead_id
 
 ),
 

@@ -2,26 +2,31 @@
     'stage_changes', 'activities', 'engagements', 'opportunities', 'owner_changes'
 ] -%}
 {%- set tables = ['leads'] + tables_about_leads + ['reps', 'channel_spend'] -%}
--- Rows that can not be used, each once, with the reason and the row as it came.
+-- Rows that can't be used, each once, with the reason and the row as it came.
 with known_leads as (
 
     select
         source_system,
+        false as is_of_opportunity,
         lead_id
     from {{ ref('int_lead_versions') }}
+    union all
+    -- Only an opportunity may name several leads; one that is known is enough.
+    select distinct
+        source_system,
+        true as is_of_opportunity,
+        lead_ids as lead_id
+    from {{ ref('int_opportunity_leads') }}
 
 ),
 
 named_leads as (
 
     {% for table in tables_about_leads -%}
-        -- Only an opportunity may name several leads; one that is known is enough.
-        {%- set names_several = table == 'opportunities' %}
         select
             source_system,
-            {{ names_several | lower }} as names_several,
-            lead_id as lead_ids,
-            {{ split_to_rows('lead_id') if names_several else 'lead_id' }} as lead_id
+            {{ (table == 'opportunities') | lower }} as is_of_opportunity,
+            lead_id
         from {{ ref('int_contract__' ~ table) }}
         where lead_id is not null
         {% if not loop.last %}union{% endif %}
@@ -34,20 +39,15 @@ unknown_leads as (
 
     select
         named_leads.source_system,
-        named_leads.names_several,
-        named_leads.lead_ids
+        named_leads.is_of_opportunity,
+        named_leads.lead_id
     from named_leads
     left join known_leads
         on
             named_leads.source_system = known_leads.source_system
-            and case
-                when named_leads.names_several
-                    then {{ record_id('trim(named_leads.lead_id)') }}
-                else named_leads.lead_id
-            end = known_leads.lead_id
-    group by
-        named_leads.source_system, named_leads.names_several, named_leads.lead_ids
-    having count(known_leads.lead_id) = 0
+            and named_leads.is_of_opportunity = known_leads.is_of_opportunity
+            and named_leads.lead_id = known_leads.lead_id
+    where known_leads.lead_id is null
 
 ),
 
@@ -85,8 +85,8 @@ unusable as (
         inner join unknown_leads
             on
                 about_leads.source_system = unknown_leads.source_system
-                and about_leads.lead_id = unknown_leads.lead_ids
-                and unknown_leads.names_several
+                and about_leads.lead_id = unknown_leads.lead_id
+                and unknown_leads.is_of_opportunity
                 = {{ (table == 'opportunities') | lower }}
         where about_leads.problem is null
         {% if not loop.last %}union all{% endif %}

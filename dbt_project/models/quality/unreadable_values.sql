@@ -2,12 +2,6 @@
     'leads', 'stage_changes', 'activities', 'engagements', 'opportunities', 'owner_changes',
     'reps', 'channel_spend'
 ] -%}
-{%- set paths_of = {} -%}
-{%- for table in tables -%}
-    {%- for name, kind, _ in contract_columns(table) if kind != 'text' -%}
-        {%- do paths_of.setdefault(kind, []).append(table ~ '.' ~ name) -%}
-    {%- endfor -%}
-{%- endfor -%}
 -- Every value that is there and could not be read, as it was written.
 with rows_with_some as (
 
@@ -35,13 +29,13 @@ named as (
         table_name,
         source_file,
         source_row,
-        {{ split_to_rows("unreadable") }} as column_name,
+        {{ split_to_rows('unreadable') }} as column_and_reason,
         row_json
     from rows_with_some
 
 ),
 
-written as (
+columns as (
 
     select
         source_system,
@@ -49,9 +43,9 @@ written as (
         table_name,
         source_file,
         source_row,
-        column_name,
-        table_name || '.' || column_name as column_path,
-        {{ json_text('row_json', 'column_name') }} as value_text
+        split_part(column_and_reason, ': ', 1) as column_name,
+        split_part(column_and_reason, ': ', 2) as reason,
+        row_json
     from named
 
 ),
@@ -65,19 +59,21 @@ final as (
         source_file,
         source_row,
         column_name,
-        value_text,
-        case
-            {%- for kind, paths in paths_of.items() %}
-                when
-                    column_path in (
-                        {%- for path in paths %}
-                            '{{ path }}'{{ ',' if not loop.last }}
-                        {%- endfor %}
-                    )
-                    then {{ why_not_readable('value_text', kind) }}
-            {%- endfor %}
-        end as reason
-    from written
+        {{ json_text('row_json', 'column_name') }} as value_text,
+        reason
+    from columns
+    union all
+    select
+        source_system,
+        load_id,
+        table_name,
+        source_file,
+        source_row,
+        '~merged_ids' as column_name,
+        listed_id as value_text,
+        '{{ not_readable('id') }}' as reason
+    from {{ ref('int_contract__merge_lists') }}
+    where merged_id is null
 
 )
 

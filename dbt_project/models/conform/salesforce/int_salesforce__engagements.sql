@@ -12,7 +12,7 @@ with members as (
             else responded_date_text
         end as occurred_at
     from {{ ref('stg_salesforce__campaign_members') }}
-    where coalesce(is_deleted, 'false') = 'false' and has_responded = 'true'
+    where coalesce(is_deleted, 'false') <> 'true' and has_responded = 'true'
 
 ),
 

@@ -44,7 +44,7 @@ final as (
         opportunities.created_at_text as created_at,
         opportunities.amount,
         opportunities.currency,
-        -- Whether it is closed can't be read: then this can't be either.
+        -- If is_closed is unreadable, so is is_won.
         case coalesce(opportunities.is_closed, 'false')
             when 'true' then opportunities.is_won
             when 'false' then 'false'

@@ -43,7 +43,7 @@ links as (
             contact_roles.source_system = contact_leads.source_system
             and contact_roles.contact_id = contact_leads.contact_id
     where
-        coalesce(contact_roles.is_deleted, 'false') = 'false'
+        coalesce(contact_roles.is_deleted, 'false') <> 'true'
         and (
             opportunities.created_at >= contact_leads.known_since
             or contact_leads.lead_number = 1

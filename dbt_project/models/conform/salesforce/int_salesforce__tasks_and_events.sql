@@ -1,7 +1,7 @@
 with tasks as (
 
     select * from {{ ref('stg_salesforce__tasks') }}
-    where coalesce(is_deleted, 'false') = 'false' and is_closed = 'true'
+    where coalesce(is_deleted, 'false') <> 'true' and is_closed = 'true'
 
 ),
 
@@ -9,8 +9,8 @@ events as (
 
     select * from {{ ref('stg_salesforce__events') }}
     where
-        coalesce(is_deleted, 'false') = 'false'
-        and coalesce(is_child, 'false') = 'false'
+        coalesce(is_deleted, 'false') <> 'true'
+        and coalesce(is_child, 'false') <> 'true'
 
 ),
 
@@ -22,7 +22,7 @@ emails as (
         max(is_incoming) as is_incoming,
         max(sent_at_text) as sent_at_text
     from {{ ref('stg_salesforce__email_messages') }}
-    where coalesce(is_deleted, 'false') = 'false' and task_id is not null
+    where coalesce(is_deleted, 'false') <> 'true' and task_id is not null
     group by source_system, task_id
 
 ),

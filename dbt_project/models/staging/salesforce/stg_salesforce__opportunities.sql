@@ -17,7 +17,7 @@ final as (
         stage_name,
         amount,
         currency_iso_code as currency,
-        -- A deal that was won is closed, where only that is landed.
+        -- A deal that was won is closed.
         {{ salesforce_flag('coalesce(is_closed, is_won)') }} as is_closed,
         {{ salesforce_flag('is_won') }} as is_won,
         is_deleted,
