@@ -26,6 +26,7 @@ from dagster_project.ingestion.files.resources import (
     Headers,
     comparable,
     contract_columns,
+    is_no_id,
     listed,
     mapped_header,
     moment_text,
@@ -322,8 +323,8 @@ class _ExportReader:
                 count(distinct trim(v1)) as values_found
             from lookup_rows
             where v0 is not null and v1 is not null
-                -- Several keys that a spreadsheet shortened may look like this one.
-                and not regexp_matches(v0, '^\\s*\\d+([.,]\\d*)?[eE]\\+\\d+\\s*$')
+                -- Any number of other keys may look like one that a spreadsheet shortened.
+                and not {is_no_id("v0")}
             group by key
             """
         )

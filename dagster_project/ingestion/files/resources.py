@@ -23,6 +23,12 @@ from dagster_project.ingestion.files.typed_records import time_text
 # The files fill the contract's tables, which every warehouse has.
 TABLES: dict[str, tuple[str, ...]] = {}
 
+# What a spreadsheet leaves of an id: scientific notation, or an error in any language.
+_SCIENTIFIC = r"[+-]?(\d+([.,]\d*)?[eE]\+\d+|\d[.,]\d+[eE]-?\d+)"
+_ERROR = r"#([¡¿]?[\p{L}_]+(/(\p{L}+|0))?[!?]?|#+)"
+_AROUND = r"""[\s\p{Z}"=\[\]']*"""
+_NO_ID = rf"(^|[;,|\r\n]){_AROUND}({_SCIENTIFIC}|{_ERROR}){_AROUND}($|[;,|\r\n])"
+
 
 @dataclass(frozen=True)
 class Headers:
@@ -172,6 +178,11 @@ def _looked_up(sql: str, relation: str) -> str:
 def comparable(sql: str) -> str:
     """SQL for a text as it is compared: without case and outer spaces."""
     return f"lower(trim({sql}))"
+
+
+def is_no_id(sql: str) -> str:
+    """SQL that holds for a text that the models read as no id (their macro ``read_id``)."""
+    return f"regexp_matches({sql}, {literal(_NO_ID)})"
 
 
 def _mapped_value(sql: str, values: dict[str, str]) -> str:
