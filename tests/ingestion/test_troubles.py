@@ -556,7 +556,8 @@ def test_encodings_are_found_in_parts_and_archives(export: Export, encoding: str
         ("leads.xls", b"<html><table><tr><td>lead_id</td></tr></table></html>", "save it as XLSX"),
         ("leads.csv", as_archive(leads_csv="lead_id\n"), "the ending .zip or .xlsx"),
         ("leads.csv", as_workbook([["lead_id"]]), "the ending .zip or .xlsx"),
-        ("leads.csv", b"PAR1" + bytes(50), "the ending .parquet"),
+        ("leads.xls", b"\xef\xbb\xbf \r\n<HTML><table></table></HTML>", "save it as XLSX"),
+        ("leads.csv", b"PAR1" + bytes(50) + b"PAR1", "the ending .parquet"),
     ],
 )
 def test_a_file_of_another_format_is_one_line(
@@ -568,3 +569,11 @@ def test_a_file_of_another_format_is_one_line(
     (problem,) = caught.value.problems
     assert f"{name}: the file is" in problem
     assert advice in problem
+
+
+@pytest.mark.parametrize("name", ["par1_name", "PAR1", "Pk", "PK"])
+def test_a_header_that_begins_like_another_format_is_read(export: Export, name: str) -> None:
+    export.has(leads=[{name: "x", "lead_id": "L1", "created_at": DAY}])
+    assert texts(export.read("int_contract__leads"), "select lead_id from int_contract__leads") == [
+        "L1"
+    ]

@@ -77,16 +77,14 @@ class Inserted:
     rejected: tuple[RejectedRow, ...] = ()
 
 
-# How files of other formats begin, in lower case, and what to do with one.
+# How files of other formats begin, and what to do with one.
 _OTHER_FORMATS = {
-    b"pk\x03\x04": "a ZIP archive or a workbook; give it the ending .zip or .xlsx",
+    b"PK\x03\x04": "a ZIP archive or a workbook; give it the ending .zip or .xlsx",
     b"\xd0\xcf\x11\xe0": "an old or encrypted Excel workbook; save it as XLSX, or as CSV",
-    b"<html": "a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV",
-    b"<table": "a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV",
-    b"<!doctype": "a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV",
     b"\x1f\x8b": "packed with gzip; give it the ending .csv.gz",
-    b"par1": "Parquet; give it the ending .parquet",
 }
+_WEB_PAGE = (b"<html", b"<table", b"<!doctype")
+_PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -326,10 +324,17 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
 def _refuse_other_formats(label: str, path: Path) -> None:
     """Raises ``SourceError`` for a file of another format, whatever its ending says."""
     with path.open("rb") as source:
-        start = source.read(64).lstrip().lower()
-    for sign, what in _OTHER_FORMATS.items():
-        if start.startswith(sign):
-            raise SourceError(f"{label}: the file is {what}")
+        start = source.read(64)
+        source.seek(max(path.stat().st_size - len(_PARQUET), 0))
+        end = source.read()
+    found = [what for sign, what in _OTHER_FORMATS.items() if start.startswith(sign)]
+    if start.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(_WEB_PAGE):
+        found.append("a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV")
+    # A header may begin so, too.
+    if start.startswith(_PARQUET) and end == _PARQUET:
+        found.append("Parquet; give it the ending .parquet")
+    if found:
+        raise SourceError(f"{label}: the file is {found[0]}")
 
 
 def header_names(label: str, cells: Sequence[str]) -> tuple[str, ...]:
