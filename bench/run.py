@@ -3,7 +3,7 @@
     python -m bench.run [--leads N] [--pairs N]
 
 Ours and DuckDB's take turns, so that both see the same machine; the figures are medians. The
-exports are simulated once and kept. A ratio above its bound is exit code 1.
+exports are simulated once and kept. A ratio above its bound is exit code 1, from a million leads on.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from rich.console import Console, RenderableType
 
 from dagster_project.reporting.console import grid, titled
 
+# The bounds are for so many; with fewer, what every read costs is too large a share.
+LEADS = 1_000_000
 SEED = 7
 DIRECTORY = Path("var/bench")
 NAMES = {"floor": "floor.sql", "reading": "reading", "typed_read": "DuckDB's typed read"}
@@ -53,7 +55,7 @@ class Figures:
 
 def main() -> None:
     options = argparse.ArgumentParser(description="Measure reading beside DuckDB alone.")
-    options.add_argument("--leads", type=int, default=1_000_000)
+    options.add_argument("--leads", type=int, default=LEADS)
     options.add_argument("--pairs", type=int, default=3)
     chosen = options.parse_args()
     exports = DIRECTORY / str(chosen.leads)
@@ -68,7 +70,7 @@ def main() -> None:
         above += [comparison] if ratio > comparison.bound else []
     Console().print(f"{chosen.leads:,} leads, {os.cpu_count()} CPUs, medians of {chosen.pairs}")
     Console().print(titled(sections))
-    if above:
+    if above and chosen.leads >= LEADS:
         sys.exit(f"bench: above the bound: {', '.join(item.file_format for item in above)}")
 
 
