@@ -3,7 +3,8 @@
     python -m bench.run [--leads N] [--pairs N]
 
 Ours and DuckDB's take turns, so that both see the same machine; the figures are medians. The
-exports are simulated once and kept. A ratio above its bound is exit code 1, from a million leads on.
+exports are simulated once and kept. From a million leads on, a ratio above its bound is exit
+code 1.
 """
 
 import argparse
