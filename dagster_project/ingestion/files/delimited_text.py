@@ -1,8 +1,8 @@
 """CSV files as text, record by record, through DuckDB's reader; broken records are set aside.
 
-A record that cannot be split into the header's fields (too few, too many, a quote that never
+A record that can't be split into the header's fields (too few, too many, a quote that never
 closes) must neither be lost nor shift its neighbours. DuckDB's strict reader refuses such records,
-but what it makes of the lines behind an open quote cannot be relied on. So a file with any refusal
+but what it makes of the lines behind an open quote can't be relied on. So a file with any refusal
 is audited: a pattern runs over it and steps over stretches of sound records at once; each broken
 one is replaced by a placeholder record in a copy, and the copy is read instead. Every other record
 keeps its number, the placeholders become rejected rows, and a quote that never closes costs its
@@ -154,7 +154,7 @@ class CsvTable:
             pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             path = self._copy(path, pieces)
         raise SourceError(
-            f"{self.label}: the rows cannot be read; export the file again, with every quote "
+            f"{self.label}: the rows can't be read; export the file again, with every quote "
             'inside a value doubled ("")'
         )
 
@@ -303,7 +303,7 @@ class CsvTable:
 def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> CsvTable:
     """Make a CSV file ready to be read: unpacked, UTF-8, delimiter and header known.
 
-    Raises ``SourceError`` for a file that is empty, has no header, cannot be unpacked or decoded,
+    Raises ``SourceError`` for a file that is empty, has no header, can't be unpacked or decoded,
     or names a column twice.
     """
     text = _unpacked(label, path, scratch) if path.suffix.lower() == ".gz" else path

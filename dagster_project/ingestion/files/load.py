@@ -2,7 +2,7 @@
 
 A mapping fits other exports to the contract: file and column names, constants, time formats, value
 maps, stage names, and date columns that say when a stage was entered. A load of a source is one
-transaction: if any file cannot be read, raw stays as it was.
+transaction: if any file can't be read, raw stays as it was.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ def ingest(
     """Read an export into the raw contract tables.
 
     Raises ``SourceError`` when the directory, a needed table, a needed or mapped column is
-    missing, or a file cannot be read; then nothing has changed.
+    missing, or a file can't be read; then nothing has changed.
     """
     load = RawLoad(connection, source.leads_of or source.name, load_id, progress, source.name)
     with tempfile.TemporaryDirectory(prefix="handoff-") as scratch:

@@ -1,7 +1,7 @@
 """What is read of a file: where each contract column comes from, as SQL over the reader's cells.
 
 A mapping fits an export to the contract: column names, constants, time formats, value maps,
-decimal marks and conditions. A value that a mapping cannot make sense of stays as it is.
+decimal marks and conditions. A value that a mapping can't make sense of stays as it is.
 
 Spaces of any kind (Unicode category Zs, what SQL's ``trim`` removes) do not count around a value
 that is compared, and a cell of nothing else is empty.

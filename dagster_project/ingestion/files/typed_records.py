@@ -53,7 +53,7 @@ def open_parquet(label: str, path: Path) -> TypedTable:
             described = trial.execute(f"describe select * from {source}").fetchall()
     except duckdb.Error as error:
         raise SourceError(
-            f"{label}: the Parquet file cannot be read ({first_line(error, path)}); export it again"
+            f"{label}: the Parquet file can't be read ({first_line(error, path)}); export it again"
         ) from error
     columns = [(name, kind) for name, kind, *_ in described if name != "file_row_number"]
     cells = [
@@ -114,7 +114,7 @@ def _broken_line(label: str, path: Path, error: Exception) -> SourceError:
             except ValueError as wrong:
                 what = "it is not UTF-8" if isinstance(wrong, UnicodeDecodeError) else str(wrong)
                 return SourceError(f"{label}: line {number} is no JSON object: {what}")
-    return SourceError(f"{label}: the JSONL file cannot be read ({first_line(error, path)})")
+    return SourceError(f"{label}: the JSONL file can't be read ({first_line(error, path)})")
 
 
 def time_text(timestamp: str) -> str:
