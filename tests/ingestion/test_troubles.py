@@ -445,14 +445,18 @@ def test_numbers_that_lost_digits_are_no_ids(export: Export) -> None:
     assert set_aside(built) == [f"leads {at} lead_id" for at in (1, 1, 2, 2)]
 
 
-# The same in any language, and what only looks alike.
-ERRORS = ["#N/A", "#REF!", "#NAME?", "#DIV/0!", "#####"]
-NO_ERRORS = ["#1001", "#A7", "L#N/A", "#N/A-7", "#"]
+# Errors of a spreadsheet in any language, and what only looks like one.
+ERRORS = """
+    #N/A #REF! #NAME? #DIV/0! ##### #n/a #SPILL! #GETTING_DATA #NV #WERT! #BEZUG! #N/D #¡VALOR!
+    #¿NOMBRE? #DEEL/0! #Н/Д #ЗНАЧ! #DĚLENÍ_NULOU! #YOK #DEĞER!
+"""
+NO_ERRORS = ["#1001", "#A7", "L#N/A", "#N/A-7", "#", "#N/", "#5", "N/A", "#a#b"]
 
 
 def test_a_key_that_is_no_id_is_not_looked_up(export: Export) -> None:
     """Which texts those are, the reader and the models agree on."""
-    keys = [*SHORT, "4.91521E12", "#N/A;K", "['1.5E+10']", *ERRORS, *WHOLE, *NO_ERRORS]
+    not_ids = [*SHORT, "4.91521E12", "'4.9E+12", " #n/a ", "#N/A;K", "['1.5E+10']"]
+    keys = [*not_ids, *ERRORS.split(), *WHOLE, *NO_ERRORS]
     export.has(
         leads=leads("L", *keys),
         people=[{"Key": key, "Id": "L"} for key in keys],

@@ -25,7 +25,8 @@ TABLES: dict[str, tuple[str, ...]] = {}
 
 # What a spreadsheet leaves of an id: scientific notation, or an error in any language.
 _SCIENTIFIC = r"[+-]?(\d+([.,]\d*)?[eE]\+\d+|\d[.,]\d+[eE]-?\d+)"
-_ERROR = r"#([¡¿]?[\p{L}_]+(/(\p{L}+|0))?[!?]?|#+)"
+_WORD = r"[^\s\d[:punct:]¡¿]+"
+_ERROR = rf"#([¡¿]?{_WORD}([_/]{_WORD}|/0)*[!?]?|#+)"
 _AROUND = r"""[\s\p{Z}"=\[\]']*"""
 _NO_ID = rf"(^|[;,|\r\n]){_AROUND}({_SCIENTIFIC}|{_ERROR}){_AROUND}($|[;,|\r\n])"
 
