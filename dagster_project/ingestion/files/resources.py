@@ -1,7 +1,7 @@
 """What is read of a file: where each contract column comes from, as SQL over the reader's cells.
 
 A mapping fits an export to the contract: column names, constants, time formats, value maps,
-decimal marks and conditions. A value that a mapping cannot make sense of stays as it is.
+decimal marks and conditions. A value that a mapping can't make sense of stays as it is.
 
 Spaces of any kind (Unicode category Zs, what SQL's ``trim`` removes) do not count around a value
 that is compared, and a cell of nothing else is empty.
@@ -25,6 +25,12 @@ TABLES: dict[str, tuple[str, ...]] = {}
 
 # What may stand around a number: spaces, signs, parentheses, and the currencies that models know.
 _AROUND_NUMBER = r"(?:[\s\p{Z}()+−-]|\p{Sc}|[A-Z]{1,3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)"
+# What a spreadsheet leaves of an id: scientific notation, or an error in any language.
+_SCIENTIFIC = r"[+-]?(\d+([.,]\d*)?[eE]\+\d+|\d[.,]\d+[eE]-?\d+)"
+_WORD = r"[^\s\d[:punct:]¡¿]+"
+_ERROR = rf"#([¡¿]?{_WORD}([_/]{_WORD}|/0)*[!?]?|#+)"
+_AROUND = r"""[\s\p{Z}"=\[\]']*"""
+_NO_ID = rf"(^|[;,|\r\n]){_AROUND}({_SCIENTIFIC}|{_ERROR}){_AROUND}($|[;,|\r\n])"
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,11 @@ def _looked_up(sql: str, relation: str) -> str:
 def comparable(sql: str) -> str:
     """SQL for a text as it is compared: without case and outer spaces."""
     return f"lower(trim({sql}))"
+
+
+def is_no_id(sql: str) -> str:
+    """SQL that holds for a text that the models read as no id (their macro ``read_id``)."""
+    return f"regexp_matches({sql}, {literal(_NO_ID)})"
 
 
 def _mapped_value(sql: str, values: dict[str, str]) -> str:

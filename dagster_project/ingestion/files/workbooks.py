@@ -88,7 +88,7 @@ def _opened(label: str, path: Path) -> Iterator["CalamineWorkbook"]:
         yield load_workbook(path)
     except CalamineError as error:
         raise SourceError(
-            f"{label}: the workbook cannot be read ({error}); save it again as XLSX, or as CSV"
+            f"{label}: the workbook can't be read ({error}); save it again as XLSX, or as CSV"
         ) from error
 
 
