@@ -24,7 +24,10 @@ from dagster_project.ingestion.files.typed_records import time_text
 TABLES: dict[str, tuple[str, ...]] = {}
 
 # What may stand around a number: spaces, signs, parentheses, and the currencies that models know.
-_AROUND_NUMBER = r"(?:[\s\p{Z}()+−-]|\p{Sc}|[A-Z]{1,3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)"
+# One letter stands before a sign (C$), but no million or thousand does (M, K).
+_AROUND_NUMBER = (
+    r"(?:[\s\p{Z}()+−-]|[A-JLN-Z]?[\s\p{Z}]?\p{Sc}|[A-Z]{2,3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)"
+)
 # What a spreadsheet leaves of an id: scientific notation, or an error in any language.
 _SCIENTIFIC = r"[+-]?(\d+([.,]\d*)?[eE]\+\d+|\d[.,]\d+[eE]-?\d+)"
 _WORD = r"[^\s\d[:punct:]¡¿]+"
