@@ -236,6 +236,9 @@ chosen as (
     'lost', 'closed lost', 'closedlost', 'closed-lost', 'verloren', 'perdu', 'perdue', 'perdido',
     'perdida', 'perso', 'persa', 'förlorad', 'tabt', 'tapt', 'przegrana'
 ] -%}
+{#- And of a person who may have left. -#}
+{%- set active_words = ['active', 'aktiv', 'activo', 'activa', 'actif'] -%}
+{%- set inactive_words = ['inactive', 'inaktiv', 'inactivo', 'inactiva', 'inactif'] -%}
 {%- set names = columns | map('first') | list -%}
 {%- set times, numbers, with_format, to_read = [], {}, [], [] -%}
 {%- for name, kind, _ in columns -%}
@@ -415,8 +418,8 @@ cast_rows as (
         {%- elif kind == 'flag' -%}
         {{ parse_boolean(
             name,
-            won_words if name == 'is_won' else [],
-            lost_words if name == 'is_won' else []
+            {'is_won': won_words, 'is_active': active_words}.get(name, []),
+            {'is_won': lost_words, 'is_active': inactive_words}.get(name, [])
         ) | indent(8) }} as {{ name }}
         {%- else -%}
         try_cast({{ plain_number(

@@ -279,11 +279,19 @@ def test_deleted_deals_and_people_who_left_are_told_in_every_language(export: Ex
     built = export.has(
         leads=leads("L0", "L1", "L2", "L3"),
         opportunities=rows,
-        reps=[{"rep_id": flag, "is_active": flag} for flag in [*flags, "maybe"]],
-    ).read("fct_lead_cycles", "int_contract__reps", "unreadable_values")
+        reps=[
+            {"rep_id": word or "silent", "is_active": word}
+            for word in [*flags, "Aktiv", "inaktiv", "Activo", "Inactivo", "actif", "maybe", ""]
+        ],
+    ).read("fct_lead_cycles", "dim_reps", "unreadable_values")
     assert texts(built, "select lead_id from fct_lead_cycles order by 1") == ["L1", "L3"]
-    active = {row["rep_id"]: row["is_active"] for row in built.rows("int_contract__reps")}
-    assert active == {"VRAI": True, "Falso": False, "Sim": True, "Nee": False, "maybe": None}
+    active = {row["rep_id"]: row["is_active"] for row in built.rows("dim_reps")}
+    assert active == {
+        **{"VRAI": True, "Falso": False, "Sim": True, "Nee": False},
+        **{"Aktiv": True, "inaktiv": False, "Activo": True, "Inactivo": False, "actif": True},
+        # What can't be read is unknown; whose status is empty is active.
+        **{"maybe": None, "silent": True},
+    }
     assert unreadable(built) == {"reps.is_active": "maybe"}
 
 

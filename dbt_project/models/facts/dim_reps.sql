@@ -27,7 +27,12 @@ final as (
         team,
         timezone,
         weekly_capacity,
-        coalesce(is_active, true) as is_active
+        -- Who has no status is active; of a status that can't be read nothing is known.
+        case
+            when is_active is not null then is_active
+            when concat(';', unreadable) like '%;is_active:%' then null
+            else true
+        end as is_active
     from ranked
     where version_rank = 1
 
