@@ -25,10 +25,10 @@ def test_owner_names_become_ids(ingest, export, rows):
     found = [item for (item,) in rows("select owner_id from raw.leads order by lead_id")]
     assert found == ["7", "8", "Nobody", None, "Cy C"]
     assert [note.message for note in result.notes] == [
-        "tables.leads.lookups.owner_id: 1 values of Full Name have several Id; they are not looked "
-        "up",
-        "tables.leads.lookups.owner_id: 2 rows have a value that owners.csv does not have as Full "
-        "Name; it stays as it is",
+        "tables.leads.lookups.owner_id: 1 value of Full Name with several Id: Cy C; rows that have "
+        "it keep it",
+        "tables.leads.lookups.owner_id: 1 row has a value that owners.csv does not have as Full "
+        "Name: Nobody (1); it stays as it is",
     ]
     assert rows("select source_row from raw.leads order by lead_id") == [
         (at,) for at in range(2, 7)
@@ -45,7 +45,7 @@ def test_doctor_reports_values_that_are_not_found(export):
     }
     found = check(FilesSource.model_validate(source))
     warnings = [finding.message for finding in found if finding.status == "warning"]
-    assert ["2 rows have a value" in message for message in warnings] == [False, True]
+    assert ["1 row has a value" in message for message in warnings] == [False, True]
 
 
 def test_rows_that_are_not_read_are_not_looked_up(ingest, export, rows):
@@ -142,3 +142,16 @@ def test_wrong_lookup_is_refused_before_anything_is_read(tmp_path, lookup, parts
         load_settings(config)
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_the_values_that_are_missed_most_are_quoted(ingest, export):
+    (export / "owners.csv").write_text(OWNERS)
+    missed = ["a", "B", "b", *"cdefgh"]
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,Lead Owner\n"
+        + "".join(f"L{at},2026-01-01,{owner}\n" for at, owner in enumerate(missed))
+    )
+    result = ingest(tables={"leads": {"lookups": {"owner_id": BY_NAME}}})
+    said = " ".join(note.message for note in result.notes)
+    assert "9 rows have a value that owners.csv does not have as Full Name: B (2), a (1), " in said
+    assert "e (1), and others; it stays as it is" in said

@@ -7,6 +7,7 @@ transaction: if any file can't be read, raw stays as it was.
 
 import hashlib
 import tempfile
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -106,15 +107,25 @@ def check(source: FilesSource) -> list[Finding]:
 
 
 def _about_rows(path: Path) -> str:
-    """How many rows a file has, as far as its beginning tells."""
+    """How many rows a file has, as far as the lines of its beginning tell."""
     size = path.stat().st_size
     if path.suffix not in {".csv", ".jsonl"}:
         return f"{size:,} bytes"
     with path.open("rb") as file:
         start = file.read(_READ_BUFFER)
-    lines = max(start.count(b"\n"), 1)
-    rows = lines * size // max(len(start), 1) - (path.suffix == ".csv")
-    return f"{'about ' if size > len(start) else ''}{rows:,} rows"
+    lines = start.count(b"\n") + (size == len(start) and not start.endswith(b"\n"))
+    rows = max(lines * size // max(len(start), 1) - (path.suffix == ".csv"), 0)
+    return f"about {_counted(rows, 'row', 'rows')}"
+
+
+def _counted(number: int, one: str, more: str) -> str:
+    return f"{number:,} {one if number == 1 else more}"
+
+
+def _top(texts: Sequence[str]) -> str:
+    """The first texts for a message."""
+    shown = [textwrap.shorten(text, 60) for text in texts[:_TOP_VALUES]]
+    return ", ".join([*shown, *(["and others"] if len(texts) > _TOP_VALUES else [])])
 
 
 # A file, and of a workbook the sheet.
@@ -262,9 +273,8 @@ class _ExportReader:
                 from filter_rows group by value order by found desc, value limit {_TOP_VALUES + 1}
                 """
             ).fetchall()
-            texts = [f"{value} ({found:,})" for value, found in values[:_TOP_VALUES]]
-            more = ["and others"] if len(values) > _TOP_VALUES else []
-            there.append(f"{name}: {', '.join([*texts, *more])}")
+            texts = _top([f"{value} ({found:,})" for value, found in values])
+            there.append(f"{name}: {texts}")
         names = ", ".join(file.name for file in files)
         self._load.note(
             f"{setting} fits none of the {rows:,} rows of {names}, so none is read; the values "
@@ -284,16 +294,23 @@ class _ExportReader:
                 cell = f"if({condition}, {headers.cell(header)}, null)" if header else "null"
                 readings.append((file, reader, [cell]))
             self._collect("lookup_rows", readings)
-            [(rows,)] = self._load.connection.execute(
+            missed = self._load.connection.execute(
                 f"""
-                select count(*) from lookup_rows
+                select min(trim(v0)) as value, count(*) as found, sum(count(*)) over () as rows
+                from lookup_rows
                 where v0 is not null and {comparable("v0")} not in (select key from {relation})
+                group by {comparable("v0")}
+                order by found desc, value
+                limit {_TOP_VALUES + 1}
                 """
             ).fetchall()
-            if rows:
+            if missed:
+                rows = _counted(int(missed[0][2]), "row has", "rows have")
                 self._load.note(
-                    f"tables.{table.name}.lookups.{column}: {rows:,} rows have a value that "
-                    f"{', '.join(lookup.file)} does not have as {lookup.key}; it stays as it is",
+                    f"tables.{table.name}.lookups.{column}: {rows} a value that "
+                    f"{', '.join(lookup.file)} does not have as {lookup.key}: "
+                    f"{_top([f'{value} ({found:,})' for value, found, _ in missed])}; it stays as "
+                    "it is",
                     table.name,
                 )
 
@@ -325,6 +342,7 @@ class _ExportReader:
             create or replace temp table {relation} as
             select
                 {comparable("v0")} as key,
+                min(trim(v0)) as shown,
                 min(trim(v1)) as value,
                 count(distinct trim(v1)) as values_found
             from lookup_rows
@@ -334,13 +352,15 @@ class _ExportReader:
             group by key
             """
         )
-        several = rows_changed(
-            self._load.connection, f"delete from {relation} where values_found > 1"
-        )
+        # Their rows are no surprise: without a value, they find none, and are not missed.
+        several = query(
+            f"update {relation} set value = null where values_found > 1 returning shown"
+        ).fetchall()
         if several:
             self._note_once(
-                f"{setting}: {several:,} values of {lookup.key} have several {lookup.value}; they "
-                "are not looked up",
+                f"{setting}: {_counted(len(several), 'value of', 'values of')} {lookup.key} with "
+                f"several {lookup.value}: {_top(sorted(shown for (shown,) in several))}; rows that "
+                "have it keep it",
                 None,
                 "warning",
             )
