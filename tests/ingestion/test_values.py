@@ -198,6 +198,14 @@ def test_a_column_decides_which_of_two_dates_is_meant(
     assert (decided["decided"] == "undecided") == (is_open and "99/99/9999" not in texts)
 
 
+def test_a_month_that_no_language_knows_has_no_reading(read: Read) -> None:
+    built = read({"leads": leads("updated_at", ["5. Xyz. 2026", "5. Jän. 2026"])})
+    assert column(built, "leads", "updated_at") == [None, datetime(2026, 1, 5)]
+    [found] = built.rows("from quality.unreadable_values")
+    assert (found["value_text"], found["reason"]) == ("5. Xyz. 2026", "time can't be read")
+    assert built.rows("from quality.column_formats where column_name = 'updated_at'") == []
+
+
 def test_each_column_of_stage_dates_decides_for_itself(read: Read) -> None:
     american = {
         "0035g00000AbCdE": "3/13/2026",

@@ -19,7 +19,7 @@
 
 {% macro duckdb__written_date(text) -%}
     {%- set months = [
-        'jan january januar jänner janvier janv enero ene gennaio gen janeiro januari',
+        'jan january januar jänner jän janvier janv enero ene gennaio gen janeiro januari',
         'feb february februar février févr fév febrero febbraio fevereiro fev februari',
         'mar march märz mär mrz mars marzo março maart mrt',
         'apr april avril avr abril abr aprile',
@@ -82,7 +82,7 @@
     {%- set first = "cast(regexp_extract(" ~ written ~ ", '" ~ numbers ~ "', 1) as integer)" -%}
     {%- set second = "cast(regexp_extract(" ~ written ~ ", '" ~ numbers ~ "', 2) as integer)" -%}
     case
-        when not regexp_matches({{ written }}, '{{ numbers }}') then null
+        when {{ written }} is null or not regexp_matches({{ written }}, '{{ numbers }}') then null
         when regexp_matches({{ written }}, '^\d{1,2}\.') then 'dots'
         when {{ second }} between 13 and 31 and {{ first }} <= 12 then 'month'
         when {{ first }} between 13 and 31 and {{ second }} <= 12 then 'day'
