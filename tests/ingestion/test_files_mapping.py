@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
+from pydantic import ValidationError
 
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.settings import load_settings
@@ -157,6 +159,32 @@ def test_column_counts_only_beside_certain_values(ingest, export, rows):
         (None, None, "-3"),
         ("false", "2026-03-01", "n/a"),
     ]
+
+
+def test_values_and_constants_are_texts_whatever_yaml_makes_of_them(ingest, export, rows):
+    (export / "opportunities.csv").write_text(
+        "opportunity_id,lead_id,Stage\nO1,L1,1\nO2,L1,Lost\nO3,L1,Open\n"
+    )
+    mapping = yaml.safe_load(
+        "{columns: {is_won: Stage}, values: {is_won: {1: true, Lost: false, Open: ''}}, "
+        "constants: {created_at: 2026-01-01, amount: 5}}"
+    )
+    ingest(tables={"opportunities": mapping})
+    assert rows("select is_won, created_at, amount from raw.opportunities order by source_row") == [
+        ("true", "2026-01-01", "5"),
+        ("false", "2026-01-01", "5"),
+        (None, "2026-01-01", "5"),
+    ]
+    odd = yaml.safe_load("{values: {is_won: {Yes: true}}}")
+    with pytest.raises(ValidationError, match="truth values; put the value in quotes"):
+        ingest(tables={"opportunities": odd})
+
+
+@pytest.mark.parametrize("columns", [{}, {"lead_id": "Lead ID"}])
+def test_a_title_above_the_header_is_told(ingest, export, columns):
+    (export / "leads.csv").write_text("Leads report\n\nLead ID,created_at\nL1,2026-01-01\n")
+    with pytest.raises(SourceError, match="if lines stand above the header, delete them"):
+        ingest(tables={"leads": {"columns": columns}})
 
 
 def test_stage_names_are_kept_per_source(ingest, rows):

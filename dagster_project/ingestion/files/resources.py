@@ -72,9 +72,17 @@ class Headers:
         if found is None:
             raise SourceError(
                 f"{self.label}: no column {name!r}, named in {setting}; the header has: "
-                f"{listed(self.names)}"
+                f"{listed(self.names)}{self.advice}"
             )
         return found
+
+    @property
+    def advice(self) -> str:
+        """What to do about a first line that looks like the title of a report."""
+        named = [name for at, name in enumerate(self.names, start=1) if name != f"column {at}"]
+        if len(named) > 1:
+            return ""
+        return "; if lines stand above the header, delete them: the first line has to be the header"
 
     def of_any_part(self, name: str, setting: str) -> str | None:
         """The same; None where only other files of the table have it."""
@@ -145,7 +153,7 @@ def contract_columns(
         raise SourceError(
             f"{headers.label}: required column {', '.join(missing)} of table {table.name} is "
             f"missing; the header has: {listed(headers.names)}; name the header that holds it in "
-            f"{setting}.columns.{missing[0]}"
+            f"{setting}.columns.{missing[0]}{headers.advice}"
         )
     return columns, taken
 

@@ -1,5 +1,6 @@
 """Files in the ``sources`` of ``handoff.yml``: where they are, what columns and values mean."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -71,12 +72,25 @@ def _texts(value: Any) -> Any:
     """Values to compare with; YAML has turned what looks like a number into one."""
     if not isinstance(value, list) or not value:
         raise ValueError("write a list with at least one value")
-    for item in value:
-        if isinstance(item, bool):
-            raise ValueError(
-                "YAML reads yes, no, true and false as truth values; put the value in quotes"
-            )
-    return [str(item) if isinstance(item, int) else item for item in value]
+    return [_text_of_export(item) for item in value]
+
+
+def _text_of_export(value: Any) -> Any:
+    """A value of the export; how one was written that YAML reads as a truth value is lost."""
+    if isinstance(value, bool):
+        raise ValueError(
+            "YAML reads yes, no, true and false as truth values; put the value in quotes"
+        )
+    return str(value) if isinstance(value, int) else value
+
+
+def _text_of_contract(value: Any) -> Any:
+    """A value of the contract, whatever YAML made of it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _condition(value: Any) -> Any:
@@ -91,6 +105,8 @@ def _condition(value: Any) -> Any:
 
 
 Texts = Annotated[list[str], BeforeValidator(_texts)]
+ExportText = Annotated[str, BeforeValidator(_text_of_export)]
+ContractText = Annotated[str, BeforeValidator(_text_of_contract)]
 TimeFormats = Annotated[list[str], BeforeValidator(_time_formats)]
 
 
@@ -160,9 +176,9 @@ class TableMapping(Opening):
     mode: LoadMode | None = None
     columns: dict[str, str] = {}
     lookups: dict[str, Lookup] = {}
-    constants: dict[str, str] = {}
+    constants: dict[str, ContractText] = {}
     time_formats: dict[str, TimeFormats] = {}
-    values: dict[str, dict[str, str]] = {}
+    values: dict[str, dict[ExportText, ContractText]] = {}
     decimal_marks: dict[str, Literal[".", ","]] = {}
     where: Conditions = {}
     only_when: dict[str, Conditions] = {}
