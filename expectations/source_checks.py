@@ -83,7 +83,7 @@ def _readable_values(table_name: str, column: str, kind: str) -> Check:
     place = f"table_name = '{table_name}' and column_name = '{column}'"
     return Check(
         name=f"{table_name}_{column}_can_be_read",
-        headline=f"{{failing}} value{{s}} of {table_name}.{column} that can not be read",
+        headline=f"{{failing}} value{{s}} of {table_name}.{column} that can't be read",
         description=f"A value that a source gives for {table_name}.{column} has one reading; "
         "another one is unknown, as if it were missing.",
         severity="error" if blocks else "warning",

@@ -1,13 +1,37 @@
-{# A sign that several currencies share stands for that of the marts if it can. #}
-{% macro currency_meant(shown) -%}
+{#
+    The signs of currencies. One that several currencies share stays a sign: its source says more, or
+    does not.
+#}
+{% macro currency_signs() -%}
+    {{ return({
+        '€': 'EUR', '£': 'GBP', '₹': 'INR', '₺': 'TRY', '₪': 'ILS', '₩': 'KRW', '₽': 'RUB',
+        '₴': 'UAH', '₫': 'VND', '฿': 'THB', '₦': 'NGN', '₱': 'PHP', 'zł': 'PLN', 'Kč': 'CZK',
+        'Ft': 'HUF', 'lei': 'RON', 'US$': 'USD', 'CA$': 'CAD', 'C$': 'CAD', 'AU$': 'AUD',
+        'A$': 'AUD', 'NZ$': 'NZD', 'HK$': 'HKD', 'S$': 'SGD', 'MX$': 'MXN', 'R$': 'BRL',
+        'NT$': 'TWD', 'JP¥': 'JPY', 'CN¥': 'CNY', '円': 'JPY', '元': 'CNY', 'TL': 'TRY', '₨': 'Rs'
+    }) }}
+{%- endmacro %}
+
+{# The signs that several currencies share, with those currencies. #}
+{% macro shared_signs() -%}
+    {{ return({
+        '$': ['AUD', 'CAD', 'HKD', 'MXN', 'NZD', 'SGD', 'TWD', 'USD'],
+        'kr': ['DKK', 'ISK', 'NOK', 'SEK'],
+        'Rs': ['INR', 'LKR', 'MUR', 'NPR', 'PKR', 'SCR'],
+        '¥': ['CNY', 'JPY']
+    }) }}
+{%- endmacro %}
+
+{# A sign that several currencies share stands for that of the marts (`home`) if it can. #}
+{% macro currency_meant(shown, home) -%}
     case
-        when {{ shown }} = '$' and run_parameters.currency in (
-            'AUD', 'CAD', 'HKD', 'MXN', 'NZD', 'SGD', 'TWD'
-        ) then run_parameters.currency
+        {%- for sign, codes in shared_signs().items() %}
+        when {{ shown }} = '{{ sign }}' and {{ home }} in ('{{ codes | join("', '") }}')
+            then {{ home }}
+        {%- endfor %}
         when {{ shown }} = '$' then 'USD'
-        when {{ shown }} = 'kr' and run_parameters.currency in (
-            'DKK', 'ISK', 'NOK', 'SEK'
-        ) then run_parameters.currency
+        when {{ shown }} = 'Rs' then 'INR'
+        when {{ shown }} = '¥' then 'JPY'
         else {{ shown }}
     end
 {%- endmacro %}
@@ -32,7 +56,7 @@ currencies_written as (
     select
         *,
         coalesce(
-            {{ currency_shown('trim(currency)') | indent(12) }},
+            {{ currency_named('trim(currency)') | indent(12) }},
             upper(nullif(trim(currency), ''))
         ) as currency_written
     from {{ rows }}
@@ -44,8 +68,12 @@ stated_by_source as (
     select
         currencies_written.* exclude (currency_written),
         run_parameters.currency as configured_currency,
-        {{ currency_meant('currencies_written.currency_written') | indent(8) }} as currency_beside,
-        {{ currency_meant('currencies_written.currency_shown') | indent(8) }} as currency_of_sign
+        {{ currency_meant(
+            'currencies_written.currency_written', 'run_parameters.currency'
+        ) | indent(8) }} as currency_beside,
+        {{ currency_meant(
+            'currencies_written.currency_shown', 'run_parameters.currency'
+        ) | indent(8) }} as currency_of_sign
     from currencies_written
     cross join {{ ref('stg_handoff__run_parameters') }} as run_parameters
 
@@ -57,7 +85,7 @@ in_currency as (
         * exclude (currency, currency_shown, currency_beside, currency_of_sign),
         -- What the amount says itself comes first, unless it is a sign of several.
         case
-            when currency_shown in ('$', 'kr')
+            when currency_shown in ('{{ shared_signs() | join("', '") }}')
                 then coalesce(currency_beside, currency_of_sign)
             else coalesce(currency_of_sign, currency_beside)
         end as currency

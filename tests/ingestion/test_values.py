@@ -202,6 +202,9 @@ def test_a_column_decides_which_of_two_dates_is_meant(
         (["7,500"], [None]),
         (["7,500", "9.500,00", "12,000.00"], [None, 9500, 12000]),
         (["10k", "1.2M", "a lot", "5-", "50 %"], [None] * 5),
+        # Letters before a sign may be a scale.
+        (["5 MIO €", "1.2 M $", "5 K $", "K$ 5", "M€5"], [None] * 5),
+        (["5 US$", "5 CA $", "EUR €5", "5 A$"], [5] * 4),
     ],
 )
 def test_an_amount_is_read_as_its_column_writes_it(
@@ -322,6 +325,8 @@ def test_the_configured_currency_is_that_of_the_marts(read: Read) -> None:
         ("USD $1,000.00", "USD", None),
         ("A $10.50", "AUD", None),
         ("Rs. 1,00,000.00", "INR", None),
+        ("₨ 500", "INR", None),
+        ("¥500", "JPY", None),
         ("1.200,00 TL", "TRY", None),
         ("120000円", "JPY", None),
         ("€ 5", "EUR", 5),
@@ -335,7 +340,16 @@ def test_signs_of_currencies(read: Read, text: str, currency: str, amount: int |
     assert column(built, "opportunities", "amount") == [amount]
 
 
-@pytest.mark.parametrize(("home", "text"), [("CAD", "$1,200.00"), ("SEK", "1 200 kr")])
+@pytest.mark.parametrize(
+    ("home", "text"),
+    [
+        ("CAD", "$1,200.00"),
+        ("SEK", "1 200 kr"),
+        ("PKR", "Rs. 1,200.00"),
+        ("LKR", "₨1200"),
+        ("CNY", "¥1,200.00"),
+    ],
+)
 def test_a_sign_that_currencies_share_is_that_of_the_marts(
     read: Read, home: str, text: str
 ) -> None:
@@ -375,6 +389,18 @@ def test_a_shortened_id_in_a_list_is_found(read: Read) -> None:
     assert unreadable(built) == [("lead_id", text) for text in texts]
 
 
+def test_an_error_of_a_spreadsheet_in_any_language_is_no_id(read: Read) -> None:
+    errors = [
+        *("#N/A", "#n/a", "#REF!", "#DIV/0!", "#NAME?", "#NULL!", "#SPILL!", "#ERROR!", "#####"),
+        *("#NV", "#WERT!", "#BEZUG!", "#ÜBERLAUF!", "#N/D", "#¡VALOR!", "#¿NOMBRE?", "#ЗНАЧ!"),
+        *("#GETTING_DATA", "#SAYI/0!", ' "#N/A" ', "1.23457E+11", "1,2e+5", "+4.9E12"),
+    ]
+    ids = ["#1001", "#A7", "A#B", "#12/A", "#L-7", "N/A!", "E12", "12E5", "1E5", "#", "[EXT]-12"]
+    built = read({"leads": leads("owner_id", errors + ids)})
+    assert column(built, "leads", "owner_id") == [None] * len(errors) + ids
+    assert unreadable(built) == [("owner_id", text.strip()) for text in errors]
+
+
 def test_a_column_says_the_currency(read: Read) -> None:
     currencies = ["usd", "USD", "EUR", "$", "US$", "€", "USD - U.S. Dollar", "", "Gold"]
     rows = deals("amount", ["100"] * len(currencies))
@@ -383,6 +409,27 @@ def test_a_column_says_the_currency(read: Read) -> None:
     built = read({"opportunities": rows}, currency="USD")
     expected = [100, 100, None, 100, 100, None, 100, 100, None]
     assert column(built, "opportunities", "amount") == expected
+
+
+@pytest.mark.parametrize(
+    ("home", "own", "others"),
+    [
+        (
+            "NOK",
+            ["kr", "kr.", "NOK", "nok", "Norwegian krone (NOK)"],
+            ["Swedish krona", "Danish krone", "Ukrainian hryvnia", "SEK kr"],
+        ),
+        ("RON", ["lei", "RON - Leu"], ["lei moldovenesti"]),
+        ("INR", ["Rs", "₹"], ["Pakistani Rs", "PKR"]),
+        ("USD", ["$", "US $", "USD"], ["Mex$", "Canadian dollar ($)", "MX$", "CA $", "HRK$"]),
+    ],
+)
+def test_a_label_is_a_sign_only_as_a_whole(
+    read: Read, home: str, own: list[str], others: list[str]
+) -> None:
+    rows = deals("currency", own + others, amount="100")
+    built = read({"opportunities": rows}, currency=home)
+    assert column(built, "opportunities", "amount") == [100] * len(own) + [None] * len(others)
 
 
 AMOUNTS = st.sampled_from(["7,500", "7.500", "1.234,56", "1,234.56", "12", "0,5", "x", ""])

@@ -25,8 +25,10 @@
 {%- endmacro %}
 
 {% macro duckdb__bare_number(text, is_money) -%}
+    {#- Not any letters before a sign: 5 M $ and 5 MIO € are millions. -#}
+    {%- set before_sign = sign_prefixes() + currency_signs().values() | unique | list -%}
     {%- set currency -%}
-        (?:[A-Z]{0,3}[\s\p{Z}]?\p{Sc}|[A-Z]{3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)
+        (?:(?:(?:{{ before_sign | join('|') }})[\s\p{Z}]?)?\p{Sc}|[A-Z]{3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)
     {%- endset -%}
     regexp_replace(
         regexp_replace(
@@ -100,36 +102,58 @@
     end
 {%- endmacro %}
 
+{# What stands before the $ or ¥ of one country: US, CA, CN ... #}
+{% macro sign_prefixes() -%}
+    {%- set prefixes = [] -%}
+    {%- for sign in currency_signs() if sign | length > 1 and sign[-1] in '$¥' -%}
+        {%- do prefixes.append(sign[:-1]) -%}
+    {%- endfor -%}
+    {{ return(prefixes) }}
+{%- endmacro %}
+
 {#
     The currency that an amount is written with: a code, or the sign of one. A sign that several
-    currencies share ($, kr) stays a sign: its source says more, or does not. Null without any.
+    currencies share ($, kr) stays a sign. Null without any.
 #}
 {% macro currency_shown(text) -%}
     {{ return(adapter.dispatch('currency_shown')(text)) }}
 {%- endmacro %}
 
 {% macro duckdb__currency_shown(text) -%}
-    {%- set signs = {
-        '€': 'EUR', '£': 'GBP', '₹': 'INR', '₺': 'TRY', '₪': 'ILS', '₩': 'KRW', '₽': 'RUB',
-        '₴': 'UAH', '₫': 'VND', '฿': 'THB', '₦': 'NGN', '₱': 'PHP', 'zł': 'PLN', 'Kč': 'CZK',
-        'Ft': 'HUF', 'lei': 'RON', 'US$': 'USD', 'CA$': 'CAD', 'C$': 'CAD', 'AU$': 'AUD',
-        'A$': 'AUD', 'NZ$': 'NZD', 'HK$': 'HKD', 'S$': 'SGD', 'MX$': 'MXN', 'R$': 'BRL',
-        'NT$': 'TWD', 'JP¥': 'JPY', 'CN¥': 'CNY', '¥': 'JPY', '円': 'JPY', '元': 'CNY', 'TL': 'TRY',
-        'Rs': 'INR'
-    } -%}
+    case
+        when not regexp_matches({{ text }}, '^[0-9., +-]*$')
+            then {{ code_or_sign(text, '(' ~ sign_pattern() ~ ')') }}
+    end
+{%- endmacro %}
+
+{#
+    The currency that a label names (USD, Euro (EUR), CA$): a code anywhere in it, or a sign that is
+    all of it, so that krona is not kr. Null without any.
+#}
+{% macro currency_named(label) -%}
+    {{ return(adapter.dispatch('currency_named')(label)) }}
+{%- endmacro %}
+
+{% macro duckdb__currency_named(label) -%}
+    {{ code_or_sign(label, '^(' ~ sign_pattern() ~ ')\\.?$') }}
+{%- endmacro %}
+
+{% macro sign_pattern() -%}
+    (?:{{ sign_prefixes() | join('|') }})?\p{Sc}|zł|Kč|Ft|lei|kr|Rs|TL|円|元
+{%- endmacro %}
+
+{# The code of a currency in a text, else that of the sign which fits the pattern. #}
+{% macro code_or_sign(text, pattern) -%}
+    {%- set code = '(?:^|[^A-Za-z])([A-Z]{3})(?:[^A-Za-z]|$)' -%}
     {%- set sign -%}
-        regexp_extract(
-            regexp_replace({{ text }}, '[\s\p{Z}]', '', 'g'),
-            '[A-Z]{0,3}\p{Sc}|zł|Kč|Ft|lei|kr|Rs|TL|円|元'
-        )
+        regexp_extract(regexp_replace({{ text }}, '[\s\p{Z}]', '', 'g'), '{{ pattern }}', 1)
     {%- endset -%}
     case
-        when regexp_matches({{ text }}, '^[0-9., +-]*$') then null
-        when regexp_matches({{ text }}, '(?:^|[^A-Za-z])[A-Z]{3}(?:[^A-Za-z]|$)')
-            then regexp_extract({{ text }}, '(?:^|[^A-Za-z])([A-Z]{3})(?:[^A-Za-z]|$)', 1)
+        when regexp_matches({{ text }}, '{{ code }}')
+            then regexp_extract({{ text }}, '{{ code }}', 1)
         else
             case {{ sign }}
-                {%- for written, code in signs.items() %}
+                {%- for written, code in currency_signs().items() %}
                 when '{{ written }}' then '{{ code }}'
                 {%- endfor %}
                 else nullif({{ sign }}, '')
@@ -163,7 +187,8 @@
 
 {#
     An id (or several) as it came; null when a spreadsheet wrote one in scientific notation
-    (1.23457E+11) or an error in its place (#N/A).
+    (1.23457E+11) or an error in its place: #N/A, #WERT!, ###. Errors have words of any language
+    and no digit but in #DIV/0!, so #1001 is an id.
 #}
 {% macro read_id(text) -%}
     {{ return(adapter.dispatch('read_id')(text)) }}
@@ -171,7 +196,9 @@
 
 {% macro duckdb__read_id(text) -%}
     {%- set scientific = '[+-]?(\\d+([.,]\\d*)?[eE]\\+\\d+|\\d[.,]\\d+[eE]-?\\d+)' -%}
-    {%- set error = '#(N/A|REF!|VALUE!|NAME\\?|DIV/0!|NULL!|NUM!|#+)' -%}
+    {#- Letters are what is neither space, digit nor mark: \p{L} takes long to compile. -#}
+    {%- set letters = '[^\\s\\d[:punct:]¡¿]+' -%}
+    {%- set error = '#([¡¿]?' ~ letters ~ '([_/]' ~ letters ~ '|/0)*[!?]?|#+)' -%}
     {%- set around = '[\\s\\p{Z}"=\\[\\]' ~ "''" ~ ']*' -%}
     case
         when
