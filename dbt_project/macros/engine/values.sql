@@ -153,12 +153,12 @@
         when regexp_matches({{ text }}, '{{ code }}')
             then regexp_extract({{ text }}, '{{ code }}', 1)
         else
-            case {{ sign }}
-                {%- for written, code in currency_signs().items() %}
-                when '{{ written }}' then '{{ code }}'
-                {%- endfor %}
-                else nullif({{ sign }}, '')
-            end
+            coalesce(
+                {{ currency_signs().values() | list }}[
+                    list_position({{ currency_signs().keys() | list }}, {{ sign }})
+                ],
+                nullif({{ sign }}, '')
+            )
     end
 {%- endmacro %}
 
