@@ -1,6 +1,6 @@
--- The floor: the facts and the violations as few steps of DuckDB as we know how to write them, over
--- the same files. Everything that Handoff does for rows that arrive otherwise costs more than this;
--- how much more is what `make bench` says. docs/lifecycle.md is what it computes.
+-- The floor: the facts and the violations from the same files, in as few steps of DuckDB as we know
+-- how to write. What Handoff does for rows that arrive otherwise costs more than this; `make bench`
+-- says how much. docs/lifecycle.md is what it computes.
 --
 --     handoff simulate --leads 1000000 --out var/bench/1000000/parquet \
 --         --format parquet
@@ -99,29 +99,31 @@ inner join stages on names.stage = stages.stage::varchar;
 create table moves as
 with pairs as (
     select
-        a.stage as from_stage,
-        b.stage as to_stage,
-        a.rank as a_rank,
-        a.exit_kind as a_exit,
-        b.rank as b_rank,
-        b.exit_kind as b_exit,
+        origin.stage as from_stage,
+        target.stage as to_stage,
+        origin.rank as from_rank,
+        origin.exit_kind as from_exit,
+        target.rank as to_rank,
+        target.exit_kind as to_exit,
         case
-            when a.stage is null then 'enter'
-            when a.exit_kind is not null and b.exit_kind is null then 'restart'
-            when b.exit_kind = 'recycled' then 'recycle'
-            when b.exit_kind is not null then 'exit'
-            when a.path_order = b.path_order then 'lateral'
-            when a.path_order < b.path_order and exists (
-                from stages as c
-                where c.path_order > a.path_order and c.path_order < b.path_order
-                    and c.exit_kind is null and not c.is_optional
+            when origin.stage is null then 'enter'
+            when origin.exit_kind is not null and target.exit_kind is null then 'restart'
+            when target.exit_kind = 'recycled' then 'recycle'
+            when target.exit_kind is not null then 'exit'
+            when origin.path_order = target.path_order then 'lateral'
+            when origin.path_order < target.path_order and exists (
+                from stages as skipped
+                where
+                    skipped.path_order > origin.path_order
+                    and skipped.path_order < target.path_order
+                    and skipped.exit_kind is null and not skipped.is_optional
             ) then 'skip'
-            when a.path_order < b.path_order then 'forward'
-            when a.rank = 7 and b.rank between 2 and 6 then 'expansion'
+            when origin.path_order < target.path_order then 'forward'
+            when origin.rank = 7 and target.rank between 2 and 6 then 'expansion'
             else 'backward'
         end as kind
-    from (from stages union all by name select null::stage as stage) as a
-    inner join stages as b on a.stage is distinct from b.stage
+    from (from stages union all by name select null::stage as stage) as origin
+    inner join stages as target on origin.stage is distinct from target.stage
 )
 select
     from_stage,
@@ -130,16 +132,16 @@ select
     case
         when kind in ('lateral', 'forward', 'expansion') then true
         when kind in ('skip', 'backward') then false
-        when kind = 'enter' then b_exit is null
-        when kind = 'restart' then b_rank <= 3 or (a_exit = 'lost' and b_rank = 6)
-        when a_exit is not null
-            then b_exit = 'recycled' or (a_exit = 'recycled' and b_exit = 'disqualified')
-        when b_exit = 'rejected' then a_rank between 2 and 4
-        when b_exit = 'disqualified' then a_rank between 1 and 5
-        when b_exit = 'lost' then a_rank = 6
-        else a_rank between 2 and 6
+        when kind = 'enter' then to_exit is null
+        when kind = 'restart' then to_rank <= 3 or (from_exit = 'lost' and to_rank = 6)
+        when from_exit is not null
+            then to_exit = 'recycled' or (from_exit = 'recycled' and to_exit = 'disqualified')
+        when to_exit = 'rejected' then from_rank between 2 and 4
+        when to_exit = 'disqualified' then from_rank between 1 and 5
+        when to_exit = 'lost' then from_rank = 6
+        else from_rank between 2 and 6
     end as is_valid,
-    coalesce(b_exit <> 'recycled' or a_exit is null, false) and b_exit is not null
+    coalesce(to_exit <> 'recycled' or from_exit is null, false) and to_exit is not null
         as reason_required
 from pairs;
 
@@ -176,8 +178,8 @@ where epoch_us(created_at) <= getvariable('now');
 
 create table merged as
 with recursive steps as (
-    select a.record, b.record as into_record
-    from known as a inner join known as b on a.merged_into_lead_id = b.lead_id
+    select known.record, survivors.record as into_record
+    from known inner join known as survivors on known.merged_into_lead_id = survivors.lead_id
 ),
 reached as (
     from steps

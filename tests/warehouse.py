@@ -198,7 +198,7 @@ def _in_order(models: Mapping[str, Node]) -> dict[str, Node]:
 class Warehouse:
     """An in-memory warehouse: the policy that ships, and what a test puts into it."""
 
-    def __init__(self, project: Project, threads: int = 2) -> None:
+    def __init__(self, project: Project, threads: int = 1) -> None:
         self.project = project
         # The zone that the contract's tables, as they are now, were read in.
         self._read_in: str | None = None

@@ -94,7 +94,7 @@ def render(findings: list[Finding]) -> Table:
 
 
 def _configuration(settings: Settings, path: Path) -> Iterator[Finding]:
-    """What the file alone cannot know: names that must agree with each other."""
+    """What the file alone can't know: names that must agree with each other."""
     problems = list(_source_problems(settings))
     for problem in threshold_problems(settings.checks):
         problems.append(Finding("error", f"{path}: {problem}"))
@@ -132,7 +132,7 @@ def _mapped_stages(source: Any) -> Iterator[tuple[str, str]]:
 
 
 def _known_stages(settings: Settings) -> set[str]:
-    """The stages of all traditions; empty when the policy cannot be read."""
+    """The stages of all traditions; empty when the policy can't be read."""
     directory = settings.lifecycle.policy_dir
     try:
         names = policy.traditions(directory)
@@ -166,7 +166,7 @@ def _output(output: Path) -> Iterator[Finding]:
     if problem:
         yield Finding(
             "error",
-            f"{output} cannot be written: {problem}",
+            f"{output} can't be written: {problem}",
             "change its owner or permissions, or set warehouse.output or --output to another",
         )
     elif _is_held(output / LOCK_FILE):
@@ -180,7 +180,7 @@ def _output(output: Path) -> Iterator[Finding]:
 
 
 def _write_problem(directory: Path) -> str | None:
-    """Why a directory cannot be made or written; tried, since permissions do not say it all."""
+    """Why a directory can't be made or written; tried, since permissions do not say it all."""
     path = directory.absolute()
     nearest = next(part for part in (path, *path.parents) if part.exists())
     if not nearest.is_dir():
@@ -209,7 +209,7 @@ def _dagster(settings: Settings) -> Iterator[Finding]:
     problem = _write_problem(home)
     if problem:
         fix = "change its owner, or set DAGSTER_HOME to a directory of yours"
-        yield Finding("error", f"{home} cannot be written: {problem}", fix)
+        yield Finding("error", f"{home} can't be written: {problem}", fix)
     else:
         yield Finding("ok", f"runs are recorded in {home}")
 
@@ -276,7 +276,7 @@ def unmapped_stages(warehouse: Path) -> Unmapped | None:
     except duckdb.CatalogException:
         return None
     except duckdb.IOException as error:
-        raise ConfigError(f"{warehouse} is held by a run, its stages cannot be read") from error
+        raise ConfigError(f"{warehouse} is held by a run, its stages can't be read") from error
     return unmapped
 
 
@@ -321,7 +321,7 @@ def write_proposed_stage_map(settings: Settings, target: Path) -> str:
     except FileExistsError:
         raise ConfigError(f"{target} already exists (name another file, or move it)") from None
     except OSError as error:
-        raise ConfigError(f"{target} cannot be written: {error.strerror}") from error
+        raise ConfigError(f"{target} can't be written: {error.strerror}") from error
     count = sum(map(len, unmapped.values()))
     return f"{target}: {count} raw stages to map; edit it and copy it into handoff.yml"
 

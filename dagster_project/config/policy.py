@@ -1,4 +1,4 @@
-"""The lifecycle policy: read, fingerprinted, and refused when it cannot work.
+"""The lifecycle policy: read, fingerprinted, and refused when it can't work.
 
 The policy is the CSV files of ``seeds/policy``; the models join them, so a mistake in them would
 show up as wrong numbers. ``validate`` finds it first and says which row of which file, why, and
@@ -74,7 +74,7 @@ def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
     """Identify what a policy says, as a SHA-256 in hex.
 
     The order of rows and columns, line ends, quoting, blank lines and outer spaces do not count.
-    Raises ``ConfigError`` when a table cannot be read.
+    Raises ``ConfigError`` when a table can't be read.
     """
     content: dict[str, list[str]] = {}
     for path in sorted(policy_dir.glob("*.csv")):
@@ -92,7 +92,7 @@ def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
 def write_plainly(table: Path, target: Path) -> None:
     """Copy a policy table without what editors leave: byte order mark, blank lines, outer spaces.
 
-    Raises ``ConfigError`` when the table cannot be read.
+    Raises ``ConfigError`` when the table can't be read.
     """
     header, records = _read(table)
     with target.open("w", encoding="utf-8", newline="") as file:
@@ -102,7 +102,7 @@ def write_plainly(table: Path, target: Path) -> None:
 
 
 def cells(policy_dir: Path, table: str) -> list[dict[str, str]]:
-    """The rows of a policy table as text, by column; none when it cannot be read."""
+    """The rows of a policy table as text, by column; none when it can't be read."""
     return list(_load_table(policy_dir, table).cells.values())
 
 
@@ -171,7 +171,7 @@ def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
             lines = list(csv.reader(file, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise ConfigError(f"{_place(path)}: cannot be read: {reason} (save it as CSV UTF-8)") from (
+        raise ConfigError(f"{_place(path)}: can't be read: {reason} (save it as CSV UTF-8)") from (
             error
         )
     header = [name.strip() for name in lines[0]] if lines else []

@@ -74,7 +74,7 @@ RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
 
 
 def _cell(read: Callable[[str], Any], wanted: str) -> BeforeValidator:
-    """Read a cell's text; whatever cannot be read must be what is wanted."""
+    """Read a cell's text; whatever can't be read must be what is wanted."""
 
     def parse(value: Any) -> Any:
         try:
@@ -425,7 +425,7 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
         units = RULE_PARAMETERS.get(self.parameter)
         if units and self.unit not in units:
             yield (
-                f"the unit of '{self.parameter}' cannot be '{self.unit}' (use {', '.join(units)})"
+                f"the unit of '{self.parameter}' can't be '{self.unit}' (use {', '.join(units)})"
             )
         if self.parameter == "decay_period" and self.value == 0:
             yield "decay_period must be above 0 (to switch decay off: decay_points 0)"

@@ -3,7 +3,7 @@
 A source kind is a package here (see ``config.sources``). Its module ``load`` has
 ``ingest(connection, source, load_id, progress) -> IngestionResult`` and ``check(source)``. It
 writes raw rows, the records of its loads and its notes in transactions of its own, and raises
-``SourceError`` when the source cannot be read.
+``SourceError`` when the source can't be read.
 """
 
 from typing import Any
@@ -51,7 +51,7 @@ def ingest_source(
 ) -> IngestionResult:
     """Read one configured source into raw.
 
-    ``load_id``: by default the next free one. Raises ``SourceError`` when the source cannot be
+    ``load_id``: by default the next free one. Raises ``SourceError`` when the source can't be
     read; what was loaded before then still holds.
     """
     ensure_raw_tables(connection)

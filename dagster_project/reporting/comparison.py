@@ -141,7 +141,7 @@ def compare(
 ) -> Comparison:
     """Replay the history of an output under another policy, tradition or acceptance mode.
 
-    What is not given stays as in the last build. Raises ``ConfigError`` for a policy that cannot
+    What is not given stays as in the last build. Raises ``ConfigError`` for a policy that can't
     work or an output without a build, ``OutputLocked`` while a run writes there, ``BuildError``
     when the replay fails.
     """

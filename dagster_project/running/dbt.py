@@ -245,7 +245,7 @@ def _result(ended: Any, log_path: Path) -> BuildResult:
         if result.status in {"error", "runtime error"}
     ]
     if problems:
-        problems.append(f"the whole log of the build is in {log_path / 'dbt.log'}")
+        problems.append(f"the log of the build is in {log_path / 'dbt.log'}")
     return BuildResult(
         nodes=tuple(
             NodeResult(

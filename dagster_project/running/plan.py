@@ -1,7 +1,7 @@
 """What a run was asked to do, and what that means: options in, a checked plan out.
 
 ``RunOptions`` are the choices as given (command line, Dagster's launchpad); ``plan_run`` reads the
-configuration, refuses what cannot work before anything is touched, and returns a ``RunPlan``.
+configuration, refuses what can't work before anything is touched, and returns a ``RunPlan``.
 """
 
 import os

@@ -428,7 +428,7 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "parameter_in_another_unit": (
         lambda p: p.set("rule_parameters", "score_lookback", "unit", "weeks"),
-        "rule_parameters.csv, row 4: the unit of 'score_lookback' cannot be 'weeks' "
+        "rule_parameters.csv, row 4: the unit of 'score_lookback' can't be 'weeks' "
         "(use minutes, hours, days)",
     ),
     "parameter_twice": (
@@ -526,7 +526,7 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "not_utf_8": (
         lambda p: (p.directory / "holidays.csv").write_bytes(b"holiday_date,holiday_name\n\xff"),
-        "holidays.csv: cannot be read: it is not UTF-8 (save it as CSV UTF-8)",
+        "holidays.csv: can't be read: it is not UTF-8 (save it as CSV UTF-8)",
     ),
 }
 

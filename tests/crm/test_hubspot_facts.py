@@ -1,6 +1,6 @@
 """One world, every route: the golden cases told by HubSpot give the golden facts.
 
-What a route cannot carry is listed with its reason. The list is exact: a cell that is listed and
+What a route can't carry is listed with its reason. The list is exact: a cell that is listed and
 equal all the same fails as well.
 """
 
@@ -28,7 +28,7 @@ NUMBERS = {"fct_lead_stages": "visit_number", "fct_lead_cycles": "cycle_number"}
 
 @dataclass(frozen=True)
 class Gap:
-    """Cells that a route cannot carry: of some columns, of some leads (all, if none is named)."""
+    """Cells that a route can't carry: of some columns, of some leads (all, if none is named)."""
 
     reason: str
     fact: str
@@ -98,7 +98,7 @@ GAPS: dict[str, tuple[Gap, ...]] = {
         ),
     ),
 }
-# Rows that a route cannot carry: the disqualification that only the leads object tells of.
+# Rows that a route can't carry: the disqualification that only the leads object tells of.
 MISSING_ROWS = {"dlt": {("fct_lead_stages", "screened_out", "2")}}
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
 from tests.expectations.breaks import checks_of_rules
 from tests.lifecycle import golden
 
@@ -18,19 +17,8 @@ CHECK_OF_RULE = checks_of_rules()
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of one run over the golden export."""
-    output = tmp_path_factory.mktemp("golden")
-    arguments = ("--input", GOLDEN_EXPORT, "--as-of", AS_OF, "--output", output)
-    # Two rejections of seven have no reason, which would hold the run back.
-    done = handoff("run", *arguments, "--audit", "warn")
-    assert done.returncode == 0, done.stderr
-    return output
-
-
-@pytest.fixture(scope="module")
-def results(output: Path) -> dict[str, dict]:
-    with duckdb.connect(str(output / "warehouse.duckdb"), read_only=True) as connection:
+def results(golden_output: Path) -> dict[str, dict]:
+    with duckdb.connect(str(golden_output / "warehouse.duckdb"), read_only=True) as connection:
         answer = connection.execute("select * from quality.check_results")
         names = [column[0] for column in answer.description]
         rows = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
@@ -60,8 +48,8 @@ def test_nothing_else_fails_on_the_golden_export(results: dict[str, dict]) -> No
     ]
 
 
-def test_the_pages_of_the_audit_are_there(output: Path) -> None:
-    index = (output / "data_docs" / "index.html").read_text(encoding="utf-8")
+def test_the_pages_of_the_audit_are_there(golden_output: Path) -> None:
+    index = (golden_output / "data_docs" / "index.html").read_text(encoding="utf-8")
     assert "rejected_no_reason" not in index
-    pages = (output / "data_docs" / "validations" / "fct_lead_stages").rglob("*.html")
+    pages = (golden_output / "data_docs" / "validations" / "fct_lead_stages").rglob("*.html")
     assert "rejected_no_reason" in next(pages).read_text(encoding="utf-8")

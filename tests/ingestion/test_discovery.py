@@ -357,7 +357,7 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(ConfigError, match="already exists"):
         propose(tmp_path, tmp_path / "handoff.yml")
     assert (tmp_path / "handoff.yml").read_text() == "mine"
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(ConfigError, match="can't be written"):
         propose(tmp_path, tmp_path / "absent" / "handoff.yml")
 
 

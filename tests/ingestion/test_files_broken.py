@@ -1,4 +1,4 @@
-"""Bad files: what cannot be used is set aside or refused, and the message says how to fix it."""
+"""Bad files: what can't be used is set aside or refused, and the message says how to fix it."""
 
 import gzip
 import json
@@ -234,7 +234,7 @@ def test_damaged_gzip(ingest, export):
 def test_damaged_parquet(ingest, export):
     (export / "reps.parquet").write_bytes(b"PAR1 this is no Parquet file")
     message = refused(ingest)
-    assert "reps.parquet: the Parquet file cannot be read" in message
+    assert "reps.parquet: the Parquet file can't be read" in message
 
 
 @pytest.mark.parametrize("line", ['{"rep_id": "R2"', "not json", "[1, 2]", '"text"', "null"])

@@ -185,7 +185,7 @@ def test_parquet_values_become_plain_text(ingest, export, rows):
     ]
     extras = [json.loads(extra) for (extra,) in rows("select extra_columns from raw.leads")]
     assert extras[:2] == [
-        {"Deal Size": "12.5", "tags": "[1,2]"},
+        {"Deal Size": "12.5", "tags": '["1","2"]'},
         {"Deal Size": "12", "tags": None},
     ]
 
@@ -211,6 +211,51 @@ def test_jsonl_values_become_plain_text(ingest, export, rows):
     ]
     extras = rows("select extra_columns from raw.leads where lead_id = 'L2'")
     assert json.loads(extras[0][0]) == {"x/y~z": '{"k":[1]}'}
+
+
+def test_json_number_with_an_exponent_is_plain_only_where_it_has_all_its_digits(
+    ingest, export, rows
+):
+    expected = {
+        "1.2345678901E10": "12345678901",
+        "1.7723456E12": "1772345600000",
+        "1.50E1": "15",
+        "5e10": "5.0000000000000000e+10",
+        "1E5": "1.0000000000000000e+05",
+        "1.234568e+11": "1.2345680000000000e+11",
+        "123457012345.0": "123457012345",
+        "9007199254740991.0": "9007199254740991",
+        "9007199254740992.0": "9.0071992547409920e+15",
+        "[11.0, 12.0]": '["11","12"]',
+        '["11", null, 12]': '["11",12]',
+        '[1.23457E+11, {"k": [1]}]': '["1.2345700000000000e+11",{"k":[1]}]',
+    }
+    lines = [f'{{"lead_id": "{at}", "company": {text}}}\n' for at, text in enumerate(expected)]
+    (export / "leads.csv").unlink()
+    (export / "leads.jsonl").write_text('{"created_at": "2026-01-01"}\n' + "".join(lines))
+    ingest()
+    found = rows("select company from raw.leads where lead_id is not null order by source_row")
+    assert dict(zip(expected, (text for (text,) in found), strict=True)) == expected
+
+
+def test_parquet_lists_and_single_precision_keep_what_is_certain(ingest, export, rows):
+    (export / "leads.csv").unlink()
+    duckdb.execute(
+        f"""
+        copy (
+            select
+                'L1' as lead_id, '2026-01-01' as created_at,
+                [11::double, null, 12.5, 'nan'::double] as company, ['a', null] as title,
+                [timestamptz '2026-01-01 10:00:00+00', null] as country, [1.50] as industry,
+                16777215::float as employee_count, 123456789::float as crm_score
+        ) to '{export / "leads.parquet"}' (format parquet)
+        """
+    )
+    ingest()
+    query = "select company, title, country, industry from raw.leads"
+    assert rows(query) == [('["11","12.5"]', '["a"]', '["2026-01-01T10:00:00Z"]', '["1.5"]')]
+    numbers = rows("select employee_count, crm_score from raw.leads")
+    assert numbers == [("16777215", "1.2345679000000000e+08")]
 
 
 # Every sign that Python takes for white space, one a row; only spaces (Unicode Zs) are empty.

@@ -159,14 +159,14 @@ def test_damaged_workbook_is_one_line(ingest, export, content):
     with pytest.raises(SourceError) as caught:
         ingest()
     assert len(caught.value.problems) == 1
-    assert "reps.xlsx: the workbook cannot be read" in str(caught.value)
+    assert "reps.xlsx: the workbook can't be read" in str(caught.value)
     assert "save it again as XLSX, or as CSV" in str(caught.value)
 
 
 def test_archive_that_is_no_workbook_is_one_line(ingest, export):
     with zipfile.ZipFile(export / "reps.xlsx", "w") as target:
         target.writestr("xl/workbook.xml", "none")
-    with pytest.raises(SourceError, match=r"reps\.xlsx: the workbook cannot be read"):
+    with pytest.raises(SourceError, match=r"reps\.xlsx: the workbook can't be read"):
         ingest()
 
 

@@ -445,21 +445,35 @@ def test_numbers_that_lost_digits_are_no_ids(export: Export) -> None:
     assert set_aside(built) == [f"leads {at} lead_id" for at in (1, 1, 2, 2)]
 
 
-def test_a_shortened_key_is_not_looked_up(export: Export) -> None:
+# Errors of a spreadsheet in any language, and what only looks like one.
+ERRORS = """
+    #N/A #REF! #NAME? #DIV/0! ##### #n/a #SPILL! #GETTING_DATA #NV #WERT! #BEZUG! #N/D #¡VALOR!
+    #¿NOMBRE? #DEEL/0! #Н/Д #ЗНАЧ! #DĚLENÍ_NULOU! #YOK #DEĞER!
+"""
+NO_ERRORS = ["#1001", "#A7", "L#N/A", "#N/A-7", "#", "#N/", "#5", "N/A", "#a#b"]
+
+
+def test_a_key_that_is_no_id_is_not_looked_up(export: Export) -> None:
+    """Which texts those are, the reader and the models agree on."""
+    not_ids = [*SHORT, "4.91521E12", "'4.9E+12", " #n/a ", "#N/A;K", "['1.5E+10']"]
+    keys = [*not_ids, *ERRORS.split(), *WHOLE, *NO_ERRORS]
     export.has(
-        people=[{"Phone": "4.91521E+12", "Id": "L1"}, {"Phone": "4915210000", "Id": "L2"}],
-        leads=leads("L1", "L2"),
-        calls=[{"Phone": phone, "At": DAY} for phone in ("4.91521E+12", "4915210000")],
+        leads=leads("L", *keys),
+        people=[{"Key": key, "Id": "L"} for key in keys],
+        opportunities=[
+            {"opportunity_id": f"O{at}", "created_at": DAY, "Key": key}
+            for at, key in enumerate(keys)
+        ],
     )
-    lookup = {"file": "people.csv", "key": "Phone", "value": "Id", "from": "Phone"}
-    activities = {
-        "file": "calls.csv",
-        "columns": {"occurred_at": "At"},
-        "lookups": {"lead_id": lookup},
-        "constants": {"kind": "call"},
-    }
-    built = export.read("quarantine", tables={"activities": activities})
-    assert set_aside(built) == ["activities 2 lead_id"]
+    lookup = {"file": "people.csv", "key": "Key", "value": "Id"}
+    built = export.read(
+        "int_contract__leads",
+        tables={"opportunities": {"lookups": {"lead_id": {**lookup, "from": "Key"}}}},
+    )
+    found = "select source_row from raw.opportunities where lead_id = 'L'"
+    looked_up = {keys[row["source_row"] - 2] for row in built.rows(found)}
+    ids = set(texts(built, "select lead_id from int_contract__leads where lead_id is not null"))
+    assert looked_up == ids - {"L"} == {*WHOLE, *NO_ERRORS}
 
 
 # A deal without a date, or with one that can't be read
@@ -546,7 +560,8 @@ def test_encodings_are_found_in_parts_and_archives(export: Export, encoding: str
         ("leads.xls", b"<html><table><tr><td>lead_id</td></tr></table></html>", "save it as XLSX"),
         ("leads.csv", as_archive(leads_csv="lead_id\n"), "the ending .zip or .xlsx"),
         ("leads.csv", as_workbook([["lead_id"]]), "the ending .zip or .xlsx"),
-        ("leads.csv", b"PAR1" + bytes(50), "the ending .parquet"),
+        ("leads.xls", b"\xef\xbb\xbf \r\n<HTML><table></table></HTML>", "save it as XLSX"),
+        ("leads.csv", b"PAR1" + bytes(50) + b"PAR1", "the ending .parquet"),
     ],
 )
 def test_a_file_of_another_format_is_one_line(
@@ -558,3 +573,11 @@ def test_a_file_of_another_format_is_one_line(
     (problem,) = caught.value.problems
     assert f"{name}: the file is" in problem
     assert advice in problem
+
+
+@pytest.mark.parametrize("name", ["par1_name", "PAR1", "Pk", "PK"])
+def test_a_header_that_begins_like_another_format_is_read(export: Export, name: str) -> None:
+    export.has(leads=[{name: "x", "lead_id": "L1", "created_at": DAY}])
+    assert texts(export.read("int_contract__leads"), "select lead_id from int_contract__leads") == [
+        "L1"
+    ]

@@ -56,14 +56,10 @@ def state_of(output: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def output(golden_output: Path) -> Path:
     """A run on the golden export in the tradition of four stages."""
-    directory = tmp_path_factory.mktemp("compared") / "out"
-    arguments = ("--input", GOLDEN_EXPORT, "--as-of", AS_OF, "--output", directory)
-    done = handoff("run", *arguments, "--audit", "warn")
-    assert done.returncode == 0, done.stderr
-    return directory
+    return golden_output
 
 
 @pytest.fixture

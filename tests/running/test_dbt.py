@@ -146,7 +146,7 @@ def test_a_broken_model_is_named_and_the_log_too(project: Path) -> None:
     first, last = caught.value.problems
     assert first.startswith("model broken failed: ")
     assert "nothing" in first
-    assert last == f"the whole log of the build is in {project / 'logs' / 'dbt.log'}"
+    assert last == f"the log of the build is in {project / 'logs' / 'dbt.log'}"
     assert (project / "logs" / "dbt.log").is_file()
     duckdb.connect(str(project / "warehouse.duckdb"), read_only=True).close()
 

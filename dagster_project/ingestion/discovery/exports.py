@@ -59,7 +59,7 @@ class ExportFile:
 
 
 class Exports:
-    """The files of a directory that can be read. ``problems``: a line for each that cannot."""
+    """The files of a directory that can be read. ``problems``: a line for each that can't."""
 
     def __init__(self, connection: DuckDBPyConnection, directory: Path, scratch: Path) -> None:
         self.connection = connection

@@ -19,7 +19,7 @@ from dagster_project.ingestion.discovery.values import read_vocabulary
 def propose(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> Proposal:
     """Examine the exports in a directory and write a commented configuration for them.
 
-    Raises ``ConfigError`` if ``out_file`` exists or cannot be written, ``SourceError`` if the
+    Raises ``ConfigError`` if ``out_file`` exists or can't be written, ``SourceError`` if the
     directory holds no export that can be read.
     """
     if out_file.exists():
@@ -51,7 +51,7 @@ def propose(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> P
         with out_file.open("x", encoding="utf-8") as file:
             file.write(proposal.text)
     except OSError as error:
-        raise ConfigError(f"{out_file}: cannot be written: {error.strerror}") from error
+        raise ConfigError(f"{out_file}: can't be written: {error.strerror}") from error
     return proposal
 
 

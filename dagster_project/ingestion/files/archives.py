@@ -1,6 +1,6 @@
 """ZIP archives: what they hold, and one member at a time as a file.
 
-A member is written under a name of our own, so its name can not lead out of the directory.
+A member is written under a name of our own, so its name can't lead out of the directory.
 """
 
 import contextlib

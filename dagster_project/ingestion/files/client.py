@@ -26,7 +26,7 @@ from dagster_project.ingestion.files.typed_records import TypedTable, open_jsonl
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".xlsx")
 # What is read when a whole archive is named; a file that is named itself may have any ending.
 MEMBER_SUFFIXES = (*SUFFIXES, ".tsv", ".txt")
-# Why a directory cannot be read, and how to fix it.
+# Why a directory can't be read, and how to fix it.
 _UNREADABLE: dict[type[OSError], str] = {
     FileNotFoundError: "no such directory; name the directory of the export with --input DIR or in "
     "sources.path",
@@ -284,13 +284,13 @@ class Export:
 
 @contextlib.contextmanager
 def _reading(label: str) -> Iterator[str]:
-    """A file that cannot be read as one line that names it; a full disk is not its fault."""
+    """A file that can't be read as one line that names it; a full disk is not its fault."""
     try:
         yield label
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
-        raise SourceError(f"{label}: cannot be read: {error.strerror or error}") from error
+        raise SourceError(f"{label}: can't be read: {error.strerror or error}") from error
 
 
 def _members_or_none(path: Path) -> list[str]:

@@ -1,8 +1,8 @@
 """CSV files as text, record by record, through DuckDB's reader; broken records are set aside.
 
-A record that cannot be split into the header's fields (too few, too many, a quote that never
+A record that can't be split into the header's fields (too few, too many, a quote that never
 closes) must neither be lost nor shift its neighbours. DuckDB's strict reader refuses such records,
-but what it makes of the lines behind an open quote cannot be relied on. So a file with any refusal
+but what it makes of the lines behind an open quote can't be relied on. So a file with any refusal
 is audited: a pattern runs over it and steps over stretches of sound records at once; each broken
 one is replaced by a placeholder record in a copy, and the copy is read instead. Every other record
 keeps its number, the placeholders become rejected rows, and a quote that never closes costs its
@@ -77,16 +77,14 @@ class Inserted:
     rejected: tuple[RejectedRow, ...] = ()
 
 
-# How files of other formats begin, in lower case, and what to do with one.
+# How files of other formats begin, and what to do with one.
 _OTHER_FORMATS = {
-    b"pk\x03\x04": "a ZIP archive or a workbook; give it the ending .zip or .xlsx",
+    b"PK\x03\x04": "a ZIP archive or a workbook; give it the ending .zip or .xlsx",
     b"\xd0\xcf\x11\xe0": "an old or encrypted Excel workbook; save it as XLSX, or as CSV",
-    b"<html": "a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV",
-    b"<table": "a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV",
-    b"<!doctype": "a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV",
     b"\x1f\x8b": "packed with gzip; give it the ending .csv.gz",
-    b"par1": "Parquet; give it the ending .parquet",
 }
+_WEB_PAGE = (b"<html", b"<table", b"<!doctype")
+_PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ class CsvTable:
             pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             path = self._copy(path, pieces)
         raise SourceError(
-            f"{self.label}: the rows cannot be read; export the file again, with every quote "
+            f"{self.label}: the rows can't be read; export the file again, with every quote "
             'inside a value doubled ("")'
         )
 
@@ -305,7 +303,7 @@ class CsvTable:
 def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> CsvTable:
     """Make a CSV file ready to be read: unpacked, UTF-8, delimiter and header known.
 
-    Raises ``SourceError`` for a file that is empty, has no header, cannot be unpacked or decoded,
+    Raises ``SourceError`` for a file that is empty, has no header, can't be unpacked or decoded,
     or names a column twice.
     """
     text = _unpacked(label, path, scratch) if path.suffix.lower() == ".gz" else path
@@ -326,10 +324,17 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
 def _refuse_other_formats(label: str, path: Path) -> None:
     """Raises ``SourceError`` for a file of another format, whatever its ending says."""
     with path.open("rb") as source:
-        start = source.read(64).lstrip().lower()
-    for sign, what in _OTHER_FORMATS.items():
-        if start.startswith(sign):
-            raise SourceError(f"{label}: the file is {what}")
+        start = source.read(64)
+        source.seek(max(path.stat().st_size - len(_PARQUET), 0))
+        end = source.read()
+    found = [what for sign, what in _OTHER_FORMATS.items() if start.startswith(sign)]
+    if start.removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(_WEB_PAGE):
+        found.append("a web page, as some CRMs export it as .xls; save it as XLSX, or as CSV")
+    # A header may begin so, too.
+    if start.startswith(_PARQUET) and end == _PARQUET:
+        found.append("Parquet; give it the ending .parquet")
+    if found:
+        raise SourceError(f"{label}: the file is {found[0]}")
 
 
 def header_names(label: str, cells: Sequence[str]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Footers of reports: lines behind the last row that say who made the report, and totals.
 
 Salesforce ends the export of a report with its name, a copyright, a notice of confidentiality, who
-generated it and the company. Such lines are recognised at the very end of a file only, where they
-have fewer cells than the header and at least one of them is known.
+generated it and the company. Such lines are recognised at the very end of a file only: each is one
+text, a line of totals has a count behind it, and at least one of them is known.
 """
 
 import itertools
@@ -11,23 +11,29 @@ from collections.abc import Iterable, Sequence
 
 # Longer than any footer; what stands above is not looked at.
 _MOST_ROWS = 50
-# In the languages that CRMs export in; what follows a label of totals is a count or nothing.
-_KNOWN = re.compile(
+# In the languages that CRMs export in; a label of totals is followed by a count or nothing.
+_TOTALS = re.compile(
     r"""
     (
         grand\ (total|summar)(s|ies|y)? | (sub)?totals? | total\ (records|general|geral)
         | (record|row)\ count | total\ g[ée]n[ée]ral | suma\ total | totale\ complessivo
         | gesamt(summe|anzahl|zahl)? | summe | eindtotaal | totalt | 総計 | 合計
     )\s*(:|\(|$)
-    | copyright\s*(\(c\)|©) | ©
-    | confidential\ information | vertraulich | informations?\ confidentielles?
-    | informaci[óo]n\ confidencial | informa[çc][õo]es\ confidenciais
-    | informazioni\ riservate | vertrouwelijke? | konfidentiell | 機密情報
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_KNOWN = re.compile(
+    r"""
+    copyright\s*(\(c\)|©) | ©
+    | confidential\ information\b | vertraulich(e\ informationen)?(\W|$)
+    | informations?\ confidentielles?\b
+    | informaci[óo]n\ confidencial\b | informa[çc][õo]es\ confidenciais\b
+    | informazioni\ riservate\b | vertrouwelijke?\b | konfidentiell(\W|$) | 機密情報
     | (report\ )?(generated|run|exported)\ (by|on|at)\b | as\ of\ \d
     | (generiert|erstellt|exportiert)\ (von|am)\b | g[ée]n[ée]r[ée]\ (par|le)\b
     | generado\ (por|el)\b | gerado\ (por|em)\b | generato\ (da|il)\b
     | gegenereerd\ (door|op)\b | skapad\ av\b | 作成者
-    | applied\ filters | filtered\ by | \(?\d+\ rows?\ (affected|returned|selected)
+    | (applied\ filters|filtered\ by)(\W|$) | \(?\d+\ rows?\ (affected|returned|selected)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -66,6 +72,10 @@ def _may_belong(filled: Sequence[str], width: int) -> bool:
 
 
 def _is_known(filled: Sequence[str], width: int) -> bool:
-    # Most cells of a row are filled: one about a company called Total is no line of totals.
-    is_short = 0 < len(filled) < width and 2 * len(filled) <= width + 1
-    return is_short and _KNOWN.match(filled[0].strip()) is not None
+    if not 0 < len(filled) < min(width, 3):
+        return False
+    label, *second = filled
+    # Without quotes, a comma in a sentence separates cells.
+    is_one_text = all(cell.startswith(" ") for cell in second)
+    known = _KNOWN.match(label.strip()) if is_one_text else None
+    return (known or _TOTALS.match(label.strip())) is not None

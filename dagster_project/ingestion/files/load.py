@@ -2,7 +2,7 @@
 
 A mapping fits other exports to the contract: file and column names, constants, time formats, value
 maps, stage names, and date columns that say when a stage was entered. A load of a source is one
-transaction: if any file cannot be read, raw stays as it was.
+transaction: if any file can't be read, raw stays as it was.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ from dagster_project.ingestion.files.resources import (
     Headers,
     comparable,
     contract_columns,
+    is_no_id,
     listed,
     mapped_header,
     moment_text,
@@ -62,7 +63,7 @@ def ingest(
     """Read an export into the raw contract tables.
 
     Raises ``SourceError`` when the directory, a needed table, a needed or mapped column is
-    missing, or a file cannot be read; then nothing has changed.
+    missing, or a file can't be read; then nothing has changed.
     """
     load = RawLoad(connection, source.leads_of or source.name, load_id, progress, source.name)
     with tempfile.TemporaryDirectory(prefix="handoff-") as scratch:
@@ -93,6 +94,7 @@ def check(source: FilesSource) -> list[Finding]:
             except SourceError as error:
                 found = [Finding("error", problem) for problem in error.problems]
             findings += [finding for finding in found if finding not in findings]
+        reader.note_gaps()
         findings += [
             Finding("warning" if note.severity == "warning" else "ok", note.message)
             for note in load.result.notes
@@ -127,6 +129,8 @@ class _ExportReader:
         self._export = export
         self._source = export.source
         self._lookup_tables: dict[str, str] = {}
+        # By the files of a table and a header: one file that has it, and those that lack it.
+        self._gaps: dict[tuple[tuple[DataFile, ...], str], tuple[DataFile, list[DataFile]]] = {}
 
     def read(self) -> None:
         if not self._source.leads_of:
@@ -135,6 +139,7 @@ class _ExportReader:
             self._read_table(CONTRACT_TABLES[name], files)
         for file, dates in self._stage_dates().items():
             self._read_stage_dates(file, dates)
+        self.note_gaps()
         self._drop_absent_tables()
         self._note_unread_files()
         for relation in self._lookup_tables.values():
@@ -322,8 +327,8 @@ class _ExportReader:
                 count(distinct trim(v1)) as values_found
             from lookup_rows
             where v0 is not null and v1 is not null
-                -- Several keys that a spreadsheet shortened may look like this one.
-                and not regexp_matches(v0, '^\\s*\\d+([.,]\\d*)?[eE]\\+\\d+\\s*$')
+                -- Any number of other keys may look like one that a spreadsheet shortened.
+                and not {is_no_id("v0")}
             group by key
             """
         )
@@ -494,23 +499,35 @@ class _ExportReader:
     def _open_part(
         self, file: DataFile, parts: Sequence[DataFile], reader_of: Callable[[DataFile], Reader]
     ) -> tuple[Reader, Headers]:
-        """One of the files of a table; what only the others have is noted when it is asked for."""
+        """One of the files of a table; what only the others have is kept when it is asked for."""
 
         def is_elsewhere(name: str) -> bool:
-            having = [
-                it.name for it in parts if Headers(it.name, reader_of(it).headers).matching(name)
-            ]
-            if having:
-                self._note_once(
-                    f"{file.name}: no column {name!r}, which {having[0]} has; its rows have no "
-                    "value there",
-                    None,
-                    "warning",
-                )
-            return bool(having)
+            gap = (tuple(parts), name)
+            if gap not in self._gaps:
+                others = (it for it in parts if it != file)
+                having = next((it for it in others if headers_of(it).matching(name)), None)
+                if having is None:
+                    return False
+                self._gaps[gap] = (having, [])
+            lacking = self._gaps[gap][1]
+            if file not in lacking:
+                lacking.append(file)
+            return True
+
+        def headers_of(part: DataFile) -> Headers:
+            return Headers(self._export.label_of(part), reader_of(part).headers)
 
         reader = reader_of(file)
         return reader, Headers(self._export.label_of(file), reader.headers, is_elsewhere)
+
+    def note_gaps(self) -> None:
+        """Note each column that some files of a table lack and others have."""
+        for (parts, name), (having, lacking) in self._gaps.items():
+            self._load.note(
+                f"no column {name!r} in {len(lacking)} of {len(parts)} files "
+                f"({listed([file.name for file in lacking], 5)}), which {having.name} has; their "
+                "rows have no value there"
+            )
 
     def _is_loaded(self, table: str, fingerprint: str) -> bool:
         """Whether, in append mode, a table of this source holds this content already."""

@@ -1,7 +1,7 @@
 """What is read of a file: where each contract column comes from, as SQL over the reader's cells.
 
 A mapping fits an export to the contract: column names, constants, time formats, value maps,
-decimal marks and conditions. A value that a mapping cannot make sense of stays as it is.
+decimal marks and conditions. A value that a mapping can't make sense of stays as it is.
 
 Spaces of any kind (Unicode category Zs, what SQL's ``trim`` removes) do not count around a value
 that is compared, and a cell of nothing else is empty.
@@ -22,6 +22,13 @@ from dagster_project.ingestion.files.typed_records import time_text
 
 # The files fill the contract's tables, which every warehouse has.
 TABLES: dict[str, tuple[str, ...]] = {}
+
+# What a spreadsheet leaves of an id: scientific notation, or an error in any language.
+_SCIENTIFIC = r"[+-]?(\d+([.,]\d*)?[eE]\+\d+|\d[.,]\d+[eE]-?\d+)"
+_WORD = r"[^\s\d[:punct:]¡¿]+"
+_ERROR = rf"#([¡¿]?{_WORD}([_/]{_WORD}|/0)*[!?]?|#+)"
+_AROUND = r"""[\s\p{Z}"=\[\]']*"""
+_NO_ID = rf"(^|[;,|\r\n]){_AROUND}({_SCIENTIFIC}|{_ERROR}){_AROUND}($|[;,|\r\n])"
 
 
 @dataclass(frozen=True)
@@ -172,6 +179,11 @@ def _looked_up(sql: str, relation: str) -> str:
 def comparable(sql: str) -> str:
     """SQL for a text as it is compared: without case and outer spaces."""
     return f"lower(trim({sql}))"
+
+
+def is_no_id(sql: str) -> str:
+    """SQL that holds for a text that the models read as no id (their macro ``read_id``)."""
+    return f"regexp_matches({sql}, {literal(_NO_ID)})"
 
 
 def _mapped_value(sql: str, values: dict[str, str]) -> str:

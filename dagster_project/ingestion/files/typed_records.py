@@ -1,8 +1,8 @@
 """Parquet and JSONL files as text: typed values written the one way that raw expects.
 
 Times with a zone become ISO text in UTC, truth values ``true`` or ``false``, numbers plain digits
-(an exponent only where digits are lost), not-a-number nothing, nested values JSON. Rows are
-numbered from 1 in file order.
+(an exponent only where digits may be lost), not-a-number nothing, nested values JSON, a list
+without what is nothing in it. Rows are numbered from 1 in file order.
 """
 
 import json
@@ -19,6 +19,7 @@ from dagster_project.config.sql_text import identifier, literal
 from dagster_project.ingestion.files.delimited_text import Inserted, exactly
 from dagster_project.ingestion.raw_schema import rows_changed
 
+_LIST = re.compile(r"(.+)\[\d*\]")
 _NESTED = re.compile(r"^(STRUCT|MAP|UNION|JSON)|\[\d*\]$")
 
 
@@ -52,7 +53,7 @@ def open_parquet(label: str, path: Path) -> TypedTable:
             described = trial.execute(f"describe select * from {source}").fetchall()
     except duckdb.Error as error:
         raise SourceError(
-            f"{label}: the Parquet file cannot be read ({first_line(error, path)}); export it again"
+            f"{label}: the Parquet file can't be read ({first_line(error, path)}); export it again"
         ) from error
     columns = [(name, kind) for name, kind, *_ in described if name != "file_row_number"]
     cells = [
@@ -113,7 +114,7 @@ def _broken_line(label: str, path: Path, error: Exception) -> SourceError:
             except ValueError as wrong:
                 what = "it is not UTF-8" if isinstance(wrong, UnicodeDecodeError) else str(wrong)
                 return SourceError(f"{label}: line {number} is no JSON object: {what}")
-    return SourceError(f"{label}: the JSONL file cannot be read ({first_line(error, path)})")
+    return SourceError(f"{label}: the JSONL file can't be read ({first_line(error, path)})")
 
 
 def time_text(timestamp: str) -> str:
@@ -136,20 +137,25 @@ def _refuse_empty(label: str, path: Path) -> None:
         raise SourceError(f"{label}: the file is empty")
 
 
-def _number_text(number: str) -> str:
-    """SQL that writes a double as plain digits."""
-    # Beyond 2^53 two ids may be one number: with an exponent it is never read as an id.
-    rounded = f"abs({number}) > 9007199254740992"
+def _number_text(number: str, limit: int = 2**53) -> str:
+    """SQL that writes a double as plain digits.
+
+    From ``limit`` on two ids may be one number: with an exponent it is never read as an id.
+    """
     whole = f"{number} = trunc({number})"
     plain = f"rtrim(rtrim(format('{{:.18f}}', {number}), '0'), '.')"
     shortest = f"cast({number} as varchar)"
     return (
         f"case when {number} is null or isnan({number}) then null "
-        f"when {rounded} then format('{{:.16e}}', {number}) "
+        f"when abs({number}) >= {limit} then {_with_exponent(number)} "
         f"when {whole} then cast(cast({number} as bigint) as varchar) "
         f"when contains({shortest}, 'e') then {plain} "
         f"else {_unmistakable(shortest)} end"
     )
+
+
+def _with_exponent(number: str) -> str:
+    return f"format('{{:.16e}}', {number})"
 
 
 def _unmistakable(text: str) -> str:
@@ -159,10 +165,16 @@ def _unmistakable(text: str) -> str:
 
 def _typed_text(column: str, kind: str) -> str:
     """SQL that writes a Parquet column of a type as text."""
+    of_list = _LIST.fullmatch(kind)
+    if of_list and not _NESTED.search(of_list[1]):
+        return _list_text(f"[{_typed_text('item', of_list[1])} for item in {column}]")
+    if _NESTED.search(kind):
+        return f"cast(to_json({column}) as varchar)"
     if kind in {"FLOAT", "DOUBLE"}:
+        if kind == "DOUBLE":
+            return _number_text(f"cast({column} as double)")
         # Of single precision, the double that reads the same (0.1, not 0.10000000149).
-        number = column if kind == "DOUBLE" else f"cast({column} as varchar)"
-        return _number_text(f"cast({number} as double)")
+        return _number_text(f"cast(cast({column} as varchar) as double)", 2**24)
     if kind.startswith("DECIMAL"):
         text = f"cast({column} as varchar)"
         fraction = _unmistakable(f"rtrim(rtrim({text}, '0'), '.')")
@@ -173,23 +185,44 @@ def _typed_text(column: str, kind: str) -> str:
         return f"rtrim({time_text(f'cast({column} as timestamp)')}, 'Z')"
     if kind == "BLOB":
         return f"decode({column})"
-    if _NESTED.search(kind):
-        return f"cast(to_json({column}) as varchar)"
     return f"cast({column} as varchar)"
+
+
+def _list_text(items: str) -> str:
+    """SQL that writes a list as JSON, without the items that are nothing."""
+    return f"cast(to_json([item for item in {items} if item is not null]) as varchar)"
 
 
 def _json_text(name: str) -> str:
     """SQL that writes the value under a key as text; a JSON null is nothing."""
     pointer = literal("/" + name.replace("~", "~0").replace("/", "~1"))
     text = f"json_extract_string(json, {pointer})"
-    number = f"try_cast({text} as double)"
-    # Written with an exponent it may have lost digits, though as a number it looks whole.
-    key = re.escape(json.dumps(name, ensure_ascii=False))
-    with_exponent = literal(rf"{key}\s*:\s*(\d[\d.]*[eE]\+?\d+)")
-    written = f"regexp_extract(json, {with_exponent}, 1)"
+    items = f"from_json(json_extract(json, {pointer}), '[\"JSON\"]')"
+    item_number = _json_number_text("try_cast(item as double)")
+    item = (
+        f"case json_type(item) when 'DOUBLE' then to_json({item_number}) "
+        "when 'NULL' then null else item end"
+    )
     return (
-        f"case when json_type(json, {pointer}) is distinct from 'DOUBLE' then {text} "
-        # A nested object may have the same key.
-        f"when try_cast({written} as double) = {number} then {written} "
-        f"else {_number_text(number)} end"
+        f"case json_type(json, {pointer}) "
+        f"when 'DOUBLE' then {_json_number_text(f'try_cast({text} as double)')} "
+        f"when 'ARRAY' then {_list_text(f'[{item} for item in {items}]')} "
+        f"else {text} end"
+    )
+
+
+def _json_number_text(number: str) -> str:
+    """SQL that writes a JSON number as text: with an exponent where it may have lost digits.
+
+    As a number, one that was written with an exponent looks whole: the row's text tells.
+    """
+    written = r"regexp_extract_all(json, '[:,\[]\s*(\d[\d.]*[eE]\+?\d+)', 1)"
+    alike = f"[text for text in {written} if try_cast(text as double) = {number}][1]"
+    digits = rf"length(regexp_replace(regexp_extract({alike}, '^[\d.]+'), '\D', '', 'g'))"
+    exponent = rf"try_cast(regexp_extract({alike}, '\d+$') as integer)"
+    # Java writes all digits of a double, and no plus; a spreadsheet keeps 6 of them, %e 7.
+    is_whole = f"{digits} > {exponent} or ({digits} > 7 and not contains({alike}, '+'))"
+    return (
+        f"case when {alike} is null or {is_whole} then {_number_text(number)} "
+        f"else {_with_exponent(number)} end"
     )

@@ -84,7 +84,7 @@ def _sheet_rows(label: str, path: Path, sheet: str | None) -> list[Row]:
         rows = list(enumerate(workbook.get_sheet_by_name(name).iter_rows(), start=1))
     except CalamineError as error:
         raise SourceError(
-            f"{label}: the workbook cannot be read ({error}); save it again as XLSX, or as CSV"
+            f"{label}: the workbook can't be read ({error}); save it again as XLSX, or as CSV"
         ) from error
     if zipfile.is_zipfile(path):
         with reading(label):

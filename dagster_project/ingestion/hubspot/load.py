@@ -79,7 +79,7 @@ def ingest(
 ) -> IngestionResult:
     """Read what changed in an account since the last load into the raw HubSpot tables.
 
-    Raises ``SourceError`` when the account cannot be read; what came before then is kept, and the
+    Raises ``SourceError`` when the account can't be read; what came before then is kept, and the
     next load continues from there.
     """
     client = HubSpotClient(source, progress, patience)

@@ -66,7 +66,7 @@ def ingest(
 ) -> IngestionResult:
     """Read what changed in an org since the last load into the raw Salesforce tables.
 
-    Raises ``SourceError`` when the org cannot be read; what came before then is kept, and the next
+    Raises ``SourceError`` when the org can't be read; what came before then is kept, and the next
     load continues from there.
     """
     client = SalesforceClient(source, progress, patience)
