@@ -80,7 +80,16 @@ def _readable_values(table_name: str, column: str, kind: str) -> Check:
         "event_id": f"case when {column} not like 'made:%' then {column} end",
         "money": f"{column}_given",
     }.get(kind, column)
-    place = f"table_name = '{table_name}' and column_name = '{column}'"
+    names = f"'{column}'"
+    readable = f"(select count({read}) from build.int_contract__{table_name})"
+    if column.startswith("merged_into_"):
+        # Merged records may be listed instead, in the row of the one that is left.
+        names += ", '~merged_ids'"
+        readable += (
+            " + (select count(merged_id) from build.int_contract__merge_lists"
+            f" where table_name = '{table_name}')"
+        )
+    place = f"table_name = '{table_name}' and column_name in ({names})"
     return Check(
         name=f"{table_name}_{column}_can_be_read",
         headline=f"{{failing}} value{{s}} of {table_name}.{column} that can't be read",
@@ -98,11 +107,10 @@ def _readable_values(table_name: str, column: str, kind: str) -> Check:
         counts=f"""
             select readable + unreadable as cases, unreadable as broken
             from (
-                select count({read}) as readable from build.int_contract__{table_name}
-            ) as readable_values
-            cross join (
-                select count(*) as unreadable from quality.unreadable_values where {place}
-            ) as unreadable_values
+                select
+                    {readable} as readable,
+                    (select count(*) from quality.unreadable_values where {place}) as unreadable
+            ) as counted
         """,
         keys=("source_system", "source_file", "source_row"),
         newest_by="load_id",

@@ -53,14 +53,15 @@ READABLE = {
 }
 
 
-def unreadable(check: str, values: int) -> str:
-    """SQL that adds so many values that can't be read to a check's column."""
+def unreadable(check: str, values: int, listed_as: str = "") -> str:
+    """SQL that adds so many values that can't be read to a check's column, or to its list."""
     table, column = READABLE[check]
     return f"""
         insert into quality.unreadable_values by name
         select
             'files' as source_system, 7 as load_id, '{table}' as table_name,
-            '{table}.csv' as source_file, range as source_row, '{column}' as column_name,
+            '{table}.csv' as source_file, range as source_row,
+            '{listed_as or column}' as column_name,
             '?' as value_text
         from range({values});
     """

@@ -17,6 +17,7 @@ from tests.expectations.conftest import Audit
 
 REASONS = "rejected_leads_have_a_reason"
 REASON_RULE = "rejection_reason_missing"
+MERGED_DEALS = "opportunities_merged_into_opportunity_id_can_be_read"
 
 
 def test_clean_data_fails_no_check(audit: Audit) -> None:
@@ -64,7 +65,8 @@ def test_few_values_that_can_not_be_read_warn(audit: Audit) -> None:
         # 4 of 4, 200 of 4,700, and 1 of 8: of 5 values or more, 5 % block.
         unreadable("leads_merged_into_lead_id_can_be_read", 4)
         + unreadable("leads_updated_at_can_be_read", 200)
-        + unreadable("reps_is_active_can_be_read", 1),
+        + unreadable("reps_is_active_can_be_read", 1)
+        + unreadable(MERGED_DEALS, 2, listed_as="~merged_ids"),
         *READABLE,
     )
     failing = {check: found for check, found in outcomes.items() if found.passed is False}
@@ -72,6 +74,7 @@ def test_few_values_that_can_not_be_read_warn(audit: Audit) -> None:
         "leads_merged_into_lead_id_can_be_read": ("warned", 4),
         "leads_updated_at_can_be_read": ("warned", 4700),
         "reps_is_active_can_be_read": ("blocked", 8),
+        MERGED_DEALS: ("warned", 2),
     }
 
 

@@ -28,7 +28,8 @@
     {#- Not any letters before a sign: 5 M $ and 5 MIO € are millions. -#}
     {%- set before_sign = sign_prefixes() + currency_signs().values() | unique | list -%}
     {%- set currency -%}
-        (?:(?:(?:{{ before_sign | join('|') }})[\s\p{Z}]?)?\p{Sc}|[A-Z]{3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)
+        (?:(?:(?:{{ before_sign | join('|') }})[\s\p{Z}]?)?\p{Sc}
+        {{- '|[A-Z]{3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)' }}
     {%- endset -%}
     regexp_replace(
         regexp_replace(
@@ -152,12 +153,12 @@
         when regexp_matches({{ text }}, '{{ code }}')
             then regexp_extract({{ text }}, '{{ code }}', 1)
         else
-            case {{ sign }}
-                {%- for written, code in currency_signs().items() %}
-                when '{{ written }}' then '{{ code }}'
-                {%- endfor %}
-                else nullif({{ sign }}, '')
-            end
+            coalesce(
+                {{ currency_signs().values() | list }}[
+                    list_position({{ currency_signs().keys() | list }}, {{ sign }})
+                ],
+                nullif({{ sign }}, '')
+            )
     end
 {%- endmacro %}
 

@@ -4,7 +4,8 @@ with versions as (
 
 ),
 
--- Includes leads whose rows were all quarantined, and leads known only from a merge list.
+-- Includes leads whose rows were all quarantined, and leads known only from a merge
+-- list.
 raw_leads as (
 
     select
