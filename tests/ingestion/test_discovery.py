@@ -175,8 +175,8 @@ def test_hubspot_export(proposed, warehouse, rows):
         "select opportunity_id, lead_id, amount, is_won, closed_at, loss_reason "
         "from raw.opportunities order by 1"
     ) == [
-        ("900", "501", "$12000.00", "true", "2026-03-01 10:00", None),
-        ("901", "502", "$1500.50", None, None, None),
+        ("900", "501", "$12,000.00", "true", "2026-03-01 10:00", None),
+        ("901", "502", "$1,500.50", None, None, None),
         ("902", "503", None, "false", "2026-04-01 10:00", "Price"),
     ]
     assert rows("select lead_id, to_stage, changed_at from raw.stage_changes order by 1, 3") == [
@@ -240,7 +240,7 @@ def test_pipedrive_export(proposed, warehouse, rows):
         "select lead_id, created_at, amount, is_won, closed_at, loss_reason "
         "from raw.opportunities order by 1"
     ) == [
-        ("1", "2026-01-25T10:00:00", "12000.50", "true", "2026-03-01T10:00:00", None),
+        ("1", "2026-01-25T10:00:00", "12.000,50", "true", "2026-03-01T10:00:00", None),
         ("2", "2026-02-03T09:30:00", "500", None, None, None),
         ("3", "2026-02-04T09:30:00", "1250", "false", "2026-02-05T08:00:00", "Price"),
     ]
