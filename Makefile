@@ -97,7 +97,7 @@ wheel: setup ## build the wheel, install it in an empty environment and director
 	@cd $(SCRATCH)/wheel/project && unset HANDOFF_HOME HANDOFF_CONFIG DAGSTER_HOME && ../venv/bin/handoff init && ../venv/bin/handoff run && ../venv/bin/handoff status; \
 	  status=$$?; chmod -R u+w ../venv/lib; exit $$status
 
-exercises: setup ## make five usual changes in a copy each; the whole suite must stay green in every copy
+exercises: setup ## make five usual changes in a copy; the whole suite must stay green in it
 	@HANDOFF_EXERCISES=whole $(PY) -m pytest tests/test_changes.py
 
 mutants: setup ## put one bug at a time into a copy of the models; the lifecycle tests must catch each

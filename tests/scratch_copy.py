@@ -26,7 +26,11 @@ class ScratchCopy:
         if (ROOT / COMPILED).is_dir():
             shutil.copytree(ROOT / COMPILED, root / COMPILED)
         _git(root, "init", "--quiet")
-        _git(root, "add", "--all")
+        self.keep()
+
+    def keep(self) -> None:
+        """Take the files as they are for unchanged."""
+        _git(self.root, "add", "--all")
 
     def changed(self) -> set[str]:
         """The files that are not as they were."""

@@ -1,14 +1,13 @@
-"""A change costs one place: five usual ones, each made in a scratch copy of the repository.
+"""A change costs one place: five usual ones, made in a scratch copy of the repository.
 
-Only the files that CONTRIBUTING names are touched; the new thing works, and no test that has
-nothing to do with it turns red. `make exercises` runs the whole suite in each copy.
+Each touches only the files that CONTRIBUTING names; the new things work, and no test that has
+nothing to do with them turns red. `make exercises` runs the whole suite in the copy.
 """
 
 from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,70 +19,90 @@ from tests.conftest import AS_OF
 from tests.scratch_copy import ScratchCopy
 
 GOLDEN = Path("tests") / "golden" / "crm_export"
-OUTPUT = Path("var") / "tried"
 
 pytestmark = [pytest.mark.timeout(7200), pytest.mark.starts_runs]
 
 
-@pytest.fixture
-def copy(tmp_path: Path) -> ScratchCopy:
-    made = ScratchCopy(tmp_path / "repository")
+# What changes like these are likeliest to break.
+MOST_SENSITIVE = (
+    "tests/config/test_policy.py",
+    "tests/config/test_settings.py",
+    "tests/dbt_project/test_published_names.py",
+    "tests/dbt_project/test_semantic_layer.py",
+    "tests/expectations/test_check.py",
+    "tests/ingestion/test_discovery.py",
+    "tests/ingestion/test_dispatch.py",
+    "tests/lifecycle/test_models_equal_reference.py::test_models_give_every_golden_cell",
+    "tests/lifecycle/test_own_tradition.py",
+    "tests/lifecycle/test_reference.py",
+    "tests/marts/test_ties.py",
+    "tests/test_definitions.py",
+    "tests/test_documentation.py",
+)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> ScratchCopy:
+    """A copy with all five changes, each of which touched no other file."""
+    made = ScratchCopy(tmp_path_factory.mktemp("changed") / "repository")
     printed = made.python("-c", "import dagster_project; print(dagster_project.__file__)")
     assert Path(printed.strip()).is_relative_to(made.root)
+    changes = (
+        add_a_stage_to_a_tradition,
+        add_a_mart,
+        add_a_check,
+        add_a_column_to_a_fact,
+        add_a_source_kind,
+    )
+    for change in changes:
+        expected = change(made)
+        assert made.changed() == expected, change.__name__
+        made.keep()
     return made
 
 
-def run(copy: ScratchCopy, *arguments: str | Path) -> None:
-    """Run the copy's product on a small export and publish."""
-    arguments = arguments or ("--input", GOLDEN)
-    copy.handoff("run", *arguments, "--output", OUTPUT, "--as-of", AS_OF, "--audit", "warn")
+@pytest.fixture(scope="module")
+def of_the_golden_export(copy: ScratchCopy) -> Path:
+    """The output of a run of the changed product on the golden export."""
+    return run(copy, "golden", "--input", GOLDEN)
 
 
-def read(copy: ScratchCopy, query: str, *, inside: bool = False) -> list[tuple[Any, ...]]:
-    """The rows of a query over what the run published, or over its warehouse."""
-    output = copy.root / OUTPUT
-    file = warehouse_path(output) if inside else output / "published" / PUBLISHED_FILE
+@pytest.fixture(scope="module")
+def of_the_new_kind(copy: ScratchCopy) -> Path:
+    """The output of a run on a source of the new kind, with a lead in the new stage."""
+    place = copy.root / "var" / "ledger"
+    place.mkdir(parents=True)
+    (place / "people.csv").write_text(
+        "person,since,stage\nL1,2026-01-02,MQL\nL2,2026-01-03,SQL\nL3,2026-01-04,demo held\n"
+    )
+    (place / "handoff.yml").write_text("sources: [{kind: ledger, path: people.csv}]\n")
+    return run(copy, "new_kind", "--config", place / "handoff.yml")
+
+
+def run(copy: ScratchCopy, name: str, *arguments: str | Path) -> Path:
+    """Run the copy's product and publish; returns the output."""
+    output = copy.root / "var" / name
+    copy.handoff("run", *arguments, "--output", output, "--as-of", AS_OF, "--audit", "warn")
+    return output
+
+
+def read(file: Path, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query over what a run left."""
     with duckdb.connect(str(file), read_only=True) as connection:
         return connection.execute(query).fetchall()
 
 
-def nothing_turns_red(copy: ScratchCopy, most_sensitive: Iterable[str]) -> None:
-    """The tests that a change like this is likeliest to break pass; all, where asked for."""
-    if os.environ.get("HANDOFF_EXERCISES"):
-        copy.tests("-n", "2", "--dist", "loadfile", "--ignore", "tests/test_changes.py")
-    else:
-        copy.tests(*most_sensitive)
+def published(output: Path) -> Path:
+    return output / "published" / PUBLISHED_FILE
 
 
-def test_a_stage_in_a_tradition_is_one_row(copy: ScratchCopy) -> None:
+def add_a_stage_to_a_tradition(copy: ScratchCopy) -> set[str]:
     row = "four_stage,demo,Demo Held,45,accepted,,,sales,true"
     copy.append("seeds/policy/stages.csv", row + "\n")
-    assert copy.changed() == {"seeds/policy/stages.csv"}
-
-    export = copy.root / "var" / "tiny"
-    export.mkdir(parents=True)
-    (export / "leads.csv").write_text("lead_id,created_at\nL1,2026-06-01\n")
-    (export / "stage_changes.csv").write_text(
-        "lead_id,changed_at,to_stage\n"
-        "L1,2026-06-02,MQL\nL1,2026-06-03,SAL\nL1,2026-06-04,demo held\n"
-    )
-    run(copy, "--input", export)
-    visits = read(copy, "select stage, milestone from marts.fct_lead_stages order by entered_at")
-    assert visits[-1] == ("demo", "accepted")
-    assert read(copy, "from marts.lifecycle_violations") == []
-
-    nothing_turns_red(
-        copy,
-        (
-            "tests/config/test_policy.py",
-            "tests/lifecycle/test_reference.py",
-            "tests/lifecycle/test_own_tradition.py",
-            "tests/ingestion/test_discovery.py",
-        ),
-    )
+    return {"seeds/policy/stages.csv"}
 
 
-def test_a_mart_is_one_model_and_its_entry(copy: ScratchCopy) -> None:
+def add_a_mart(copy: ScratchCopy) -> set[str]:
     added = copy.add("mart")
     entries = "dbt_project/models/marts/recycling/_recycling__models.yml"
     copy.append(
@@ -117,27 +136,10 @@ def test_a_mart_is_one_model_and_its_entry(copy: ScratchCopy) -> None:
             """
         ).replace("\n  - name: cycle_starts", "  - name: cycle_starts"),
     )
-    assert copy.changed() == added | {entries}
-
-    run(copy)
-    published = read(copy, "from marts.cycle_starts")
-    assert (
-        sum(count for _, count in published)
-        == read(copy, "select count(*) from marts.fct_lead_cycles")[0][0]
-    )
-
-    nothing_turns_red(
-        copy,
-        (
-            "tests/dbt_project/test_published_names.py",
-            "tests/dbt_project/test_semantic_layer.py",
-            "tests/test_documentation.py",
-            "tests/test_definitions.py",
-        ),
-    )
+    return added | {entries}
 
 
-def test_a_check_is_one_entry(copy: ScratchCopy) -> None:
+def add_a_check(copy: ScratchCopy) -> set[str]:
     suite = "expectations/dim_leads.py"
     copy.insert(
         suite,
@@ -164,24 +166,10 @@ def test_a_check_is_one_entry(copy: ScratchCopy) -> None:
             "    ",
         ),
     )
-    assert copy.changed() == {suite}
-
-    run(copy)
-    ((status, cases),) = read(
-        copy,
-        "select status, cases from quality.check_results where check_name = 'leads_have_a_country'",
-        inside=True,
-    )
-    assert status == "passed"
-    assert cases == read(copy, "select count(*) from marts.dim_leads")[0][0]
-
-    nothing_turns_red(
-        copy,
-        ("tests/expectations/test_check.py", "tests/test_definitions.py"),
-    )
+    return {suite}
 
 
-def test_a_column_on_a_fact_is_one_model_and_its_entry(copy: ScratchCopy) -> None:
+def add_a_column_to_a_fact(copy: ScratchCopy) -> set[str]:
     model, entries = (
         f"dbt_project/models/facts/{name}" for name in ("fct_lead_cycles.sql", "_facts__models.yml")
     )
@@ -196,54 +184,56 @@ def test_a_column_on_a_fact_is_one_model_and_its_entry(copy: ScratchCopy) -> Non
         '      - name: exit_date\n        description: "The day of exited_at (UTC)."\n'
         "        data_type: date\n",
     )
-    assert copy.changed() == {model, entries}
-
-    run(copy)
-    assert read(
-        copy,
-        "select count(exit_date) > 0, bool_and(exit_date = exited_at::date) "
-        "from marts.fct_lead_cycles where exited_at is not null",
-    ) == [(True, True)]
-
-    nothing_turns_red(
-        copy,
-        (
-            "tests/dbt_project/test_published_names.py",
-            "tests/dbt_project/test_semantic_layer.py",
-            "tests/marts/test_ties.py",
-            "tests/lifecycle/test_models_equal_reference.py",
-            *("-k", "golden or tie or published or layer or mart"),
-        ),
-    )
+    return {model, entries}
 
 
-def test_a_source_kind_is_its_folders_and_one_line(copy: ScratchCopy) -> None:
+def add_a_source_kind(copy: ScratchCopy) -> set[str]:
     added = copy.add("source_kind")
     registered = "dbt_project/dbt_project.yml"
     copy.insert(registered, "    hubspot: [", "    ledger: [leads, stage_changes]\n")
-    assert copy.changed() == added | {registered}
     assert {str(Path(name).parent) for name in added} == {
         "dagster_project/ingestion/ledger",
         "dbt_project/models/staging/ledger",
         "dbt_project/models/conform/ledger",
     }
+    return added | {registered}
 
-    tried = copy.root / "var" / "ledger"
-    tried.mkdir(parents=True)
-    (tried / "people.csv").write_text("person,since,stage\nL1,2026-01-02,MQL\nL2,2026-01-03,SQL\n")
-    (tried / "handoff.yml").write_text("sources: [{kind: ledger, path: people.csv}]\n")
-    run(copy, "--config", tried / "handoff.yml")
-    assert read(copy, "select lead_id, stage from marts.fct_lead_stages order by 1") == [
-        ("L1", "mql"),
-        ("L2", "sql"),
-    ]
 
-    nothing_turns_red(
-        copy,
-        (
-            "tests/ingestion/test_dispatch.py",
-            "tests/config/test_settings.py",
-            "tests/test_definitions.py",
-            "tests/test_documentation.py",
-        ),
-    )
+def test_a_stage_in_a_tradition_is_one_row(of_the_new_kind: Path) -> None:
+    marts = published(of_the_new_kind)
+    stages = read(marts, "select stage, milestone from marts.fct_lead_stages where lead_id = 'L3'")
+    assert stages[-1] == ("demo", "accepted")
+
+
+def test_a_mart_is_one_model_and_its_entry(of_the_golden_export: Path) -> None:
+    marts = published(of_the_golden_export)
+    [(cycles,)] = read(marts, "select count(*) from marts.fct_lead_cycles")
+    assert sum(count for _, count in read(marts, "from marts.cycle_starts")) == cycles > 0
+
+
+def test_a_check_is_one_entry(of_the_golden_export: Path) -> None:
+    name = "leads_have_a_country"
+    query = f"select status, cases from quality.check_results where check_name = '{name}'"
+    [(leads,)] = read(published(of_the_golden_export), "select count(*) from marts.dim_leads")
+    assert read(warehouse_path(of_the_golden_export), query) == [("passed", leads)]
+
+
+def test_a_column_on_a_fact_is_one_model_and_its_entry(of_the_golden_export: Path) -> None:
+    assert read(
+        published(of_the_golden_export),
+        "select count(exit_date) > 0, bool_and(exit_date = exited_at::date) "
+        "from marts.fct_lead_cycles where exited_at is not null",
+    ) == [(True, True)]
+
+
+def test_a_source_kind_is_its_folders_and_one_line(of_the_new_kind: Path) -> None:
+    marts = published(of_the_new_kind)
+    stages = "select lead_id, stage from marts.fct_lead_stages where lead_id < 'L3' order by 1"
+    assert read(marts, stages) == [("L1", "mql"), ("L2", "sql")]
+
+
+def test_nothing_else_turns_red(copy: ScratchCopy) -> None:
+    if os.environ.get("HANDOFF_EXERCISES"):
+        copy.tests("-n", "2", "--dist", "loadfile", "--ignore", "tests/test_changes.py")
+    else:
+        copy.tests(*MOST_SENSITIVE)
