@@ -57,10 +57,8 @@ def _table(name: str, notation: str) -> ContractTable:
     )
 
 
-def _tables() -> dict[str, ContractTable]:
-    """The tables as the dbt project lists them (``vars: contract:``), which casts their values."""
-    project = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))
-    return {name: _table(name, notation) for name, notation in project["vars"]["contract"].items()}
-
-
-CONTRACT_TABLES = _tables()
+# As the dbt project lists them, which casts their values.
+_VARS = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+CONTRACT_TABLES = {name: _table(name, notation) for name, notation in _VARS["contract"].items()}
+# The regular expression of a text that is no id.
+NO_ID = "".join(_VARS["no_id"])

@@ -146,11 +146,13 @@ class RawLoad:
 
     def replace_settings(self, table: str, rows: Iterable[Sequence[str | None]]) -> None:
         """Replace what the configuration of this source says, for the models to read."""
-        self.remove(table, "true")
+        self.connection.execute(
+            f"delete from {RAW_SCHEMA}.{table} where source_system = ?", [self.source_name]
+        )
         for row in rows:
             self.connection.execute(
                 f"insert into {RAW_SCHEMA}.{table} values (?{', ?' * len(row)})",
-                [self.source_system, *row],
+                [self.source_name, *row],
             )
 
     def state(self, stream: str) -> dict[str, Any]:

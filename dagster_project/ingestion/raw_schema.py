@@ -29,6 +29,9 @@ _RECORD_TABLES = {
     ),
     "sources": "source_system varchar, source_rank integer, timezone varchar",
     "stage_map": "source_system varchar, raw_stage varchar, stage varchar",
+    "decimal_marks": (
+        "source_system varchar, table_name varchar, column_name varchar, decimal_mark varchar"
+    ),
     "ingestion_notes": (
         "source_system varchar, load_id bigint, table_name varchar, severity varchar, "
         "message varchar"

@@ -190,18 +190,8 @@ chosen as (
 {% macro stage_date(table) -%}
     {%- if table == 'stage_changes' -%}
     case
-        when change_id like 'stage_date:%' and lead_id is not null
-            then
-                -- The id ends with the lead's, a Salesforce id as the file has it: shorter perhaps.
-                substring(
-                    change_id, 12, length(change_id) - 12 - length(
-                        case
-                            when right(change_id, length(trim(lead_id))) = trim(lead_id)
-                                then trim(lead_id)
-                            else left(trim(lead_id), 15)
-                        end
-                    )
-                )
+        when extra_columns like '%~stage_date%'
+            then {{ json_text('extra_columns', "'~stage_date'") }}
         else ''
     end
     {%- else -%}

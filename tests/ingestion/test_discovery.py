@@ -242,7 +242,7 @@ def test_pipedrive_export(proposed, warehouse, rows):
     ) == [
         ("1", "2026-01-25T10:00:00", "12.000,50", "true", "2026-03-01T10:00:00", None),
         ("2", "2026-02-03T09:30:00", "500", None, None, None),
-        ("3", "2026-02-04T09:30:00", "1250", "false", "2026-02-05T08:00:00", "Price"),
+        ("3", "2026-02-04T09:30:00", "1.250", "false", "2026-02-05T08:00:00", "Price"),
     ]
     assert rows("select lead_id, kind, occurred_at from raw.activities order by 1") == [
         ("1", "Call", "2026-01-26T11:00:00"),

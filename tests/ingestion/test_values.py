@@ -317,7 +317,19 @@ def test_a_named_decimal_mark_decides_what_has_two_readings_and_nothing_else(
         ("amount", text) for text, number in one_reading.items() if number is None
     ]
     [shown] = built.rows("from quality.column_formats where column_name = 'amount'")
-    assert shown["either_count"] == 0
+    assert (shown["decided"], shown["either_count"]) == ("comma" if mark == "," else "dot", 5)
+
+
+def test_a_mark_that_is_named_later_decides_what_was_loaded_before(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    amounts: dict[str, Rows] = {"opportunities": deals("amount", ["7,500"])}
+    assert column(read_loads(warehouse, tmp_path, amounts), "opportunities", "amount") == [None]
+    named = {"opportunities": {"decimal_marks": {"amount": "."}}}
+    source = {"kind": "files", "path": tmp_path, "mode": "append", "tables": named}
+    warehouse.read_export(FilesSource.model_validate(source))
+    warehouse.build(["int_contract__opportunities"])
+    assert column(warehouse, "opportunities", "amount") == [7500]
 
 
 def test_counts_of_things_have_no_fraction(read: Read) -> None:

@@ -249,7 +249,7 @@ class Export:
         """The files of a name, else of a pattern; hidden and unfinished ones do not fit those."""
         if (self.source.path / name).is_file():
             return [name]
-        found = glob.glob(  # noqa: PTH207 - Path.glob takes no absolute pattern, and hidden files
+        found = glob.glob(  # noqa: PTH207 - Path.glob takes hidden files and no absolute pattern
             name, root_dir=self.source.path, recursive=True
         )
         return sorted(

@@ -148,6 +148,14 @@ class _ExportReader:
     def read(self) -> None:
         if not self._source.leads_of:
             self._load.replace_settings("stage_map", self._source.stage_names.items())
+        self._load.replace_settings(
+            "decimal_marks",
+            [
+                (table, column, mark)
+                for table, mapping in self._source.tables.items()
+                for column, mark in mapping.decimal_marks.items()
+            ],
+        )
         for name, files in self._export.tables.items():
             self._read_table(CONTRACT_TABLES[name], files)
         for place, dates in self._stage_dates().items():
@@ -455,7 +463,8 @@ class _ExportReader:
                 source_file varchar,
                 source_row bigint,
                 changes struct(
-                    change_id varchar, lead_id varchar, changed_at varchar, to_stage varchar
+                    change_id varchar, lead_id varchar, changed_at varchar, to_stage varchar,
+                    stage_date varchar
                 )[],
                 extra_columns varchar
             )
@@ -468,7 +477,10 @@ class _ExportReader:
             self._load.connection,
             f"""
             insert into {RAW_SCHEMA}.stage_changes by name
-            select ? as source_system, *
+            select
+                ? as source_system,
+                * exclude (stage_date),
+                cast(json_object('~stage_date', stage_date) as varchar) as extra_columns
             from (
                 select load_id, source_file, source_row, unnest(changes, recursive := true)
                 from stage_dates
@@ -506,8 +518,10 @@ class _ExportReader:
                 continue
             lead = headers.cell(headers.configured(item.lead_id or own, f"{setting}.lead_id"))
             moment = moment_text(headers.cell(header), item.time_format)
-            change_id = f"{literal(f'stage_date:{item.stage}:{header}:')} || trim({lead})"
-            changes.append(f"row({change_id}, {lead}, {moment}, {literal(item.stage)})")
+            name = f"{item.stage}:{header}"
+            change_id = f"{literal(f'stage_date:{name}:')} || trim({lead})"
+            cells = (change_id, lead, moment, literal(item.stage), literal(name))
+            changes.append(f"row({', '.join(cells)})")
         return reader, changes, headers.condition(where, "tables.leads.where")
 
     def _dates_reader(self, place: _Place, dates: _StageDates) -> Reader:

@@ -1,7 +1,7 @@
 """What is read of a file: where each contract column comes from, as SQL over the reader's cells.
 
-A mapping fits an export to the contract: column names, constants, time formats, value maps,
-decimal marks and conditions. A value that a mapping can't make sense of stays as it is.
+A mapping fits an export to the contract: column names, constants, time formats, value maps and
+conditions. A value that a mapping can't make sense of stays as it is.
 
 Spaces of any kind (Unicode category Zs, what SQL's ``trim`` removes) do not count around a value
 that is compared, and a cell of nothing else is empty.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from dagster_project.config.contract import ContractTable
+from dagster_project.config.contract import NO_ID, ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.files.settings import Condition, TableMapping
@@ -22,18 +22,6 @@ from dagster_project.ingestion.files.typed_records import time_text
 
 # The files fill the contract's tables, which every warehouse has.
 TABLES: dict[str, tuple[str, ...]] = {}
-
-# What may stand around a number: spaces, signs, parentheses, and the currencies that models know.
-# One letter stands before a sign (C$), but no million or thousand does (M, K).
-_AROUND_NUMBER = (
-    r"(?:[\s\p{Z}()+−-]|[A-JLN-Z]?[\s\p{Z}]?\p{Sc}|[A-Z]{2,3}|kr\.?|Rs\.?|zł|Kč|Ft|lei|TL|円|元)"
-)
-# What a spreadsheet leaves of an id: scientific notation, or an error in any language.
-_SCIENTIFIC = r"[+-]?(\d+([.,]\d*)?[eE]\+\d+|\d[.,]\d+[eE]-?\d+)"
-_WORD = r"[^\s\d[:punct:]¡¿]+"
-_ERROR = rf"#([¡¿]?{_WORD}([_/]{_WORD}|/0)*[!?]?|#+)"
-_AROUND = r"""[\s\p{Z}"=\[\]']*"""
-_NO_ID = rf"(^|[;,|\r\n]){_AROUND}({_SCIENTIFIC}|{_ERROR}){_AROUND}($|[;,|\r\n])"
 
 
 @dataclass(frozen=True)
@@ -174,13 +162,11 @@ def mapped_header(
 
 
 def _value(sql: str, column: str, mapping: TableMapping) -> str:
-    """A cell after the value map, time formats and decimal mark of its column."""
+    """A cell after the value map and the time formats of its column."""
     if column in mapping.values:
         sql = _mapped_value(sql, mapping.values[column])
     if column in mapping.time_formats:
         sql = moment_text(sql, mapping.time_formats[column])
-    if column in mapping.decimal_marks:
-        sql = _number_text(sql, mapping.decimal_marks[column])
     return sql
 
 
@@ -196,7 +182,7 @@ def comparable(sql: str) -> str:
 
 def is_no_id(sql: str) -> str:
     """SQL that holds for a text that the models read as no id (their macro ``read_id``)."""
-    return f"regexp_matches({sql}, {literal(_NO_ID)})"
+    return f"regexp_matches({sql}, {literal(NO_ID)})"
 
 
 def _mapped_value(sql: str, values: dict[str, str]) -> str:
@@ -206,19 +192,6 @@ def _mapped_value(sql: str, values: dict[str, str]) -> str:
         for given, meant in values.items()
     )
     return f"case {comparable(sql)} {branches} else {sql} end"
-
-
-def _number_text(sql: str, decimal_mark: str) -> str:
-    """A number with two readings (7,500) in the one of its decimal mark; others stay as written.
-
-    The decimal mark of 1.250,50 or 1250.50 shows, whatever the setting says.
-    """
-    other = "." if decimal_mark == "," else ","
-    start = rf"^({_AROUND_NUMBER}*[1-9]\d{{0,2}})"
-    end = rf"(\d{{3}})((?:[.,][-–—]+)?{_AROUND_NUMBER}*)$"
-    thousands = rf"regexp_replace({sql}, '{start}[{other}]{end}', '\1\2\3')"
-    # A fraction of three digits could be read as thousands: it gets a fourth.
-    return rf"regexp_replace({thousands}, '{start}[{decimal_mark}]{end}', '\1.\20\3')"
 
 
 def moment_text(sql: str, formats: Sequence[str] | None) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -103,91 +102,41 @@ def _sheet_rows(label: str, path: Path, sheet: str | None) -> list[Row]:
         rows = list(enumerate(workbook.get_sheet_by_name(name).iter_rows(), start=1))
     if zipfile.is_zipfile(path):
         with reading(label):
-            found = _error_cells(path, name) | _midnights(path, name, rows)
-        for (at, column), cell in found.items():
+            told = _told_by_openpyxl(path, name, rows)
+        for (at, column), cell in told.items():
             rows[at - 1][1][column - 1] = cell
     return [(at, row) for at, row in rows if any(map(_is_filled, row))]
 
 
-def _error_cells(path: Path, sheet: str) -> dict[tuple[int, int], str]:
-    """What stands in the cells that hold an error (``#N/A``), by row and column from 1.
+def _told_by_openpyxl(path: Path, sheet: str, rows: list[Row]) -> dict[tuple[int, int], Cell]:
+    """What Calamine does not tell of a sheet's cells, by row and column from 1.
 
-    Calamine reads them as empty, which they are not. Openpyxl is slow, so only a workbook that has
-    some is read again.
+    It reads an error (``#N/A``) as empty, and a midnight as a date, whatever the number format
+    shows, which matters beside times. Openpyxl is slow, so it reads only a workbook that has them.
     """
     with zipfile.ZipFile(path) as parts:
         sheets = [name for name in parts.namelist() if name.startswith("xl/worksheets/")]
-        if not any(b' t="e"' in parts.read(name) for name in sheets):
-            return {}
-    # Costly to import, and few workbooks need it.
-    from openpyxl import load_workbook
-
-    rows = load_workbook(path, read_only=True, data_only=True)[sheet].iter_rows()
-    return {
-        (cell.row, cell.column): str(cell.value)
-        for row in rows
-        for cell in row
-        if cell.data_type == "e"
-    }
-
-
-def _midnights(path: Path, sheet: str, rows: list[Row]) -> dict[tuple[int, int], dt.datetime]:
-    """The dates that show a time, beside times in their column, by row and column from 1.
-
-    Calamine reads a midnight as a date, and does not tell number formats.
-    """
+        has_errors = any(b' t="e"' in parts.read(name) for name in sheets)
     dates, times = (
         {at for _, row in rows for at, cell in enumerate(row, start=1) if type(cell) is kind}
         for kind in (dt.date, dt.datetime)
     )
-    if not dates & times:
+    if not has_errors and not dates & times:
         return {}
-    # Costly to import.
-    from openpyxl.utils import column_index_from_string, get_column_letter
+    # Costly to import, and few workbooks need it.
+    from openpyxl import load_workbook
+    from openpyxl.styles.numbers import is_datetime
 
-    with zipfile.ZipFile(path) as parts:
-        cells = parts.read(_part_of_sheet(parts, sheet))
-        with_time = _styles_with_time(parts)
-    letters = "|".join(map(get_column_letter, dates & times))
-    found = {}
-    # A parser of the whole sheet is slow.
-    for cell in re.finditer(rf'<(?:\w+:)?c\s[^>]*?\br="({letters})(\d+)"[^>]*'.encode(), cells):
-        style = re.search(rb'\bs="(\d+)"', cell[0])
-        if style and int(style[1]) in with_time:
-            at, column = int(cell[2]), column_index_from_string(cell[1].decode())
-            value = rows[at - 1][1][column - 1]
-            if type(value) is dt.date:
-                found[at, column] = dt.datetime.combine(value, dt.time())
+    found: dict[tuple[int, int], Cell] = {}
+    for row in load_workbook(path, read_only=True, data_only=True)[sheet].iter_rows():
+        for cell in row:
+            if cell.data_type == "e":
+                found[cell.row, cell.column] = str(cell.value)
+            elif cell.data_type == "d" and cell.column in dates & times:
+                day = rows[cell.row - 1][1][cell.column - 1]
+                if type(day) is dt.date and is_datetime(cell.number_format) == "datetime":
+                    found[cell.row, cell.column] = dt.datetime.combine(day, dt.time())
     return found
-
-
-def _part_of_sheet(parts: zipfile.ZipFile, sheet: str) -> str:
-    """The file of a sheet in its workbook."""
-    workbook = ElementTree.fromstring(parts.read("xl/workbook.xml"))
-    relations = ElementTree.fromstring(parts.read("xl/_rels/workbook.xml.rels"))
-    [found] = [it for it in workbook.iterfind("{*}sheets/{*}sheet") if it.get("name") == sheet]
-    ids = [value for key, value in found.items() if key.endswith("}id")]
-    [target] = [it.get("Target", "") for it in relations if it.get("Id") in ids]
-    within = target.removeprefix("/").removeprefix("xl/")
-    return f"xl/{within}"
-
-
-def _styles_with_time(parts: zipfile.ZipFile) -> set[int]:
-    """The numbers of the cell styles that show a date with a time."""
-    # Costly to import.
-    from openpyxl.styles.numbers import BUILTIN_FORMATS, is_datetime
-
-    styles = ElementTree.fromstring(parts.read("xl/styles.xml"))
-    codes = {str(number): code for number, code in BUILTIN_FORMATS.items()}
-    codes |= {
-        it.get("numFmtId", ""): it.get("formatCode", "")
-        for it in styles.iterfind("{*}numFmts/{*}numFmt")
-    }
-    return {
-        at
-        for at, style in enumerate(styles.iterfind("{*}cellXfs/{*}xf"))
-        if is_datetime(codes.get(style.get("numFmtId", ""), "")) == "datetime"
-    }
 
 
 def _is_filled(cell: Cell) -> bool:

@@ -196,17 +196,8 @@
 {%- endmacro %}
 
 {% macro duckdb__read_id(text) -%}
-    {%- set scientific = '[+-]?(\\d+([.,]\\d*)?[eE]\\+\\d+|\\d[.,]\\d+[eE]-?\\d+)' -%}
-    {#- Letters are what is neither space, digit nor mark: \p{L} takes long to compile. -#}
-    {%- set letters = '[^\\s\\d[:punct:]¡¿]+' -%}
-    {%- set error = '#([¡¿]?' ~ letters ~ '([_/]' ~ letters ~ '|/0)*[!?]?|#+)' -%}
-    {%- set around = '[\\s\\p{Z}"=\\[\\]' ~ "''" ~ ']*' -%}
     case
-        when
-            not regexp_matches(
-                {{ text }},
-                '(^|[;,|\r\n]){{ around }}({{ scientific }}|{{ error }}){{ around }}($|[;,|\r\n])'
-            )
+        when not regexp_matches({{ text }}, '{{ var('no_id') | join | replace("'", "''") }}')
             then {{ text }}
     end
 {%- endmacro %}

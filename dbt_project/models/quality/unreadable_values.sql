@@ -21,16 +21,11 @@ with rows_with_some as (
 
 ),
 
-named as (
+listed as (
 
     select
-        source_system,
-        load_id,
-        table_name,
-        source_file,
-        source_row,
-        {{ split_to_rows('unreadable') }} as column_and_reason,
-        row_json
+        *,
+        {{ split_to_rows('unreadable') }} as column_and_reason
     from rows_with_some
 
 ),
@@ -38,15 +33,10 @@ named as (
 columns as (
 
     select
-        source_system,
-        load_id,
-        table_name,
-        source_file,
-        source_row,
+        *,
         split_part(column_and_reason, ': ', 1) as column_name,
-        split_part(column_and_reason, ': ', 2) as reason,
-        row_json
-    from named
+        split_part(column_and_reason, ': ', 2) as reason
+    from listed
 
 ),
 

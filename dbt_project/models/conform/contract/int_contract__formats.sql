@@ -2,7 +2,8 @@
     'leads', 'stage_changes', 'activities', 'engagements', 'opportunities',
     'owner_changes', 'channel_spend'
 ] -%}
--- One reading per column: what some values show decides for those that show nothing.
+-- One reading per column: what its configuration names, else what some values show,
+-- decides for those that show nothing.
 with loaders as (
 
     {{ loaders() | indent(4) }}
@@ -41,18 +42,39 @@ counted as (
 
 ),
 
+configured as (
+
+    select * from {{ ref('stg_handoff__decimal_marks') }}
+
+),
+
+with_configured as (
+
+    select
+        counted.*,
+        configured.decimal_mark as configured_mark
+    from counted
+    left join configured
+        on
+            counted.source_system = configured.source_system
+            and counted.table_name = configured.table_name
+            and counted.column_name = configured.column_name
+
+),
+
 final as (
 
     select
-        *,
+        * exclude (configured_mark),
         case
+            when configured_mark is not null then configured_mark
             when day_or_dot_count > 0 and month_or_comma_count = 0
                 then case format_kind when 'date order' then 'day' else 'dot' end
             when month_or_comma_count > 0 and day_or_dot_count = 0
                 then case format_kind when 'date order' then 'month' else 'comma' end
             when either_count > 0 or day_or_dot_count > 0 then 'undecided'
         end as decided
-    from counted
+    from with_configured
 
 )
 

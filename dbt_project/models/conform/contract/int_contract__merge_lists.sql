@@ -23,14 +23,7 @@ with lists as (
 pairs as (
 
     select
-        source_system,
-        load_id,
-        source_file,
-        source_row,
-        table_name,
-        survivor_id,
-        created_at,
-        lead_id,
+        * exclude (merged_ids),
         {{ split_to_rows('merged_ids') }} as merged_id
     from lists
 
@@ -39,44 +32,20 @@ pairs as (
 named as (
 
     select
-        source_system,
-        load_id,
-        source_file,
-        source_row,
-        table_name,
-        survivor_id,
-        created_at,
-        lead_id,
+        * exclude (merged_id),
         -- HubSpot writes the moment of the merge behind a colon.
         trim(split_part(merged_id, ':', 1)) as listed_id
     from pairs
 
 ),
 
-readable as (
-
-    select
-        *,
-        {{ read_id('listed_id') | indent(8) }} as readable_id
-    from named
-    where listed_id <> ''
-
-),
-
 final as (
 
     select
-        source_system,
-        load_id,
-        source_file,
-        source_row,
-        table_name,
-        survivor_id,
-        created_at,
-        lead_id,
-        listed_id,
-        {{ record_id('readable_id') | indent(8) }} as merged_id
-    from readable
+        *,
+        {{ record_id(read_id('listed_id')) | indent(8) }} as merged_id
+    from named
+    where listed_id <> ''
 
 )
 
