@@ -124,17 +124,17 @@ def _told_by_openpyxl(path: Path, sheet: str, rows: list[Row]) -> dict[tuple[int
     if not has_errors and not dates & times:
         return {}
     # Costly to import, and few workbooks need it.
-    from openpyxl import load_workbook
-    from openpyxl.styles.numbers import is_datetime
+    import openpyxl
 
     found: dict[tuple[int, int], Cell] = {}
-    for row in load_workbook(path, read_only=True, data_only=True)[sheet].iter_rows():
+    for row in openpyxl.load_workbook(path, read_only=True, data_only=True)[sheet].iter_rows():
         for cell in row:
             if cell.data_type == "e":
                 found[cell.row, cell.column] = str(cell.value)
             elif cell.data_type == "d" and cell.column in dates & times:
                 day = rows[cell.row - 1][1][cell.column - 1]
-                if type(day) is dt.date and is_datetime(cell.number_format) == "datetime":
+                shown = openpyxl.styles.numbers.is_datetime(cell.number_format)
+                if type(day) is dt.date and shown == "datetime":
                     found[cell.row, cell.column] = dt.datetime.combine(day, dt.time())
     return found
 
