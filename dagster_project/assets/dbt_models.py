@@ -95,7 +95,8 @@ def _policy_asset(manifest: Mapping[str, Any]) -> dg.AssetSpec:
     )
     return dg.AssetSpec(
         POLICY_KEY,
-        description=f"The lifecycle policy: dbt seeds, loaded by every whole run.\n\n{listed}",
+        description="The lifecycle policy: dbt seeds, loaded by a whole run that finds them "
+        f"changed.\n\n{listed}",
         group_name="policy",
         kinds={"dbt", "seed"},
         owners=["team:revenue-operations"],

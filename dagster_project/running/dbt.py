@@ -210,16 +210,22 @@ def build(
     crms = project.models_by_crm
     built = {*request.crms, *_sources_with_rows(request.warehouse)} & crms.keys()
     unused = [node["name"] for crm in crms.keys() - built for node in crms[crm]]
+    environment = {
+        **_build_environment(project, request),
+        "HANDOFF_CRMS": " ".join(sorted(built)),
+    }
+    is_loaded = not request.full_refresh and _is_policy_loaded(
+        project, request.warehouse, environment["HANDOFF_POLICY_FINGERPRINT"]
+    )
     arguments = [
         "build",
-        *("--exclude-resource-type", "unit_test"),
+        *("--exclude-resource-type", "unit_test", *(["seed"] if is_loaded else [])),
         *(["--exclude", *unused] if unused else []),
         *(["--select", *request.selection] if request.selection else []),
         *(["--indirect-selection", "empty"] if request.selection else []),
         *(["--full-refresh"] if request.full_refresh else []),
         *_common_arguments(request.target_path, request.log_path),
     ]
-    environment = {**_build_environment(request), "HANDOFF_CRMS": " ".join(sorted(built))}
     with _environment(environment), _interruptible():
         try:
             ended = _runner(project.for_dbt(), hear).invoke(arguments)
@@ -233,6 +239,17 @@ def _sources_with_rows(warehouse: Path) -> set[str]:
     with connect(warehouse, read_only=True) as connection:
         filled = {key for key, rows in row_counts(connection).items() if rows}
     return {table.split("_")[0] for schema, table in filled if schema == RAW_SCHEMA}
+
+
+def _is_policy_loaded(project: ParsedProject, warehouse: Path, fingerprint: str) -> bool:
+    """Whether every seed was loaded by a run with this fingerprint, which it left as a comment."""
+    nodes = project.manifest["nodes"].values()
+    seeds = {(node["schema"], node["alias"]) for node in nodes if node["resource_type"] == "seed"}
+    with connect(warehouse, read_only=True) as connection:
+        loaded = connection.execute(
+            "select schema_name, table_name from duckdb_tables() where comment = ?", [fingerprint]
+        ).fetchall()
+    return set(loaded) >= seeds
 
 
 def _result(ended: Any, log_path: Path) -> BuildResult:
@@ -262,8 +279,9 @@ def _result(ended: Any, log_path: Path) -> BuildResult:
     )
 
 
-def _build_environment(request: BuildRequest) -> dict[str, str]:
+def _build_environment(project: ParsedProject, request: BuildRequest) -> dict[str, str]:
     """The variables that the dbt project reads; DuckDB's own defaults where nothing is chosen."""
+    policy_dir = _plain_policy(request)
     with duckdb.connect() as connection:
         threads, memory = connection.execute(
             "select current_setting('threads'), current_setting('memory_limit')"
@@ -274,7 +292,9 @@ def _build_environment(request: BuildRequest) -> dict[str, str]:
         "HANDOFF_DBT_THREADS": "1",
         "HANDOFF_DUCKDB_THREADS": str(request.threads or threads),
         "HANDOFF_DUCKDB_MEMORY": request.memory_limit or memory.replace(" ", ""),
-        "HANDOFF_POLICY_DIR": str(_plain_policy(request)),
+        "HANDOFF_POLICY_DIR": str(policy_dir),
+        # Seeds depend on the project, too: their columns are there.
+        "HANDOFF_POLICY_FINGERPRINT": f"{project.directory.name}:{policy.fingerprint(policy_dir)}",
     }
 
 

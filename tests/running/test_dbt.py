@@ -71,7 +71,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def build(project: Path, policy: str = "policy", select: tuple[str, ...] = ()) -> list[str]:
+def build(
+    project: Path,
+    policy: str = "policy",
+    select: tuple[str, ...] = (),
+    full_refresh: bool = False,
+) -> list[str]:
     """Build; the status of each node, by name."""
     request = BuildRequest(
         warehouse=project / "warehouse.duckdb",
@@ -79,6 +84,7 @@ def build(project: Path, policy: str = "policy", select: tuple[str, ...] = ()) -
         log_path=project / "logs",
         policy_dir=project / policy,
         selection=select,
+        full_refresh=full_refresh,
     )
     ended: list[str] = []
     built = dbt.build(parsed_project(), request, lambda name, _: ended.append(name))
@@ -107,6 +113,31 @@ def test_parses_again_only_when_a_file_changed(project: Path) -> None:
     )
     (project / "dbt_project" / "models" / "more.sql").write_text("select 1 as one")
     assert "model.tiny.more" in parsed_project().manifest["nodes"]
+
+
+def test_loads_the_policy_only_when_it_may_have_changed(project: Path) -> None:
+    policy, warehouse = project / "policy" / "numbers.csv", project / "warehouse.duckdb"
+    is_loaded = "numbers success"
+    assert is_loaded in build(project)
+    assert [name.split()[0] for name in sorted(build(project))] == [
+        "doubled",
+        "numbers_are_there",
+        "numbers_are_unique",
+    ]
+    policy.write_text("figure\n7\n")
+    with pytest.raises(BuildError):
+        build(project)
+    policy.write_text("number\n1\n2\n")
+    build(project)
+    with duckdb.connect(str(warehouse)) as connection:
+        assert connection.execute("select sum(number) from main.numbers").fetchone() == (3,)
+        # As a plain `dbt seed` leaves it.
+        connection.execute("comment on table main.numbers is ''")
+    assert is_loaded in build(project)
+    policy.write_text("number\n1\n3\n")
+    assert is_loaded in build(project)
+    assert is_loaded in build(project, full_refresh=True)
+    assert is_loaded not in build(project)
 
 
 def test_a_failing_data_test_does_not_keep_models_from_being_built(project: Path) -> None:
