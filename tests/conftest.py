@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -63,18 +63,27 @@ def warehouse(project: models.Project) -> models.Warehouse:
 @pytest.fixture(scope="session")
 def golden_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run over the golden export leaves, one for all workers: to be read only."""
-    # Two rejections of seven have no reason, which would hold the run back.
-    arguments = ("--input", GOLDEN_EXPORT, "--as-of", AS_OF, "--audit", "warn")
-    shared = tmp_path_factory.getbasetemp()
+
+    def run(output: Path) -> None:
+        # Two rejections of seven have no reason, which would hold the run back.
+        arguments = ("--input", GOLDEN_EXPORT, "--as-of", AS_OF, "--audit", "warn")
+        done = handoff("run", *arguments, "--output", output)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "golden_output", run)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A directory that the first worker who needs it makes for all."""
+    shared = factory.getbasetemp()
     if os.environ.get("PYTEST_XDIST_WORKER"):
         shared = shared.parent
-    output, is_there = shared / "golden_output", shared / "golden_output.made"
-    with FileLock(shared / "golden_output.lock"):
+    directory, is_there = shared / name, shared / f"{name}.made"
+    with FileLock(shared / f"{name}.lock"):
         if not is_there.exists():
-            done = handoff("run", *arguments, "--output", output)
-            assert done.returncode == 0, done.stderr
+            make(directory)
             is_there.touch()
-    return output
+    return directory
 
 
 def command(*arguments: str | Path) -> list[str]:

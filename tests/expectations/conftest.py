@@ -10,7 +10,7 @@ import pytest
 from expectations.catalogue import suites
 from expectations.check import Outcome
 from expectations.validation import validate
-from tests.conftest import handoff
+from tests.conftest import handoff, made_once
 from tests.expectations.clean_export import AS_OF, TRADITION, write_clean_export
 
 # As if the same export had been read the day before too, which some checks compare with; and the
@@ -33,18 +33,25 @@ Audit = Callable[..., dict[str, Outcome]]
 
 @pytest.fixture(scope="session")
 def clean_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The warehouse of a run over the clean export."""
-    directory = tmp_path_factory.mktemp("clean")
-    write_clean_export(directory / "export")
-    done = handoff(
-        *("run", "--input", directory / "export", "--output", directory / "output"),
-        *("--tradition", TRADITION, "--as-of", AS_OF.isoformat()),
-    )
-    assert done.returncode == 0, done.stderr
-    path = directory / "output" / "warehouse.duckdb"
-    with duckdb.connect(str(path)) as connection:
-        connection.execute(_PREPARE)
-    return path
+    """The warehouse of a run over the clean export, in small blocks: every test copies it."""
+
+    def run(directory: Path) -> None:
+        write_clean_export(directory / "export")
+        done = handoff(
+            *("run", "--input", directory / "export", "--output", directory / "output"),
+            *("--tradition", TRADITION, "--as-of", AS_OF.isoformat()),
+        )
+        assert done.returncode == 0, done.stderr
+        with duckdb.connect() as connection:
+            made = directory / "output" / "warehouse.duckdb"
+            connection.execute(f"attach '{made}' as warehouse (read_only)")
+            connection.execute(
+                f"attach '{directory / 'warehouse.duckdb'}' as small (block_size 16384)"
+            )
+            connection.execute("copy from database warehouse to small; use small")
+            connection.execute(_PREPARE)
+
+    return made_once(tmp_path_factory, "clean", run) / "warehouse.duckdb"
 
 
 @pytest.fixture
