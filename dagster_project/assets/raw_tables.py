@@ -102,7 +102,6 @@ def _metadata(table: str, rows: int, results: list[IngestionResult]) -> dict[str
         metadata["rows rejected"] = sum(item.rows_rejected for item in found)
         metadata["bytes"] = sum(item.bytes for item in found)
         metadata["files"] = ", ".join(name for item in found for name in item.files) or "none"
-        metadata["newest"] = max((item.newest or "" for item in found), default="") or "unknown"
         calls = sum(result.api_calls for result in results if table in result.tables)
         if calls:
             metadata["API calls of the source"] = calls

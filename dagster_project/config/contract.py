@@ -24,25 +24,18 @@ class ContractTable:
 
     ``columns`` are in the contract's order. ``required``: a table that is there must have these
     columns, and a row must fill them. ``kinds``: what a column holds that is not text (id, time,
-    money, flag ...). ``newest_by``: the columns whose latest value says how fresh the table is.
+    money, flag ...).
     """
 
     name: str
     columns: tuple[str, ...]
     required: frozenset[str]
     kinds: Mapping[str, str]
-    newest_by: tuple[str, ...]
 
-
-_NEWEST_BY = {
-    "leads": ("updated_at", "created_at"),
-    "stage_changes": ("changed_at",),
-    "activities": ("occurred_at",),
-    "engagements": ("occurred_at",),
-    "opportunities": ("created_at",),
-    "owner_changes": ("changed_at",),
-    "channel_spend": ("spend_date",),
-}
+    @property
+    def instants(self) -> dict[str, str]:
+        """By time column its companion in raw: the instant (UTC) that a typed source gave."""
+        return {column: f"{column}_utc" for column, kind in self.kinds.items() if kind == "time"}
 
 
 def _table(name: str, notation: str) -> ContractTable:
@@ -53,7 +46,6 @@ def _table(name: str, notation: str) -> ContractTable:
         columns=tuple(column for column, _, _ in columns),
         required=frozenset(column for column, is_required, _ in columns if is_required),
         kinds={column: kind for column, _, kind in columns if kind},
-        newest_by=_NEWEST_BY.get(name, ()),
     )
 
 

@@ -58,7 +58,6 @@ class RawLoad:
         rows: int,
         *,
         mode: str = "append",
-        newest: str | None = None,
         rejected: int = 0,
         size: int = 0,
         fingerprint: str | None = None,
@@ -75,7 +74,6 @@ class RawLoad:
             rows_read=before.rows_read + rows,
             rows_rejected=before.rows_rejected + rejected,
             bytes=before.bytes + size,
-            newest=max((time for time in (before.newest, newest) if time), default=None),
             files=tuple(dict.fromkeys((*before.files, place))),
         )
         if mode == "snapshot":

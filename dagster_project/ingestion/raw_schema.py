@@ -1,12 +1,14 @@
 """The raw layer: DDL of the contract's tables, and the records of every load.
 
-Raw holds what the sources gave, as text, with the load, file and row it came from.
+Raw holds what the sources gave, with the load, file and row it came from: text as it was written,
+and an instant that a typed source gave, as one beside the text.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from duckdb import DuckDBPyConnection
 
@@ -47,7 +49,7 @@ _RECORD_TABLES = {
 
 def raw_columns(table: ContractTable) -> tuple[str, ...]:
     """All columns of a raw contract table, in order."""
-    return (*LINEAGE_COLUMNS, *table.columns, EXTRA_COLUMNS)
+    return (*LINEAGE_COLUMNS, *table.columns, *table.instants.values(), EXTRA_COLUMNS)
 
 
 def is_older(connection: DuckDBPyConnection, tables: Mapping[str, Sequence[str]]) -> bool:
@@ -70,20 +72,22 @@ def ensure_raw_schema(connection: DuckDBPyConnection) -> None:
     """Create the contract's raw tables and the records of loads where they do not exist yet."""
     connection.execute(f"create schema if not exists {RAW_SCHEMA}")
     contract = {table.name: raw_columns(table) for table in CONTRACT_TABLES.values()}
-    create_text_tables(connection, contract, numbers={"load_id", "source_row"})
+    instants = {name for table in CONTRACT_TABLES.values() for name in table.instants.values()}
+    types = {"load_id": "bigint", "source_row": "bigint", **dict.fromkeys(instants, "timestamp")}
+    create_text_tables(connection, contract, types)
     for name, columns in _RECORD_TABLES.items():
         connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({columns})")
 
 
 def create_text_tables(
     connection: DuckDBPyConnection,
-    tables: dict[str, tuple[str, ...]],
-    numbers: Collection[str] = ("load_id",),
+    tables: Mapping[str, Sequence[str]],
+    types: Mapping[str, str] = MappingProxyType({"load_id": "bigint"}),
 ) -> None:
-    """Create raw tables where they do not exist yet; all columns are text but ``numbers``."""
+    """Create raw tables where they do not exist yet; all columns are text but ``types``."""
     for name, columns in tables.items():
-        types = [f"{column} {'bigint' if column in numbers else 'varchar'}" for column in columns]
-        connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({', '.join(types)})")
+        typed = [f"{column} {types.get(column, 'varchar')}" for column in columns]
+        connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({', '.join(typed)})")
 
 
 @contextmanager

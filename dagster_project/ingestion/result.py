@@ -11,15 +11,14 @@ Progress = Callable[[str], None]
 class TableResult:
     """What one load took into one raw table.
 
-    ``rows_read`` includes ``rows_rejected`` (rows the reader could not use). ``newest``: the
-    latest time in the table, ISO text in UTC. ``skipped_files``: already loaded (append mode).
+    ``rows_read`` includes ``rows_rejected`` (rows the reader could not use). ``skipped_files``:
+    already loaded (append mode).
     """
 
     table_name: str
     rows_read: int = 0
     rows_rejected: int = 0
     bytes: int = 0
-    newest: str | None = None
     files: tuple[str, ...] = ()
     skipped_files: tuple[str, ...] = ()
 

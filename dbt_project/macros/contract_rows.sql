@@ -1,15 +1,36 @@
 {#
     The rows of a contract table that the sources delivered: those of files, and those of every CRM
     that `crms` in dbt_project.yml registers for the table. A run builds
-    only the CRMs that it has a use for, and names them in HANDOFF_CRMS.
+    only the CRMs that it has a use for, and names them in HANDOFF_CRMS. `<time>_utc`: the instant
+    of a time that a file gave as one.
 #}
 {% macro delivered_rows(table) -%}
     {%- set built = env_var('HANDOFF_CRMS', 'all') -%}
-    select * from {{ ref('stg_files__' ~ table) }}
+    {%- set relations = [(ref('stg_files__' ~ table), true)] -%}
     {%- for crm, tables in var('crms').items()
-        if table in tables and (built == 'all' or crm in built.split()) %}
-    union all
-    select * from {{ ref('int_' ~ crm ~ '__' ~ table) }}
+        if table in tables and (built == 'all' or crm in built.split()) -%}
+        {%- do relations.append((ref('int_' ~ crm ~ '__' ~ table), false)) -%}
+    {%- endfor -%}
+    {%- for relation, has_instants in relations %}
+    select
+        source_system,
+        load_id,
+        source_file,
+        source_row,
+        {%- for name, kind, _ in contract_columns(table) %}
+        {%- if kind == 'time' and has_instants %}
+        coalesce({{ name }}, {{ utc_text(name ~ '_utc') | indent(8) }}) as {{ name }},
+        {{ name }}_utc,
+        {%- elif kind == 'time' %}
+        {{ name }},
+        cast(null as timestamp) as {{ name }}_utc,
+        {%- else %}
+        {{ name }},
+        {%- endif %}
+        {%- endfor %}
+        extra_columns
+    from {{ relation }}
+    {{ 'union all' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
 
@@ -230,9 +251,10 @@ chosen as (
 {%- set active_words = ['active', 'aktiv', 'activo', 'activa', 'actif'] -%}
 {%- set inactive_words = ['inactive', 'inaktiv', 'inactivo', 'inactiva', 'inactif'] -%}
 {%- set names = columns | map('first') | list -%}
-{%- set times, numbers, with_format, to_read = [], {}, [], [] -%}
+{%- set times, instants, numbers, with_format, to_read = [], [], {}, [], [] -%}
 {%- for name, kind, _ in columns -%}
     {%- if kind in ['time', 'date'] -%}{%- do times.append(name) -%}{%- endif -%}
+    {%- if kind == 'time' -%}{%- do instants.append(name) -%}{%- endif -%}
     {%- if kind in ['whole', 'number', 'money'] -%}
         {%- do numbers.update({name: kind}) -%}
     {%- endif -%}
@@ -310,7 +332,14 @@ written as (
         {{ row_text(names) | indent(8) }} as row_text,
         {{ row_as_json(names) | indent(8) }} as row_json,
         {%- for name in times %}
+        {%- if name in instants %}
+        case
+            when delivered.{{ name }}_utc is null
+                then {{ written_date('delivered.' ~ name) | indent(16) }}
+        end as {{ name }}_written,
+        {%- else %}
         {{ written_date('delivered.' ~ name) | indent(8) }} as {{ name }}_written,
+        {%- endif %}
         {%- endfor %}
         {%- for name, kind in numbers.items() %}
         {{ bare_number('delivered.' ~ name, kind == 'money') | indent(8) }} as {{ name }}_bare,
@@ -400,9 +429,12 @@ cast_rows as (
         {%- elif kind == 'id' -%}
         {{ read_id(name) | indent(8) }} as {{ name }}
         {%- elif kind == 'time' -%}
-        {{ moment_in_utc(
-            name ~ '_moment', name ~ '_iso', 'time_zone', 'date_zone'
-        ) | indent(8) }} as {{ name }}
+        coalesce(
+            {{ name }}_utc,
+            {{ moment_in_utc(
+                name ~ '_moment', name ~ '_iso', 'time_zone', 'date_zone'
+            ) | indent(12) }}
+        ) as {{ name }}
         {%- elif kind == 'date' -%}
         cast({{ name }}_moment as date) as {{ name }}
         {%- elif kind == 'flag' -%}

@@ -116,7 +116,7 @@ class CsvTable:
     """One CSV file: plain UTF-8 text on disk, its delimiter and its header.
 
     ``label`` begins every message; ``scratch`` is a directory for copies. ``remarks``: what was
-    noticed in opening it.
+    noticed in opening it. ``instants``: none, all of it is text.
     """
 
     label: str
@@ -125,6 +125,7 @@ class CsvTable:
     headers: tuple[str, ...]
     scratch: Path
     remarks: tuple[str, ...] = ()
+    instants: frozenset[str] = frozenset()
     _broken: list[_Piece] = field(default_factory=list)
 
     def insert(

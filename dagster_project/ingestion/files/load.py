@@ -40,7 +40,7 @@ from dagster_project.ingestion.files.settings import (
     StageDate,
     TableMapping,
 )
-from dagster_project.ingestion.files.typed_records import first_line, time_text
+from dagster_project.ingestion.files.typed_records import first_line
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import (
     EXTRA_COLUMNS,
@@ -205,14 +205,16 @@ class _ExportReader:
     def open_table(
         self, table: ContractTable, file: DataFile
     ) -> tuple[Reader, Headers, list[str], str]:
-        """A table's file, SQL for its contract columns and the extra ones, and for its rows."""
+        """A table's file, SQL for the columns that raw has of it, and for its rows."""
         mapping = self._mapping(table.name)
         expected = [*table.columns, *mapping.columns.values()]
         parts = self._export.tables[table.name]
         reader, headers = self._open_part(
             file, parts, lambda part: self._open(part, table.name, expected)
         )
-        columns, taken = contract_columns(headers, table, mapping, self._lookups(table.name))
+        columns, taken = contract_columns(
+            headers, table, mapping, self._lookups(table.name), reader.instants
+        )
         extra = self._extra(table, file, headers, taken)
         condition = headers.condition(mapping.where, f"tables.{table.name}.where")
         return reader, headers, [*columns.values(), extra], condition
@@ -645,7 +647,6 @@ class _ExportReader:
             file.name,
             rows,
             mode=self._mode(table.name),
-            newest=self._newest(table),
             rejected=rejected,
             size=self._export.local(file).stat().st_size,
             fingerprint=fingerprint,
@@ -657,24 +658,6 @@ class _ExportReader:
                 query = f"select ?, ?, {cells} from {staged}"
                 self._load.insert("rejected_rows", query, [table.name, file.name])
             self._load.note(f"{file.name}: broken rows set aside: {rejected:,}", table.name)
-
-    def _newest(self, table: ContractTable) -> str | None:
-        """The latest time in what this load brought, ISO text in UTC."""
-        if not table.newest_by:
-            return None
-        value = f"coalesce({', '.join(table.newest_by)})"
-        row = self._load.connection.execute(
-            f"""
-            select {time_text("newest")}
-            from (
-                select max(try_cast(try_cast({value} as timestamptz) as timestamp)) as newest
-                from {RAW_SCHEMA}.{table.name}
-                where source_system = ? and load_id = ?
-            )
-            """,
-            [self._load.source_system, self._load.load_id],
-        ).fetchone()
-        return row[0] if row else None
 
     def _drop_absent_tables(self) -> None:
         """In snapshot mode a table that the export no longer has is empty."""

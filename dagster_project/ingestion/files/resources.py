@@ -10,7 +10,7 @@ that is compared, and a cell of nothing else is empty.
 import re
 import textwrap
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -107,10 +107,12 @@ def contract_columns(
     table: ContractTable,
     mapping: TableMapping,
     lookups: Mapping[str, str] = MappingProxyType({}),
+    instants: Set[str] = frozenset(),
 ) -> tuple[dict[str, str], set[str]]:
-    """SQL for each contract column of a table, and the headers that it takes.
+    """SQL for each column that raw has of a table, and the headers that it takes.
 
-    ``lookups``: column -> relation of the keys and values of its other file.
+    ``lookups``: column -> relation of the keys and values of its other file. ``instants``: headers
+    whose cells are instants; those that nothing maps are not written as text.
 
     Raises ``SourceError`` when a required column is missing, or a mapped header in every part.
     """
@@ -134,6 +136,12 @@ def contract_columns(
             if column in lookups:
                 cell = _looked_up(cell, lookups[column])
             value = _value(cell, column, mapping)
+            if value == headers.cell(header) and column in table.instants and header in instants:
+                instant = f"u{headers.names.index(header)}"
+                value = f"if({instant} is null, {value}, null)"
+                columns[table.instants[column]] = (
+                    f"if({counts}, {instant}, null)" if beside else instant
+                )
             columns[column] = f"if({counts}, {value}, null)" if beside else value
             taken.add(header)
     missing = [name for name in table.columns if name in table.required and columns[name] == "null"]
@@ -143,7 +151,9 @@ def contract_columns(
             f"missing; the header has: {listed(headers.names)}; name the header that holds it in "
             f"{setting}.columns.{missing[0]}{headers.advice}"
         )
-    return columns, taken
+    return {
+        column: columns.get(column, "null") for column in (*table.columns, *table.instants.values())
+    }, taken
 
 
 def mapped_header(

@@ -1,8 +1,9 @@
 """Parquet and JSONL files as text: typed values written the one way that raw expects.
 
-Times with a zone become ISO text in UTC, truth values ``true`` or ``false``, numbers plain digits
-(an exponent only where digits may be lost), not-a-number nothing, nested values JSON, a list
-without what is nothing in it. Rows are numbered from 1 in file order.
+Times with a zone stay instants; where text is asked for, they are ISO text in UTC. Truth values
+become ``true`` or ``false``, numbers plain digits (an exponent only where digits may be lost),
+not-a-number nothing, nested values JSON, a list without what is nothing in it. Rows are numbered
+from 1 in file order.
 """
 
 import json
@@ -20,16 +21,23 @@ from dagster_project.ingestion.files.delimited_text import Inserted, exactly
 from dagster_project.ingestion.raw_schema import rows_changed
 
 _LIST = re.compile(r"(.+)\[\d*\]")
+_INSTANT = "TIMESTAMP WITH TIME ZONE"
+_FIRST, _LAST = "timestamptz '0001-01-01 00:00:00+00'", "timestamptz '9999-12-31 23:59:59+00'"
 _NESTED = re.compile(r"^(STRUCT|MAP|UNION|JSON)|\[\d*\]$")
 
 
 @dataclass(frozen=True)
 class TypedTable:
-    """A file with columns and types: a relation of ``source_row``, ``c0``, ``c1`` .."""
+    """A file with columns and types: a relation of ``source_row``, ``c0``, ``c1`` ..
+
+    ``instants``: headers of times with a zone; the relation has their instants too, in UTC, as
+    ``u0``, ``u1`` .. after their places; null where text alone can tell one (infinity, year 10000).
+    """
 
     headers: tuple[str, ...]
     relation: str
     remarks: tuple[str, ...] = ()
+    instants: frozenset[str] = frozenset()
 
     def insert(
         self,
@@ -59,9 +67,16 @@ def open_parquet(label: str, path: Path) -> TypedTable:
     cells = [
         f"{_typed_text(identifier(name), kind)} as c{at}" for at, (name, kind) in enumerate(columns)
     ]
+    instants = {name: at for at, (name, kind) in enumerate(columns) if kind == _INSTANT}
+    cells += [
+        f"case when {identifier(name)} between {_FIRST} and {_LAST} "
+        f"then cast({identifier(name)} as timestamp) end as u{at}"
+        for name, at in instants.items()
+    ]
     return TypedTable(
         tuple(name for name, _ in columns),
         f"select {', '.join(['file_row_number + 1 as source_row', *cells])} from {source}",
+        instants=frozenset(instants),
     )
 
 
@@ -179,7 +194,7 @@ def _typed_text(column: str, kind: str) -> str:
         text = f"cast({column} as varchar)"
         fraction = _unmistakable(f"rtrim(rtrim({text}, '0'), '.')")
         return f"case when contains({text}, '.') then {fraction} else {text} end"
-    if kind == "TIMESTAMP WITH TIME ZONE":
+    if kind == _INSTANT:
         return time_text(f"cast({column} as timestamp)")
     if kind.startswith("TIMESTAMP"):
         return f"rtrim({time_text(f'cast({column} as timestamp)')}, 'Z')"

@@ -303,7 +303,6 @@ class _AccountReader:
     def _land(self, stream: _Stream, state: dict[str, Any] | None = None) -> None:
         """Write the buffered records, and with them how far the object has been read."""
         item, load, buffer = stream.item, self._load, self._buffer
-        newest = max((row[3] for row in buffer.records if row[3]), default=None)
         with (
             transaction(load.connection),
             load.staged(resources.RECORD_FIELDS, buffer.records) as records,
@@ -312,7 +311,7 @@ class _AccountReader:
         ):
             if buffer.records:
                 count = resources.replace_records(load, item.name, records)
-                load.record(item.table, f"crm/v3/objects/{item.name}", count, newest=newest)
+                load.record(item.table, f"crm/v3/objects/{item.name}", count)
             if buffer.history:
                 count = resources.add_history(load, history)
                 load.record(resources.HISTORY_TABLE, f"{item.name} with history", count)

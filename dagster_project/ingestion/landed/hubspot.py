@@ -174,8 +174,7 @@ class HubSpotTables:
         )
         load.remove(item.table, "object_type = ?", item.name)
         count = resources.replace_records(load, item.name, "landed_records")
-        newest = load.connection.execute("select max(updated_at) from landed_records").fetchall()
-        _record(load, item.table, tables[0].relation, count, newest[0][0])
+        _record(load, item.table, tables[0].relation, count)
 
     def _records_query(self, item: HubSpotObject, table: LandedTable) -> str:
         """One table's rows in the shape of raw records, with what orders their versions."""
@@ -542,8 +541,8 @@ def _stage(load: RawLoad, name: str, query: str) -> None:
     load.connection.execute(f"create or replace temp table landed_{name} as {query}")
 
 
-def _record(load: RawLoad, table: str, place: str, count: int, newest: str | None = None) -> None:
+def _record(load: RawLoad, table: str, place: str, count: int) -> None:
     """Count what landed, and report it."""
     mode = "append" if table == HISTORY_TABLE else "snapshot"
-    load.record(table, place, count, mode=mode, newest=newest)
+    load.record(table, place, count, mode=mode)
     load.say(f"{place}: {count:,} rows")

@@ -118,10 +118,7 @@ class SalesforceTables:
             kept = f'select "Id" from {_STAGED} where "Id" is not null'
             load.remove(item.table, f"id not in ({kept})")
         insert_rows(load, item, _STAGED, fields)
-        newest = f'max("{item.cursor}")' if item.cursor in fields else "null"
-        rows, latest = load.connection.execute(
-            f"select count(*), {newest} from {_STAGED}"
-        ).fetchall()[0]
+        [(rows,)] = load.connection.execute(f"select count(*) from {_STAGED}").fetchall()
         load.connection.execute(f"drop table {_STAGED}")
-        load.record(item.table, table.relation, rows, mode="snapshot", newest=latest)
+        load.record(item.table, table.relation, rows, mode="snapshot")
         load.say(f"{table.relation}: {rows:,} rows")

@@ -269,7 +269,7 @@ def _land(
         if newest:
             state = {"newest": newest, "fields": fields_fingerprint(item.name, source)}
             load.keep_state(item.name, state)
-        load.record(item.table, item.name, len(rows), newest=newest)
+        load.record(item.table, item.name, len(rows))
 
 
 def _iso(moment: datetime) -> str:

@@ -9,6 +9,19 @@
     {{ iso_moment("trim(" ~ text ~ ")") }}
 {%- endmacro %}
 
+{# A timestamp (UTC) as ISO text, with a fraction only where there is one. #}
+{% macro utc_text(moment) -%}
+    {{ return(adapter.dispatch('utc_text')(moment)) }}
+{%- endmacro %}
+
+{% macro duckdb__utc_text(moment) -%}
+    case
+        when microsecond({{ moment }}) % 1000000 = 0
+            then replace(cast({{ moment }} as varchar), ' ', 'T') || 'Z'
+        else strftime({{ moment }}, '%Y-%m-%dT%H:%M:%S.%fZ')
+    end
+{%- endmacro %}
+
 {#
     A date or a time with its spaces and the name of its month tidied: `Mar 1st, 2026 10:15` is
     1.3.2026 10:15. Names are known in the languages that CRMs export in.

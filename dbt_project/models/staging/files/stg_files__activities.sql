@@ -16,6 +16,7 @@ final as (
         {{ record_id('rep_id') }} as rep_id,
         kind,
         occurred_at,
+        occurred_at_utc,
         direction,
         extra_columns
     from source_rows

@@ -15,6 +15,7 @@ final as (
         {{ record_id('lead_id') }} as lead_id,
         kind,
         occurred_at,
+        occurred_at_utc,
         channel,
         campaign,
         extra_columns

@@ -13,6 +13,7 @@ final as (
         source_row,
         {{ record_id('lead_id') }} as lead_id,
         created_at,
+        created_at_utc,
         email,
         company,
         title,
@@ -26,6 +27,7 @@ final as (
         is_deleted,
         {{ record_id('merged_into_lead_id') }} as merged_into_lead_id,
         updated_at,
+        updated_at_utc,
         extra_columns
     from source_rows
 

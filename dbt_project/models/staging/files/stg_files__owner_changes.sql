@@ -13,6 +13,7 @@ final as (
         source_row,
         {{ record_id('lead_id') }} as lead_id,
         changed_at,
+        changed_at_utc,
         {{ record_id('owner_id') }} as owner_id,
         extra_columns
     from source_rows

@@ -14,6 +14,7 @@ final as (
         {{ record_id('change_id') }} as change_id,
         {{ record_id('lead_id') }} as lead_id,
         changed_at,
+        changed_at_utc,
         from_stage,
         to_stage,
         reason,
