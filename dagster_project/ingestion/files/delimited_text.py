@@ -57,6 +57,7 @@ _MAX_PASSES = 4
 _MAX_RECORD = 2_000_000
 _RUN_LENGTH = 100_000
 _LINE = re.compile(rb"[^\r\n]*+")
+_SEPARATOR_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)
 
 _numbers = itertools.count(1)
 
@@ -310,16 +311,17 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
     text = _unpacked(label, path, scratch) if path.suffix.lower() == ".gz" else path
     _refuse_other_formats(label, text)
     text, remarks = _as_utf8(label, text, scratch, text_format)
+    text, named, separator = _without_separator_line(text, scratch)
     with text.open(encoding="utf-8-sig", newline="") as opened:
         head = opened.read(_CHUNK)
     if not head.strip():
         raise SourceError(f"{label}: the file is empty; it needs at least a header line")
-    delimiter = text_format.delimiter or _guess_delimiter(head, text_format.expected)
+    delimiter = text_format.delimiter or named or _guess_delimiter(head, text_format.expected)
     if not _any_record(delimiter).match(head.lstrip().encode()):
         raise SourceError(f"{label}: the header line is broken: its quotes do not balance")
     headers = header_names(label, _first_row(head, delimiter))
     text, footer = _without_footer(text, delimiter, len(headers), scratch)
-    return CsvTable(label, text, delimiter, headers, scratch, (*remarks, *footer))
+    return CsvTable(label, text, delimiter, headers, scratch, (*remarks, *separator, *footer))
 
 
 def _refuse_other_formats(label: str, path: Path) -> None:
@@ -347,6 +349,23 @@ def header_names(label: str, cells: Sequence[str]) -> tuple[str, ...]:
             f"{label}: the header names a column twice: {', '.join(repeated)}; rename one of them"
         )
     return headers
+
+
+def _without_separator_line(path: Path, scratch: Path) -> tuple[Path, str | None, tuple[str, ...]]:
+    """The file, or a copy without the line that names the delimiter to Excel (``sep=;``).
+
+    With the delimiter, and a remark, where there is such a line.
+    """
+    with path.open("rb") as source:
+        line = source.readline(_CHUNK)
+        found = _SEPARATOR_LINE.fullmatch(line)
+        if not found:
+            return path, None, ()
+        copy = scratch / f"body-{next(_numbers)}.csv"
+        with copy.open("wb") as target:
+            shutil.copyfileobj(source, target, _CHUNK)
+    shown = line.removeprefix(codecs.BOM_UTF8).decode().strip()
+    return copy, found[1].decode(), (f"the line {shown} above the header is left out",)
 
 
 def _without_footer(
