@@ -1,16 +1,22 @@
-"""Whatever Python's csv module writes comes back cell by cell, with the right row numbers."""
+"""Whatever Python's csv module writes comes back cell by cell, with the right row numbers.
+
+Read at once or in parts, as big files are.
+"""
 
 import csv
 import io
 import tempfile
 import unicodedata
 from pathlib import Path
+from unittest.mock import patch
 
 import duckdb
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.dispatch import ingest_source
+from dagster_project.ingestion.files import parts_of_text
 from dagster_project.ingestion.files.settings import FilesSource
 
 NASTY = st.text(
@@ -25,8 +31,17 @@ TABLES = st.integers(min_value=1, max_value=3).flatmap(
 )
 
 
-def read_back(text: str, mark: bytes) -> tuple[list[tuple], int, int]:
-    with tempfile.TemporaryDirectory() as directory, duckdb.connect() as connection:
+# No file of a test is so big; of the smallest, each record may be a part.
+AT_ONCE, IN_PARTS = 1 << 30, 8
+HOW_READ = st.sampled_from([AT_ONCE, IN_PARTS])
+
+
+def read_back(text: str, mark: bytes, smallest_part: int) -> tuple[list[tuple], int, int]:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        duckdb.connect(config={"threads": 4}) as connection,
+        patch.object(parts_of_text, "SMALLEST", smallest_part),
+    ):
         path = Path(directory)
         (path / "leads.csv").write_bytes(mark + text.encode("utf-8"))
         result = ingest_source(connection, FilesSource(kind="files", path=path))
@@ -58,15 +73,18 @@ SETTINGS = settings(
 
 
 @SETTINGS
-@example(rows=[["\xa0"]], delimiter=",", line_end="\n", quote_all=True, mark=b"")
+@example(
+    rows=[["\xa0"]], delimiter=",", line_end="\n", quote_all=True, mark=b"", smallest_part=AT_ONCE
+)
 @given(
     rows=TABLES,
     delimiter=st.sampled_from(",;\t|"),
     line_end=st.sampled_from(["\n", "\r\n"]),
     quote_all=st.booleans(),
     mark=st.sampled_from([b"", b"\xef\xbb\xbf"]),
+    smallest_part=HOW_READ,
 )
-def test_cells_come_back(rows, delimiter, line_end, quote_all, mark):
+def test_cells_come_back(rows, delimiter, line_end, quote_all, mark, smallest_part):
     if line_end == "\n":
         # Python's writer leaves a lone carriage return unquoted when lines end in a line feed.
         quote_all = True
@@ -79,7 +97,7 @@ def test_cells_come_back(rows, delimiter, line_end, quote_all, mark):
         lineterminator=line_end,
         quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL,
     )
-    found, read, rejected = read_back(text, mark)
+    found, read, rejected = read_back(text, mark, smallest_part)
     padding = [None] * (3 - width)
     assert found == [
         (at + 2, *(expected(cell) for cell in row), *padding) for at, row in enumerate(table)
@@ -92,8 +110,9 @@ def test_cells_come_back(rows, delimiter, line_end, quote_all, mark):
     rows=st.lists(st.tuples(NASTY, NASTY), min_size=1, max_size=12),
     widths=st.lists(st.sampled_from([3, 3, 3, 1, 2, 5]), min_size=12, max_size=12),
     line_end=st.sampled_from(["\n", "\r\n"]),
+    smallest_part=HOW_READ,
 )
-def test_ragged_rows_shift_no_other(rows, widths, line_end):
+def test_ragged_rows_shift_no_other(rows, widths, line_end, smallest_part):
     table = [
         [f"L{at}", "2026-01-01", row[0], "more", row[1]][: widths[at]]
         for at, row in enumerate(rows)
@@ -103,9 +122,41 @@ def test_ragged_rows_shift_no_other(rows, widths, line_end):
         lineterminator=line_end,
         quoting=csv.QUOTE_ALL,
     )
-    found, read, rejected = read_back(text, b"")
+    found, read, rejected = read_back(text, b"", smallest_part)
     sound = [(at, row) for at, row in enumerate(table) if len(row) == 3]
     assert [cells[:4] for cells in found] == [
         (at + 2, row[0], row[1], expected(row[2])) for at, row in sound
     ]
     assert (read, rejected) == (len(table), len(table) - len(sound))
+
+
+@SETTINGS
+@given(text=st.text(st.sampled_from('ab,"\n\r'), min_size=10, max_size=60))
+def test_parts_change_nothing_where_quotes_are_broken(text):
+    text = f"lead_id,created_at\n{text}"
+    assert outcome(text, IN_PARTS) == outcome(text, AT_ONCE)
+
+
+def outcome(text: str, smallest_part: int) -> object:
+    try:
+        return read_back(text, b"", smallest_part)
+    except SourceError as error:
+        return str(error)
+
+
+def test_a_big_file_is_read_in_parts(tmp_path):
+    """Each thread has a part, and records keep their numbers."""
+    text = "lead_id,created_at\n" + "".join(f'"L\n{at}",2026-01-01\n' for at in range(2, 50))
+    path = tmp_path / "leads.csv"
+    path.write_text(text)
+    with patch.object(parts_of_text, "SMALLEST", 100):
+        parts = parts_of_text.cut(path, tmp_path, 4)
+        read = read_back(text, b"", 100)
+    assert [len(csv_records(part.path)) for part in parts] == [13, 12, 12, 12]
+    assert [part.before for part in parts] == [0, 13, 25, 37]
+    assert [(row[0], row[1]) for row in read[0]] == [(at, f"L\n{at}") for at in range(2, 50)]
+
+
+def csv_records(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        return list(csv.reader(file))

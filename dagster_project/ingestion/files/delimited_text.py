@@ -11,7 +11,7 @@ own line only.
 Three habits of the reader (DuckDB 1.5) decide how it is called:
 
 - ``parallel = false``: with quoted line breaks the parallel scan splits records wrongly at buffer
-  boundaries, without an error.
+  boundaries, without an error. A big file is cut into parts first, each with a scan of its own.
 - A quote that is still open at the end of the file makes the single-threaded scan drop the tail
   without an error: where the last quote of a file does not look like a closing one, the file is
   audited first.
@@ -45,6 +45,7 @@ from duckdb import DuckDBPyConnection
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
+from dagster_project.ingestion.files.parts_of_text import Part, cut
 from dagster_project.ingestion.raw_schema import rows_changed
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -146,8 +147,13 @@ class CsvTable:
         path = self.path
         if _tail_is_doubtful(path, self.delimiter) or _line_ends_differ(path):
             path = self._copy(path, self._broken_pieces())
+        elif condition == "true":
+            rows = self._insert_in_parts(connection, target, select, mine)
+            if rows is not None:
+                return Inserted(rows)
         for _ in range(_MAX_PASSES):
-            rows, refused = self._scan(connection, path, target, select, condition)
+            whole = [Part(path, 0)]
+            rows, refused = self._scan(connection, whole, target, select, condition)
             if not refused:
                 rejected = self._collect(connection, target, mine)
                 return Inserted(rows - len(rejected), rejected)
@@ -160,10 +166,38 @@ class CsvTable:
             'inside a value doubled ("")'
         )
 
+    def _insert_in_parts(
+        self, connection: DuckDBPyConnection, target: str, select: Sequence[str], mine: str
+    ) -> int | None:
+        """Insert a big file by several scans at once; None where one has to read it all."""
+        [(threads,)] = connection.execute("select current_setting('threads')").fetchall()
+        parts = cut(self.path, self.scratch, int(threads))
+        if not parts:
+            return None
+        connection.execute("set preserve_insertion_order = false")
+        try:
+            rows, refused = self._scan(connection, parts, target, select, "true")
+        finally:
+            connection.execute("reset preserve_insertion_order")
+            for part in parts:
+                part.path.unlink()
+        # Each part began where the ones before it end, as the scans count: else quotes are broken.
+        counted = connection.execute(
+            f"""
+            select count(*)
+            from {target}, unnest({[part.before for part in parts]}) as parts (before)
+            where {mine} and source_row <= before
+            """
+        ).fetchall()
+        if refused or counted != [(sum(part.before - 1 for part in parts if part.before),)]:
+            connection.execute(f"delete from {target} where {mine}")
+            return None
+        return rows
+
     def _scan(
         self,
         connection: DuckDBPyConnection,
-        path: Path,
+        parts: Sequence[Part],
         target: str,
         select: Sequence[str],
         condition: str,
@@ -173,18 +207,18 @@ class CsvTable:
         if self._broken:
             extra = f"case when {self._is_placeholder} then c0 else {extra} end"
             condition = f"({condition} or {self._is_placeholder})"
-        rows = rows_changed(
-            connection,
+        scans = [
             f"""
-            insert into {target}
             select {", ".join([*values, extra])}
             from (
-                select row_number() over () as source_row, *
-                from {self._reader(path)}
+                select row_number() over () + {part.before} as source_row, *
+                from {self._reader(part.path)}
             )
             where source_row > 1 and {condition}
-            """,
-        )
+            """
+            for part in parts
+        ]
+        rows = rows_changed(connection, f"insert into {target} {' union all '.join(scans)}")
         found = connection.execute(
             "select distinct line_byte_position - 1 from reject_errors order by 1"
         ).fetchall()
