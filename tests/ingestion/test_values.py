@@ -22,7 +22,10 @@ from tests.warehouse import Warehouse, project
 Rows = list[dict[str, str]]
 Read = Callable[..., Warehouse]
 DAY = "2026-01-01"
-NAME_THE_FORMAT = "time has the day or the month first (name its format in time_formats)"
+NAME_THE_FORMAT = (
+    "time has the day or the month first (name its format in time_formats, or in time_format of a "
+    "stage date)"
+)
 NOT_AN_ID = "id is in scientific notation or a spreadsheet error (export ids as text)"
 NAME_THE_MARK = "number has a mark of decimals or of thousands (name it in decimal_marks)"
 
