@@ -185,8 +185,7 @@ chosen as (
 
 {# What is said of a value that is there and can't be read, by the kind of its column. #}
 {% macro not_readable(kind) -%}
-    {%- set time = 'time has the day or the month first (name its format in time_formats, or in '
-        ~ 'time_format of a stage date)' -%}
+    {%- set time = 'time has the day or the month first (name its format in time_formats or stage_dates)' -%}
     {%- set number = 'number has a mark of decimals or of thousands (name it in decimal_marks)' -%}
     {%- set id = 'id is in scientific notation or a spreadsheet error (export ids as text)' -%}
     {{ return({

@@ -23,8 +23,7 @@ Rows = list[dict[str, str]]
 Read = Callable[..., Warehouse]
 DAY = "2026-01-01"
 NAME_THE_FORMAT = (
-    "time has the day or the month first (name its format in time_formats, or in time_format of a "
-    "stage date)"
+    "time has the day or the month first (name its format in time_formats or stage_dates)"
 )
 NOT_AN_ID = "id is in scientific notation or a spreadsheet error (export ids as text)"
 NAME_THE_MARK = "number has a mark of decimals or of thousands (name it in decimal_marks)"
