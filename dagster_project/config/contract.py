@@ -34,7 +34,7 @@ class ContractTable:
 
     @property
     def instants(self) -> dict[str, str]:
-        """By time column its companion in raw: the instant (UTC) that a typed source gave."""
+        """By time column the one that raw has for an instant (UTC), which a typed file may give."""
         return {column: f"{column}_utc" for column, kind in self.kinds.items() if kind == "time"}
 
 

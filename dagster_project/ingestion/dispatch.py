@@ -34,7 +34,7 @@ def ensure_raw_tables(connection: DuckDBPyConnection, *, drop_older: bool = Fals
             )
         connection.execute(f"drop schema {RAW_SCHEMA} cascade")
     raw_schema.ensure_raw_schema(connection)
-    raw_schema.create_text_tables(connection, tables)
+    raw_schema.create_tables(connection, tables)
 
 
 def reader_of(source: SourceSection) -> Any:

@@ -1,7 +1,7 @@
 """The raw layer: DDL of the contract's tables, and the records of every load.
 
-Raw holds what the sources gave, with the load, file and row it came from: text as it was written,
-and an instant that a typed source gave, as one beside the text.
+Raw holds what the sources gave, with the load, file and row it came from: text as it was written;
+a time that a typed file gave as an instant is in ``<column>_utc`` instead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,12 +74,12 @@ def ensure_raw_schema(connection: DuckDBPyConnection) -> None:
     contract = {table.name: raw_columns(table) for table in CONTRACT_TABLES.values()}
     instants = {name for table in CONTRACT_TABLES.values() for name in table.instants.values()}
     types = {"load_id": "bigint", "source_row": "bigint", **dict.fromkeys(instants, "timestamp")}
-    create_text_tables(connection, contract, types)
+    create_tables(connection, contract, types)
     for name, columns in _RECORD_TABLES.items():
         connection.execute(f"create table if not exists {RAW_SCHEMA}.{name} ({columns})")
 
 
-def create_text_tables(
+def create_tables(
     connection: DuckDBPyConnection,
     tables: Mapping[str, Sequence[str]],
     types: Mapping[str, str] = MappingProxyType({"load_id": "bigint"}),

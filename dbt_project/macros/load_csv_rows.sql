@@ -72,6 +72,14 @@
     (exclusions, holidays ...) may have rows in a policy of one's own. So rows are loaded in
     get_csv_sql, which dbt calls for every seed.
 #}
+{#
+    A seed is made anew instead of emptied: a column's type may have changed.
+#}
+{% macro duckdb__reset_csv_table(model, full_refresh, old_relation, agate_table) %}
+    {% do adapter.drop_relation(old_relation) %}
+    {{ return(create_csv_table(model, agate_table)) }}
+{% endmacro %}
+
 {% macro duckdb__load_csv_rows(model, agate_table) %}
     {{ return('') }}
 {% endmacro %}

@@ -132,18 +132,21 @@ def test_signs_of_a_pattern_in_a_directory_name_mean_nothing(ingest, export, row
     assert rows("select lead_id, source_file from raw.leads") == [("L1", name)]
 
 
-@pytest.mark.parametrize("line", ["sep=;\n", "\ufeffsep=;\r\n", '"SEP=;"\n'])
-def test_the_line_that_names_the_delimiter_to_excel_is_no_header(ingest, export, rows, line):
+@pytest.mark.parametrize(
+    "line", ["sep=;\n", "\ufeffsep=;\r\n", '"SEP=;"\n', "sep=; \n", "sep=;;;\n", "\nsep=;\n"]
+)
+def test_the_line_with_the_delimiter_for_excel_is_no_header(ingest, export, rows, line):
     # By its header alone the delimiter would be a comma.
-    text = f'{line}lead_id;created_at;company,inc,ltd\nL1;2026-01-01;"a;b"\n'
+    text = f'{line}lead_id;created_at;company,inc,ltd\nL1;2026-01-01;"a;b"\nL2;2026-01-02\n'
     (export / "leads.csv").write_text(text, encoding="utf-8", newline="")
     result = ingest()
     assert rows("select lead_id, created_at, source_row from raw.leads") == [
-        ("L1", "2026-01-01", 2)
+        ("L1", "2026-01-01", 3)
     ]
-    assert result.notes[0].message == (
-        f"leads.csv: the line {line.strip().removeprefix(chr(0xFEFF))} above the header is left out"
-    )
+    assert rows("select source_row from raw.rejected_rows") == [(4,)]
+    assert "leads.csv: the line sep= above the header is left out" in [
+        note.message for note in result.notes
+    ]
 
 
 def test_a_header_may_begin_like_the_line_for_excel(ingest, export, rows):

@@ -1,6 +1,7 @@
 """``sql:`` reads a table by one SELECT over the files of the export."""
 
 import zipfile
+from datetime import datetime
 
 import pyarrow as pa
 import pytest
@@ -85,6 +86,25 @@ def test_the_rest_of_the_mapping_counts(ingest, rows):
     )
     assert rows("select activity_id, kind, occurred_at from raw.activities") == [
         ("B", "call", "2026-02-02")
+    ]
+
+
+def test_an_instant_stays_that_instant_in_any_zone(ingest, calls, rows, warehouse, monkeypatch):
+    warehouse.execute(
+        f"""
+        copy (select 'L1' as who, timestamptz '2026-07-01 08:00:00+00' as born)
+        to '{calls / "people.parquet"}' (format parquet)
+        """
+    )
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    text = "select who as lead_id, born as occurred_at from people"
+    ingest(**by(text))
+    assert rows("select occurred_at, occurred_at_utc from raw.activities") == [
+        ("2026-07-01T08:00:00Z", None)
+    ]
+    ingest(**by(text.replace("born as", "timestamptz '2026-07-01 08:00' as")))
+    assert rows("select occurred_at, occurred_at_utc from raw.activities") == [
+        (None, datetime(2026, 7, 1, 8))
     ]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import duckdb
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -36,10 +37,12 @@ AT_ONCE, IN_PARTS = 1 << 30, 8
 HOW_READ = st.sampled_from([AT_ONCE, IN_PARTS])
 
 
-def read_back(text: str, mark: bytes, smallest_part: int) -> tuple[list[tuple], int, int]:
+def read_back(
+    text: str, mark: bytes, smallest_part: int, threads: int = 4
+) -> tuple[list[tuple], int, int]:
     with (
         tempfile.TemporaryDirectory() as directory,
-        duckdb.connect(config={"threads": 4}) as connection,
+        duckdb.connect(config={"threads": threads}) as connection,
         patch.object(parts_of_text, "SMALLEST", smallest_part),
     ):
         path = Path(directory)
@@ -130,33 +133,74 @@ def test_ragged_rows_shift_no_other(rows, widths, line_end, smallest_part):
     assert (read, rejected) == (len(table), len(table) - len(sound))
 
 
+CELLS = st.sampled_from(
+    ["a", "", " ", 'Screen 19"', '5" pipe', "12 Main\nSpringfield", '"', "é\ufeff"]
+)
+HEADER = ["lead_id", "created_at", "company"]
+
+
 @SETTINGS
-@given(text=st.text(st.sampled_from('ab,"\n\r'), min_size=10, max_size=60))
-def test_parts_change_nothing_where_quotes_are_broken(text):
-    text = f"lead_id,created_at\n{text}"
-    assert outcome(text, IN_PARTS) == outcome(text, AT_ONCE)
+@example(cells=['Screen 19"', "12 Main\nSpringfield, IL", "p"], quoted=True, threads=2, seed=0)
+@given(
+    cells=st.lists(CELLS, min_size=2, max_size=12),
+    quoted=st.booleans(),
+    threads=st.integers(2, 4),
+    seed=st.integers(0, 2),
+)
+def test_parts_change_nothing(cells, quoted, threads, seed):
+    """Whatever a file holds, well quoted or not: the same rows, numbers and rejected rows."""
+    lines = [f"L{at},2026-01-01,{cell}" for at, cell in enumerate(cells)]
+    if quoted:
+        rows = [line.split(",", 2) for line in lines]
+        lines = written(rows, lineterminator="\n").splitlines()
+    lines[:0] = [",".join(HEADER), *["L,2026-01-01,x"] * seed]
+    text = "\n".join(lines)
+    assert outcome(text, IN_PARTS, threads) == outcome(text, AT_ONCE, threads)
 
 
-def outcome(text: str, smallest_part: int) -> object:
+def outcome(text: str, smallest_part: int, threads: int) -> object:
     try:
-        return read_back(text, b"", smallest_part)
+        return read_back(text, b"", smallest_part, threads)
     except SourceError as error:
         return str(error)
 
 
 def test_a_big_file_is_read_in_parts(tmp_path):
     """Each thread has a part, and records keep their numbers."""
-    text = "lead_id,created_at\n" + "".join(f'"L\n{at}",2026-01-01\n' for at in range(2, 50))
     path = tmp_path / "leads.csv"
-    path.write_text(text)
+    path.write_text(
+        "lead_id,created_at\n" + "".join(f"L{at:02},2026-01-01\n" for at in range(2, 50))
+    )
     with patch.object(parts_of_text, "SMALLEST", 100):
-        parts = parts_of_text.cut(path, tmp_path, 4)
-        read = read_back(text, b"", 100)
-    assert [len(csv_records(part.path)) for part in parts] == [13, 12, 12, 12]
+        parts = parts_of_text.cut(path, tmp_path / "part", 4)
+        found, read, rejected = read_back(path.read_text(), b"", 100)
+    lines = [part.path.read_text().splitlines() for part in parts]
     assert [part.before for part in parts] == [0, 13, 25, 37]
-    assert [(row[0], row[1]) for row in read[0]] == [(at, f"L\n{at}") for at in range(2, 50)]
+    assert [len(records) for records in lines] == [13, 12, 12, 12]
+    assert [(row[0], row[1]) for row in found] == [(at, f"L{at:02}") for at in range(2, 50)]
+    assert (read, rejected) == (48, 0)
 
 
-def csv_records(path: Path) -> list[list[str]]:
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
+@pytest.mark.parametrize("text", ['a\n"b"\nc\nd\n', "a\n\nb\nc\n", "\na\nb\nc\n", "a\r\n\r\nb\r\n"])
+def test_a_file_in_which_a_line_may_be_no_record_is_not_cut(tmp_path, text):
+    path = tmp_path / "leads.csv"
+    path.write_bytes(text.encode())
+    with patch.object(parts_of_text, "SMALLEST", 1):
+        assert parts_of_text.cut(path, tmp_path / "part", 2) == []
+    assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("is_kept", ["true", "false"])
+def test_a_scan_of_parts_that_fails_names_the_file_and_leaves_nothing(tmp_path, is_kept):
+    moment = "-9223372036854"
+    (tmp_path / "leads.csv").write_text(
+        "lead_id,created_at\n" + "".join(f"L{at},{moment}\n" for at in range(20))
+    )
+    mapping = {"leads": {"time_formats": {"created_at": "epoch"}}}
+    source = FilesSource.model_validate({"kind": "files", "path": tmp_path, "tables": mapping})
+    with duckdb.connect() as connection, patch.object(parts_of_text, "SMALLEST", 50):
+        connection.execute(f"set preserve_insertion_order = {is_kept}")
+        with pytest.raises(SourceError, match=r"leads\.csv"):
+            ingest_source(connection, source)
+        query = "select current_setting('preserve_insertion_order')"
+        assert connection.execute(query).fetchall() == [(is_kept == "true",)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -332,6 +333,41 @@ def test_a_mark_that_is_named_later_decides_what_was_loaded_before(
     warehouse.read_export(FilesSource.model_validate(source))
     warehouse.build(["int_contract__opportunities"])
     assert column(warehouse, "opportunities", "amount") == [7500]
+
+
+def test_an_instant_is_read_like_its_text(warehouse: Warehouse, tmp_path: Path) -> None:
+    """Of a typed file and of a text file: the same moment, in any zone, so the same made id."""
+    write(tmp_path, {"leads": [{"lead_id": "L", "created_at": DAY}]})
+    texts = ["2026-03-01T08:00:00Z", "2026-03-01T08:00:00.500000Z"]
+    write(
+        tmp_path, {"calls": [{"lead_id": "L", "kind": "call", "occurred_at": it} for it in texts]}
+    )
+    duckdb.execute(
+        f"""
+        copy (
+            select lead_id, kind, cast(occurred_at as timestamptz) as occurred_at
+            from read_csv('{tmp_path / "calls.csv"}', all_varchar = true)
+        ) to '{tmp_path / "typed.parquet"}' (format parquet)
+        """
+    )
+    warehouse.execute("delete from raw.activities; delete from raw.leads; delete from raw.loads")
+    parts = {"activities": {"file": ["calls.csv", "typed.parquet"]}}
+    source = {"kind": "files", "path": tmp_path, "tables": parts}
+    warehouse.read_export(FilesSource.model_validate(source))
+    raw_schema.write_sources(warehouse.connection, {"files": "Europe/Amsterdam"})
+    warehouse.decide(datetime(2026, 6, 30), timezone="Europe/Amsterdam")
+    warehouse.build(["row_counts", "unreadable_values"])
+    half = timedelta(seconds=0.5)
+    moment = datetime(2026, 3, 1, 8)
+    read = warehouse.rows(
+        "select * from int_contract__activities order by occurred_at, source_file"
+    )
+    assert [row["occurred_at"] for row in read] == [moment, moment, moment + half, moment + half]
+    assert [row["source_file"] for row in read] == ["calls.csv", "typed.parquet"] * 2
+    assert len({row["activity_id"] for row in read}) == 2
+    [counts] = warehouse.rows("from quality.row_counts where table_name = 'activities'")
+    assert (counts["rows_staged"], counts["exact_duplicates"]) == (2, 2)
+    assert warehouse.rows("from quality.unreadable_values") == []
 
 
 def test_counts_of_things_have_no_fraction(read: Read) -> None:

@@ -45,7 +45,7 @@ from duckdb import DuckDBPyConnection
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
-from dagster_project.ingestion.files.parts_of_text import Part, cut
+from dagster_project.ingestion.files.parts_of_text import Part, cut, remove
 from dagster_project.ingestion.raw_schema import rows_changed
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -58,7 +58,9 @@ _MAX_PASSES = 4
 _MAX_RECORD = 2_000_000
 _RUN_LENGTH = 100_000
 _LINE = re.compile(rb"[^\r\n]*+")
-_SEPARATOR_LINE = re.compile(rb'(?:\xef\xbb\xbf)?"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(
+    rb'(?:\xef\xbb\xbf)?[\r\n]*+"?sep=([,;\t|])"?[ ,;\t|]*+(?:\r\n?|\n)', re.IGNORECASE
+)
 
 _numbers = itertools.count(1)
 
@@ -118,7 +120,8 @@ class CsvTable:
     """One CSV file: plain UTF-8 text on disk, its delimiter and its header.
 
     ``label`` begins every message; ``scratch`` is a directory for copies. ``remarks``: what was
-    noticed in opening it. ``instants``: none, all of it is text.
+    noticed in opening it. ``instants``: none, all of it is text. ``above``: how many lines stand
+    above the header.
     """
 
     label: str
@@ -128,6 +131,7 @@ class CsvTable:
     scratch: Path
     remarks: tuple[str, ...] = ()
     instants: frozenset[str] = frozenset()
+    above: int = 0
     _broken: list[_Piece] = field(default_factory=list)
 
     def insert(
@@ -144,55 +148,48 @@ class CsvTable:
         column ``extra_columns``. ``mine``: picks out the rows of this call in the target.
         ``condition``: which records to insert.
         """
-        path = self.path
+        path, parts = self.path, [Part(self.path, 0)]
         if _tail_is_doubtful(path, self.delimiter) or _line_ends_differ(path):
             path = self._copy(path, self._broken_pieces())
-        elif condition == "true":
-            rows = self._insert_in_parts(connection, target, select, mine)
-            if rows is not None:
-                return Inserted(rows)
+            parts = [Part(path, 0)]
+        elif condition == "true" and not self._broken:
+            parts = self._cut(connection) or parts
         for _ in range(_MAX_PASSES):
-            whole = [Part(path, 0)]
-            rows, refused = self._scan(connection, whole, target, select, condition)
-            if not refused:
+            rows, refused = self._scan(connection, parts, target, select, condition)
+            if not refused and self._are_numbered(connection, parts, target, mine):
                 rejected = self._collect(connection, target, mine)
                 return Inserted(rows - len(rejected), rejected)
             connection.execute(f"delete from {target} where {mine}")
             is_audited = path != self.path
             pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             path = self._copy(path, pieces)
+            parts = [Part(path, 0)]
         raise SourceError(
             f"{self.label}: the rows can't be read; export the file again, with every quote "
             'inside a value doubled ("")'
         )
 
-    def _insert_in_parts(
-        self, connection: DuckDBPyConnection, target: str, select: Sequence[str], mine: str
-    ) -> int | None:
-        """Insert a big file by several scans at once; None where one has to read it all."""
+    def _cut(self, connection: DuckDBPyConnection) -> list[Part]:
+        """The parts of a big file, one for each thread; none of another one."""
         [(threads,)] = connection.execute("select current_setting('threads')").fetchall()
-        parts = cut(self.path, self.scratch, int(threads))
-        if not parts:
-            return None
-        connection.execute("set preserve_insertion_order = false")
-        try:
-            rows, refused = self._scan(connection, parts, target, select, "true")
-        finally:
-            connection.execute("reset preserve_insertion_order")
-            for part in parts:
-                part.path.unlink()
-        # Each part began where the ones before it end, as the scans count: else quotes are broken.
-        counted = connection.execute(
-            f"""
-            select count(*)
-            from {target}, unnest({[part.before for part in parts]}) as parts (before)
-            where {mine} and source_row <= before
-            """
+        return cut(self.path, self.scratch / f"part-{next(_numbers)}", int(threads))
+
+    def _are_numbered(
+        self, connection: DuckDBPyConnection, parts: Sequence[Part], target: str, mine: str
+    ) -> bool:
+        """Whether each part began with the record that it was taken to begin with."""
+        edges = {
+            part.before + at + self.above
+            for part in parts
+            for at in (0, 1)
+            if part.before and part.before + at > 1  # the header is no row
+        }
+        if not edges:
+            return True
+        [(found,)] = connection.execute(
+            f"select count(*) from {target} where {mine} and source_row in ({str(edges)[1:-1]})"
         ).fetchall()
-        if refused or counted != [(sum(part.before - 1 for part in parts if part.before),)]:
-            connection.execute(f"delete from {target} where {mine}")
-            return None
-        return rows
+        return bool(found == len(edges))
 
     def _scan(
         self,
@@ -211,14 +208,15 @@ class CsvTable:
             f"""
             select {", ".join([*values, extra])}
             from (
-                select row_number() over () + {part.before} as source_row, *
+                select row_number() over () + {part.before + self.above} as source_row, *
                 from {self._reader(part.path)}
             )
-            where source_row > 1 and {condition}
+            where source_row > {self.above + 1} and {condition}
             """
             for part in parts
         ]
-        rows = rows_changed(connection, f"insert into {target} {' union all '.join(scans)}")
+        with _side_by_side(connection, parts):
+            rows = rows_changed(connection, f"insert into {target} {' union all '.join(scans)}")
         found = connection.execute(
             "select distinct line_byte_position - 1 from reject_errors order by 1"
         ).fetchall()
@@ -336,6 +334,27 @@ class CsvTable:
         return RejectedRow(str(source_row), reason, json.dumps(cells, ensure_ascii=False))
 
 
+@contextlib.contextmanager
+def _side_by_side(connection: DuckDBPyConnection, parts: Sequence[Part]) -> Iterator[None]:
+    """Let DuckDB scan several parts at once, which it does where the order of rows is free.
+
+    Removes their files at the end.
+    """
+    if len(parts) < 2:
+        yield
+        return
+    # A failed scan ends the transaction of the connection; the setting is that of the database.
+    with connection.cursor() as settings:
+        query = "select current_setting('preserve_insertion_order')"
+        [(kept,)] = settings.execute(query).fetchall()
+        settings.execute("set preserve_insertion_order = false")
+        try:
+            yield
+        finally:
+            settings.execute(f"set preserve_insertion_order = {kept}")
+            remove(parts)
+
+
 def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> CsvTable:
     """Make a CSV file ready to be read: unpacked, UTF-8, delimiter and header known.
 
@@ -345,7 +364,7 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
     text = _unpacked(label, path, scratch) if path.suffix.lower() == ".gz" else path
     _refuse_other_formats(label, text)
     text, remarks = _as_utf8(label, text, scratch, text_format)
-    text, named, separator = _without_separator_line(text, scratch)
+    text, named = _without_separator_line(text, scratch)
     with text.open(encoding="utf-8-sig", newline="") as opened:
         head = opened.read(_CHUNK)
     if not head.strip():
@@ -355,7 +374,11 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
         raise SourceError(f"{label}: the header line is broken: its quotes do not balance")
     headers = header_names(label, _first_row(head, delimiter))
     text, footer = _without_footer(text, delimiter, len(headers), scratch)
-    return CsvTable(label, text, delimiter, headers, scratch, (*remarks, *separator, *footer))
+    if named:
+        remarks += ("the line sep= above the header is left out",)
+    return CsvTable(
+        label, text, delimiter, headers, scratch, (*remarks, *footer), above=1 if named else 0
+    )
 
 
 def _refuse_other_formats(label: str, path: Path) -> None:
@@ -385,21 +408,20 @@ def header_names(label: str, cells: Sequence[str]) -> tuple[str, ...]:
     return headers
 
 
-def _without_separator_line(path: Path, scratch: Path) -> tuple[Path, str | None, tuple[str, ...]]:
-    """The file, or a copy without the line that names the delimiter to Excel (``sep=;``).
+def _without_separator_line(path: Path, scratch: Path) -> tuple[Path, str | None]:
+    """The file and no delimiter; or a copy without its first line, ``sep=;``, and that delimiter.
 
-    With the delimiter, and a remark, where there is such a line.
+    With such a line Excel knows the delimiter.
     """
     with path.open("rb") as source:
-        line = source.readline(_CHUNK)
-        found = _SEPARATOR_LINE.fullmatch(line)
+        found = _SEPARATOR_LINE.match(source.read(_CHUNK))
         if not found:
-            return path, None, ()
+            return path, None
+        source.seek(found.end())
         copy = scratch / f"body-{next(_numbers)}.csv"
         with copy.open("wb") as target:
             shutil.copyfileobj(source, target, _CHUNK)
-    shown = line.removeprefix(codecs.BOM_UTF8).decode().strip()
-    return copy, found[1].decode(), (f"the line {shown} above the header is left out",)
+    return copy, found[1].decode()
 
 
 def _without_footer(

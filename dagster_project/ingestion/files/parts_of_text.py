@@ -1,81 +1,69 @@
 """Cut a big CSV file into parts of whole records, which DuckDB can read side by side.
 
-Its own parallel scan can't be used (``delimited_text`` says why), and one scan uses one core.
+Its parallel scan can't be used (``delimited_text`` says why), and one scan uses one core. Only a
+file without a single quote is cut: there every line is a record, whatever a reader makes of quotes.
 """
 
+import codecs
 import mmap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 # Below, a second scan gains less than the copy costs.
 SMALLEST = 32 << 20
 _CHUNK = 1 << 20
-_QUOTE, _LINE_FEED = b'"'[0], b"\n"[0]
+# What a file has in which a line may be something else than one record.
+_NO_LINE_EACH = (b'"', b"\n\n", b"\n\r\n")
 
 
 class Part(NamedTuple):
-    """A copy of a stretch of the file; ``before``: how many records of the file come first."""
+    """A stretch of the file in a file of its own; ``before``: the records of the file before it."""
 
     path: Path
     before: int
 
 
-def cut(path: Path, scratch: Path, most: int) -> list[Part]:
-    """Cut a file into at most so many parts, as copies in ``scratch``.
+def cut(path: Path, stem: Path, count: int) -> list[Part]:
+    """Cut a file into ``count`` parts or fewer; ``stem``: how the names of their files begin.
 
-    A record ends at a line feed behind an even number of quotes. In a file whose quotes are broken
-    that is not so: then ``before`` is not what a reader counts. None at all where the file is
-    small, or where a line is blank, which is no record.
+    No parts of a file that is small, has a quote or a blank line (which is no record), or does not
+    fit on the disk a second time.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        count = min(most, len(text) // SMALLEST)
-        if count < 2 or text[:1] == b"\n" or text.find(b"\n\n") >= 0 or text.find(b"\n\r\n") >= 0:
+        count = min(count, len(text) // SMALLEST)
+        if count < 2 or text[:1] == b"\n" or any(text.find(it) >= 0 for it in _NO_LINE_EACH):
             return []
-        starts = _starts(text, [len(text) * at // count for at in range(1, count)])
-        if len(starts) < 2:
+        starts = [0, *_line_starts(text, count)]
+        parts: list[Part] = []
+        before = 0
+        try:
+            for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+                part = Part(stem.with_name(f"{stem.name}-{len(parts)}.csv"), before)
+                parts.append(part)
+                with part.path.open("wb") as target:
+                    for at in range(start, end, _CHUNK):
+                        chunk = text[at : min(at + _CHUNK, end)]
+                        target.write(chunk)
+                        before += chunk.count(b"\n")
+        except OSError:
+            remove(parts)
             return []
-        ends = [at for at, _ in starts[1:]] + [len(text)]
-        parts = []
-        for number, ((start, before), end) in enumerate(zip(starts, ends, strict=True)):
-            part = Part(scratch / f"{path.stem}-part-{number}.csv", before)
-            with part.path.open("wb") as target:
-                for at in range(start, end, _CHUNK):
-                    target.write(text[at : min(at + _CHUNK, end)])
-            parts.append(part)
-    return parts
+    return parts if len(parts) > 1 else []
 
 
-def _starts(text: mmap.mmap, wanted: list[int]) -> list[tuple[int, int]]:
-    """The first record behind each wanted place, and the records before it; first of all (0, 0)."""
-    starts, at, records, quotes = [(0, 0)], 0, 0, 0
-    for place in wanted:
-        while at < place:
-            chunk = text[at : min(at + _CHUNK, place)]
-            records += _record_ends(chunk, quotes).true_count
-            quotes += chunk.count(b'"')
-            at += len(chunk)
-        # The next end of a record, in one chunk or in several.
-        while at < len(text):
-            chunk = text[at : at + _CHUNK]
-            end = pc.index(_record_ends(chunk, quotes), True).as_py()
-            chunk = chunk if end < 0 else chunk[: end + 1]
-            quotes += chunk.count(b'"')
-            at += len(chunk)
-            if end >= 0:
-                records += 1
-                starts.append((at, records))
-                break
-    return starts
+def _line_starts(text: mmap.mmap, count: int) -> Iterator[int]:
+    """Where lines begin that divide the text into about equal parts."""
+    last = 0
+    for place in (len(text) * at // count for at in range(1, count)):
+        start = text.find(b"\n", place) + 1
+        # A byte order mark is skipped where a file begins, and is text where a line does.
+        if last < start < len(text) and text[start : start + 3] != codecs.BOM_UTF8:
+            yield start
+            last = start
 
 
-def _record_ends(chunk: bytes, quotes: int) -> pa.BooleanArray:
-    """Which bytes end a record, behind so many quotes."""
-    signs = pa.Array.from_buffers(pa.uint8(), len(chunk), [None, pa.py_buffer(chunk)])
-    is_end = pc.equal(signs, _LINE_FEED)
-    if b'"' not in chunk:
-        return is_end if quotes % 2 == 0 else pc.and_(is_end, False)
-    before = pc.cumulative_sum(pc.cast(pc.equal(signs, _QUOTE), pa.uint32()), start=quotes % 2)
-    return pc.and_(is_end, pc.equal(pc.bit_wise_and(before, 1), 0))
+def remove(parts: Sequence[Part]) -> None:
+    """Remove the files of parts."""
+    for part in parts:
+        part.path.unlink(missing_ok=True)

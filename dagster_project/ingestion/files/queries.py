@@ -35,6 +35,7 @@ def answer(label: str, sql: str, views: Views, table: ContractTable, target: Pat
                 if name.casefold() in views:
                     reader = views[name.casefold()]()
                     remarks += _materialise(connection, name, reader)
+            connection.execute("set timezone = 'UTC'")
             connection.execute("set enable_external_access = false")
             connection.execute("set lock_configuration = true")
             found = connection.execute(sql)

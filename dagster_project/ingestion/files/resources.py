@@ -136,7 +136,10 @@ def contract_columns(
             if column in lookups:
                 cell = _looked_up(cell, lookups[column])
             value = _value(cell, column, mapping)
-            if value == headers.cell(header) and column in table.instants and header in instants:
+            is_mapped = any(
+                column in maps for maps in (lookups, mapping.values, mapping.time_formats)
+            )
+            if header in instants and column in table.instants and not is_mapped:
                 instant = f"u{headers.names.index(header)}"
                 value = f"if({instant} is null, {value}, null)"
                 columns[table.instants[column]] = (

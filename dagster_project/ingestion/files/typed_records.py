@@ -70,7 +70,7 @@ def open_parquet(label: str, path: Path) -> TypedTable:
     instants = {name: at for at, (name, kind) in enumerate(columns) if kind == _INSTANT}
     cells += [
         f"case when {identifier(name)} between {_FIRST} and {_LAST} "
-        f"then cast({identifier(name)} as timestamp) end as u{at}"
+        f"then {identifier(name)} at time zone 'UTC' end as u{at}"
         for name, at in instants.items()
     ]
     return TypedTable(
@@ -195,7 +195,7 @@ def _typed_text(column: str, kind: str) -> str:
         fraction = _unmistakable(f"rtrim(rtrim({text}, '0'), '.')")
         return f"case when contains({text}, '.') then {fraction} else {text} end"
     if kind == _INSTANT:
-        return time_text(f"cast({column} as timestamp)")
+        return time_text(f"({column} at time zone 'UTC')")
     if kind.startswith("TIMESTAMP"):
         return f"rtrim({time_text(f'cast({column} as timestamp)')}, 'Z')"
     if kind == "BLOB":
