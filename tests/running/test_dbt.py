@@ -140,6 +140,17 @@ def test_loads_the_policy_only_when_it_may_have_changed(project: Path) -> None:
     assert is_loaded not in build(project)
 
 
+def test_a_seed_is_made_anew_when_its_columns_changed(project: Path) -> None:
+    build(project)
+    seeds = "seeds: {tiny: {+column_types: {number: decimal(9, 1)}}}\n"
+    (project / "dbt_project" / "dbt_project.yml").write_text(PROJECT + seeds)
+    assert "numbers success" in build(project)
+    with duckdb.connect(str(project / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute("select distinct typeof(number) from numbers").fetchall() == [
+            ("DECIMAL(9,1)",)
+        ]
+
+
 def test_a_failing_data_test_does_not_keep_models_from_being_built(project: Path) -> None:
     (project / "policy" / "numbers.csv").write_text("number\n1\n1\n")
     (project / "dbt_project" / "models" / "behind.sql").write_text(
