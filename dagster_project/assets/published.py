@@ -58,6 +58,7 @@ def build_published_asset(
         facts = _facts(run)
         if run.plan.audit != "warn":
             publishing.require_audit(output, facts["build_id"])
+        publishing.require_leads(output)
         publishing.write_build(
             output,
             marts,

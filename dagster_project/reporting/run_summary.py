@@ -1,5 +1,5 @@
-"""What a run prints at its end: what the sources never fill, the funnel, the broken rules, the
-checks, what was set aside.
+"""What a run prints at its end: what it noticed, the funnel, the broken rules, the checks, what
+was set aside.
 
 Everything is read from the warehouse of the build, whether it was published or not.
 """
@@ -10,10 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from dagster_project.config.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, warehouse_path
 from dagster_project.reporting.console import grid, titled
+from dagster_project.running.publishing import NOTES_ORDER
 
 # The milestone that every cycle has reached by being one.
 _FIRST_MILESTONE = "captured"
@@ -27,19 +29,13 @@ _CHECKS = f"""
     where build_id = (select build_id from {BUILD_SCHEMA}.build_info)
     order by status, severity, check_name
 """
-_COVERAGE = f"""
-    select distinct missing.source_system, missing.missing
-    from (
-        select unnest(from_json(
-            sample_keys, '[{{"source_system": "VARCHAR", "missing": "VARCHAR"}}]'
-        )) as missing
-        from {QUALITY_SCHEMA}.check_results
-        where
-            build_id = (select build_id from {BUILD_SCHEMA}.build_info)
-            and suite = 'int_source_coverage'
-    ) as gaps
-    order by all
+_NOTES = f"""
+    select source_system, place, note, format('{{:,}}', row_count), samples
+    from {QUALITY_SCHEMA}.notes
+    order by {NOTES_ORDER}
 """
+# How many notes are shown.
+_TOP_NOTES = 5
 _ROW_COUNTS = f"""
     select
         table_name,
@@ -58,14 +54,14 @@ def run_summary(output: Path) -> RenderableType:
     """The figures of the build in an output's warehouse, for the console."""
     with connect(warehouse_path(output), read_only=True) as connection:
         milestones = funnel(connection)
-        gaps, broken, checks, read = (
+        notes, broken, checks, read = (
             connection.execute(query).fetchall()
-            for query in (_COVERAGE, _BROKEN_RULES, _CHECKS, _ROW_COUNTS)
+            for query in (_NOTES, _BROKEN_RULES, _CHECKS, _ROW_COUNTS)
         )
     failing = [check for check in checks if check[1] not in {"passed", "not_judged"}]
     counts = _check_counts(status for _, status, _ in checks)
     sections = [
-        *([("Never filled: not judged", grid(["source", "missing"], gaps))] if gaps else []),
+        *([("Noticed", _shown_notes(notes))] if notes else []),
         (
             "Funnel",
             grid(["milestone", "here", ">cycles", ">of the one before"], _funnel_rows(milestones)),
@@ -75,6 +71,15 @@ def run_summary(output: Path) -> RenderableType:
         ("Rows", grid(["table", ">read", ">quarantined", ">duplicates"], read)),
     ]
     return titled(sections)
+
+
+def _shown_notes(notes: list[tuple[object, ...]]) -> RenderableType:
+    """The most important notes, and how many more there are."""
+    shown = grid(["source", "where", "what", ">rows", "such as"], notes[:_TOP_NOTES])
+    more = len(notes) - _TOP_NOTES
+    if more <= 0:
+        return shown
+    return Group(shown, Text(f"and {more} more, in {QUALITY_SCHEMA}.notes", style="dim"))
 
 
 def funnel(connection: DuckDBPyConnection, build: str = BUILD_SCHEMA) -> list[Reached]:

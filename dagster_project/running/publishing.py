@@ -24,6 +24,7 @@ from duckdb import DuckDBPyConnection
 from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import (
+    BUILD_SCHEMA,
     MARTS_SCHEMA,
     PUBLISHED_FILE,
     QUALITY_SCHEMA,
@@ -47,6 +48,9 @@ NOT_REPLAYED = (
 )
 
 # What the manifest says of a check: everything but the samples of failing rows.
+_NOTE_COLUMNS = "source_system, kind, severity, place, note, row_count, what_to_do"
+# Most important first.
+NOTES_ORDER = "severity desc, kind_rank, row_count desc nulls last, source_system, place, note"
 _CHECK_COLUMNS = (
     "check_name, table_name, severity, owner, status, observed, unit, cases, failing_rows, "
     'warn_threshold, block_threshold, "window", message'
@@ -113,7 +117,7 @@ def write_build(
         try:
             connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
             counts = _copy_marts(connection, marts, progress)
-            checks = _checks(connection, build_id)
+            checks, notes = _checks(connection, build_id), _notes(connection)
             connection.execute("detach inside")
             if parquet:
                 (directory / PARQUET_DIRECTORY).mkdir()
@@ -129,6 +133,7 @@ def write_build(
             **facts,
             "row_counts": counts,
             "checks": [*checks, *data_tests],
+            "notes": notes,
             "not_restored_by_a_replay": list(NOT_REPLAYED),
             "handoff_version": version("handoff"),
             "built_at": _now(),
@@ -156,6 +161,22 @@ def require_audit(output: Path, build_id: str) -> None:
     failed = blocking_failures({"checks": checks})
     if failed:
         raise AuditBlocked(f"build {build_id}: check {name} failed" for name in failed)
+
+
+def require_leads(output: Path) -> None:
+    """Refuse a build without a single lead, whatever its audit said: readers keep the one before.
+
+    Raises ``AuditBlocked`` with what was noticed about leads.
+    """
+    with connect(Path(":memory:")) as connection:
+        connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
+        found = connection.execute(f"select 1 from inside.{BUILD_SCHEMA}.dim_leads limit 1")
+        if found.fetchone():
+            return
+        about_leads = [
+            _note(note) for note in _notes(connection) if str(note["place"]).startswith("leads")
+        ]
+    raise AuditBlocked(["there is no lead, so nothing is published", *about_leads])
 
 
 def publish_build(output: Path, build_id: str, **additions: Any) -> dict[str, Any]:
@@ -244,7 +265,17 @@ def describe(output: Path, manifest: Mapping[str, Any]) -> list[str]:
         lines += [
             f"  {check['status']:<8} {check['check_name']}: {check['message']}" for check in failing
         ]
+    if notes := manifest.get("notes"):
+        lines.append("noticed")
+        lines += [f"  {note['severity']:<8} {_note(note)}" for note in notes]
     return lines
+
+
+def _note(note: Mapping[str, Any]) -> str:
+    """What was noticed, where, how often and what to do, in a line."""
+    place = ": ".join(filter(None, (note["source_system"], note["place"], note["note"])))
+    count = f" ({note['row_count']:,})" if note["row_count"] else ""
+    return place + count + (f"; {note['what_to_do']}" if note["what_to_do"] else "")
 
 
 def roll_back(output: Path) -> dict[str, Any]:
@@ -293,6 +324,15 @@ def _checks(connection: DuckDBPyConnection, build_id: str) -> list[dict[str, Any
     )
     try:
         return records(connection, query, [build_id])
+    except duckdb.CatalogException:
+        return []
+
+
+def _notes(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The notes of the build, without samples of values; none before dbt made them."""
+    query = f"select {_NOTE_COLUMNS} from inside.{QUALITY_SCHEMA}.notes order by {NOTES_ORDER}"
+    try:
+        return records(connection, query)
     except duckdb.CatalogException:
         return []
 

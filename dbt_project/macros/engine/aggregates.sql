@@ -25,3 +25,12 @@
 {% macro duckdb__quantile(expression, share) -%}
     quantile_cont({{ expression }}, {{ share }})
 {%- endmacro %}
+
+{# The three least distinct texts of a group, as one text. #}
+{% macro few_texts(text) -%}
+    {{ return(adapter.dispatch('few_texts')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__few_texts(text) -%}
+    array_to_string(min(distinct {{ text }}, 3), ', ')
+{%- endmacro %}

@@ -1,0 +1,145 @@
+"""What was not understood, left out or decided is noted: kind, place, how often, samples."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from dagster_project.ingestion.files.settings import FilesSource
+from tests.conftest import handoff
+from tests.warehouse import Warehouse, project
+
+Note = tuple[str, str, int | None, str | None]
+
+LEADS = "lead_id,created_at,owner_id,current_stage\n"
+ONE_LEAD = {"leads": f"{LEADS}A,2026-01-01,R1,lead\n"}
+ENGAGED = {
+    "engagements": "engagement_id,lead_id,kind,occurred_at\nE1,A,form_submit,2026-01-02\n",
+    "activities": "activity_id,lead_id,rep_id,kind,occurred_at\nC1,A,R1,call,2026-01-03\n",
+    "stage_changes": "change_id,lead_id,changed_at,from_stage,to_stage\n1,A,2026-01-02,lead,mql\n",
+}
+COMPLETE = {**ONE_LEAD, **ENGAGED}
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> Warehouse:
+    return Warehouse(project().for_files())
+
+
+def notes(warehouse: Warehouse, directory: Path, tables: dict[str, str]) -> list[Note]:
+    """The notes on an export, but for those that a reader wrote itself."""
+    for table in ("leads", "stage_changes", "activities", "engagements", "opportunities", "loads"):
+        warehouse.execute(f"delete from raw.{table}")
+    for name, text in tables.items():
+        (directory / f"{name}.csv").write_text(text)
+    warehouse.read_export(FilesSource(kind="files", path=directory))
+    warehouse.decide(datetime(2026, 6, 30))
+    warehouse.build(["notes"])
+    rows = warehouse.rows("from quality.notes where kind <> 'ingestion' order by kind_rank, place")
+    return [(row["kind"], row["place"], row["row_count"], row["samples"]) for row in rows]
+
+
+def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path: Path) -> None:
+    assert notes(warehouse, tmp_path, COMPLETE) == []
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        (
+            {"leads": "lead_id,created_at,owner_id\nA,2026-01-01,R1\nB,2026-01-01,\n"}
+            | {name: ENGAGED[name] for name in ("activities", "engagements")},
+            [("no_stage", "leads", 2, None)],
+        ),
+        (
+            {
+                **COMPLETE,
+                "leads": "lead_id,created_at,owner_id\nA,2026-01-01,R1\n",
+                "stage_changes": "lead_id,changed_at,to_stage\nA,2026-01-02,Foo\nA,2026-02-02,X\n",
+            },
+            [("no_stage", "leads", 1, "Foo, X")],
+        ),
+        (
+            {**COMPLETE, "stage_changes": "lead_id,changed_at,to_stage\n"},
+            [("no_history", "leads", 1, None)],
+        ),
+        (
+            {**ONE_LEAD, "stage_changes": ENGAGED["stage_changes"]},
+            [
+                ("never_filled", "activities", None, None),
+                ("never_filled", "engagements", None, None),
+            ],
+        ),
+        (
+            {**COMPLETE, "leads": f"{ONE_LEAD['leads']}B,soon,R1,lead\nC,,R1,lead\n"},
+            [
+                ("rows_in_quarantine", "leads.created_at", 1, None),
+                ("rows_in_quarantine", "leads.created_at", 1, "soon"),
+                ("unreadable_values", "leads.created_at", 1, "soon"),
+            ],
+        ),
+        (
+            {
+                **COMPLETE,
+                "opportunities": "opportunity_id,lead_id,created_at,amount,currency\n"
+                "1,A,2026-01-05,10,USD\n2,A,2026-01-05,20,USD\n3,A,2026-01-05,7,XTS\n",
+            },
+            [
+                ("currency_without_rate", "opportunities.amount", 1, "7.00"),
+                ("currency_decided", "opportunities.amount", 3, "USD, XTS"),
+            ],
+        ),
+        (
+            {
+                **COMPLETE,
+                "activities": ENGAGED["activities"]
+                + "C2,A,R1,call,2025-12-01\nC3,A,R1,call,2026-07-01\n",
+            },
+            [
+                ("before_creation", "activities.occurred_at", 1, "A"),
+                ("later_than_as_of", "activities.occurred_at", 1, "2026-07-01 00:00:00"),
+            ],
+        ),
+        (
+            {**COMPLETE, "leads": f"{LEADS}A,13/12/2025,R1,lead\nB,01/02/2026,R1,lead\n"},
+            [("format_decided", "leads.created_at", 1, "01/02/2026")],
+        ),
+    ],
+)
+def test_what_is_not_understood_is_noted(
+    warehouse: Warehouse, tmp_path: Path, tables: dict[str, str], expected: list[Note]
+) -> None:
+    assert sorted(notes(warehouse, tmp_path, tables), key=str) == sorted(expected, key=str)
+
+
+def test_the_notes_of_the_latest_load_are_listed(warehouse: Warehouse, tmp_path: Path) -> None:
+    notes(warehouse, tmp_path, {**COMPLETE, "leads": "lead_id,created_at,x\nA,2026-01-01,1\n"})
+    query = "from quality.notes where kind = 'ingestion'"
+    assert any(
+        "columns that the contract does not know" in row["note"] for row in warehouse.rows(query)
+    )
+    notes(warehouse, tmp_path, {**COMPLETE, "reps": "rep_id\n"})
+    assert [(row["place"], row["severity"], row["note"]) for row in warehouse.rows(query)] == [
+        ("reps", "warning", "reps.csv: a header and no rows; the table is empty")
+    ]
+
+
+def test_leads_without_a_stage_are_published_and_that_is_the_first_thing_said(
+    tmp_path: Path,
+) -> None:
+    export, output = tmp_path / "export", tmp_path / "output"
+    export.mkdir()
+    (export / "leads.csv").write_text("lead_id,created_at\nA,2026-01-01\nB,2026-01-02\n")
+    arguments = ("--input", export, "--output", output, "--as-of", "2026-06-30")
+    done = handoff("run", *arguments)
+    assert done.returncode == 0, done.stderr
+    first = [line.split() for line in done.stdout.splitlines() if line.strip()][:3]
+    assert first[0] == ["Noticed"]
+    assert " ".join(first[2][:7]) == "files leads no lead has a stage"
+    assert "no lead has a stage (2)" in handoff("status", "--output", output).stdout
+    # Then the export has lost them.
+    (export / "leads.csv").write_text("lead_id,created_at\n")
+    done = handoff("run", *arguments, "--audit", "warn")
+    assert done.returncode == 1
+    assert "there is no lead, so nothing is published" in done.stderr
+    assert "leads.csv: a header and no rows; the table is empty" in done.stderr
