@@ -142,7 +142,7 @@ def test_loads_the_policy_only_when_it_may_have_changed(project: Path) -> None:
 
 def test_a_seed_is_made_anew_when_its_columns_changed(project: Path) -> None:
     build(project)
-    seeds = "seeds: {tiny: {+column_types: {number: decimal(9, 1)}}}\n"
+    seeds = "seeds: {tiny: {+column_types: {number: 'decimal(9, 1)'}}}\n"
     (project / "dbt_project" / "dbt_project.yml").write_text(PROJECT + seeds)
     assert "numbers success" in build(project)
     with duckdb.connect(str(project / "warehouse.duckdb"), read_only=True) as connection:
