@@ -24,7 +24,7 @@ from dagster_project.commands.options import (
 )
 from dagster_project.commands.run_progress import RunProgress, step_name
 from dagster_project.config.contract import AuditMode
-from dagster_project.config.errors import HandoffError
+from dagster_project.config.errors import AuditBlocked, HandoffError
 from dagster_project.config.locations import config_path
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import PUBLISHED_FILE
@@ -89,6 +89,11 @@ def run(
 
         job = load(plan.settings).resolve_job_def(JOB_NAME)
         outcome = execute(job, options, plan, progress)
+    if isinstance(outcome.error, AuditBlocked):
+        # Without a lead many a check fails, too: the cause comes first.
+        outcome.error = AuditBlocked(
+            dict.fromkeys([*publishing.without_leads(plan.output), *outcome.error.problems])
+        )
     if outcome.error is None or outcome.error.exit_code == 1:
         console().print(run_summary(plan.output))
     if verbose:

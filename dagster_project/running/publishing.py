@@ -168,15 +168,21 @@ def require_leads(output: Path) -> None:
 
     Raises ``AuditBlocked`` with what was noticed about leads.
     """
+    if missing := without_leads(output):
+        raise AuditBlocked(missing)
+
+
+def without_leads(output: Path) -> list[str]:
+    """What to say of a build without a single lead, and what was noticed; nothing of others."""
     with connect(Path(":memory:")) as connection:
         connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
         found = connection.execute(f"select 1 from inside.{BUILD_SCHEMA}.dim_leads limit 1")
         if found.fetchone():
-            return
+            return []
         about_leads = [
             _note(note) for note in _notes(connection) if str(note["place"]).startswith("leads")
         ]
-    raise AuditBlocked(["there is no lead, so nothing is published", *about_leads])
+    return ["there is no lead, so nothing is published", *about_leads]
 
 
 def publish_build(output: Path, build_id: str, **additions: Any) -> dict[str, Any]:

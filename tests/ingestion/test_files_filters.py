@@ -46,6 +46,14 @@ def test_rows_are_chosen(ingest, export, rows, where, expected):
     assert not any(note.severity == "warning" for note in result.notes)
 
 
+def test_only_columns_that_nothing_asks_for_are_noted(ingest, export):
+    (export / "reps.csv").write_text(USERS)
+    result = ingest(**reading({"kind": ["Sales"]}))
+    assert [note.message for note in result.notes] == [
+        "reps.csv: columns that the contract does not know are kept in extra_columns: Left on"
+    ]
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
 def test_rows_of_typed_files_are_chosen(ingest, export, warehouse, rows, suffix):
     file = export / f"reps.{suffix}"

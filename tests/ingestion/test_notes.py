@@ -9,7 +9,7 @@ from dagster_project.ingestion.files.settings import FilesSource
 from tests.conftest import handoff
 from tests.warehouse import Warehouse, project
 
-Note = tuple[str, str, int | None, str | None]
+Note = tuple[str, str | None, int | None, str | None]
 
 LEADS = "lead_id,created_at,owner_id,current_stage\n"
 ONE_LEAD = {"leads": f"{LEADS}A,2026-01-01,R1,lead\n"}
@@ -57,7 +57,7 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
                 "leads": "lead_id,created_at,owner_id\nA,2026-01-01,R1\n",
                 "stage_changes": "lead_id,changed_at,to_stage\nA,2026-01-02,Foo\nA,2026-02-02,X\n",
             },
-            [("no_stage", "leads", 1, "Foo, X")],
+            [("no_stage", "leads", 1, "Foo, X"), ("unmapped_stages", "stages", 2, "Foo, X")],
         ),
         (
             {**COMPLETE, "stage_changes": "lead_id,changed_at,to_stage\n"},
@@ -65,18 +65,29 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
         ),
         (
             {**ONE_LEAD, "stage_changes": ENGAGED["stage_changes"]},
-            [
-                ("never_filled", "activities", None, None),
-                ("never_filled", "engagements", None, None),
-            ],
+            [("never_filled", None, None, None)],
         ),
         (
             {**COMPLETE, "leads": f"{ONE_LEAD['leads']}B,soon,R1,lead\nC,,R1,lead\n"},
             [
                 ("rows_in_quarantine", "leads.created_at", 1, None),
                 ("rows_in_quarantine", "leads.created_at", 1, "soon"),
-                ("unreadable_values", "leads.created_at", 1, "soon"),
             ],
+        ),
+        (
+            {**COMPLETE, "leads": f"{LEADS}A,2026-01-01,1E+12,lead\nB,2026-01-01,R1,\n"},
+            [
+                ("leads_without_stage", "leads", 1, None),
+                ("unreadable_values", "leads.owner_id", 1, "1E+12"),
+            ],
+        ),
+        (
+            {
+                **COMPLETE,
+                "stage_changes": ENGAGED["stage_changes"]
+                + "2,A,2026-02-02,,Foo\n3,A,2026-02-03,,foo\n",
+            },
+            [("unmapped_stages", "stages", 2, "Foo")],
         ),
         (
             {
@@ -85,8 +96,8 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
                 "1,A,2026-01-05,10,USD\n2,A,2026-01-05,20,USD\n3,A,2026-01-05,7,XTS\n",
             },
             [
-                ("currency_without_rate", "opportunities.amount", 1, "7.00"),
-                ("currency_decided", "opportunities.amount", 3, "USD, XTS"),
+                ("currency_without_rate", "opportunities.amount", 1, "3"),
+                ("currency_decided", "opportunities.amount", 1, "XTS"),
             ],
         ),
         (
@@ -97,7 +108,7 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
             },
             [
                 ("before_creation", "activities.occurred_at", 1, "A"),
-                ("later_than_as_of", "activities.occurred_at", 1, "2026-07-01 00:00:00"),
+                ("later_than_as_of", "activities.occurred_at", 1, "A"),
             ],
         ),
         (
@@ -139,7 +150,10 @@ def test_leads_without_a_stage_are_published_and_that_is_the_first_thing_said(
     assert "no lead has a stage (2)" in handoff("status", "--output", output).stdout
     # Then the export has lost them.
     (export / "leads.csv").write_text("lead_id,created_at\n")
-    done = handoff("run", *arguments, "--audit", "warn")
-    assert done.returncode == 1
-    assert "there is no lead, so nothing is published" in done.stderr
-    assert "leads.csv: a header and no rows; the table is empty" in done.stderr
+    (export / "activities.csv").write_text("lead_id,kind,occurred_at\nA,call,2026-01-02\n")
+    for audit in ("warn", "block"):
+        done = handoff("run", *arguments, "--audit", audit)
+        assert done.returncode == 1
+        said = [line for line in done.stderr.splitlines() if line.startswith("handoff: ")]
+        assert said[0] == "handoff: there is no lead, so nothing is published"
+        assert "leads.csv: a header and no rows; the table is empty" in said[1]

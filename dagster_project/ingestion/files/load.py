@@ -236,10 +236,12 @@ class _ExportReader:
         }
         used |= set(kept.values())
         unknown = [(header, at) for at, header in enumerate(headers.names) if header not in used]
-        if unknown:
+        conditions = [mapping.where, *mapping.only_when.values()]
+        asked = {headers.matching(name) for condition in conditions for name in condition}
+        if noted := [header for header, _ in unknown if header not in asked]:
             self._note_once(
                 f"{file.name}: columns that the contract does not know are kept in "
-                f"{EXTRA_COLUMNS}: {listed([header for header, _ in unknown])}",
+                f"{EXTRA_COLUMNS}: {listed(noted)}",
                 table.name,
                 "info",
             )

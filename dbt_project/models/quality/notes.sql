@@ -1,12 +1,14 @@
 {#- The kinds of notes, the most important first: how serious, and what to do. -#}
 {%- set kinds = {
     'no_stage': ('warning', 'map the column that holds the stage (current_stage), or its changes'),
-    'ingestion': ('as its reader says', ''),
-    'never_filled': ('warning', 'export it too: what needs it is not judged for this source'),
-    'rows_in_quarantine': ('warning', 'see quality.quarantine; fix the export or the mapping'),
+    'unmapped_stages': ('warning', 'map them: handoff doctor --write-stage-map lists them'),
     'unreadable_values': ('warning', 'see quality.unreadable_values; fix the export or the mapping'),
+    'rows_in_quarantine': ('warning', 'see quality.quarantine; fix the export or the mapping'),
     'currency_without_rate': ('warning', 'add a rate to currency_rates: the amounts are unknown'),
+    'ingestion': ('as its reader says', ''),
+    'never_filled': ('info', 'export it too: what needs it is not judged for this source'),
     'before_creation': ('info', 'look whether leads have the creation date of an import'),
+    'leads_without_stage': ('info', 'nothing if nobody has worked on them: they are in no cycle'),
     'no_history': ('info', 'export the stage changes: a current stage has no date of its own'),
     'later_than_as_of': ('info', 'nothing: a later run counts them'),
     'format_decided': ('info', 'see quality.column_formats; name the format if it is another one'),
@@ -16,7 +18,7 @@
     'leads': 'created_at', 'stage_changes': 'changed_at', 'activities': 'occurred_at',
     'engagements': 'occurred_at', 'opportunities': 'created_at', 'owner_changes': 'changed_at'
 } -%}
-{%- set amounts = ['opportunities', 'channel_spend'] -%}
+{%- set amounts = {'opportunities': 'opportunity_id', 'channel_spend': 'channel'} -%}
 -- What the run did not understand, left out or had to decide.
 with run_policy as (
 
@@ -58,6 +60,7 @@ histories as (
     select
         source_system,
         count(*) as lead_count,
+        count(*) - count(history_rank) as stageless_count,
         min(history_rank) as best_rank
     from lead_histories
     group by source_system
@@ -109,6 +112,29 @@ noticed as (
     union all
     select
         source_system,
+        'leads_without_stage' as kind,
+        'leads' as place,
+        'leads without any known stage' as note,
+        stageless_count as row_count,
+        cast(null as {{ dbt.type_string() }}) as samples
+    from histories
+    where best_rank is not null and stageless_count > 0
+    union all
+    select
+        leads.source_system,
+        'unmapped_stages' as kind,
+        'stages' as place,
+        'stages that no map knows' as note,
+        count(*) as row_count,
+        {{ few_texts('unmapped.stage_raw') }} as samples
+    from {{ ref('int_unmapped_stages') }} as unmapped
+    inner join {{ ref('int_leads') }} as leads
+        on unmapped.lead_key = leads.lead_key
+    where unmapped.is_unmapped
+    group by leads.source_system
+    union all
+    select
+        source_system,
         'no_history' as kind,
         'leads' as place,
         'no stage changes: current stages count from the creation on' as note,
@@ -117,18 +143,21 @@ noticed as (
     from histories
     where best_rank = 3
     union all
-    {% for missing in ['owners', 'activities', 'engagements'] -%}
-        select
-            source_system,
-            'never_filled' as kind,
-            '{{ missing }}' as place,
-            'the source holds no {{ missing }}' as note,
-            cast(null as bigint) as row_count,
-            cast(null as {{ dbt.type_string() }}) as samples
-        from {{ ref('int_source_coverage') }}
-        where not has_{{ missing }}
-        union all
-    {% endfor -%}
+    select
+        source_system,
+        'never_filled' as kind,
+        cast(null as {{ dbt.type_string() }}) as place,
+        'the source holds no ' || concat_ws(
+            ', ',
+            case when not has_owners then 'owners' end,
+            case when not has_activities then 'activities' end,
+            case when not has_engagements then 'engagements' end
+        ) as note,
+        cast(null as bigint) as row_count,
+        cast(null as {{ dbt.type_string() }}) as samples
+    from {{ ref('int_source_coverage') }}
+    where not (has_owners and has_activities and has_engagements)
+    union all
     select
         source_system,
         'rows_in_quarantine' as kind,
@@ -139,24 +168,37 @@ noticed as (
     from {{ ref('quarantine') }}
     group by source_system, table_name, column_name, reason
     union all
+    -- Those that put their row into quarantine are told of there.
     select
-        source_system,
+        unreadable.source_system,
         'unreadable_values' as kind,
-        table_name || '.' || column_name as place,
-        reason as note,
+        unreadable.table_name || '.' || unreadable.column_name as place,
+        unreadable.reason as note,
         count(*) as row_count,
-        {{ few_texts('value_text') }} as samples
-    from {{ ref('unreadable_values') }}
-    group by source_system, table_name, column_name, reason
+        {{ few_texts('unreadable.value_text') }} as samples
+    from {{ ref('unreadable_values') }} as unreadable
+    left join {{ ref('quarantine') }} as quarantine
+        on
+            unreadable.source_system = quarantine.source_system
+            and unreadable.table_name = quarantine.table_name
+            and unreadable.source_file = quarantine.source_file
+            and unreadable.source_row = quarantine.source_row
+            and unreadable.column_name = quarantine.column_name
+    where quarantine.reason is null
+    group by
+        unreadable.source_system,
+        unreadable.table_name,
+        unreadable.column_name,
+        unreadable.reason
     union all
-    {% for table in amounts -%}
+    {% for table, id in amounts.items() -%}
         select
             source_system,
             'currency_without_rate' as kind,
             '{{ table }}.amount' as place,
             'amounts in ' || currency || ', which has no rate' as note,
             count(*) as row_count,
-            {{ few_texts('cast(amount_given as varchar)') }} as samples
+            {{ few_texts(id) }} as samples
         from {{ ref('int_contract__' ~ table) }}
         where problem is null and amount is null and amount_given is not null
         group by source_system, currency
@@ -169,9 +211,7 @@ noticed as (
             '{{ table }}.{{ moment }}' as place,
             'rows dated later than as_of' as note,
             count(*) as row_count,
-            {{ few_texts(
-                'cast(rows_of_' ~ table ~ '.' ~ moment ~ ' as varchar)'
-            ) }} as samples
+            {{ few_texts('rows_of_' ~ table ~ '.lead_id') }} as samples
         from {{ ref('int_contract__' ~ table) }} as rows_of_{{ table }}
         cross join run_policy
         where
@@ -199,10 +239,10 @@ noticed as (
         table_name || '.' || column_name || coalesce(' (' || stage_date || ')', '')
             as place,
         case decided
-            when 'day' then 'read with the day first'
-            when 'month' then 'read with the month first'
-            when 'dot' then 'read with a decimal dot'
-            when 'comma' then 'read with a decimal comma'
+            when 'day' then 'values with two readings, read with the day first'
+            when 'month' then 'values with two readings, read with the month first'
+            when 'dot' then 'values with two readings, read with a decimal dot'
+            when 'comma' then 'values with two readings, read with a decimal comma'
         end as note,
         either_count as row_count,
         either_sample as samples
@@ -213,15 +253,18 @@ noticed as (
         opportunities.source_system,
         'currency_decided' as kind,
         'opportunities.amount' as place,
-        'amounts are in the source''s most frequent currency' as note,
+        'amounts are in ' || opportunities.home_currency
+        || ', the most frequent currency; others are converted' as note,
         count(*) as row_count,
         {{ few_texts('opportunities.currency') }} as samples
     from {{ ref('int_contract__opportunities') }} as opportunities
     inner join {{ ref('stg_handoff__run_parameters') }} as run_parameters
         on run_parameters.currency is null
-    where opportunities.amount_given is not null
-    group by opportunities.source_system
-    having count(distinct opportunities.currency) > 1
+    where
+        opportunities.problem is null
+        and opportunities.amount_given is not null
+        and opportunities.currency <> opportunities.home_currency
+    group by opportunities.source_system, opportunities.home_currency
 
 ),
 
