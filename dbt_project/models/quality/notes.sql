@@ -8,9 +8,9 @@
     'ingestion': ('as its reader says', ''),
     'never_filled': ('info', 'export it too: what needs it is not judged for this source'),
     'before_creation': ('info', 'look whether leads have the creation date of an import'),
-    'leads_without_stage': ('info', 'nothing if nobody has worked on them: they are in no cycle'),
+    'leads_without_stage': ('info', 'they are in no cycle; export their stages if they have any'),
     'no_history': ('info', 'export the stage changes: a current stage has no date of its own'),
-    'later_than_as_of': ('info', 'nothing: a later run counts them'),
+    'later_than_as_of': ('info', 'a later run counts them'),
     'format_decided': ('info', 'see quality.column_formats; name the format if it is another one'),
     'currency_decided': ('info', 'set lifecycle.currency for another one')
 } -%}
