@@ -93,7 +93,8 @@ def write_choices(
         audit_mode=plan.audit,
         currency=lifecycle.currency,
     )
-    ensure_raw_tables(connection)
+    # Who runs first, this or the readers, is open.
+    ensure_raw_tables(connection, drop_older=plan.full_refresh)
     raw_schema.write_run_parameters(connection, parameters)
     zones = {source.name: getattr(source, "timezone", None) for source in plan.settings.sources}
     raw_schema.write_sources(connection, zones)

@@ -11,7 +11,7 @@ own line only.
 Three habits of the reader (DuckDB 1.5) decide how it is called:
 
 - ``parallel = false``: with quoted line breaks the parallel scan splits records wrongly at buffer
-  boundaries, without an error. A big file is cut into parts first, each with a scan of its own.
+  boundaries, without an error.
 - A quote that is still open at the end of the file makes the single-threaded scan drop the tail
   without an error: where the last quote of a file does not look like a closing one, the file is
   audited first.
@@ -45,7 +45,6 @@ from duckdb import DuckDBPyConnection
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
-from dagster_project.ingestion.files.parts_of_text import Part, cut, remove
 from dagster_project.ingestion.raw_schema import rows_changed
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -148,53 +147,27 @@ class CsvTable:
         column ``extra_columns``. ``mine``: picks out the rows of this call in the target.
         ``condition``: which records to insert.
         """
-        path, parts = self.path, [Part(self.path, 0)]
+        path = self.path
         if _tail_is_doubtful(path, self.delimiter) or _line_ends_differ(path):
             path = self._copy(path, self._broken_pieces())
-            parts = [Part(path, 0)]
-        elif condition == "true" and not self._broken:
-            parts = self._cut(connection) or parts
         for _ in range(_MAX_PASSES):
-            rows, refused = self._scan(connection, parts, target, select, condition)
-            if not refused and self._are_numbered(connection, parts, target, mine):
+            rows, refused = self._scan(connection, path, target, select, condition)
+            if not refused:
                 rejected = self._collect(connection, target, mine)
                 return Inserted(rows - len(rejected), rejected)
             connection.execute(f"delete from {target} where {mine}")
             is_audited = path != self.path
             pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             path = self._copy(path, pieces)
-            parts = [Part(path, 0)]
         raise SourceError(
             f"{self.label}: the rows can't be read; export the file again, with every quote "
             'inside a value doubled ("")'
         )
 
-    def _cut(self, connection: DuckDBPyConnection) -> list[Part]:
-        """The parts of a big file, one for each thread; none of another one."""
-        [(threads,)] = connection.execute("select current_setting('threads')").fetchall()
-        return cut(self.path, self.scratch / f"part-{next(_numbers)}", int(threads))
-
-    def _are_numbered(
-        self, connection: DuckDBPyConnection, parts: Sequence[Part], target: str, mine: str
-    ) -> bool:
-        """Whether each part began with the record that it was taken to begin with."""
-        edges = {
-            part.before + at + self.above
-            for part in parts
-            for at in (0, 1)
-            if part.before and part.before + at > 1  # the header is no row
-        }
-        if not edges:
-            return True
-        [(found,)] = connection.execute(
-            f"select count(*) from {target} where {mine} and source_row in ({str(edges)[1:-1]})"
-        ).fetchall()
-        return bool(found == len(edges))
-
     def _scan(
         self,
         connection: DuckDBPyConnection,
-        parts: Sequence[Part],
+        path: Path,
         target: str,
         select: Sequence[str],
         condition: str,
@@ -204,19 +177,18 @@ class CsvTable:
         if self._broken:
             extra = f"case when {self._is_placeholder} then c0 else {extra} end"
             condition = f"({condition} or {self._is_placeholder})"
-        scans = [
+        rows = rows_changed(
+            connection,
             f"""
+            insert into {target}
             select {", ".join([*values, extra])}
             from (
-                select row_number() over () + {part.before + self.above} as source_row, *
-                from {self._reader(part.path)}
+                select row_number() over () + {self.above} as source_row, *
+                from {self._reader(path)}
             )
             where source_row > {self.above + 1} and {condition}
-            """
-            for part in parts
-        ]
-        with _side_by_side(connection, parts):
-            rows = rows_changed(connection, f"insert into {target} {' union all '.join(scans)}")
+            """,
+        )
         found = connection.execute(
             "select distinct line_byte_position - 1 from reject_errors order by 1"
         ).fetchall()
@@ -332,27 +304,6 @@ class CsvTable:
         else:
             reason = "the row is broken: a quote is not closed, or not doubled"
         return RejectedRow(str(source_row), reason, json.dumps(cells, ensure_ascii=False))
-
-
-@contextlib.contextmanager
-def _side_by_side(connection: DuckDBPyConnection, parts: Sequence[Part]) -> Iterator[None]:
-    """Let DuckDB scan several parts at once, which it does where the order of rows is free.
-
-    Removes their files at the end.
-    """
-    if len(parts) < 2:
-        yield
-        return
-    # A failed scan ends the transaction of the connection; the setting is that of the database.
-    with connection.cursor() as settings:
-        query = "select current_setting('preserve_insertion_order')"
-        [(kept,)] = settings.execute(query).fetchall()
-        settings.execute("set preserve_insertion_order = false")
-        try:
-            yield
-        finally:
-            settings.execute(f"set preserve_insertion_order = {kept}")
-            remove(parts)
 
 
 def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> CsvTable:
