@@ -311,7 +311,7 @@ class Warehouse:
             columns[column] = pa.array([given_text(row.get(column)) for row in rows], pa.string())
         columns["extra_columns"] = pa.nulls(len(rows), pa.string())
         self.execute(f"delete from raw.{table.name}")
-        self._insert(f"insert into raw.{table.name} from given_rows", columns)
+        self._insert(f"insert into raw.{table.name} by name from given_rows", columns)
 
     def _insert(self, statement: str, columns: Mapping[str, Any]) -> None:
         self.connection.register("given_rows", pa.table(dict(columns)))
