@@ -1,7 +1,7 @@
 """Puts one deliberate bug at a time into a scratch copy of the models and runs the lifecycle tests.
 
-Prints a table of each mutant and the test that caught it. Fails when a mutant survives, or when
-the text that it replaces is not in its model exactly once.
+Prints a table of each mutant and the test that caught it. Fails when a mutant survives, when the
+text that it replaces is not in its model exactly once, or when a test fails without any mutant.
 
     python -m tests.mutants.run [--only TEXT] [--jobs N]
 """
@@ -81,6 +81,9 @@ def main() -> int:
     arguments = parser.parse_args()
     wanted = arguments.only or [""]
     chosen = [mutant for mutant in MUTANTS if any(text in mutant.name for text in wanted)]
+    if test := caught_by(None):
+        print(f"nothing is shown: without a mutant, {test} fails, too")
+        return 1
     survivors = failures = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:
         verdicts = [(mutant, pool.submit(caught_by, mutant)) for mutant in chosen]
