@@ -11,7 +11,8 @@ quarantine, samples of failing rows and the key of the e-mail hashes stay inside
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -153,14 +154,21 @@ def require_audit(output: Path, build_id: str) -> None:
     In a whole run the blocking checks come first anyway; this holds when somebody runs the
     publication alone. Raises ``AuditBlocked``.
     """
-    with connect(Path(":memory:")) as connection:
-        connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
+    with _beside(warehouse_path(output)) as connection:
         checks = _checks(connection, build_id)
     if not checks:
         raise AuditBlocked(f"build {build_id} was not audited; run the checks first")
     failed = blocking_failures({"checks": checks})
     if failed:
         raise AuditBlocked(f"build {build_id}: check {name} failed" for name in failed)
+
+
+@contextmanager
+def _beside(warehouse: Path) -> Iterator[DuckDBPyConnection]:
+    """A connection that reads the warehouse as ``inside``, as the one that writes a build does."""
+    with connect(Path(":memory:")) as connection:
+        connection.execute(f"attach {literal(warehouse)} as inside (read_only)")
+        yield connection
 
 
 def require_leads(output: Path) -> None:
@@ -174,8 +182,7 @@ def require_leads(output: Path) -> None:
 
 def without_leads(output: Path) -> list[str]:
     """What to say of a build without a single lead, and what was noticed; nothing of others."""
-    with connect(Path(":memory:")) as connection:
-        connection.execute(f"attach {literal(warehouse_path(output))} as inside (read_only)")
+    with _beside(warehouse_path(output)) as connection:
         found = connection.execute(f"select 1 from inside.{BUILD_SCHEMA}.dim_leads limit 1")
         if found.fetchone():
             return []

@@ -67,19 +67,17 @@
     {{ return(adapter.get_seed_file_path(model)) }}
 {% endmacro %}
 
-{#
-    dbt calls load_csv_rows only for a seed whose own file has rows, but a table that ships empty
-    (exclusions, holidays ...) may have rows in a policy of one's own. So rows are loaded in
-    get_csv_sql, which dbt calls for every seed.
-#}
-{#
-    A seed is made anew instead of emptied: a column's type may have changed.
-#}
+{# A seed is made anew instead of emptied: a column's type may have changed. #}
 {% macro duckdb__reset_csv_table(model, full_refresh, old_relation, agate_table) %}
     {% do adapter.drop_relation(old_relation) %}
     {{ return(create_csv_table(model, agate_table)) }}
 {% endmacro %}
 
+{#
+    dbt calls load_csv_rows only for a seed whose own file has rows, but a table that ships empty
+    (exclusions, holidays ...) may have rows in a policy of one's own. So rows are loaded in
+    get_csv_sql, which dbt calls for every seed.
+#}
 {% macro duckdb__load_csv_rows(model, agate_table) %}
     {{ return('') }}
 {% endmacro %}

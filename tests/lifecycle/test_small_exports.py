@@ -84,6 +84,7 @@ def test_a_status_that_a_deal_contradicts_is_found(warehouse: Warehouse, traditi
         ({"merged_into_opportunity_id": "other"}, False),
         ({"merged_into_opportunity_id": "O1"}, True),
         ({"merged_into_opportunity_id": "later"}, True),
+        ({"merged_into_opportunity_id": "of nobody"}, True),
         ({"created_at": "2026-07-01"}, False),
     ],
 )
@@ -97,6 +98,7 @@ def test_only_a_won_deal_that_counts_lacks_a_closing_date(
             deal("O1", "A", **{"is_won": "true", **more}),
             deal("other", "A"),
             deal("later", "A", created_at="2026-07-01"),
+            deal("of nobody", "no lead"),
         ],
     )
     found = findings(facts, "won_without_closing_date")

@@ -21,7 +21,11 @@ from pathlib import Path
 from tests.mutants.catalogue import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
-TESTS = ("tests/lifecycle/test_models_equal_reference.py", "tests/lifecycle/test_properties.py")
+TESTS = (
+    "tests/lifecycle/test_models_equal_reference.py",
+    "tests/lifecycle/test_properties.py",
+    "tests/lifecycle/test_small_exports.py",
+)
 FAILED_TEST = re.compile(r"^FAILED \S+?::(.+?)(?: - .*)?$", re.MULTILINE)
 
 

@@ -1,0 +1,112 @@
+{%- set times = {
+    'leads': 'created_at', 'stage_changes': 'changed_at', 'activities': 'occurred_at',
+    'engagements': 'occurred_at', 'opportunities': 'created_at', 'owner_changes': 'changed_at'
+} -%}
+{%- set amounts = {'opportunities': 'opportunity_id', 'channel_spend': 'channel'} -%}
+{#- Columns whose unreadable values put their row into quarantine: told of there. -#}
+{%- set quarantining = [] -%}
+{%- for table in var('contract') -%}
+    {%- for name, _, empty in contract_columns(table) if empty -%}
+        {%- do quarantining.append(table ~ '.' ~ name) -%}
+    {%- endfor -%}
+{%- endfor -%}
+-- Notes on values: of no use, later than the run, of a format that was decided.
+with run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
+final as (
+
+    select
+        source_system,
+        'rows_in_quarantine' as kind,
+        table_name || coalesce('.' || column_name, '') as place,
+        'rows that can''t be used: ' || reason as note,
+        count(*) as row_count,
+        {{ few_texts(json_text('row_json', 'column_name')) }} as samples
+    from {{ ref('quarantine') }}
+    group by source_system, table_name, column_name, reason
+    union all
+    select
+        source_system,
+        'unreadable_values' as kind,
+        table_name || '.' || column_name as place,
+        reason as note,
+        count(*) as row_count,
+        {{ few_texts('value_text') }} as samples
+    from {{ ref('unreadable_values') }}
+    where
+        table_name || '.' || column_name not in (
+            {%- for column in quarantining %}
+                '{{ column }}'{{ ',' if not loop.last }}
+            {%- endfor %}
+        )
+    group by source_system, table_name, column_name, reason
+    union all
+    {% for table, id in amounts.items() -%}
+        select
+            source_system,
+            'currency_without_rate' as kind,
+            '{{ table }}.amount' as place,
+            'amounts in ' || currency || ', which has no rate' as note,
+            count(*) as row_count,
+            {{ few_texts(id) }} as samples
+        from {{ ref('int_contract__' ~ table) }}
+        where problem is null and amount is null and amount_given is not null
+        group by source_system, currency
+        union all
+    {% endfor -%}
+    {% for table, moment in times.items() -%}
+        select
+            rows_of_{{ table }}.source_system,
+            'later_than_as_of' as kind,
+            '{{ table }}.{{ moment }}' as place,
+            'rows dated later than as_of' as note,
+            count(*) as row_count,
+            {{ few_texts('rows_of_' ~ table ~ '.lead_id') }} as samples
+        from {{ ref('int_contract__' ~ table) }} as rows_of_{{ table }}
+        cross join run_policy
+        where
+            rows_of_{{ table }}.problem is null
+            and rows_of_{{ table }}.{{ moment }} > run_policy.as_of
+        group by rows_of_{{ table }}.source_system
+        union all
+    {% endfor -%}
+    select
+        source_system,
+        'format_decided' as kind,
+        table_name || '.' || column_name || coalesce(' (' || stage_date || ')', '')
+            as place,
+        case decided
+            when 'day' then 'values with two readings, read with the day first'
+            when 'month' then 'values with two readings, read with the month first'
+            when 'dot' then 'values with two readings, read with a decimal dot'
+            when 'comma' then 'values with two readings, read with a decimal comma'
+        end as note,
+        either_count as row_count,
+        either_sample as samples
+    from {{ ref('column_formats') }}
+    where either_count > 0 and decided <> 'undecided'
+    union all
+    select
+        opportunities.source_system,
+        'currency_decided' as kind,
+        'opportunities.amount' as place,
+        'amounts are in ' || opportunities.home_currency
+        || ', the most frequent currency; others are converted' as note,
+        count(*) as row_count,
+        {{ few_texts('opportunities.currency') }} as samples
+    from {{ ref('int_contract__opportunities') }} as opportunities
+    inner join {{ ref('stg_handoff__run_parameters') }} as run_parameters
+        on run_parameters.currency is null
+    where
+        opportunities.problem is null
+        and opportunities.amount_given is not null
+        and opportunities.currency <> opportunities.home_currency
+    group by opportunities.source_system, opportunities.home_currency
+
+)
+
+select * from final
