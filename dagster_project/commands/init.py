@@ -10,7 +10,11 @@ from dagster_project.commands.options import say
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.locations import CONFIG_FILE
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT, SAMPLE_DIR
+from dagster_project.ingestion.discovery.placing import UNKNOWN_CRM, Proposal
 from dagster_project.ingestion.discovery.proposal import propose
+
+# What fits on one screen with the tables.
+_MOST_LINES = 12
 
 
 def init(
@@ -25,8 +29,8 @@ def init(
     """Write a configuration; overwrites nothing.
 
     Without --from: handoff.yml that reads the sample export, with a copy of the policy and of the
-    sample beside it to edit. With --from: a configuration that reads these exports; what could not
-    be placed stands in the file as a comment.
+    sample beside it to edit. With --from: a configuration that reads these exports, tried on them;
+    what could not be placed stands in the file as a comment.
 
     \b
     Examples:
@@ -62,9 +66,36 @@ def _start_project(out: Path) -> None:
 
 def _propose(directory: Path, out: Path) -> None:
     proposal = propose(directory, out)
-    say(f"{out}: {proposal.crm} exports, tradition {proposal.tradition}")
-    for name, plan in proposal.tables.items():
-        say(f"  {name}: {plan.file.name}, {len(plan.columns)} columns")
-    for line in proposal.unplaced:
+    system = (
+        "exports of an unknown system" if proposal.crm == UNKNOWN_CRM else f"{proposal.crm} exports"
+    )
+    say(f"{out}: {system}, tradition {proposal.tradition}")
+    for line in _tried(proposal):
+        say(f"  {line}")
+    for line in proposal.unplaced[:_MOST_LINES]:
         say(f"  look at: {line}")
-    say(f"Then: handoff run --config {out} --audit warn")
+    if len(proposal.unplaced) > _MOST_LINES:
+        say(f"  and {len(proposal.unplaced) - _MOST_LINES} more at the end of the file")
+    if proposal.unread:
+        say(f"  not read, as they look like none of the tables: {', '.join(proposal.unread)}")
+    if proposal.plan("leads"):
+        say(f"Then: handoff run --config {out} --audit warn")
+    else:
+        say(
+            f"Name the file that has the leads in {out}, under tables, or export one to {directory}"
+        )
+
+
+def _tried(proposal: Proposal) -> list[str]:
+    """What the proposal reads of each table, one aligned line each."""
+    cells = [("table", "rows", "times read", "leads found", "stages mapped", "file")]
+    for table in proposal.tried:
+        stages = f"{table.stages[0]} of {table.stages[1]}" if table.stages else ""
+        shares = ("" if it is None else f"{it:.0%}" for it in (table.times, table.leads))
+        cells.append((table.name, f"{table.rows:,}", *shares, stages, table.files))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    shown = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    )
+    return [line.rstrip() for line in shown] if proposal.tried else []

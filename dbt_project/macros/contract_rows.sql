@@ -238,16 +238,7 @@ chosen as (
 #}
 {% macro typed_rows(table, computed={}, left_out=[]) -%}
 {%- set columns = contract_columns(table) -%}
-{#- What exports write of a deal instead of yes and no. -#}
-{%- set won_words = [
-    'won', 'closed won', 'closedwon', 'closed-won', 'gewonnen', 'gagné', 'gagnée', 'gagne', 'ganado',
-    'ganada', 'vinto', 'vinta', 'ganho', 'ganha', 'vunnen', 'vunnet', 'vundet', 'wygrana'
-] -%}
-{%- set lost_words = [
-    'lost', 'closed lost', 'closedlost', 'closed-lost', 'verloren', 'perdu', 'perdue', 'perdido',
-    'perdida', 'perso', 'persa', 'förlorad', 'tabt', 'tapt', 'przegrana'
-] -%}
-{#- And of a person who may have left. -#}
+{#- What exports write of a person who may have left, instead of yes and no. -#}
 {%- set active_words = ['active', 'aktiv', 'activo', 'activa', 'actif'] -%}
 {%- set inactive_words = ['inactive', 'inaktiv', 'inactivo', 'inactiva', 'inactif'] -%}
 {%- set names = columns | map('first') | list -%}
@@ -440,8 +431,8 @@ cast_rows as (
         {%- elif kind == 'flag' -%}
         {{ parse_boolean(
             name,
-            {'is_won': won_words, 'is_active': active_words}.get(name, []),
-            {'is_won': lost_words, 'is_active': inactive_words}.get(name, [])
+            {'is_won': deal_words('won'), 'is_active': active_words}.get(name, []),
+            {'is_won': deal_words('lost'), 'is_active': inactive_words}.get(name, [])
         ) | indent(8) }} as {{ name }}
         {%- else -%}
         try_cast({{ plain_number(

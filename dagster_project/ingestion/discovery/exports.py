@@ -1,29 +1,37 @@
-"""The files of an unknown export: each is read into a table of text, whose values are looked up."""
+"""The files of an unknown export, read as a run reads them into tables of text, to ask about."""
 
+import fnmatch
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
-from dagster_project.ingestion.discovery.values import (
-    TimeReading,
-    is_month_first,
-    key,
-    swapped,
-    time_reading,
+from dagster_project.config.sql_text import literal
+from dagster_project.ingestion.discovery import readings
+from dagster_project.ingestion.discovery.values import DAY_FIRST, key, language_of
+from dagster_project.ingestion.files.archives import member_names
+from dagster_project.ingestion.files.client import (
+    MEMBER_SUFFIXES,
+    DataFile,
+    Export,
+    table_suffix,
 )
-from dagster_project.ingestion.files.archives import member_names, unpack
-from dagster_project.ingestion.files.client import MEMBER_SUFFIXES, open_file, table_suffix
-from dagster_project.ingestion.files.delimited_text import TextFormat
+from dagster_project.ingestion.files.delimited_text import RejectedRow, TextFormat
+from dagster_project.ingestion.files.settings import FilesSource
 
 DATA_FILES = (*MEMBER_SUFFIXES, ".zip")
-_ENCODINGS = ("utf-8", "cp1252")
 _SAMPLE = 2_000
+# How files of one table end: contacts-1, Leads_001, report (2), teil 2.
+_PART = re.compile(
+    r"(?P<base>.*?)[ _.-]*(?:part|teil|partie|parte)?[ _.-]*(?<!\d)\(?\d{1,4}\)?", re.IGNORECASE
+)
+_DATE_AT_END = re.compile(r"(\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{2}[-_.]\d{2}[-_.]\d{4})$")
 
 
 @dataclass(frozen=True)
@@ -41,13 +49,30 @@ class Values:
 
 @dataclass(frozen=True)
 class ExportFile:
-    """One file: its headers, and the table that holds its rows as text."""
+    """A file, or the parts of one: its headers, and the table that holds its rows as text.
 
-    name: str
+    ``sheet``: of a workbook, if it is not the first. ``broken``: by part, the rows that its reader
+    set aside.
+    """
+
+    names: tuple[str, ...]
     headers: tuple[str, ...]
     table: str
     rows: int
-    encoding: str
+    sheet: str | None = None
+    broken: tuple[tuple[str, RejectedRow], ...] = ()
+    pattern: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How the proposal names it."""
+        return self.pattern or ", ".join(self.names)
+
+    @property
+    def stem(self) -> str:
+        """The name that tells what it holds."""
+        name = self.names[0].rsplit("/", 1)[-1]
+        return self.sheet or name.removesuffix(table_suffix(name) or "")
 
     def column(self, header: str) -> str:
         return f"c{self.headers.index(header)}"
@@ -58,55 +83,118 @@ class ExportFile:
         return next((by_key[key(name)] for name in names if key(name) in by_key), None)
 
 
+@dataclass(frozen=True)
+class TimeReading:
+    """How a column's times read: their ``share``, and the ``formats`` that have to be named.
+
+    ``is_guess``: nothing tells whether the day or the month comes first in them.
+    """
+
+    share: float
+    formats: tuple[str, ...] = ()
+    is_guess: bool = False
+
+
 class Exports:
     """The files of a directory that can be read. ``problems``: a line for each that can't."""
 
     def __init__(self, connection: DuckDBPyConnection, directory: Path, scratch: Path) -> None:
         self.connection = connection
-        self.files: list[ExportFile] = []
         self.problems: list[str] = []
+        self._export = Export(FilesSource(kind="files", path=directory), scratch)
+        self._tables = 0
+        read = (self._read(file, sheet) for file, sheet in self._places())
+        self.files = self._with_parts([file for file in read if file])
+        self.language = language_of(header for file in self.files for header in file.headers)
         # Every question is asked of the database once.
         self.values: Callable[[ExportFile, str], Values] = functools.cache(self.values_where)
-        self._month_first: Callable[[ExportFile], bool | None] = functools.cache(self._order)
-        for path in sorted(directory.iterdir()):
-            if path.is_file() and path.name.lower().endswith(".zip"):
-                self._add_members(path, scratch)
-            elif path.is_file() and path.name.lower().endswith(DATA_FILES):
-                self._add(path.name, path, scratch)
+        self.times: Callable[[ExportFile, str], TimeReading] = functools.cache(self._times)
+        self._order: Callable[[ExportFile], str | None] = functools.cache(self._order_shown)
 
-    def _add_members(self, archive: Path, scratch: Path) -> None:
-        try:
-            for at, member in enumerate(member_names(archive.name, archive)):
-                if suffix := table_suffix(member):
-                    name = f"{archive.name}/{member}"
-                    target = scratch / f"{archive.stem}-{at}{suffix}"
-                    unpack(name, archive, member, target)
-                    self._add(name, target, scratch)
-        except SourceError as error:
-            self.problems.append(str(error))
-
-    def _add(self, name: str, path: Path, scratch: Path) -> None:
-        for encoding in _ENCODINGS:
+    def _places(self) -> Iterable[tuple[DataFile, str | None]]:
+        """The files, and the sheets of workbooks; the first sheet is read without its name."""
+        for file in self._export.present:
             try:
-                self.files.append(self._read(name, path, scratch, encoding))
-                return
-            except SourceError as error:
-                problem = str(error)
-                if "not UTF-8" not in problem:
-                    break
-        self.problems.append(problem)
+                if file.name.lower().endswith(".zip") and not file.member:
+                    member_names(file.name, file.path)
+                elif file.name.lower().endswith(".xlsx"):
+                    # Brings Arrow, which is costly to import.
+                    from dagster_project.ingestion.files.workbooks import sheet_names
 
-    def _read(self, name: str, path: Path, scratch: Path, encoding: str) -> ExportFile:
-        reader = open_file(name, path, scratch, TextFormat(encoding=encoding))
-        table = f"export_{len(self.files)}"
-        cells = [f"c{at}" for at in range(len(reader.headers))]
-        columns = ", ".join(f"{cell} varchar" for cell in cells)
-        self.connection.execute(
-            f"create or replace table {table} (source_row bigint, {columns}, extra_columns varchar)"
+                    names = sheet_names(file.name, self._export.local(file))
+                    yield from ((file, name if at else None) for at, name in enumerate(names))
+                elif table_suffix(file.name):
+                    yield file, None
+            except SourceError as error:
+                self._give_up(error)
+
+    def _read(self, file: DataFile, sheet: str | None) -> ExportFile | None:
+        table = self._next_table()
+        try:
+            reader = self._export.open(file, TextFormat(), sheet)
+            cells = [f"c{at}" for at in range(len(reader.headers))]
+            columns = ", ".join(f"{cell} varchar" for cell in cells)
+            self.connection.execute(
+                f"create table {table} (source_row bigint, {columns}, extra_columns varchar)"
+            )
+            read = ["source_row", *cells, "null"]
+            inserted = reader.insert(self.connection, table, read, "true")
+        except SourceError as error:
+            # An empty sheet of a workbook is no table of anything.
+            if not sheet:
+                self._give_up(error)
+            return None
+        except duckdb.Error as error:
+            self.problems.append(f"{file.name}: can't be read: {str(error).splitlines()[0]}")
+            return None
+        broken = tuple((file.name, row) for row in inserted.rejected)
+        return ExportFile((file.name,), reader.headers, table, inserted.rows, sheet, broken)
+
+    def _give_up(self, error: SourceError) -> None:
+        place = self._export.label("")
+        self.problems += [problem.removeprefix(f"{place}/") for problem in error.problems]
+
+    def _next_table(self) -> str:
+        self._tables += 1
+        return f"export_{self._tables}"
+
+    def _with_parts(self, files: Sequence[ExportFile]) -> list[ExportFile]:
+        """The files, with those that are parts of one table as one."""
+        by_base: dict[tuple[str, str, str | None], list[ExportFile]] = {}
+        for file in files:
+            by_base.setdefault(_base(file), []).append(file)
+        found = []
+        for group in by_base.values():
+            first = set(group[0].headers)
+            alike = [file for file in group if 2 * len(first & set(file.headers)) > len(first)]
+            found += [file for file in group if file not in alike]
+            found.append(self._joined(alike) if len(alike) > 1 else alike[0])
+        return sorted(found, key=lambda file: file.names)
+
+    def _joined(self, parts: Sequence[ExportFile]) -> ExportFile:
+        names = tuple(file.names[0] for file in parts)
+        headers = tuple(dict.fromkeys(header for file in parts for header in file.headers))
+        table = self._next_table()
+        selects = []
+        for part in parts:
+            cells = [
+                f"{part.column(header) if header in part.headers else 'null'} as c{at}"
+                for at, header in enumerate(headers)
+            ]
+            selects.append(f"select source_row, {', '.join(cells)} from {part.table}")
+        self.connection.execute(f"create view {table} as {' union all '.join(selects)}")
+        pattern = _pattern(names)
+        present = [file.name for file in self._export.present]
+        fitting = [name for name in present if pattern and fnmatch.fnmatchcase(name, pattern)]
+        return ExportFile(
+            names,
+            headers,
+            table,
+            sum(part.rows for part in parts),
+            parts[0].sheet,
+            tuple(row for part in parts for row in part.broken),
+            pattern if sorted(fitting) == sorted(names) else None,
         )
-        columns_read = ["source_row", *cells, "null"]
-        inserted = reader.insert(self.connection, table, columns_read, "true")
-        return ExportFile(name, reader.headers, table, inserted.rows, encoding)
 
     def values_where(
         self, file: ExportFile, header: str, where: Mapping[str, list[str]] = MappingProxyType({})
@@ -132,41 +220,99 @@ class Exports:
         filled, distinct = found[0][2:] if found else (0, 0)
         return Values({text: rows for text, rows, *_ in found}, filled, distinct)
 
+    def count(self, file: ExportFile, where: Mapping[str, list[str]]) -> int:
+        """How many rows of a file fit a condition."""
+        conditions = [
+            f"list_contains(${at}, lower(trim({file.column(name)})))"
+            for at, name in enumerate(where, start=1)
+        ]
+        query = f"select count(*) from {file.table} where {' and '.join(['true', *conditions])}"
+        values = [[text.casefold() for text in accepted] for accepted in where.values()]
+        ((rows,),) = self.connection.execute(query, values).fetchall()
+        return int(rows)
+
     def shares_found(
-        self, file: ExportFile, other: ExportFile, other_header: str
-    ) -> dict[str, float]:
-        """For each header, the share of its distinct values that a column of another file has."""
-        shares = {}
+        self, file: ExportFile, keys: Mapping[str, str]
+    ) -> dict[str, dict[str, float]]:
+        """For each header, the share of its rows whose ids some keys have.
+
+        ``keys``: name -> a query of ``key``, the ids as the models write them, without case. A cell
+        may list several ids.
+        """
+        named = " union all ".join(
+            f"select distinct {literal(name)} as name, key from ({query}) where key <> ''"
+            for name, query in keys.items()
+        )
+        self.connection.execute(f"create or replace temp table known_keys as {named}")
+        shares: dict[str, dict[str, float]] = {}
         for header in file.headers:
-            cell = f"trim({file.column(header)})"
-            ((share,),) = self.connection.execute(
+            cell = file.column(header)
+            found = self.connection.execute(
                 f"""
-                select count(distinct {cell}) filter (
-                    {cell} in (select trim({other.column(other_header)}) from {other.table})
-                ) / nullif(count(distinct {cell}), 0)
-                from {file.table}
-                where {cell} <> ''
+                with cells as (
+                    select {cell} as cell, count(*) as found
+                    from {file.table} where trim({cell}) <> '' group by cell
+                ),
+                ids as (
+                    select cell, found, unnest(list_distinct(
+                        [trim(cell)] || {readings.macros().listed_values("cell")}
+                    )) as id
+                    from cells
+                ),
+                hits as (
+                    select distinct known_keys.name, ids.cell, ids.found
+                    from ids inner join known_keys on known_keys.key = {id_key("ids.id")}
+                )
+                select name, sum(found) / (select sum(found) from cells) from hits group by name
                 """
             ).fetchall()
-            shares[header] = float(share or 0)
+            shares[header] = {name: float(share) for name, share in found}
         return shares
 
-    def times(self, file: ExportFile, header: str) -> TimeReading:
-        """How a column's times read, in the file's order of day and month where they are open."""
-        reading = time_reading(self.connection, self.values(file, header).texts)
-        month_first = self._month_first(file) if reading.is_ambiguous else None
-        if month_first is None:
-            return reading
-        is_right = is_month_first(reading.formats[0]) == month_first
-        formats = reading.formats if is_right else tuple(map(swapped, reading.formats))
-        return TimeReading(formats, reading.share)
+    def _times(self, file: ExportFile, header: str) -> TimeReading:
+        """How a column's times read; open ones in the file's order of day and month."""
+        texts = self.values(file, header).texts
+        reading = readings.read_times(self.connection, texts)
+        if reading.order != "undecided":
+            return TimeReading(reading.share)
+        order = self._order(file)
+        is_guess = order is None and self.language == "en"
+        order = order or ("day" if self.language in DAY_FIRST else "month")
+        formats = readings.formats_of(self.connection, texts, order)
+        return TimeReading(reading.share, formats, is_guess)
 
-    def _order(self, file: ExportFile) -> bool | None:
-        """Whether the month comes before the day, if a column of the file tells."""
-        for header in file.headers:
-            texts = self.values(file, header).texts
-            if any(re.match(r"\d{1,2}[/.-]\d{1,2}[/.-]\d", text) for text in texts[:50]):
-                reading = time_reading(self.connection, texts)
-                if reading.share > 0.95 and not reading.is_ambiguous:
-                    return is_month_first(reading.formats[0])
+    def _order_shown(self, file: ExportFile) -> str | None:
+        """Which of day and month comes first, if columns of the file, else of others, tell."""
+        for it in (file, *(other for other in self.files if other is not file)):
+            for header in it.headers:
+                texts = self.values(it, header).texts
+                if any(re.match(r"\d{1,2}[/.-]\d{1,2}[/.-]\d", text) for text in texts[:50]):
+                    reading = readings.read_times(self.connection, texts)
+                    if reading.share > 0.95 and reading.order in ("day", "month"):
+                        return reading.order
         return None
+
+
+def id_key(sql: str) -> str:
+    """SQL for an id as it is compared with others."""
+    return f"lower(trim({readings.macros().record_id(f'trim({sql})')}))"
+
+
+def _base(file: ExportFile) -> tuple[str, str, str | None]:
+    """What parts of one table share: the name without a number at its end, and its ending."""
+    name = file.names[0]
+    suffix = table_suffix(name) or ""
+    stem = name.removesuffix(name[-len(suffix) :]) if suffix else name
+    found = None if _DATE_AT_END.search(stem) else _PART.fullmatch(stem)
+    return (found["base"] if found else stem).casefold(), suffix, file.sheet
+
+
+def _pattern(names: Sequence[str]) -> str | None:
+    """A pattern of these names: what they begin with, a star, and their ending."""
+    if any(re.search(r"[*?\[]", name) for name in names):
+        return None
+    start = names[0]
+    while not all(name.startswith(start) for name in names):
+        start = start[:-1]
+    start = re.sub(r"\d+$", "", start)
+    return f"{start}*{table_suffix(names[0])}" if start else None

@@ -1,8 +1,10 @@
-"""What the cells of placed columns mean: times, numbers, deals won and lost, stages, kinds."""
+"""What the cells of placed columns mean: times, numbers, deals won and lost, stages, exits."""
 
 import re
 from collections import Counter
 
+from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports
 from dagster_project.ingestion.discovery.placing import (
     LINKED,
@@ -10,42 +12,47 @@ from dagster_project.ingestion.discovery.placing import (
     StageDatePlan,
     StageSeen,
     TablePlan,
-    known_headers,
-    names_of,
+    header_for,
 )
 from dagster_project.ingestion.discovery.values import (
+    DAY_FIRST,
     Vocabulary,
-    decimal_mark,
-    is_month_first,
+    key,
+    known_headers,
     named_in,
+    names_of,
 )
 
-_TRUE = ("true", "yes", "1")
-_DIRECTIONS = {"incoming": "inbound", "outgoing": "outbound", "forwarded": "outbound"}
+_ENOUGH = 0.98
+# What HubSpot and Salesforce call the properties, whatever their labels.
+_LIFECYCLE, _STATUSES = "lifecyclestage", ("hs_lead_status", "Status")
+_DELETED = {"deleted", "archived", "gelöscht", "archiviert", "supprimé", "eliminado", "削除済み"}
+_INBOUND = ("incoming", "eingehend", "entrant", "entrante", "received", "受信", "着信")
 _STAGE_DATE_HEADERS = (
     r"^(?:date )?became an? (?P<stage>.+?)(?: date)?$",
     r'^date entered "?(?P<stage>.+?)"?(?: \(.*\))?$',
     r"^hs (?:v2 )?date entered (?P<stage>.+?)$",
     r"^hs lifecyclestage (?P<stage>.+?) date$",
+    # HubSpot's labels in German, French and Japanese, of the pages that translated_headers.csv names.
+    r"^datum der konversion zum (?P<stage>.+?)$",
+    r"^date de conversion en (?P<stage>.+?)$",
+    r"^(?P<stage>.+?)(?:になった日付|に転換した日付|になった日)$",
     r"^(?:date|time|entered) (?:of |became |entered )?(?P<stage>.+?)$",
-    r"^(?P<stage>.+?) (?:date|at|on|time|timestamp|since|date time)$",
+    r"^(?P<stage>.+?) (?:date|datum|at|on|am|time|timestamp|since|date time)$",
 )
 
 
 def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Add to a proposal what the values of its columns say."""
-    for placed in proposal.tables.values():
-        _read_columns(exports, proposal, placed)
+    for plan in proposal.plans:
+        _read_columns(exports, proposal, plan)
+    for plan in proposal.plans:
+        if "is_deleted" in plan.table.columns:
+            _tell_deleted(exports, proposal, plan)
     _close_opportunities(exports, proposal, vocabulary)
+    _explain_exits(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
-    for table, column, words in (
-        ("activities", "kind", vocabulary.kinds),
-        ("activities", "direction", ("inbound", "outbound")),
-        ("engagements", "kind", vocabulary.signals),
-    ):
-        plan = proposal.tables.get(table)
-        if plan and column in plan.columns:
-            _translate(exports, proposal, plan, column, words)
+    _name_directions(exports, proposal)
     _date_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
 
@@ -56,20 +63,11 @@ def _read_columns(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
         texts = exports.values(plan.file, header).texts
         kind = plan.table.kinds.get(column)
         if not texts:
-            plan.remarks[column] = "empty in this export"
+            plan.remarks.setdefault(column, "empty in this export")
         elif kind in ("time", "date"):
             _read_times(exports, proposal, plan, column)
         elif kind in ("number", "whole", "money"):
-            mark = decimal_mark(texts)
-            if mark:
-                plan.decimal_marks[column] = mark
-            elif mark is None:
-                del plan.columns[column]
-                odd = next((text for text in texts if decimal_mark([text]) is None), texts[0])
-                proposal.unplaced.append(
-                    f"{plan.file.name}: {header} would be {plan.table.name}.{column}, but has "
-                    f"values that are not numbers (for example {odd})"
-                )
+            _read_numbers(exports, proposal, plan, column)
 
 
 def _read_times(exports: Exports, proposal: Proposal, plan: TablePlan, column: str) -> None:
@@ -78,28 +76,78 @@ def _read_times(exports: Exports, proposal: Proposal, plan: TablePlan, column: s
     example = exports.values(plan.file, header).texts[0]
     if reading.formats:
         plan.time_formats[column] = reading.formats
-    plan.remarks[column] = f"for example {example}"
+    remark = [plan.remarks[column]] if column in plan.remarks else []
+    plan.remarks[column] = "; ".join([f"for example {example}", *remark])
     if reading.share < 0.95:
         proposal.unplaced.append(
             f"{plan.about(column)}: only {reading.share:.0%} of the times in {header} can be read, "
             f"for example {example}"
         )
-    elif reading.is_ambiguous:
-        guess = f"{'month' if is_month_first(reading.formats[0]) else 'day'} first is a guess"
+    elif reading.is_guess:
+        guess = "month first is a guess"
         plan.remarks[column] += f"; {guess}, the values allow both"
         proposal.unplaced.append(f"{plan.about(column)}: {guess} (for example {example})")
 
 
+def _read_numbers(exports: Exports, proposal: Proposal, plan: TablePlan, column: str) -> None:
+    header, kind = plan.columns[column], plan.table.kinds[column]
+    texts = exports.values(plan.file, header).texts
+    reading = readings.read_numbers(exports.connection, texts, is_money=kind == "money")
+    if reading.share <= LINKED:
+        del plan.columns[column]
+        odd = next(
+            text
+            for text in texts
+            if not readings.read_numbers(exports.connection, [text], is_money=kind == "money").share
+        )
+        proposal.unplaced.append(
+            f"{plan.file.name}: {header} would be {plan.table.name}.{column}, but has "
+            f"values that are not numbers (for example {odd})"
+        )
+    elif reading.mark == "undecided" and kind != "whole":
+        mark = "," if exports.language in DAY_FIRST else "."
+        plan.decimal_marks[column] = mark
+        proposal.unplaced.append(
+            f"{plan.about(column)}: a decimal {'comma' if mark == ',' else 'dot'} is a guess "
+            f"(for example {texts[0]})"
+        )
+
+
+def _tell_deleted(exports: Exports, proposal: Proposal, plan: TablePlan) -> None:
+    """Deleted records by a flag, or by when they were deleted; a column that says neither goes."""
+    header = plan.columns.get("is_deleted")
+    if header:
+        flags = readings.read_flags(exports.connection, exports.values(plan.file, header).texts)
+        if all(flag is not None for flag in flags.values()):
+            return
+        del plan.columns["is_deleted"]
+        plan.remarks.pop("is_deleted", None)
+    named = [header, header_for(plan.file, "leads", "(deleted_at)")]
+    for when in filter(None, named):
+        if exports.values(plan.file, when).texts and exports.times(plan.file, when).share > 0.95:
+            plan.constants["is_deleted"] = "true"
+            plan.only_when["is_deleted"] = {when: "filled"}
+            return
+    if header:
+        odd = next(text for text, flag in flags.items() if flag is None)
+        proposal.unplaced.append(
+            f"{plan.about('is_deleted')}: {header} is neither a truth value nor a time (for example {odd})"
+        )
+
+
 def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Tell won, lost and open deals apart; an open deal's expected close is no close."""
-    plan = proposal.tables.get("opportunities")
+    plan = proposal.plan("opportunities")
     header = plan.columns.get("is_won") if plan else None
     if not plan or not header:
         return
     if _is_truth(exports, plan.file, header):
         flag = plan.file.header_of(known_headers()["opportunity"]["closed_flag"])
         if flag and "closed_at" in plan.columns:
-            plan.only_when["closed_at"] = {flag: list(_TRUE)}
+            flags = readings.read_flags(exports.connection, exports.values(plan.file, flag).texts)
+            plan.only_when["closed_at"] = {
+                flag: [text for text, it in flags.items() if it] or ["true"]
+            }
             return
         headers = [plan.file.header_of([name]) for name in names_of("opportunities", "is_won")]
         named = [name for name in headers if name and not _is_truth(exports, plan.file, name)]
@@ -107,12 +155,17 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
             return
         header = plan.columns["is_won"] = named[0]
     texts = exports.values(plan.file, header).texts
-    outcomes = {text: _outcome(text, vocabulary) for text in texts}
+    outcomes = {text: _outcome(exports, text, vocabulary) for text in texts}
     meant = {"won": "true", "lost": "false", "": ""}
     plan.values["is_won"] = {text: meant[outcome] for text, outcome in outcomes.items()}
     closed = [text for text, outcome in outcomes.items() if outcome]
     if "closed_at" in plan.columns and closed:
         plan.only_when["closed_at"] = {header: closed}
+    if "is_deleted" not in plan.columns and any(text.casefold() in _DELETED for text in texts):
+        plan.columns["is_deleted"] = header
+        plan.values["is_deleted"] = {
+            text: "true" if text.casefold() in _DELETED else "" for text in texts
+        }
     if not closed:
         proposal.unplaced.append(
             f"{plan.file.name}: no value of {header} reads as won or lost: {', '.join(texts[:10])}"
@@ -121,37 +174,150 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
 
 def _is_truth(exports: Exports, file: ExportFile, header: str) -> bool:
     """Whether a column holds truth values, or nothing."""
-    seen = {text.casefold() for text in exports.values(file, header).texts}
-    return seen <= {*_TRUE, "false", "no", "0"}
+    texts = exports.values(file, header).texts
+    return None not in readings.read_flags(exports.connection, texts).values()
 
 
-def _outcome(text: str, vocabulary: Vocabulary) -> str:
-    """Won or lost, if a deal stage says so: by the policy, else by the word in it."""
+def _outcome(exports: Exports, text: str, vocabulary: Vocabulary) -> str:
+    """Won or lost, if a deal stage says so: by the policy, else by a word in it."""
     meaning = vocabulary.meanings.get(vocabulary.stage(text) or "")
-    return meaning if meaning in ("won", "lost") else named_in(text, ("won", "lost")) or ""
+    if meaning in ("won", "lost"):
+        return meaning
+    for outcome in ("lost", "won"):
+        words = readings.macros().deal_words(outcome)
+        # Japanese does not separate words.
+        if named_in(text, words) or any(word in text for word in words if not word[0].isascii()):
+            return outcome
+    return ""
+
+
+def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """A status that is an exit, with the reason beside it, becomes a stage change."""
+    leads = proposal.plan("leads")
+    reason = header_for(leads.file, "leads", "(reason)") if leads else None
+    if not leads or not reason or not exports.values(leads.file, reason).texts:
+        return
+    if _are_deals(proposal, leads):
+        return
+    exits: dict[str, list[str]] = {}
+    for header in (leads.columns.get("current_stage"), *_status_headers(leads.file)):
+        if header and header != reason:
+            texts = exports.values(leads.file, header).texts
+            found = [
+                it
+                for it in texts
+                if _stage_at(it, proposal, header, vocabulary) in vocabulary.exits
+            ]
+            if found:
+                exits.setdefault(header, found)
+    if not exits:
+        proposal.unplaced.append(
+            f"{leads.file.name}: {reason} is not read: no status beside it is known as an exit"
+        )
+        return
+    history = proposal.plan("stage_changes")
+    if history:
+        _explain_history(exports, history, leads, reason, proposal, vocabulary)
+        return
+    status, texts = next(iter(exits.items()))
+    when = header_for(leads.file, "leads", "(exit_date)") or leads.columns.get("updated_at")
+    if not when or exports.times(leads.file, when).share <= 0.95:
+        proposal.unplaced.append(
+            f"{leads.file.name}: {reason} is not read: nothing says when {status} became "
+            f"{', '.join(texts[:3])}"
+        )
+        return
+    plan = TablePlan(
+        CONTRACT_TABLES["stage_changes"],
+        leads.file,
+        {
+            "lead_id": leads.columns["lead_id"],
+            "changed_at": when,
+            "to_stage": status,
+            "reason": reason,
+        },
+        where={status: texts, when: "filled"},
+        constants={"from_stage": _first_stage(vocabulary)},
+    )
+    if when == leads.columns.get("updated_at"):
+        plan.remarks["changed_at"] = "the last change of the lead, as nothing else dates its exit"
+        proposal.unplaced.append(
+            f"{plan.about('changed_at')}: {when} stands for the date of the exit"
+        )
+    if formats := exports.times(leads.file, when).formats:
+        plan.time_formats["changed_at"] = formats
+    proposal.plans.append(plan)
+
+
+def _are_deals(proposal: Proposal, leads: TablePlan) -> bool:
+    """Whether deals stand in for the leads: what they prove is said once."""
+    deals = proposal.plan("opportunities")
+    return deals is not None and deals.file == leads.file
+
+
+def _explain_history(
+    exports: Exports,
+    history: TablePlan,
+    leads: TablePlan,
+    reason: str,
+    proposal: Proposal,
+    vocabulary: Vocabulary,
+) -> None:
+    """A history without reasons takes them from the leads, for its exits."""
+    to_stage = history.columns["to_stage"]
+    seen = exports.values_where(history.file, to_stage, history.values_of_where).texts
+    field = next((texts[0] for texts in history.values_of_where.values()), to_stage)
+    found = [it for it in seen if _stage_at(it, proposal, field, vocabulary) in vocabulary.exits]
+    if "reason" in history.columns or not found or "lead_id" in history.lookups:
+        return
+    history.reasons_of = (leads, reason, found)
+
+
+def _status_headers(file: ExportFile) -> list[str]:
+    names = known_headers()["leads"]["(status)"]
+    found = (file.header_of([name]) for name in names)
+    return list(dict.fromkeys(header for header in found if header))
+
+
+def _stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:
+    """The stage that a raw one means in a column, whatever language the column is named in."""
+    known = known_headers()["leads"]
+    names = [header]
+    if key(header) in {key(name) for name in known["(status)"]}:
+        names += _STATUSES
+    elif key(header) in {key(name) for name in known["current_stage"]}:
+        names += [_LIFECYCLE, *_STATUSES]
+    return vocabulary.stage(raw, proposal.crm, *names)
+
+
+def _first_stage(vocabulary: Vocabulary) -> str:
+    """The stage of who was only captured."""
+    return next(
+        stage
+        for name in ("lead", "subscriber", *vocabulary.meanings)
+        if vocabulary.meanings.get(stage := name) == "captured"
+    )
 
 
 def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Collect the raw stages of the leads and the history, and what they mean."""
     counts = Counter[str]()
     fields: dict[str, str] = {}
-    for table, column in (
-        ("stage_changes", "to_stage"),
-        ("stage_changes", "from_stage"),
-        ("leads", "current_stage"),
-    ):
-        plan = proposal.tables.get(table)
-        header = plan.columns.get(column) if plan else None
-        if plan and header:
-            field = next((values[0] for values in plan.where.values()), header)
-            seen = exports.values_where(plan.file, header, plan.where).rows
+    for plan in proposal.plans:
+        for column in ("to_stage", "from_stage", "current_stage"):
+            header = plan.columns.get(column)
+            if not header:
+                continue
+            field = next((values[0] for values in plan.values_of_where.values()), header)
+            is_field = plan.file.header_of(known_headers()["history"]["field"]) in plan.where
+            seen = exports.values_where(plan.file, header, plan.values_of_where).rows
             for text in list(seen)[:100]:
                 counts[text] += seen[text]
-                fields.setdefault(text, field)
+                fields.setdefault(text, field if is_field else header)
     for raw, rows in counts.items():
         word = named_in(raw, vocabulary.stages)
         guess = vocabulary.stages.get((word or "").casefold())
-        stage = vocabulary.stage(raw, proposal.crm, fields[raw])
+        stage = _stage_at(raw, proposal, fields[raw], vocabulary)
         proposal.stages.append(StageSeen(raw, rows, stage, guess))
     unknown = [item.raw for item in proposal.stages if item.stage is None]
     if unknown:
@@ -160,49 +326,44 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         )
 
 
-def _translate(
-    exports: Exports, proposal: Proposal, plan: TablePlan, column: str, words: tuple[str, ...]
-) -> None:
-    """Map the values that contain one of the policy's words; name the others."""
-    aliases = {alias: word for alias, word in _DIRECTIONS.items() if word in words}
-    unknown = []
-    for text in exports.values(plan.file, plan.columns[column]).texts[:100]:
-        if text.casefold() in words:
-            continue
-        found = named_in(text.replace("_", " "), [*words, *aliases])
-        if found:
-            plan.values.setdefault(column, {})[text] = aliases.get(found, found)
-        else:
-            unknown.append(text)
-    if unknown:
-        proposal.unplaced.append(
-            f"{plan.about(column)}: not known: {', '.join(unknown[:10])} "
-            f"(the policy knows {', '.join(words)})"
-        )
+def _name_directions(exports: Exports, proposal: Proposal) -> None:
+    """Map the words for what the lead did itself."""
+    for plan in proposal.plans:
+        header = plan.columns.get("direction")
+        if header and "direction" not in plan.values:
+            texts = exports.values(plan.file, header).texts
+            found = {
+                text: "inbound"
+                for text in texts
+                if text.casefold() != "inbound" and named_in(text, ("inbound", *_INBOUND))
+            }
+            if found:
+                plan.values["direction"] = found
 
 
 def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
-    """Date columns that say when a stage was entered, in the leads and in files beside."""
-    leads = proposal.tables.get("leads")
+    """Date columns named after a stage, in the leads or in a file that points to them."""
+    leads = proposal.plan("leads")
     if not leads:
         return
     lead_id = leads.columns["lead_id"]
-    used = {plan.file for plan in proposal.tables.values()}
-    # Whether a deal is won or lost comes from the opportunities themselves.
-    deals = [plan.file for name, plan in proposal.tables.items() if name == "opportunities"]
+    used = {plan.file for plan in proposal.plans}
+    ids = {"": f"select lower(trim({leads.file.column(lead_id)})) as key from {leads.file.table}"}
     for file in exports.files:
-        if file == leads.file and file not in deals:
+        if file == leads.file:
             link, mapped = lead_id, set(leads.columns.values())
         elif file in used:
             continue
         else:
-            shares = exports.shares_found(file, leads.file, lead_id)
-            link = max(shares, key=lambda header: shares[header])
-            if shares[link] < LINKED:
+            shares = exports.shares_found(file, ids)
+            link = max(shares, key=lambda header: shares[header].get("", 0))
+            if shares[link].get("", 0) < LINKED:
                 continue
             mapped = {link}
         for header in (header for header in file.headers if header not in mapped):
             stage = _stage_of_header(header, vocabulary)
+            if stage in vocabulary.evidence.values() and _are_deals(proposal, leads):
+                continue
             if stage and (times := exports.times(file, header)).share > 0.95:
                 plan = StageDatePlan(stage, header, file, link, times.formats)
                 proposal.stage_dates.append(plan)
@@ -215,7 +376,7 @@ def _stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:
     plain = re.sub(r"[_\s]+", " ", plain.replace("-", " ")).casefold().strip()
     for pattern in _STAGE_DATE_HEADERS:
         if found := re.match(pattern, plain):
-            named = found["stage"].strip()
+            named = re.sub(r"[(（].*[)）]", "", found["stage"]).strip(' "„“[]')
             stage = vocabulary.stage(named) or vocabulary.stage(named.replace(" ", ""))
             deal_word = named_in(named, vocabulary.evidence) or ""
             if stage := stage or vocabulary.evidence.get(deal_word):

@@ -1,44 +1,78 @@
 """Which CRM an export comes from, which file is which table, which header is which column.
 
-Files and columns are told apart by their names (``known_headers.csv``); which column links to the
-leads is decided by the values.
+Files and columns are told apart by their names; what they point to, and what names do not tell, is
+decided by the values.
 """
 
-import csv
-import functools
 import itertools
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
-from dagster_project.ingestion.discovery.exports import ExportFile, Exports
-from dagster_project.ingestion.discovery.values import key
+from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
+from dagster_project.ingestion.discovery.values import (
+    EventMeaning,
+    Vocabulary,
+    event_meaning,
+    key,
+    known_headers,
+    names_of,
+)
 
 UNKNOWN_CRM = "unknown"
 
-# A column links to another when at least this share of its values is there.
+# A column links to another when at least this share of its rows is there.
 LINKED = 0.5
+# A lookup helps when it finds this share of the rows more.
+_HELPS = 0.02
+# Each file may add to these tables; the others are in one file.
+_EVENTS = ("activities", "engagements")
+# More texts than this are no kinds or stages.
+_MOST_WORDS = 100
+_FILLED = "filled"
+_CREATED = re.compile(
+    r"creat|add|first|since|sign|erstell|angelegt|crea|cree|作成|登録", re.IGNORECASE
+)
+# What may hold another key of a lead: an address, a name, the id of what it became.
+_KEYS = re.compile(r"id$|mail|name|メール|氏名", re.IGNORECASE)
+_NO_TIME = re.compile(r"\d{1,8}([.,]\d+)?")
 
 
 @dataclass
 class TablePlan:
-    """The mapping proposed for one table. ``remarks``: comments on its columns."""
+    """The mapping proposed for one table, or for one file of it, as the settings of files say it.
+
+    ``where``: header -> values, or ``filled``. ``reasons_of``: of a history, the leads that have
+    the reasons, under which header, and the stages that they explain. ``remarks``: comments on its
+    columns.
+    """
 
     table: ContractTable
     file: ExportFile
     columns: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    lookups: dict[str, dict[str, Any]] = field(default_factory=dict)
     time_formats: dict[str, tuple[str, ...]] = field(default_factory=dict)
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     decimal_marks: dict[str, str] = field(default_factory=dict)
-    where: dict[str, list[str]] = field(default_factory=dict)
-    only_when: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    where: dict[str, list[str] | str] = field(default_factory=dict)
+    only_when: dict[str, dict[str, list[str] | str]] = field(default_factory=dict)
+    reasons_of: "tuple[TablePlan, str, list[str]] | None" = None
+    merged_ids: str | None = None
+    previous_owner: str | None = None
     remarks: dict[str, str] = field(default_factory=dict)
 
     def about(self, column: str) -> str:
         """How a note names a column: its file and its place in the contract."""
         return f"{self.file.name}: {self.table.name}.{column}"
+
+    @property
+    def values_of_where(self) -> dict[str, list[str]]:
+        return {name: texts for name, texts in self.where.items() if isinstance(texts, list)}
 
 
 @dataclass(frozen=True)
@@ -62,45 +96,62 @@ class StageSeen:
     guess: str | None
 
 
+@dataclass(frozen=True)
+class TableTried:
+    """What the proposal read of a table: shares of its rows, None where there is nothing to tell.
+
+    ``times``: whose required time can be read. ``leads``: whose lead the leads table has.
+    ``stages``: stages mapped, of how many.
+    """
+
+    name: str
+    files: str
+    rows: int
+    times: float | None
+    leads: float | None
+    stages: tuple[int, int] | None
+
+
 @dataclass
 class Proposal:
     """What ``handoff init`` believes of an export.
 
-    ``unplaced``: one line for everything that found no place or needs a look. ``text`` is the
-    commented configuration, as written to ``out_file``.
+    ``unplaced``: one line for everything that needs a look. ``unread``: the files that are none of
+    the tables. ``tried``: what the proposal reads of the files. ``text`` is the commented
+    configuration, as written to ``out_file``.
     """
 
     directory: Path
     out_file: Path
     crm: str = UNKNOWN_CRM
     tradition: str = ""
-    tables: dict[str, TablePlan] = field(default_factory=dict)
+    plans: list[TablePlan] = field(default_factory=list)
     stage_dates: list[StageDatePlan] = field(default_factory=list)
     stages: list[StageSeen] = field(default_factory=list)
     unplaced: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    tried: list[TableTried] = field(default_factory=list)
     text: str = ""
 
+    @property
+    def tables(self) -> dict[str, list[TablePlan]]:
+        """The plans by table, in the contract's order."""
+        return {
+            name: found
+            for name in CONTRACT_TABLES
+            if (found := [plan for plan in self.plans if plan.table.name == name])
+        }
 
-@functools.cache
-def known_headers() -> dict[str, dict[str, list[str]]]:
-    """Table -> column -> the headers it goes by, best first; also (crm), (name) and (header)."""
-    known: dict[str, dict[str, list[str]]] = {}
-    with Path(__file__).with_name("known_headers.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            known.setdefault(row["table"], {})[row["column"]] = row["headers"].split("|")
-    return known
-
-
-def names_of(table: str, column: str) -> list[str]:
-    """The contract's own name of a column first, then what others call it."""
-    return [column, *known_headers().get(table, {}).get(column, [])]
+    def plan(self, table: str) -> TablePlan | None:
+        """The first plan of a table."""
+        return next((plan for plan in self.plans if plan.table.name == table), None)
 
 
 def crm_of(exports: Exports) -> str:
     """The CRM whose telling headers are there; a header that several CRMs share counts less."""
-    present = {header.casefold() for file in exports.files for header in file.headers}
+    present = {key(header) for file in exports.files for header in file.headers}
     telling = {
-        crm: {header.casefold() for header in headers}
+        crm: {key(header) for header in headers}
         for crm, headers in known_headers()["(crm)"].items()
     }
     owners = Counter(itertools.chain.from_iterable(telling.values()))
@@ -112,31 +163,49 @@ def crm_of(exports: Exports) -> str:
     return best if points(best) >= 2 else UNKNOWN_CRM
 
 
-def place_files(exports: Exports, proposal: Proposal) -> None:
-    """Choose the file of each table, and the columns that link the tables."""
+def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """Choose the files of each table, and the columns that link the tables."""
     _place_best(exports, proposal)
-    _share_history(exports, proposal)
-    if "leads" not in proposal.tables:
+    if not proposal.plan("leads"):
         _stand_in_for_leads(exports, proposal)
-    _link_tables(exports, proposal)
+    if leads := proposal.plan("leads"):
+        _place_by_values(exports, proposal, leads, vocabulary)
+    _share_history(exports, proposal)
+    _tell_events_apart(exports, proposal, vocabulary)
+    if leads:
+        for plan in proposal.plans:
+            if plan is not leads and "lead_id" in plan.table.columns:
+                _link(exports, proposal, plan, leads)
+        _drop_unlinked(proposal, leads)
+        merged = header_for(leads.file, "leads", "(merged_ids)")
+        leads.merged_ids = merged if merged and exports.values(leads.file, merged).texts else None
+    _name_owners(exports, proposal)
+    for plan in proposal.plans:
+        _leave_out_empty(exports, plan)
 
 
 def _place_best(exports: Exports, proposal: Proposal) -> None:
     """Give each table the file that fits it best, each file at most one table."""
     offers = []
     for file, table in itertools.product(exports.files, CONTRACT_TABLES.values()):
-        columns = _match(file, table)
+        columns = match(file, table)
         score = _score(file, table, columns)
+        if score > 0 and table.name == "leads" and not table.required <= columns.keys():
+            _add_id_and_time(exports, file, columns)
+        if table.name == "engagements":
+            columns.setdefault("kind", "")
         if score > 0 and table.required <= columns.keys():
+            columns = {column: header for column, header in columns.items() if header}
             offers.append((score, file.rows, TablePlan(table, file, columns)))
     used: set[ExportFile] = set()
     for _, _, plan in sorted(offers, key=lambda offer: (-offer[0], -offer[1])):
-        if plan.file not in used and plan.table.name not in proposal.tables:
+        is_free = plan.table.name in _EVENTS or not proposal.plan(plan.table.name)
+        if plan.file not in used and is_free:
             used.add(plan.file)
-            proposal.tables[plan.table.name] = plan
+            proposal.plans.append(plan)
 
 
-def _match(file: ExportFile, table: ContractTable) -> dict[str, str]:
+def match(file: ExportFile, table: ContractTable) -> dict[str, str]:
     """Contract column -> header, each header once."""
     columns: dict[str, str] = {}
     for column in table.columns:
@@ -147,110 +216,356 @@ def _match(file: ExportFile, table: ContractTable) -> dict[str, str]:
     return columns
 
 
+def header_for(file: ExportFile, table: str, role: str) -> str | None:
+    """The header of a file that plays a role which is no column of the contract."""
+    return file.header_of(known_headers()[table][role])
+
+
 def _score(file: ExportFile, table: ContractTable, columns: dict[str, str]) -> float:
     """How well a file fits a table; 0 when neither its name nor its headers tell."""
     known = known_headers().get(table.name, {})
     present = {key(header) for header in file.headers}
     telling = len({key(header) for header in known.get("(header)", [])} & present)
-    stem = file.name.rsplit("/", 1)[-1].split(".", 1)[0].casefold()
-    words = set(re.split(r"[^a-z0-9]+", stem)) | {stem}
-    named = len(words & set(known.get("(name)", []))) > 0
+    stem = file.stem.casefold()
+    words = {*re.split(r"[\W_\d]+", stem), stem}
     own = len({key(name) for name in table.columns} & present)
+    names = known.get("(name)", [])
+    named = next((len(names) - at for at, name in enumerate(names) if name in words), 0)
+    if words & set(known.get("(not)", [])) and own < 3:
+        return 0
     if not telling and not named and own < 3:
         return 0
-    return 4 * named + 20 * (stem == table.name) + 2 * telling + len(columns) + own
+    first = named / (len(names) + 1)
+    return (
+        (4 + first if named else 0) + 20 * (stem == table.name) + 2 * telling + len(columns) + own
+    )
 
 
 def _share_history(exports: Exports, proposal: Proposal) -> None:
     """One history of several fields: stage changes and owner changes are rows of it."""
-    tables, known = proposal.tables, known_headers()["history"]
-    plan = tables.get("stage_changes") or tables.get("owner_changes")
+    known = known_headers()["history"]
+    plan = proposal.plan("stage_changes") or proposal.plan("owner_changes")
     header = plan.file.header_of(known["field"]) if plan else None
     if not plan or not header:
         return
     fields = exports.values(plan.file, header).texts
     for table, role in (("stage_changes", "stage"), ("owner_changes", "owner")):
         names = {key(name) for name in known[role]}
-        found = [text for text in fields if key(text) in names]
-        if tables.get(table, plan) is not plan:
+        found: list[str] = [text for text in fields if key(text) in names]
+        other = proposal.plan(table)
+        if other and other.file is not plan.file:
             continue
-        tables.pop(table, None)
+        if other:
+            proposal.plans.remove(other)
         if found:
             contract = CONTRACT_TABLES[table]
-            columns = _match(plan.file, contract)
+            columns = match(plan.file, contract)
             columns.pop("change_id", None)
-            tables[table] = TablePlan(contract, plan.file, columns, where={header: found})
+            history = TablePlan(contract, plan.file, columns, where={header: found})
+            proposal.plans.append(history)
+            if role == "owner":
+                _read_owner_history(exports, history)
+
+
+def _read_owner_history(exports: Exports, plan: TablePlan) -> None:
+    """Salesforce logs a change of owner twice: by name and by id, which is the one to read."""
+    kinds = plan.file.header_of(["DataType", "Data Type"])
+    if kinds and "EntityId" in exports.values(plan.file, kinds).texts:
+        plan.where[kinds] = ["EntityId"]
+    if old := plan.file.header_of(names_of("stage_changes", "from_stage")):
+        plan.previous_owner = old
 
 
 def _stand_in_for_leads(exports: Exports, proposal: Proposal) -> None:
     """Without a file of leads: an unknown file with an id and a time, else the deals."""
     table = CONTRACT_TABLES["leads"]
-    used = {plan.file for plan in proposal.tables.values()}
+    used = {plan.file for plan in proposal.plans}
     free = [file for file in exports.files if file not in used]
     for file in sorted(free, key=lambda file: -file.rows):
-        columns = _match(file, table)
+        columns = match(file, table)
         _add_id_and_time(exports, file, columns)
         if table.required <= columns.keys():
-            proposal.tables["leads"] = TablePlan(table, file, columns)
+            proposal.plans.append(TablePlan(table, file, columns))
             return
-    deals = proposal.tables.get("opportunities")
+    deals = proposal.plan("opportunities")
     if deals:
         deals.columns["lead_id"] = deals.columns["opportunity_id"]
         linked = {name: deals.columns[name] for name in ("lead_id", "created_at")}
-        columns = _match(deals.file, table) | linked
-        proposal.tables["leads"] = TablePlan(table, deals.file, columns)
+        columns = match(deals.file, table) | linked
+        proposal.plans.append(TablePlan(table, deals.file, columns))
         proposal.unplaced.append(
             f"{deals.file.name}: there is no file of leads, so each deal counts as a lead"
         )
 
 
 def _add_id_and_time(exports: Exports, file: ExportFile, columns: dict[str, str]) -> None:
-    """An id from a column that is unique, a creation from the earliest full time column."""
+    """An id from a column that is unique, a creation from a full time column."""
     seen = {header: exports.values(file, header) for header in file.headers}
     unique = [header for header in file.headers if seen[header].distinct == file.rows > 0]
     named = [header for header in unique if re.search(r"id$", header.strip(), re.I)]
     email = [header for header in unique if header == columns.get("email")]
+    if columns.get("lead_id") not in unique:
+        columns.pop("lead_id", None)
     if "lead_id" not in columns and (named or email):
         columns["lead_id"] = (named or email)[0]
-    for header in file.headers if "created_at" not in columns else ():
-        is_full = seen[header].filled >= 0.95 * file.rows > 0
-        if is_full and exports.times(file, header).share > 0.95:
-            columns["created_at"] = header
-            return
+    if "created_at" not in columns and (times := _full_times(exports, file)):
+        columns["created_at"] = next(filter(_CREATED.search, times), times[0])
 
 
-def _link_tables(exports: Exports, proposal: Proposal) -> None:
-    """Choose, by the values, the columns that point to the leads and to the reps."""
-    leads, reps = proposal.tables.get("leads"), proposal.tables.get("reps")
-    if not leads:
-        return
-    for plan in proposal.tables.values():
-        if plan is not leads and "lead_id" in plan.table.columns:
-            _link(exports, proposal, plan, "lead_id", leads.columns["lead_id"])
-    if reps and "owner_id" in leads.columns:
-        _link(exports, proposal, reps, "rep_id", leads.columns["owner_id"])
+def _full_times(exports: Exports, file: ExportFile) -> list[str]:
+    """The headers whose every row has a time; a small number alone is none."""
+    found = []
+    for header in file.headers:
+        values = exports.values(file, header)
+        is_full = values.filled >= 0.95 * file.rows > 0
+        if is_full and not all(_NO_TIME.fullmatch(text) for text in values.texts):
+            if exports.times(file, header).share > 0.95:
+                found.append(header)
+    return found
 
 
-def _link(exports: Exports, proposal: Proposal, plan: TablePlan, column: str, to: str) -> None:
-    """Point a column at the header whose values are found most often in the leads' column."""
-    leads = proposal.tables["leads"].file
-    own = plan.columns.get(column)
-    shares = exports.shares_found(plan.file, leads, to)
-    taken = set(plan.columns.values()) - {own}
-    best = max(
-        (header for header in shares if header not in taken or shares[header] == 1),
-        key=lambda header: (shares[header], header == own),
-        default=None,
-    )
-    if best and shares[best] > shares.get(own or "", 0.0) and shares[best] >= LINKED:
-        plan.columns = {name: used for name, used in plan.columns.items() if used != best}
-        plan.columns[column] = own = best
-    target = f"{to} of {leads.name}"
-    if own is None:
-        proposal.unplaced.append(f"{plan.about(column)}: no column points to {target}")
-    elif shares[own] < 0.9:
-        several = any(";" in text for text in exports.values(plan.file, own).texts[:200])
+def _place_by_values(
+    exports: Exports, proposal: Proposal, leads: TablePlan, vocabulary: Vocabulary
+) -> None:
+    """Place files by what they hold: rows about leads, each with a time, and stages or kinds."""
+    used = {plan.file for plan in proposal.plans}
+    for file in exports.files:
+        if file in used:
+            continue
+        shares = exports.shares_found(file, {"": _ids_of_leads(leads)})
+        link = max(shares, key=lambda header: shares[header].get("", 0))
+        times = [header for header in _full_times(exports, file) if header != link]
+        if shares[link].get("", 0) < LINKED or not times:
+            continue
+        words = {
+            header: exports.values(file, header)
+            for header in file.headers
+            if header not in (link, *times)
+        }
+        words = {header: seen for header, seen in words.items() if 0 < seen.distinct <= _MOST_WORDS}
+
+        def known(header: str, is_known: Any, words: Mapping[str, Any] = words) -> bool:
+            rows = words[header].rows
+            return (
+                sum(n for text, n in rows.items() if is_known(text)) > LINKED * words[header].filled
+            )
+
+        stages = [
+            it for it in words if known(it, lambda text: vocabulary.stage(text, proposal.crm))
+        ]
+        kinds = [it for it in words if known(it, lambda text: event_meaning(text, vocabulary))]
+        if stages and not proposal.plan("stage_changes"):
+            table, named = "stage_changes", match(file, CONTRACT_TABLES["stage_changes"])
+            columns = {"to_stage": named.get("to_stage", stages[-1])}
+            if columns["to_stage"] not in stages:
+                columns["to_stage"] = stages[-1]
+            if before := next((it for it in stages if it != columns["to_stage"]), None):
+                columns["from_stage"] = before
+            if reason := header_for(file, "leads", "(reason)"):
+                columns["reason"] = reason
+            time = "changed_at"
+        elif kinds:
+            table, columns, time = "activities", {"kind": kinds[0]}, "occurred_at"
+        else:
+            continue
+        columns |= {"lead_id": link, time: times[0]}
+        proposal.plans.append(TablePlan(CONTRACT_TABLES[table], file, columns))
+
+
+def _ids_of_leads(leads: TablePlan) -> str:
+    """A query of the leads' ids, as links are compared with them."""
+    cell = leads.file.column(leads.columns["lead_id"])
+    return f"select {id_key(cell)} as key from {leads.file.table}"
+
+
+def _tell_events_apart(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """Read what people did as activities, and what leads did as engagements."""
+    for plan in [plan for plan in proposal.plans if plan.table.name in _EVENTS]:
+        proposal.plans.remove(plan)
+        proposal.plans += _event_plans(exports, proposal, plan, vocabulary)
+
+
+def _event_plans(
+    exports: Exports, proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary
+) -> list[TablePlan]:
+    """The plans of one file of events: by the kinds in a column of it, else by its name."""
+    file = plan.file
+    header = plan.columns.get("kind") or match(file, CONTRACT_TABLES["activities"]).get("kind")
+    texts = exports.values(file, header).texts if header else []
+    if not header or not texts or len(texts) > _MOST_WORDS:
+        return [_events_of_one_kind(plan, vocabulary)]
+    meanings = {text: event_meaning(text, vocabulary) for text in texts}
+    kinds = {meaning.kind for meaning in meanings.values() if meaning}
+    if kinds & {"email_opened", "email_clicked", "email_bounced"} and "rep_id" not in plan.columns:
+        # Beside opens and bounces, and of nobody: sent by a machine.
+        automated = EventMeaning("activities", "automated_email")
+        by_hand = EventMeaning("activities", "email")
+        meanings = {it: automated if found == by_hand else found for it, found in meanings.items()}
+    unknown = [text for text, meaning in meanings.items() if meaning is None]
+    if unknown:
         proposal.unplaced.append(
-            f"{plan.about(column)}: only {shares[own]:.0%} of {own} are found in {target}"
-            + ("; some cells hold several ids" if several else "")
+            f"{plan.about('kind')}: not known: {', '.join(sorted(unknown)[:20])}"
         )
+    found = []
+    for table in _EVENTS:
+        default = "activities" if plan.table.name == "activities" else "engagements"
+        own = [
+            text for text in texts if (meanings[text].table if meanings[text] else default) == table
+        ]
+        if not own:
+            continue
+        made = _as_table(plan, table) | {"kind": header}
+        one = TablePlan(CONTRACT_TABLES[table], file, made)
+        one.values["kind"] = {
+            text: meaning.kind
+            for text in own
+            if (meaning := meanings[text]) and text.casefold() != meaning.kind
+        }
+        one.values = {column: values for column, values in one.values.items() if values}
+        inbound = [text for text in own if (it := meanings[text]) and it.direction]
+        if inbound and table == "activities" and "direction" not in made:
+            one.columns["direction"] = header
+            one.values["direction"] = {text: "inbound" if text in inbound else "" for text in own}
+        if len(own) < len(texts):
+            one.where = {header: own}
+        found.append(one)
+    return found
+
+
+def _events_of_one_kind(plan: TablePlan, vocabulary: Vocabulary) -> TablePlan:
+    """A file whose name alone tells what it is about: calls, bounces."""
+    words = re.sub(
+        r"(?i)activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all", " ", plan.file.stem
+    )
+    meaning = event_meaning(words, vocabulary)
+    table = meaning.table if meaning else plan.table.name
+    made = TablePlan(CONTRACT_TABLES[table], plan.file, _as_table(plan, table))
+    if "kind" not in made.columns and (meaning or table == "engagements"):
+        made.constants["kind"] = meaning.kind if meaning else key(plan.file.stem)
+    if meaning and meaning.direction and "direction" not in made.columns:
+        made.constants["direction"] = meaning.direction
+    return made
+
+
+def _as_table(plan: TablePlan, table: str) -> dict[str, str]:
+    """The columns of a file of events as one of both tables."""
+    if plan.table.name == table:
+        return dict(plan.columns)
+    shared = {
+        name: plan.columns[name] for name in ("lead_id", "occurred_at") if name in plan.columns
+    }
+    taken = match(plan.file, CONTRACT_TABLES[table])
+    own = {"activities": "activity_id", "engagements": "engagement_id"}
+    if event_id := plan.columns.get(own[plan.table.name]):
+        taken[own[table]] = event_id
+    taken = {name: header for name, header in taken.items() if header not in shared.values()}
+    return taken | shared
+
+
+def _link(exports: Exports, proposal: Proposal, plan: TablePlan, leads: TablePlan) -> None:
+    """Point a table at the leads by the column whose values are found in them most often.
+
+    Where their ids are not enough, by another key of theirs: an address, what they became.
+    """
+    own = plan.columns.get("lead_id")
+    keys = {"": _ids_of_leads(leads)}
+    for header in leads.file.headers:
+        values = exports.values(leads.file, header)
+        is_key = 0.9 * values.filled <= values.distinct > 0 and _KEYS.search(header.strip())
+        if is_key and header != leads.columns["lead_id"]:
+            keys[header] = (
+                f"select lower(trim({leads.file.column(header)})) as key from {leads.file.table}"
+            )
+    shares = exports.shares_found(plan.file, keys)
+    taken = set(plan.columns.values()) - {own}
+
+    def direct(header: str) -> float:
+        return shares[header].get("", 0.0)
+
+    free = [header for header in shares if header not in taken or direct(header) == 1]
+    best = max(free, key=lambda header: (direct(header), header == own), default=None)
+    if best and direct(best) > (direct(own) if own else 0.0) and direct(best) >= LINKED:
+        plan.columns = {name: used for name, used in plan.columns.items() if used != best}
+        plan.columns["lead_id"] = own = best
+    pairs = [
+        (share, header == own, header, name)
+        for header, found in shares.items()
+        for name, share in found.items()
+        if name and header not in taken
+    ]
+    if own and direct(own) >= _HELPS:
+        pairs = [pair for pair in pairs if pair[2] == own and pair[0] >= _HELPS and direct(own) < 1]
+    share, _, header, name = max(pairs, default=(0.0, False, "", ""))
+    if name and (share >= LINKED or header == own):
+        plan.columns["lead_id"] = own = header
+        plan.lookups["lead_id"] = _lookup(leads.file, name, leads.columns["lead_id"])
+        shares[header][""] = min(1.0, direct(header) + share)
+    target = f"{leads.columns['lead_id']} of {leads.file.name}"
+    if own is None:
+        proposal.unplaced.append(f"{plan.about('lead_id')}: no column points to {target}")
+    elif direct(own) < 0.9:
+        proposal.unplaced.append(
+            f"{plan.about('lead_id')}: only {direct(own):.0%} of {own} are found in {target}"
+        )
+    if own is None or direct(own) == 0:
+        plan.columns.pop("lead_id", None)
+
+
+def _lookup(file: ExportFile, key_header: str, value: str) -> dict[str, Any]:
+    name: Any = file.pattern or (file.names[0] if len(file.names) == 1 else list(file.names))
+    found = {"file": name, "key": key_header, "value": value}
+    return found | ({"sheet": file.sheet} if file.sheet else {})
+
+
+def _drop_unlinked(proposal: Proposal, leads: TablePlan) -> None:
+    """A table about leads that names none of them can't be read; a deal may have none."""
+    for plan in list(proposal.plans):
+        if "lead_id" in plan.table.required and "lead_id" not in plan.columns:
+            proposal.plans.remove(plan)
+            proposal.unplaced.append(
+                f"{plan.file.name}: looks like {plan.table.name}, but names no lead of "
+                f"{leads.file.name}; it is not read"
+            )
+
+
+def _name_owners(exports: Exports, proposal: Proposal) -> None:
+    """Where owners are names or addresses and the users have ids, look the ids up."""
+    reps = proposal.plan("reps")
+    if not reps:
+        return
+    headers = [
+        reps.columns["rep_id"],
+        reps.columns.get("name"),
+        header_for(reps.file, "reps", "(email)"),
+    ]
+    keys = {
+        header: f"select {id_key(reps.file.column(header))} as key from {reps.file.table}"
+        for header in headers
+        if header
+    }
+    for plan in proposal.plans:
+        for column in ("owner_id", "rep_id"):
+            header = plan.columns.get(column)
+            if plan is reps or not header:
+                continue
+            found = exports.shares_found(plan.file, keys)[header]
+            best = max(
+                found, key=lambda name: (found[name], name == headers[0]), default=headers[0]
+            )
+            if best and best != headers[0]:
+                plan.lookups[column] = _lookup(reps.file, best, reps.columns["rep_id"])
+
+
+def _leave_out_empty(exports: Exports, plan: TablePlan) -> None:
+    """Rows about leads without a lead or a time are not read: tasks that are still open."""
+    if plan.table.name in ("leads", "opportunities"):
+        return
+    for column in sorted(plan.table.required):
+        header = plan.columns.get(column)
+        if not header or header in plan.where:
+            continue
+        seen = exports.values_where(plan.file, header, plan.values_of_where)
+        rows = exports.count(plan.file, plan.values_of_where)
+        if 0 < seen.filled < rows:
+            plan.where[header] = _FILLED
+            plan.remarks[column] = f"{rows - seen.filled:,} rows without it are not read"

@@ -1,19 +1,25 @@
 """``handoff init``: examine exports and propose the configuration that reads them.
 
-The proposal says what it could not place. It asks nothing and overwrites nothing.
+The proposal says what it could not place, and what it reads when it is tried. It asks nothing and
+overwrites nothing.
 """
 
 import tempfile
 from pathlib import Path
 
-from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.warehouse import POLICY_DIR, connect
 from dagster_project.ingestion.discovery.exports import DATA_FILES, Exports
 from dagster_project.ingestion.discovery.meanings import read_values
 from dagster_project.ingestion.discovery.placing import Proposal, crm_of, place_files
 from dagster_project.ingestion.discovery.text import render
+from dagster_project.ingestion.discovery.trial import try_proposal
 from dagster_project.ingestion.discovery.values import read_vocabulary
+
+NO_LEADS = (
+    "no file looks like leads: a leads table has one row per person or company that may become a "
+    "customer, with an id of its own (lead_id) and the time at which it was created (created_at)"
+)
 
 
 def propose(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> Proposal:
@@ -28,6 +34,7 @@ def propose(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> P
         )
     if not directory.is_dir():
         raise SourceError(f"{directory}: no such directory; name the one that holds the exports")
+    vocabulary = read_vocabulary(policy_dir)
     proposal = Proposal(directory, out_file)
     with (
         tempfile.TemporaryDirectory(prefix="handoff-") as scratch,
@@ -41,39 +48,45 @@ def propose(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> P
             )
         proposal.unplaced += exports.problems
         proposal.crm = crm_of(exports)
-        place_files(exports, proposal)
-        read_values(exports, proposal, read_vocabulary(policy_dir))
+        place_files(exports, proposal, vocabulary)
+        read_values(exports, proposal, vocabulary)
         _report_what_is_left(exports, proposal)
-    placed = proposal.tables
-    proposal.tables = {name: placed[name] for name in CONTRACT_TABLES if name in placed}
     proposal.text = render(proposal)
     try:
         with out_file.open("x", encoding="utf-8") as file:
             file.write(proposal.text)
     except OSError as error:
         raise ConfigError(f"{out_file}: can't be written: {error.strerror}") from error
+    if proposal.plan("leads"):
+        try_proposal(proposal, vocabulary)
     return proposal
 
 
 def _report_what_is_left(exports: Exports, proposal: Proposal) -> None:
-    """Name the files and the columns that found no place."""
-    if "leads" not in proposal.tables:
-        proposal.unplaced.insert(
-            0, "no file looks like leads: it needs an id and a creation time per lead"
-        )
+    """Name the files and the columns that found no place, and the rows that are broken."""
+    if not proposal.plan("leads"):
+        proposal.unplaced.insert(0, NO_LEADS)
     for file in exports.files:
         used: set[str] = set()
-        for plan in (plan for plan in proposal.tables.values() if plan.file == file):
+        for plan in (plan for plan in proposal.plans if plan.file == file):
             used.update(plan.columns.values(), plan.where, *plan.only_when.values())
+            used.update(filter(None, (plan.merged_ids, plan.previous_owner)))
+        used |= {
+            it.reasons_of[1]
+            for it in proposal.plans
+            if it.reasons_of and it.reasons_of[0].file == file
+        }
         for date in (item for item in proposal.stage_dates if item.file == file):
             used |= {date.header, date.lead_header}
-        left = [header for header in file.headers if header not in used]
         if not used:
-            proposal.unplaced.append(
-                f"{file.name}: not read; it looks like none of the tables "
-                f"(its header: {', '.join(file.headers[:12])})"
-            )
-        elif left:
+            proposal.unread += file.names
+            continue
+        for name, row in file.broken[:3]:
+            proposal.unplaced.append(f"{name}: row {row.source_row}: {row.reason}; it is set aside")
+        if len(file.broken) > 3:
+            proposal.unplaced.append(f"{file.name}: {len(file.broken) - 3:,} more broken rows")
+        left = [header for header in file.headers if header not in used]
+        if left:
             proposal.unplaced.append(
                 f"{file.name}: columns not used: {', '.join(left[:40])}"
                 + (f" and {len(left) - 40} more" if len(left) > 40 else "")

@@ -2,16 +2,19 @@
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
+from dagster_project.config.sql_text import identifier, literal
+from dagster_project.ingestion.discovery.exports import ExportFile
 from dagster_project.ingestion.discovery.placing import (
     UNKNOWN_CRM,
     Proposal,
     StageDatePlan,
     TablePlan,
 )
+from dagster_project.ingestion.files.client import table_suffix
 
 
 def render(proposal: Proposal) -> str:
@@ -45,37 +48,110 @@ def _source(proposal: Proposal) -> Iterator[str]:
     shown = path.relative_to(base) if path.is_relative_to(base) else path
     yield from _entry("path", str(shown), 4)
     yield "    # timezone: Europe/Amsterdam  # of times without an offset; UTC by default"
-    yield "    tables:" + ("" if proposal.tables else " {}")
-    for plan in proposal.tables.values():
-        yield f"      {plan.table.name}:  # {plan.file.rows:,} rows in the file"
-        yield from _table(plan)
+    yield "    tables:" + ("" if proposal.plans else " {}")
+    for name, plans in proposal.tables.items():
+        rows = sum({plan.file: plan.file.rows for plan in plans}.values())
+        yield f"      {name}:  # {rows:,} rows in {', '.join(dict.fromkeys(it.file.name for it in plans))}"
+        is_query = len(plans) > 1 or plans[0].reasons_of
+        yield from _query(plans) if is_query else _mapping(plans[0])
+        yield from _meanings(plans)
     yield from _stage_dates(proposal)
     yield from _stage_names(proposal)
     yield ""
 
 
-def _table(plan: TablePlan) -> Iterator[str]:
-    yield from _file(plan, 8)
+def _mapping(plan: TablePlan) -> Iterator[str]:
+    yield from _entry("file", _file_setting(plan.file), 8)
+    if plan.file.sheet:
+        yield from _entry("sheet", plan.file.sheet, 8)
     if plan.columns:
         yield "        columns:"
     for column, header in plan.columns.items():
         yield from _entry(column, header, 10, plan.remarks.get(column, ""))
-    formats = {column: _formats(formats) for column, formats in plan.time_formats.items()}
-    for key, value, remark in (
-        ("time_formats", formats, ""),
-        ("decimal_marks", plan.decimal_marks, ""),
+    for setting, value, remark in (
+        ("constants", plan.constants, ""),
         ("where", plan.where, "other rows of the file are not read for this table"),
-        ("values", plan.values, ""),
         ("only_when", plan.only_when, ""),
+        ("merged_ids", plan.merged_ids, ""),
+        ("previous_owner", plan.previous_owner, ""),
     ):
         if value:
-            yield from _entry(key, value, 8, remark)
+            yield from _entry(setting, value, 8, remark)
 
 
-def _file(plan: TablePlan | StageDatePlan, indent: int) -> Iterator[str]:
-    yield from _entry("file", plan.file.name, indent)
-    if plan.file.encoding != "utf-8":
-        yield from _entry("encoding", plan.file.encoding, indent, "not UTF-8; a guess")
+def _meanings(plans: Sequence[TablePlan]) -> Iterator[str]:
+    """What is said of a table's columns, wherever they come from."""
+    lookups: dict[str, object] = {}
+    formats: dict[str, list[str]] = {}
+    marks: dict[str, str] = {}
+    values: dict[str, dict[str, str]] = {}
+    for plan in plans:
+        lookups |= plan.lookups
+        marks |= plan.decimal_marks
+        for column, found in plan.time_formats.items():
+            known = formats.setdefault(column, [])
+            known += [item for item in found if item not in known]
+        for column, meant in plan.values.items():
+            values[column] = values.get(column, {}) | meant
+    named = {column: found[0] if len(found) == 1 else found for column, found in formats.items()}
+    for setting, value in (
+        ("lookups", lookups),
+        ("time_formats", named),
+        ("decimal_marks", marks),
+        ("values", values),
+    ):
+        if value:
+            yield from _entry(setting, value, 8)
+
+
+def _query(plans: Sequence[TablePlan]) -> Iterator[str]:
+    """Several files of a table, each with columns of its own, as one query."""
+    selects = [_select(plan, name) for plan in plans for name in plan.file.names]
+    yield "        sql: |"
+    yield textwrap.indent("\nunion all by name\n".join(selects), " " * 10)
+
+
+def _select(plan: TablePlan, name: str) -> str:
+    """One file as rows of the contract."""
+    cells = {column: identifier(header) for column, header in plan.columns.items()}
+    cells |= {column: literal(value) for column, value in plan.constants.items()}
+    for column, conditions in plan.only_when.items():
+        if column in cells:
+            cells[column] = f"case when {_condition(conditions)} then {cells[column]} end"
+    view = identifier(_view(name))
+    if plan.reasons_of:
+        leads, reason, stages = plan.reasons_of
+        is_exit = _condition({plan.columns["to_stage"]: stages})
+        lead = f"trim(reasons.{identifier(leads.columns['lead_id'])})"
+        reasons = [
+            f"select {identifier(reason)} from {identifier(_view(part))} as reasons "
+            f"where {lead} = trim({view}.{cells['lead_id']}) and {identifier(reason)} <> ''"
+            for part in leads.file.names
+        ]
+        found = f"(select min({identifier(reason)}) from ({' union all '.join(reasons)}))"
+        cells["reason"] = f"case when {is_exit} then {found} end"
+    shown = ",\n  ".join(f"{cell} as {column}" for column, cell in cells.items())
+    where = f"\nwhere {_condition(plan.where)}" if plan.where else ""
+    return f"select\n  {shown}\nfrom {view}{where}"
+
+
+def _condition(conditions: Mapping[str, list[str] | str]) -> str:
+    terms = []
+    for header, values in conditions.items():
+        cell = f"lower(trim({identifier(header)}))"
+        named = ", ".join(literal(value.lower()) for value in values)
+        terms.append(f"{cell} in ({named})" if isinstance(values, list) else f"{cell} <> ''")
+    return " and ".join(terms)
+
+
+def _view(name: str) -> str:
+    """How a query names a file: without its directory and ending, in lower case."""
+    base = name.rsplit("/", 1)[-1].lower()
+    return base.removesuffix(table_suffix(base) or "")
+
+
+def _file_setting(file: ExportFile) -> str | list[str]:
+    return file.pattern or (file.names[0] if len(file.names) == 1 else list(file.names))
 
 
 def _formats(formats: Sequence[str]) -> str | list[str]:
@@ -84,7 +160,9 @@ def _formats(formats: Sequence[str]) -> str | list[str]:
 
 def _stage_dates(proposal: Proposal) -> Iterator[str]:
     lines = [line for plan in proposal.stage_dates for line in _stage_date(plan, proposal)]
-    if lines and "stage_changes" in proposal.tables:
+    leads = proposal.plan("leads")
+    changes = proposal.tables.get("stage_changes", [])
+    if lines and any(leads is None or plan.file != leads.file for plan in changes):
         yield "    # Left out, as the stage changes are there; use them where these are too short:"
         yield "    # stage_dates:"
         yield from (f"    # {line[4:]}" for line in lines)
@@ -96,8 +174,11 @@ def _stage_dates(proposal: Proposal) -> Iterator[str]:
 def _stage_date(plan: StageDatePlan, proposal: Proposal) -> Iterator[str]:
     yield f"      - stage: {plan.stage}"
     yield from _entry("column", plan.header, 8)
-    if plan.file != proposal.tables["leads"].file:
-        yield from _file(plan, 8)
+    leads = proposal.plan("leads")
+    if not leads or plan.file != leads.file:
+        yield from _entry("file", _file_setting(plan.file), 8)
+        if plan.file.sheet:
+            yield from _entry("sheet", plan.file.sheet, 8)
         yield from _entry("lead_id", plan.lead_header, 8)
     if plan.formats:
         yield from _entry("time_format", _formats(plan.formats), 8)
@@ -130,9 +211,14 @@ def _entry(key: str, value: object, indent: int, remark: str = "") -> list[str]:
 
 
 def _left(proposal: Proposal) -> Iterator[str]:
-    if proposal.unplaced:
+    lines = [*proposal.unplaced]
+    if proposal.unread:
+        lines.append(
+            f"not read, as they look like none of the tables: {', '.join(proposal.unread)}"
+        )
+    if lines:
         yield "# What could not be placed, or needs checking:"
-    for line in proposal.unplaced:
+    for line in lines:
         yield from textwrap.wrap(
             _line(line),
             100,

@@ -1,147 +1,22 @@
-"""What the cells of an unknown export look like: times, numbers, stages, kinds.
+"""What the words of an unknown export mean: headers, stages, kinds of activities and signals.
 
-Everything is judged by the distinct values of a column. Nothing is guessed that the values do not
-show; where they leave a choice, the reading says so.
+All of it is data: the policy's tables, and the CSV files beside this module.
 """
 
+import csv
+import functools
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection
-
 from dagster_project.config import policy
-from dagster_project.config.sql_text import literal
 
-_ENOUGH = 0.98
-_DATES = (
-    "%m/%d/%Y",
-    "%d/%m/%Y",
-    "%d.%m.%Y",
-    "%d-%m-%Y",
-    "%m-%d-%Y",
-    "%Y/%m/%d",
-    "%m/%d/%y",
-    "%d/%m/%y",
-    "%d.%m.%y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%d %b %Y",
-    "%d %B %Y",
-    "%d-%b-%Y",
-    "%b %d %Y",
-    "%Y%m%d",
-)
-_TIMES = (
-    "",
-    " %H:%M",
-    " %H:%M:%S",
-    " %I:%M %p",
-    " %I:%M:%S %p",
-    ", %H:%M",
-    ", %H:%M:%S",
-    ", %I:%M %p",
-    "T%H:%M:%S",
-    " %H:%M:%S %z",
-)
-# Seconds and milliseconds since 1970, from 2001 on.
-_EPOCHS = {"epoch": r"1\d{9}(\.\d+)?", "epoch_ms": r"1\d{12}"}
-_ISO = r"^\d{4}-\d{1,2}-\d{1,2}"
-_PLAIN_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
-_MARKED_NUMBER = {
-    ".": r"^[^0-9+.-]*[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?[^0-9]*$",
-    ",": r"^[^0-9+,-]*[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?[^0-9]*$",
-}
-
-
-@dataclass(frozen=True)
-class TimeReading:
-    """How a column's times read: ``formats`` (none for ISO), and the ``share`` that they fit.
-
-    ``is_ambiguous``: day and month could be in either order.
-    """
-
-    formats: tuple[str, ...]
-    share: float
-    is_ambiguous: bool = False
-
-
-def time_reading(connection: DuckDBPyConnection, texts: Sequence[str]) -> TimeReading:
-    """Find the formats that read these values; of equal ones the first of the list."""
-    if not texts:
-        return TimeReading((), 0.0)
-    iso = _share_of_iso(connection, texts)
-    if iso >= _ENOUGH:
-        return TimeReading((), iso)
-    for epoch, pattern in _EPOCHS.items():
-        if all(re.fullmatch(pattern, text) for text in texts):
-            return TimeReading((epoch,), 1.0)
-    formats = [date + time for date in _DATES for time in _TIMES]
-    reads = _reads(connection, texts, formats)
-    chosen: list[str] = []
-    left, ambiguous = set(texts), False
-    while left and len(chosen) < 3:
-        best = max(formats, key=lambda item: (len(reads[item] & left), -len(item)))
-        if not reads[best] & left:
-            break
-        twin = swapped(best)
-        if twin != best and len(reads.get(twin, set()) & left) == len(reads[best] & left):
-            ambiguous = True
-        chosen.append(best)
-        left -= reads[best]
-    share = min(1.0, 1 - len(left) / len(texts) + iso)
-    return TimeReading(tuple(chosen), share, ambiguous)
-
-
-def _reads(
-    connection: DuckDBPyConnection, texts: Sequence[str], formats: Sequence[str]
-) -> dict[str, set[str]]:
-    """The values that each format reads."""
-    lists = ", ".join(
-        f"list(cell) filter (try_strptime(cell, {literal(item)}) is not null)" for item in formats
-    )
-    query = f"select {lists} from (select unnest(?) as cell)"
-    (row,) = connection.execute(query, [list(texts)]).fetchall()
-    return {item: set(found or ()) for item, found in zip(formats, row, strict=True)}
-
-
-def swapped(time_format: str) -> str:
-    """The same format with day and month in the other order."""
-    return re.sub(
-        r"^%([md])([/.-])%([md])", lambda found: f"%{found[3]}{found[2]}%{found[1]}", time_format
-    )
-
-
-def is_month_first(time_format: str) -> bool:
-    return time_format.startswith("%m")
-
-
-def _share_of_iso(connection: DuckDBPyConnection, texts: Sequence[str]) -> float:
-    full = r"regexp_replace(cell, '^([^T ]+[T ]\d{1,2}:\d{2})(Z|[+-]|$| )', '\1:00\2')"
-    query = f"""
-        select avg(cast(
-            regexp_matches(cell, '{_ISO}')
-            and try_cast(regexp_replace({full}, ' ([+-]\\d)', '\\1') as timestamptz) is not null
-            as integer))
-        from (select upper(unnest(?)) as cell)
-    """
-    ((share,),) = connection.execute(query, [list(texts)]).fetchall()
-    return float(share or 0)
-
-
-def decimal_mark(texts: Sequence[str]) -> str | None:
-    """The decimal mark of formatted numbers; empty if they need none, None for no numbers."""
-    if _share(texts, _PLAIN_NUMBER) >= _ENOUGH:
-        return ""
-    shares = {mark: _share(texts, pattern) for mark, pattern in _MARKED_NUMBER.items()}
-    best = max(shares, key=lambda mark: shares[mark])
-    return best if shares[best] >= _ENOUGH else None
-
-
-def _share(texts: Sequence[str], pattern: str) -> float:
-    return sum(bool(re.match(pattern, text)) for text in texts) / len(texts) if texts else 0.0
+# In these languages and their countries, the day comes first and a comma before the decimals.
+DAY_FIRST = ("de", "fr", "es")
+_SIGNS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -158,14 +33,24 @@ class Vocabulary:
     meanings: dict[str, str]
     by_tradition: dict[str, set[str]]
     kinds: tuple[str, ...]
+    touches: frozenset[str]
     signals: tuple[str, ...]
     evidence: dict[str, str]
+    exits: frozenset[str]
 
-    def stage(self, raw: str, crm: str = "", header: str = "") -> str | None:
-        """The stage that a raw stage means, or None: by the CRM's map, else by the aliases."""
-        cell = raw.strip().casefold()
-        by_map = self.mapped.get((crm.casefold(), key(header), cell))
-        return by_map or self.stages.get(cell) or self.evidence.get(cell)
+    def stage(self, raw: str, crm: str = "", *headers: str) -> str | None:
+        """The stage that a raw stage means, or None: by the CRM's map, else by the aliases.
+
+        ``headers``: what its column is called. A raw stage in another language means what its
+        translation means.
+        """
+        for text in filter(None, (raw, _stage_words().get(key(raw)))):
+            maps = (self.mapped.get((crm.casefold(), key(name), key(text))) for name in headers)
+            cell = text.strip().casefold()
+            names = (self.stages.get(cell), self.evidence.get(cell), self.stages.get(key(text)))
+            if found := next(filter(None, (*maps, *names)), None):
+                return found
+        return None
 
 
 def read_vocabulary(policy_dir: Path) -> Vocabulary:
@@ -176,29 +61,107 @@ def read_vocabulary(policy_dir: Path) -> Vocabulary:
         by_tradition[row["tradition"]].add(row["stage"])
     names = [(row[name], row["stage"]) for name in ("label", "stage") for row in reversed(stages)]
     names += [(row["raw_stage"], row["stage"]) for row in policy.cells(policy_dir, "stage_aliases")]
+    kinds = policy.cells(policy_dir, "activity_kinds")
     return Vocabulary(
         stages={name.casefold(): stage for name, stage in names},
         mapped={
-            (row["crm"].casefold(), key(row["property"]), row["raw_stage"].casefold()): row["stage"]
+            (row["crm"].casefold(), key(row["property"]), key(row["raw_stage"])): row["stage"]
             for row in policy.cells(policy_dir, "stage_maps")
         },
         meanings={row["stage"]: row["exit_kind"] or row["milestone"] for row in stages},
         by_tradition=by_tradition,
-        kinds=tuple(row["kind"] for row in policy.cells(policy_dir, "activity_kinds")),
+        kinds=tuple(row["kind"] for row in kinds),
+        touches=frozenset(row["kind"] for row in kinds if row["is_touch"] == "true"),
         signals=tuple(row["signal"] for row in policy.cells(policy_dir, "signals")),
         evidence={row["evidence"]: row["stage"] for row in reversed(stages) if row["evidence"]},
+        exits=frozenset(row["stage"] for row in stages if row["exit_kind"]),
     )
 
 
+@dataclass(frozen=True)
+class EventMeaning:
+    """What happened, by a word for it: a row of activities or of engagements."""
+
+    table: str
+    kind: str
+    direction: str = ""
+
+
+def event_meaning(text: str, vocabulary: Vocabulary) -> EventMeaning | None:
+    """What a word such as ``Email Bounce`` or ``calls`` stands for; None if nothing known.
+
+    Who opens, clicks or bounces a mail, or fills in a form, shows interest: an engagement. Calls,
+    meetings and mails that a person sends are activities.
+    """
+    plain = _SIGNS.sub(" ", text).strip().casefold()
+    name = plain.replace(" ", "_")
+    if name in vocabulary.kinds:
+        return EventMeaning("activities", name)
+    if name in vocabulary.signals:
+        return EventMeaning("engagements", name)
+    for row in _rows("events"):
+        if re.search(row["pattern"], plain):
+            return EventMeaning(row["table"], row["kind"], row["direction"])
+    return None
+
+
+@functools.cache
+def known_headers() -> dict[str, dict[str, list[str]]]:
+    """Table -> column -> the headers it goes by, best first.
+
+    Also what tells a table or a CRM: (crm), (name), (not) and (header); and headers that are no
+    column of the contract: (status), (reason), (exit_date), (deleted_at), (merged_ids), (email).
+    """
+    known: dict[str, dict[str, list[str]]] = {}
+    for row in (*_rows("known_headers"), *_rows("translated_headers")):
+        headers = known.setdefault(row["table"], {}).setdefault(row["column"], [])
+        headers += row["headers"].split("|")
+        if row.get("crm"):
+            telling = known["(crm)"].setdefault(row["crm"], [])
+            telling += row["headers"].split("|")
+    return known
+
+
+def names_of(table: str, column: str) -> list[str]:
+    """The contract's own name of a column first, then what others call it."""
+    return [column, *known_headers().get(table, {}).get(column, [])]
+
+
+def language_of(headers: Iterable[str]) -> str:
+    """The language that most of these headers are in; English where none tells."""
+    english = {key(name) for row in _rows("known_headers") for name in row["headers"].split("|")}
+    telling = {key(header) for header in headers} - english
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in _rows("translated_headers"):
+        found[row["language"]] |= telling & {key(name) for name in row["headers"].split("|")}
+    best = max(found, key=lambda language: len(found[language]))
+    return best if len(found[best]) > 1 else "en"
+
+
+@functools.cache
+def _stage_words() -> dict[str, str]:
+    return {key(row["text"]): row["english"] for row in _rows("stage_words")}
+
+
+@functools.cache
+def _rows(name: str) -> Sequence[dict[str, str]]:
+    """The rows of a table beside this module; a line that begins with # is a comment."""
+    text = Path(__file__).with_name(f"{name}.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+
+
+@functools.cache
 def key(name: str) -> str:
-    """A name without case, spaces and signs; a custom field's ending does not count."""
-    return re.sub(r"[\W_]", "", re.sub(r"__c$", "", name.strip(), flags=re.I)).casefold()
+    """A name without case, accents, spaces and signs; a custom field's ending does not count."""
+    plain = unicodedata.normalize("NFKD", re.sub(r"__c$", "", name.strip(), flags=re.I))
+    letters = "".join(sign for sign in plain if unicodedata.category(sign) != "Mn")
+    return _SIGNS.sub("", letters).casefold()
 
 
 def named_in(text: str, names: Iterable[str]) -> str | None:
     """The longest of these names that occurs in a text as whole words."""
 
     def words(name: str) -> str:
-        return f" {re.sub(r'[^a-z0-9]+', ' ', name.casefold()).strip()} "
+        return f" {' '.join(re.split(_SIGNS, name.casefold())).strip()} "
 
     return max((name for name in names if words(name) in words(text)), key=len, default=None)

@@ -75,8 +75,8 @@ class DataFile:
 class Export:
     """The directory of a source: its files by table, each opened once per load.
 
-    Raises ``SourceError`` when the directory or the leads are missing, a mapped file does not
-    exist, or one table has two files and no mapping.
+    Raises ``SourceError`` when the directory is missing; where its tables are asked for, when the
+    leads are missing, a mapped file does not exist, or one table has two files and no mapping.
     """
 
     def __init__(self, source: FilesSource, scratch: Path) -> None:
@@ -93,22 +93,28 @@ class Export:
             self._sheet_by_default
         )
         self.present = self._files_in_directory()
+
+    @functools.cached_property
+    def tables(self) -> dict[str, list[DataFile]]:
+        """The files of each table that has some."""
+        source = self.source
         found = {name: self._files_of(name) for name in CONTRACT_TABLES}
-        self.tables = {name: files for name, files in found.items() if files}
+        tables = {name: files for name, files in found.items() if files}
         if source.leads_of:
-            self.tables.pop("leads", None)
-        elif "leads" not in self.tables:
+            tables.pop("leads", None)
+        elif "leads" not in tables:
             expected = ", ".join(f"leads{suffix}" for suffix in SUFFIXES)
             raise SourceError(
                 f"source {source.name}: {source.path}: no leads table; expected one of {expected} "
                 f"(there: {self._listing}), name the file in tables.leads.file, or name the source "
                 "that has the leads in leads_of"
             )
-        if not self.tables and not source.stage_dates:
+        if not tables and not source.stage_dates:
             raise SourceError(
                 f"source {source.name}: {source.path}: no file of any table (there: "
                 f"{self._listing}); name the files in tables"
             )
+        return tables
 
     def label(self, name: str) -> str:
         """How messages name a file of this source."""

@@ -186,6 +186,22 @@
     end
 {%- endmacro %}
 
+{# What exports write of a deal that is `won`, or `lost`, instead of yes and no. #}
+{% macro deal_words(outcome) -%}
+    {%- set words = {
+        'won': [
+            'won', 'closed won', 'closedwon', 'closed-won', 'gewonnen', 'gagné', 'gagnée', 'gagne',
+            'ganado', 'ganada', 'vinto', 'vinta', 'ganho', 'ganha', 'vunnen', 'vunnet', 'vundet',
+            'wygrana', '受注', '成約'
+        ],
+        'lost': [
+            'lost', 'closed lost', 'closedlost', 'closed-lost', 'verloren', 'perdu', 'perdue',
+            'perdido', 'perdida', 'perso', 'persa', 'förlorad', 'tabt', 'tapt', 'przegrana', '失注'
+        ]
+    } -%}
+    {{ return(words[outcome]) }}
+{%- endmacro %}
+
 {#
     An id (or several) as it came; null when a spreadsheet wrote one in scientific notation
     (1.23457E+11) or an error in its place: #N/A, #WERT!, ###. Errors have words of any language

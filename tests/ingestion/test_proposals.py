@@ -1,0 +1,541 @@
+"""What ``handoff init`` proposes for exports of CRMs is read unedited, and the models count right.
+
+The exports are made up, in the shape that the vendors document.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.config.settings import load_settings
+from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.discovery.placing import Proposal
+from dagster_project.ingestion.discovery.proposal import propose
+from tests.ingestion.test_troubles import as_archive, as_workbook
+from tests.warehouse import Warehouse, project
+
+MODELS = ("fct_lead_cycles", "fct_lead_stages", "lead_accounting", "quarantine")
+
+
+@dataclass(frozen=True)
+class Read:
+    """A proposal, and the warehouse that the models made of what it reads."""
+
+    proposal: Proposal
+    warehouse: Warehouse
+
+    def all(self, query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in self.warehouse.rows(query)]
+
+    @property
+    def notes(self) -> str:
+        return "\n".join(self.proposal.unplaced)
+
+    @property
+    def set_aside(self) -> list[tuple[Any, ...]]:
+        return self.all(
+            "select table_name, column_name, reason from quality.quarantine order by all"
+        )
+
+    @property
+    def buckets(self) -> dict[str, str]:
+        return dict(self.all("select lead_id, bucket from lead_accounting"))
+
+    @property
+    def tried(self) -> dict[str, tuple[Any, ...]]:
+        return {it.name: (it.rows, it.times, it.leads, it.stages) for it in self.proposal.tried}
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> Warehouse:
+    return Warehouse(project().for_files())
+
+
+@pytest.fixture
+def read(warehouse: Warehouse, tmp_path: Path) -> Callable[[Mapping[str, str | bytes]], Read]:
+    """Write an export, propose, read it unedited and build the models."""
+
+    def run(files: Mapping[str, str | bytes], *models: str) -> Read:
+        directory = tmp_path / "export"
+        directory.mkdir()
+        for name, content in files.items():
+            data = content.encode() if isinstance(content, str) else content
+            (directory / name).write_bytes(data)
+        proposal = propose(directory, tmp_path / "handoff.yml")
+        for table in (*CONTRACT_TABLES, "loads", "stage_map", "rejected_rows", "decimal_marks"):
+            warehouse.execute(f"delete from raw.{table}")
+        settings = load_settings(tmp_path / "handoff.yml")
+        warehouse.read_export(settings.sources[0])
+        raw_schema.write_sources(warehouse.connection, {settings.sources[0].name: None})
+        warehouse.decide(dt.datetime(2026, 6, 30), settings.lifecycle.tradition)
+        warehouse.build(models or MODELS)
+        return Read(proposal, warehouse)
+
+    return run
+
+
+CYCLES = (
+    "select lead_id, outcome, opportunity_amount, won_amount from fct_lead_cycles "
+    "order by lead_id, cycle_number"
+)
+
+HUBSPOT_IN_GERMAN = {
+    "hubspot-crm-exports-alle-kontakte-2026-03-01-1.csv": (
+        "Datensatz-ID,E-Mail,Für Kontakt zuständiger Mitarbeiter,Lifecycle-Phase,Leadstatus,"
+        "Erstellungsdatum,Unternehmensname,Anzahl der Mitarbeiter,"
+        "Datum der Konversion zum Marketing-Qualified-Lead\n"
+        "501,a@acme.example,Rob Reps,Kunde,,2026-01-05 09:12,Acme,1.250,2026-01-06 10:00\n"
+        "502,b@beta.example,Rob Reps,Marketing-Qualified-Lead,Neu,2026-01-07 12:00,Beta,50,"
+        "2026-01-08 08:00\n"
+    ),
+    "hubspot-crm-exports-alle-kontakte-2026-03-01-2.csv": (
+        "Datensatz-ID,E-Mail,Für Kontakt zuständiger Mitarbeiter,Lifecycle-Phase,Leadstatus,"
+        "Erstellungsdatum,Unternehmensname,Anzahl der Mitarbeiter,"
+        "Datum der Konversion zum Marketing-Qualified-Lead\n"
+        "503,c@gamma.example,,Abonnent,,2026-02-01 12:00,Gamma,,\n"
+        "504,d@delta.example,Sue Sells,Lead,In Bearbeitung,2026-02-02 09:00,Delta,87,\n"
+    ),
+    "hubspot-crm-exports-alle-deals-2026-03-01.csv": (
+        "Datensatz-ID,Deal-Name,Deal-Phase,Betrag,Erstellungsdatum,Abschlussdatum,"
+        "Associated Contact IDs\n"
+        '900,Acme neu,Abgeschlossen und gewonnen,"12.000,00 €",2026-01-20 09:00,'
+        "2026-03-01 10:00,501\n"
+        '901,Beta,Angebot gesendet,"1.500,50 €",2026-02-01 09:00,2026-12-01 10:00,502;504\n'
+    ),
+}
+
+
+def test_hubspot_in_german(read) -> None:
+    found = read(HUBSPOT_IN_GERMAN, *MODELS, "int_contract__leads")
+    assert (found.proposal.crm, found.proposal.tradition) == ("HubSpot", "hubspot")
+    assert "file: hubspot-crm-exports-alle-kontakte-2026-03-01-*.csv" in found.proposal.text
+    assert found.tried == {
+        "leads": (4, 1.0, None, (4, 4)),
+        "opportunities": (2, 1.0, 1.0, None),
+    }
+    assert found.set_aside == []
+    assert set(found.buckets.items()) == {(it, "in marts") for it in ("501", "502", "503", "504")}
+    assert found.all(CYCLES) == [
+        ("501", "won", 12000, 12000),
+        ("502", "open", Decimal("1500.50"), 0),
+        ("503", "open", 0, 0),
+        ("504", "open", 0, 0),
+    ]
+    assert found.all(
+        "select lead_id, cast(marketing_qualified_at as varchar) from fct_lead_cycles "
+        "where marketing_qualified_basis = 'explicit' order by 1"
+    ) == [("501", "2026-01-06 10:00:00"), ("502", "2026-01-08 08:00:00")]
+    assert found.all(
+        "select lead_id, employee_count, owner_id from int_contract__leads order by 1"
+    ) == [
+        ("501", 1250, "Rob Reps"),
+        ("502", 50, "Rob Reps"),
+        ("503", None, None),
+        ("504", 87, "Sue Sells"),
+    ]
+
+
+def test_hubspot_in_japanese_and_french(read, tmp_path: Path) -> None:
+    japanese = {
+        "contacts.csv": (
+            "レコードID,Eメール,会社名,コンタクト担当者,ライフサイクルステージ,作成日,"
+            "MQL(マーケティング上の有望な見込み客)になった日付\n"
+            "1,a@a.example,アクメ,佐々木,顧客,2026-01-05 09:12,2026-01-06 10:00\n"
+            "2,b@b.example,ベータ,山本,リード,2026-01-07 12:00,\n"
+        ),
+        "deals.csv": (
+            "レコードID,取引ステージ,金額,作成日,クローズ日,Associated Contact IDs\n"
+            "9,クローズ 成約,¥300000,2026-01-20 09:00,2026-03-01 10:00,1\n"
+            "8,失注,¥100000,2026-01-20 09:00,2026-03-02 10:00,2\n"
+        ),
+    }
+    found = read(japanese)
+    assert (found.proposal.crm, found.set_aside) == ("HubSpot", [])
+    assert found.all(CYCLES) == [("1", "won", 300000, 300000), ("2", "lost", 100000, 0)]
+    assert found.tried["leads"] == (2, 1.0, None, (2, 2))
+    assert found.all("select to_stage from raw.stage_changes") == [("mql",)]
+
+
+SALESFORCE_REPORT_IN_FRENCH = (
+    '"ID de piste";"Société/Compte";"Adresse e-mail";"Statut de la piste";'
+    '"Propriétaire de la piste";"Converti";"Date de création";"Dernière modification"\n'
+    '"00Q5g00000AbCdE";"Acmé";"a@a.example";"Qualifié";"Ada A";"0";"03/02/2026";"14/02/2026"\n'
+    '"00Q5g00000ABcdE";"Bêta";"b@b.example";"En cours";"Bo B";"0";"05/02/2026";"06/02/2026"\n'
+    '"00Q5g00000ABcdF";"Gamma";"c@c.example";"Non qualifié";"Bo B";"0";"07/02/2026";"08/02/2026"\n'
+    "\n\n\n"
+    '"Pistes du trimestre"\n'
+    '"Copyright (c) 2000-2026 salesforce.com, inc."\n'
+    '"Informations confidentielles - Ne pas diffuser"\n'
+    '"Généré par :  Ada A  28/02/2026"\n'
+    '"Société inventée"\n'
+)
+
+
+def test_salesforce_report_in_french_with_its_footer(read) -> None:
+    found = read({"report1772000000000.csv": SALESFORCE_REPORT_IN_FRENCH.encode("cp1252")})
+    assert (found.proposal.crm, found.set_aside) == ("Salesforce", [])
+    assert found.tried == {"leads": (3, 1.0, None, (3, 3))}
+    assert found.all(
+        "select lead_id, stage, cast(entered_at as date) from fct_lead_stages order by 3"
+    ) == [
+        ("00Q5g00000AbCdEEAV", "sql", dt.date(2026, 2, 3)),
+        ("00Q5g00000ABcdEEAT", "sal", dt.date(2026, 2, 5)),
+        ("00Q5g00000ABcdFEAT", "disqualified", dt.date(2026, 2, 7)),
+    ]
+
+
+def test_zoho_modules(read) -> None:
+    header = "Record Id,Contact Owner.id,Contact Owner,First Name,Last Name,Account Name,Email,Lead Source,Created Time\n"
+    found = read(
+        {
+            "Contacts_001.csv": header
+            + "zcrm_1,zcrm_u1,Rob,Ada,Ek,Acme,a@a.example,Trade Show,25/01/2026 09:12 AM\n",
+            "Contacts_002.csv": header
+            + "zcrm_2,zcrm_u1,Rob,Bo,Li,Beta,b@b.example,Web,06/02/2026 01:12 PM\n",
+            "Accounts_001.csv": "Record Id,Account Owner.id,Account Name,Created Time\n"
+            "zcrm_a1,zcrm_u1,Acme,25/01/2026 09:12 AM\n",
+            "Deals_001.csv": "Record Id,Deal Owner.id,Deal Owner,Deal Name,Amount,Closing Date,"
+            "Stage,Contact Name.id,Created Time,Reason For Loss\n"
+            "zcrm_d1,zcrm_u1,Rob,Acme,12000,2026-03-01,Closed Won,zcrm_1,27/01/2026 09:00 AM,\n"
+            "zcrm_d2,zcrm_u1,Rob,Beta,500,2026-12-01,Closed Lost,zcrm_2,07/02/2026 09:00 AM,Price\n",
+            "Calls_001.csv": "Record Id,Call Owner.id,Call Owner,Subject,Call Type,Call Start Time,"
+            "Contact Name.id\n"
+            "zcrm_c1,zcrm_u1,Rob,Intro,Outbound,26/01/2026 10:00 AM,zcrm_1\n"
+            "zcrm_c2,zcrm_u1,Rob,Back,Inbound,26/01/2026 11:00 AM,zcrm_1\n",
+        },
+        *MODELS,
+        "fct_activities",
+    )
+    assert (found.proposal.crm, found.set_aside) == ("Zoho", [])
+    assert found.proposal.unread == ["Accounts_001.csv"]
+    assert {name: it[0] for name, it in found.tried.items()} == {
+        "leads": 2,
+        "opportunities": 2,
+        "activities": 2,
+    }
+    assert found.all(CYCLES) == [("zcrm_1", "won", 12000, 12000), ("zcrm_2", "open", 500, 0)]
+    assert found.all("select kind, direction, rep_id from raw.activities order by direction") == [
+        ("call", "Inbound", "zcrm_u1"),
+        ("call", "Outbound", "zcrm_u1"),
+    ]
+
+
+def test_pipedrive_people_are_found_by_name(read) -> None:
+    found = read(
+        {
+            "people-77-1.csv": (
+                "Person - ID;Person - Name;Person - Email - Work;Person - Owner;Person - Person created\n"
+                "1;Ada Ek;a@a.example;Rob Reps;2026-01-20 10:00:00\n"
+                "2;Bo Li;b@b.example;Sue Sells;2026-01-21 10:00:00\n"
+            ),
+            "deals-77-2.csv": (
+                "Deal - ID;Deal - Title;Deal - Value;Deal - Currency;Deal - Contact person;"
+                "Deal - Stage;Deal - Status;Deal - Deal created;Deal - Won time;Deal - Deal closed on;"
+                "Deal - Lost reason\n"
+                "10;Acme;12.000,50;EUR;Ada Ek;Negotiations;Won;2026-01-25 10:00:00;"
+                "2026-03-01 10:00:00;2026-03-01 10:00:00;\n"
+                "11;Beta;500;EUR;Bo Li;Qualified;Lost;2026-02-03 09:30:00;;2026-02-05 08:00:00;Price\n"
+                "12;Beta 2;700;EUR;Bo Li;Qualified;Deleted;2026-02-03 09:30:00;;;\n"
+            ),
+            "activities-77-3.csv": (
+                "Activity - ID;Activity - Subject;Activity - Type;Activity - Contact person;"
+                "Activity - Assigned to user;Activity - Marked as done time\n"
+                "21;Intro;Call;Ada Ek;Rob Reps;2026-01-24 11:00:00\n"
+                "22;Later;Call;Bo Li;Rob Reps;\n"
+            ),
+        }
+    )
+    assert (found.proposal.crm, found.set_aside) == ("Pipedrive", [])
+    assert found.all(CYCLES) == [
+        ("1", "won", Decimal("12000.50"), Decimal("12000.50")),
+        ("2", "lost", 500, 0),
+    ]
+    # What is not done yet has no time: it is not read.
+    assert found.all("select lead_id, kind from raw.activities") == [("1", "Call")]
+
+
+# Events
+
+PEOPLE = "lead_id,created_at,email\nA,2026-01-01,a@x.example\nB,2026-01-02,b@x.example\n"
+HISTORY = (
+    "lead_id,changed_at,from_stage,to_stage\n"
+    "A,2026-01-05 09:00:00,Lead,MQL\nB,2026-01-05 09:00:00,Lead,MQL\n"
+)
+TOUCHES = (
+    "select lead_id, cast(first_touch_at as varchar), sla_status from fct_lead_cycles order by 1"
+)
+
+
+def test_opens_and_bounces_are_engagements(read) -> None:
+    found = read(
+        {
+            "leads.csv": PEOPLE,
+            "stage_history.csv": HISTORY,
+            "lead_activities.csv": (
+                "activity_id,lead_id,activity_type,activity_date\n"
+                "1,A,Email Bounce,2026-01-05 10:00:00\n2,B,Email Open,2026-01-05 11:00:00\n"
+            ),
+        },
+        *MODELS,
+        "fct_engagements",
+    )
+    assert found.set_aside == []
+    assert [it[1] for it in found.all(TOUCHES)] == [None, None]
+    assert found.all("select lead_id, kind from raw.engagements order by 1") == [
+        ("A", "email_bounced"),
+        ("B", "email_opened"),
+    ]
+
+
+def test_one_file_of_what_reps_and_leads_did_is_read_for_both(read) -> None:
+    found = read(
+        {
+            "leads.csv": PEOPLE,
+            "stage_history.csv": HISTORY,
+            "kontaktpunkte.csv": (
+                "Nr;Kontakt;Art;Zeitpunkt;Zuständig\n"
+                "1;A;E-Mail geöffnet;05.01.2026 09:30;\n"
+                "2;A;Anruf;05.01.2026 10:00;R1\n"
+                "3;B;Formular ausgefüllt;05.01.2026 09:15;\n"
+                "4;B;E-Mail erhalten (eingehende Mail);05.01.2026 09:20;R1\n"
+                "5;B;Besprechung;05.01.2026 15:00;R1\n"
+                "6;B;Seitenaufruf;13.01.2026 15:00;\n"
+            ),
+        }
+    )
+    assert found.set_aside == []
+    assert found.all("select lead_id, kind from raw.engagements order by occurred_at") == [
+        ("B", "form_submitted"),
+        ("A", "email_opened"),
+        ("B", "page_view"),
+    ]
+    assert [(lead, touch) for lead, touch, _ in found.all(TOUCHES)] == [
+        ("A", "2026-01-05 10:00:00"),
+        ("B", "2026-01-05 15:00:00"),
+    ]
+
+
+def test_files_of_one_kind_each_are_one_table(read) -> None:
+    found = read(
+        {
+            "contacts.csv": PEOPLE.replace("lead_id", "Contact ID"),
+            "stage_history.csv": HISTORY.replace("lead_id", "Contact ID"),
+            "calls.csv": (
+                "Call ID,Contact ID,Call Start Time,Call Direction,Call Owner\n"
+                "c1,A,2026-01-05 12:00,Outgoing,R1\nc2,B,2026-01-05 10:00,Incoming,R1\n"
+            ),
+            "meetings.csv": "Meeting ID,Contact ID,Meeting Start Time,Host\nm1,B,2026-01-06 10:00,R2\n",
+            "email bounces.csv": "Contact ID,Bounced At\nA,2026-01-05 09:30\n",
+            "form submissions.csv": "Contact ID,Submitted At,Form Name\nB,2026-01-04 09:30,Demo Request\n",
+        }
+    )
+    assert found.set_aside == []
+    assert found.proposal.unread == []
+    assert found.all("select lead_id, kind from raw.activities order by occurred_at") == [
+        ("B", "call"),
+        ("A", "call"),
+        ("B", "meeting"),
+    ]
+    assert found.all("select lead_id, kind from raw.engagements order by occurred_at") == [
+        ("B", "demo_request"),
+        ("A", "email_bounced"),
+    ]
+    assert [(lead, touch) for lead, touch, _ in found.all(TOUCHES)] == [
+        ("A", "2026-01-05 12:00:00"),
+        ("B", "2026-01-06 10:00:00"),
+    ]
+
+
+def test_sent_by_nobody_beside_opens_is_no_touch(read) -> None:
+    found = read(
+        {
+            "leads.csv": PEOPLE,
+            "stage_history.csv": HISTORY,
+            "mail log.csv": (
+                "lead_id,event,time\nA,Email Sent,2026-01-05 10:00\nA,Email Opened,2026-01-05 10:05\n"
+                "B,Email Sent,2026-01-05 10:00\nB,Email Clicked,2026-01-05 10:05\n"
+            ),
+        }
+    )
+    assert [it[1] for it in found.all(TOUCHES)] == [None, None]
+    assert {it[0] for it in found.all("select kind from raw.activities")} == {"automated_email"}
+
+
+# Change logs, exits and their reasons
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "Lead,Old Value,New Value,Date\nA,Lead,MQL,05/01/2026\nA,MQL,SQL,13/01/2026\n",
+        "wer;alt;neu;wann\nA;Lead;MQL;05.01.2026\nA;MQL;SQL;13.01.2026\n",
+        "id,person,when,before,after\n1,A,2026-01-05,Lead,MQL\n2,A,2026-01-13,MQL,SQL\n",
+    ],
+)
+def test_a_change_log_is_a_history(read, log: str) -> None:
+    found = read({"leads.csv": PEOPLE, "log.csv": log})
+    assert found.set_aside == []
+    assert found.all(
+        "select stage, cast(entered_at as date) from fct_lead_stages where lead_id = 'A' order by 2"
+    ) == [
+        ("lead", dt.date(2026, 1, 1)),
+        ("mql", dt.date(2026, 1, 5)),
+        ("sql", dt.date(2026, 1, 13)),
+    ]
+    assert found.tried["stage_changes"] == (2, 1.0, 1.0, (2, 2))
+
+
+REASONS = (
+    "select lead_id, stage, reason_code, cast(entered_at as date) from fct_lead_stages "
+    "where exit_kind is not null order by 1"
+)
+
+
+def test_a_status_with_a_reason_is_an_exit(read) -> None:
+    found = read(
+        {
+            "leads.csv": (
+                "Lead ID,Created Date,Status,Reason for disqualification,Disqualified Date\n"
+                "A,2026-01-01,Disqualified,No budget,2026-02-03\nB,2026-01-02,MQL,,\n"
+                "C,2026-01-02,Rejected,Bad fit,2026-02-04\n"
+            )
+        }
+    )
+    assert found.set_aside == []
+    assert found.all(REASONS) == [
+        ("A", "disqualified", "no_budget", dt.date(2026, 2, 3)),
+        ("C", "rejected", "not_icp", dt.date(2026, 2, 4)),
+    ]
+    assert "Disqualified Date" not in found.notes
+
+
+def test_a_history_takes_the_reasons_of_its_leads(read) -> None:
+    found = read(
+        {
+            "leads.csv": (
+                "Lead ID,Created Date,Status,Lost Reason\nA,2026-01-01,Disqualified,No budget\n"
+                "B,2026-01-02,MQL,\n"
+            ),
+            "history.csv": (
+                "Lead ID,From Stage,To Stage,Changed At\nA,Lead,MQL,2026-01-05\n"
+                "A,MQL,Disqualified,2026-02-03\nB,Lead,MQL,2026-01-05\n"
+            ),
+        }
+    )
+    assert found.set_aside == []
+    assert found.all(REASONS) == [("A", "disqualified", "no_budget", dt.date(2026, 2, 3))]
+    assert found.all("select count(*) from raw.stage_changes where reason is not null") == [(1,)]
+
+
+# Deleted, owners, links
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("Is Deleted", ("no", "yes")),
+        ("Gelöscht", ("FALSCH", "WAHR")),
+        ("Deleted At", ("", "2026-02-01 10:00")),
+        ("Archived", ("", "02/28/2026")),
+    ],
+)
+def test_deleted_leads_are_told_by_a_flag_or_a_date(
+    read, header: str, cells: tuple[str, str]
+) -> None:
+    rows = "".join(f"{lead},2026-01-01,{cell}\n" for lead, cell in zip("AB", cells, strict=True))
+    found = read({"leads.csv": f"lead_id,created_at,{header}\n{rows}"})
+    assert found.buckets == {"A": "in marts", "B": "deleted"}
+
+
+def test_owners_by_name_are_looked_up_among_the_users(read) -> None:
+    found = read(
+        {
+            "contacts.csv": (
+                "Record ID,Create Date,Contact owner\n1,2026-01-01,Ada A\n2,2026-01-02,Bo B\n"
+            ),
+            "users.csv": "User ID,Name,Email\n005A,Ada A,a@us.example\n005B,Bo B,b@us.example\n",
+        },
+        "int_contract__leads",
+        "dim_reps",
+    )
+    assert found.all("select lead_id, owner_id from int_contract__leads order by 1") == [
+        ("1", "005A"),
+        ("2", "005B"),
+    ]
+
+
+def test_deals_and_calls_of_converted_leads_are_theirs(read) -> None:
+    found = read(
+        {
+            "Lead.csv": (
+                "Id,IsDeleted,Status,OwnerId,IsConverted,ConvertedDate,ConvertedContactId,"
+                "ConvertedOpportunityId,CreatedDate,LastModifiedDate\n"
+                "00Q1,false,Qualified,0051,true,2026-02-14,0031,0061,2026-02-03T09:15:00.000Z,"
+                "2026-02-14T10:00:00.000Z\n"
+                "00Q2,false,Working,0051,false,,,,2026-02-04T09:15:00.000Z,2026-02-08T10:00:00.000Z\n"
+            ),
+            "Opportunity.csv": (
+                "Id,Name,StageName,Amount,CloseDate,IsClosed,IsWon,CreatedDate,OwnerId\n"
+                "0061,Acme,Closed Won,100.0,2026-03-01,true,true,2026-02-14T10:00:00.000Z,0051\n"
+            ),
+            "Task.csv": (
+                "Id,WhoId,OwnerId,TaskSubtype,Status,CompletedDateTime,CreatedDate\n"
+                "00T1,00Q2,0051,Call,Completed,2026-02-06T10:04:00.000Z,2026-02-06T10:00:00.000Z\n"
+                "00T2,0031,0051,Call,Completed,2026-02-16T10:04:00.000Z,2026-02-16T10:00:00.000Z\n"
+            ),
+        }
+    )
+    assert found.set_aside == []
+    assert found.all(CYCLES)[0] == ("00Q1", "won", 100, 100)
+    assert found.all("select lead_id from raw.activities order by activity_id") == [
+        ("00Q2",),
+        ("00Q1",),
+    ]
+
+
+# What is not needed, and what is missing
+
+
+def test_a_short_row_matters_only_where_its_file_is_needed(read) -> None:
+    found = read(
+        {
+            "leads.csv": "id,created,email\na,2026-01-01,x@a.example\nb,2026-01-02\n",
+            "other.csv": "id,name\n1,a\n2\n",
+        }
+    )
+    assert found.buckets == {"a": "in marts"}
+    assert "leads.csv: row 3: the row has 2 fields, the header has 3" in found.notes
+    assert "other.csv" not in found.notes
+    assert found.proposal.unread == ["other.csv"]
+
+
+def test_parts_in_archives_and_sheets_of_workbooks_are_read(read) -> None:
+    part = "Record ID,Create Date,Lifecycle Stage\n{},2026-02-03 09:15,Lead\n{},2026-02-04 09:15,Lead\n"
+    archive = as_archive(
+        **{"all-contacts-1_csv": part.format(1, 2), "all-contacts-2_csv": part.format(3, 4)}
+    )
+    book = as_workbook(
+        [
+            ["Activity ID", "Record ID", "Type", "Occurred At"],
+            [7, 1, "Call", dt.datetime(2026, 2, 5, 9)],
+        ]
+    )
+    found = read({"export.zip": archive, "activities.xlsx": book})
+    assert found.set_aside == []
+    assert len(found.buckets) == 4
+    assert found.all("select lead_id, kind from raw.activities") == [("1", "Call")]
+
+
+def test_without_leads_it_says_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "spend.csv").write_text("Day,Channel,Cost\n2026-01-01,ads,10\n")
+    proposal = propose(tmp_path, tmp_path / "handoff.yml")
+    assert "a leads table has one row per person or company" in proposal.unplaced[0]
+    assert proposal.tried == []
