@@ -88,7 +88,9 @@ def _propose(directory: Path, out: Path) -> None:
 
 def _tried(proposal: Proposal) -> list[str]:
     """What the proposal reads of each table, one aligned line each."""
-    cells = [("table", "rows", "times read", "leads found", "stages mapped", "file")]
+    cells: list[tuple[str, ...]] = [
+        ("table", "rows", "times read", "leads found", "stages mapped", "file")
+    ]
     for table in proposal.tried:
         stages = f"{table.stages[0]} of {table.stages[1]}" if table.stages else ""
         shares = ("" if it is None else f"{it:.0%}" for it in (table.times, table.leads))

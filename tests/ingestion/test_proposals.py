@@ -54,13 +54,17 @@ class Read:
         return {it.name: (it.rows, it.times, it.leads, it.stages) for it in self.proposal.tried}
 
 
+# Writes files, proposes for them, reads them as proposed and builds models.
+Proposed = Callable[..., Read]
+
+
 @pytest.fixture(scope="module")
 def warehouse() -> Warehouse:
     return Warehouse(project().for_files())
 
 
 @pytest.fixture
-def read(warehouse: Warehouse, tmp_path: Path) -> Callable[[Mapping[str, str | bytes]], Read]:
+def read(warehouse: Warehouse, tmp_path: Path) -> Proposed:
     """Write an export, propose, read it unedited and build the models."""
 
     def run(files: Mapping[str, str | bytes], *models: str) -> Read:
@@ -113,7 +117,7 @@ HUBSPOT_IN_GERMAN = {
 }
 
 
-def test_hubspot_in_german(read) -> None:
+def test_hubspot_in_german(read: Proposed) -> None:
     found = read(HUBSPOT_IN_GERMAN, *MODELS, "int_contract__leads")
     assert (found.proposal.crm, found.proposal.tradition) == ("HubSpot", "hubspot")
     assert "file: hubspot-crm-exports-alle-kontakte-2026-03-01-*.csv" in found.proposal.text
@@ -143,7 +147,7 @@ def test_hubspot_in_german(read) -> None:
     ]
 
 
-def test_hubspot_in_japanese_and_french(read, tmp_path: Path) -> None:
+def test_hubspot_in_japanese(read: Proposed) -> None:
     japanese = {
         "contacts.csv": (
             "レコードID,Eメール,会社名,コンタクト担当者,ライフサイクルステージ,作成日,"
@@ -179,7 +183,7 @@ SALESFORCE_REPORT_IN_FRENCH = (
 )
 
 
-def test_salesforce_report_in_french_with_its_footer(read) -> None:
+def test_salesforce_report_in_french_with_its_footer(read: Proposed) -> None:
     found = read({"report1772000000000.csv": SALESFORCE_REPORT_IN_FRENCH.encode("cp1252")})
     assert (found.proposal.crm, found.set_aside) == ("Salesforce", [])
     assert found.tried == {"leads": (3, 1.0, None, (3, 3))}
@@ -192,8 +196,11 @@ def test_salesforce_report_in_french_with_its_footer(read) -> None:
     ]
 
 
-def test_zoho_modules(read) -> None:
-    header = "Record Id,Contact Owner.id,Contact Owner,First Name,Last Name,Account Name,Email,Lead Source,Created Time\n"
+def test_zoho_modules(read: Proposed) -> None:
+    header = (
+        "Record Id,Contact Owner.id,Contact Owner,First Name,Last Name,Account Name,Email,"
+        "Lead Source,Created Time\n"
+    )
     found = read(
         {
             "Contacts_001.csv": header
@@ -205,7 +212,8 @@ def test_zoho_modules(read) -> None:
             "Deals_001.csv": "Record Id,Deal Owner.id,Deal Owner,Deal Name,Amount,Closing Date,"
             "Stage,Contact Name.id,Created Time,Reason For Loss\n"
             "zcrm_d1,zcrm_u1,Rob,Acme,12000,2026-03-01,Closed Won,zcrm_1,27/01/2026 09:00 AM,\n"
-            "zcrm_d2,zcrm_u1,Rob,Beta,500,2026-12-01,Closed Lost,zcrm_2,07/02/2026 09:00 AM,Price\n",
+            "zcrm_d2,zcrm_u1,Rob,Beta,500,2026-12-01,Closed Lost,zcrm_2,07/02/2026 09:00 AM,"
+            "Price\n",
             "Calls_001.csv": "Record Id,Call Owner.id,Call Owner,Subject,Call Type,Call Start Time,"
             "Contact Name.id\n"
             "zcrm_c1,zcrm_u1,Rob,Intro,Outbound,26/01/2026 10:00 AM,zcrm_1\n"
@@ -228,21 +236,24 @@ def test_zoho_modules(read) -> None:
     ]
 
 
-def test_pipedrive_people_are_found_by_name(read) -> None:
+def test_pipedrive_people_are_found_by_name(read: Proposed) -> None:
     found = read(
         {
             "people-77-1.csv": (
-                "Person - ID;Person - Name;Person - Email - Work;Person - Owner;Person - Person created\n"
+                "Person - ID;Person - Name;Person - Email - Work;Person - Owner;"
+                "Person - Person created\n"
                 "1;Ada Ek;a@a.example;Rob Reps;2026-01-20 10:00:00\n"
                 "2;Bo Li;b@b.example;Sue Sells;2026-01-21 10:00:00\n"
             ),
             "deals-77-2.csv": (
                 "Deal - ID;Deal - Title;Deal - Value;Deal - Currency;Deal - Contact person;"
-                "Deal - Stage;Deal - Status;Deal - Deal created;Deal - Won time;Deal - Deal closed on;"
+                "Deal - Stage;Deal - Status;Deal - Deal created;Deal - Won time;"
+                "Deal - Deal closed on;"
                 "Deal - Lost reason\n"
                 "10;Acme;12.000,50;EUR;Ada Ek;Negotiations;Won;2026-01-25 10:00:00;"
                 "2026-03-01 10:00:00;2026-03-01 10:00:00;\n"
-                "11;Beta;500;EUR;Bo Li;Qualified;Lost;2026-02-03 09:30:00;;2026-02-05 08:00:00;Price\n"
+                "11;Beta;500;EUR;Bo Li;Qualified;Lost;2026-02-03 09:30:00;;"
+                "2026-02-05 08:00:00;Price\n"
                 "12;Beta 2;700;EUR;Bo Li;Qualified;Deleted;2026-02-03 09:30:00;;;\n"
             ),
             "activities-77-3.csv": (
@@ -274,7 +285,7 @@ TOUCHES = (
 )
 
 
-def test_opens_and_bounces_are_engagements(read) -> None:
+def test_opens_and_bounces_are_engagements(read: Proposed) -> None:
     found = read(
         {
             "leads.csv": PEOPLE,
@@ -295,7 +306,7 @@ def test_opens_and_bounces_are_engagements(read) -> None:
     ]
 
 
-def test_one_file_of_what_reps_and_leads_did_is_read_for_both(read) -> None:
+def test_one_file_of_what_reps_and_leads_did_is_read_for_both(read: Proposed) -> None:
     found = read(
         {
             "leads.csv": PEOPLE,
@@ -323,7 +334,7 @@ def test_one_file_of_what_reps_and_leads_did_is_read_for_both(read) -> None:
     ]
 
 
-def test_files_of_one_kind_each_are_one_table(read) -> None:
+def test_files_of_one_kind_each_are_one_table(read: Proposed) -> None:
     found = read(
         {
             "contacts.csv": PEOPLE.replace("lead_id", "Contact ID"),
@@ -332,9 +343,13 @@ def test_files_of_one_kind_each_are_one_table(read) -> None:
                 "Call ID,Contact ID,Call Start Time,Call Direction,Call Owner\n"
                 "c1,A,2026-01-05 12:00,Outgoing,R1\nc2,B,2026-01-05 10:00,Incoming,R1\n"
             ),
-            "meetings.csv": "Meeting ID,Contact ID,Meeting Start Time,Host\nm1,B,2026-01-06 10:00,R2\n",
+            "meetings.csv": (
+                "Meeting ID,Contact ID,Meeting Start Time,Host\nm1,B,2026-01-06 10:00,R2\n"
+            ),
             "email bounces.csv": "Contact ID,Bounced At\nA,2026-01-05 09:30\n",
-            "form submissions.csv": "Contact ID,Submitted At,Form Name\nB,2026-01-04 09:30,Demo Request\n",
+            "form submissions.csv": (
+                "Contact ID,Submitted At,Form Name\nB,2026-01-04 09:30,Demo Request\n"
+            ),
         }
     )
     assert found.set_aside == []
@@ -354,13 +369,14 @@ def test_files_of_one_kind_each_are_one_table(read) -> None:
     ]
 
 
-def test_sent_by_nobody_beside_opens_is_no_touch(read) -> None:
+def test_sent_by_nobody_beside_opens_is_no_touch(read: Proposed) -> None:
     found = read(
         {
             "leads.csv": PEOPLE,
             "stage_history.csv": HISTORY,
             "mail log.csv": (
-                "lead_id,event,time\nA,Email Sent,2026-01-05 10:00\nA,Email Opened,2026-01-05 10:05\n"
+                "lead_id,event,time\nA,Email Sent,2026-01-05 10:00\n"
+                "A,Email Opened,2026-01-05 10:05\n"
                 "B,Email Sent,2026-01-05 10:00\nB,Email Clicked,2026-01-05 10:05\n"
             ),
         }
@@ -380,7 +396,7 @@ def test_sent_by_nobody_beside_opens_is_no_touch(read) -> None:
         "id,person,when,before,after\n1,A,2026-01-05,Lead,MQL\n2,A,2026-01-13,MQL,SQL\n",
     ],
 )
-def test_a_change_log_is_a_history(read, log: str) -> None:
+def test_a_change_log_is_a_history(read: Proposed, log: str) -> None:
     found = read({"leads.csv": PEOPLE, "log.csv": log})
     assert found.set_aside == []
     assert found.all(
@@ -399,7 +415,7 @@ REASONS = (
 )
 
 
-def test_a_status_with_a_reason_is_an_exit(read) -> None:
+def test_a_status_with_a_reason_is_an_exit(read: Proposed) -> None:
     found = read(
         {
             "leads.csv": (
@@ -417,7 +433,7 @@ def test_a_status_with_a_reason_is_an_exit(read) -> None:
     assert "Disqualified Date" not in found.notes
 
 
-def test_a_history_takes_the_reasons_of_its_leads(read) -> None:
+def test_a_history_takes_the_reasons_of_its_leads(read: Proposed) -> None:
     found = read(
         {
             "leads.csv": (
@@ -448,14 +464,14 @@ def test_a_history_takes_the_reasons_of_its_leads(read) -> None:
     ],
 )
 def test_deleted_leads_are_told_by_a_flag_or_a_date(
-    read, header: str, cells: tuple[str, str]
+    read: Proposed, header: str, cells: tuple[str, str]
 ) -> None:
     rows = "".join(f"{lead},2026-01-01,{cell}\n" for lead, cell in zip("AB", cells, strict=True))
     found = read({"leads.csv": f"lead_id,created_at,{header}\n{rows}"})
     assert found.buckets == {"A": "in marts", "B": "deleted"}
 
 
-def test_owners_by_name_are_looked_up_among_the_users(read) -> None:
+def test_owners_by_name_are_looked_up_among_the_users(read: Proposed) -> None:
     found = read(
         {
             "contacts.csv": (
@@ -472,7 +488,7 @@ def test_owners_by_name_are_looked_up_among_the_users(read) -> None:
     ]
 
 
-def test_deals_and_calls_of_converted_leads_are_theirs(read) -> None:
+def test_deals_and_calls_of_converted_leads_are_theirs(read: Proposed) -> None:
     found = read(
         {
             "Lead.csv": (
@@ -504,7 +520,7 @@ def test_deals_and_calls_of_converted_leads_are_theirs(read) -> None:
 # What is not needed, and what is missing
 
 
-def test_a_short_row_matters_only_where_its_file_is_needed(read) -> None:
+def test_a_short_row_matters_only_where_its_file_is_needed(read: Proposed) -> None:
     found = read(
         {
             "leads.csv": "id,created,email\na,2026-01-01,x@a.example\nb,2026-01-02\n",
@@ -517,8 +533,9 @@ def test_a_short_row_matters_only_where_its_file_is_needed(read) -> None:
     assert found.proposal.unread == ["other.csv"]
 
 
-def test_parts_in_archives_and_sheets_of_workbooks_are_read(read) -> None:
-    part = "Record ID,Create Date,Lifecycle Stage\n{},2026-02-03 09:15,Lead\n{},2026-02-04 09:15,Lead\n"
+def test_parts_in_archives_and_sheets_of_workbooks_are_read(read: Proposed) -> None:
+    header = "Record ID,Create Date,Lifecycle Stage\n"
+    part = header + "{},2026-02-03 09:15,Lead\n{},2026-02-04 09:15,Lead\n"
     archive = as_archive(
         **{"all-contacts-1_csv": part.format(1, 2), "all-contacts-2_csv": part.format(3, 4)}
     )

@@ -33,7 +33,7 @@ _STAGE_DATE_HEADERS = (
     r'^date entered "?(?P<stage>.+?)"?(?: \(.*\))?$',
     r"^hs (?:v2 )?date entered (?P<stage>.+?)$",
     r"^hs lifecyclestage (?P<stage>.+?) date$",
-    # HubSpot's labels in German, French and Japanese, of the pages that translated_headers.csv names.
+    # HubSpot's labels in German, French and Japanese: see translated_headers.csv.
     r"^datum der konversion zum (?P<stage>.+?)$",
     r"^date de conversion en (?P<stage>.+?)$",
     r"^(?P<stage>.+?)(?:になった日付|に転換した日付|になった日)$",
@@ -131,7 +131,8 @@ def _tell_deleted(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
     if header:
         odd = next(text for text, flag in flags.items() if flag is None)
         proposal.unplaced.append(
-            f"{plan.about('is_deleted')}: {header} is neither a truth value nor a time (for example {odd})"
+            f"{plan.about('is_deleted')}: {header} is neither a truth value nor a time "
+            f"(for example {odd})"
         )
 
 
@@ -155,7 +156,7 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
             return
         header = plan.columns["is_won"] = named[0]
     texts = exports.values(plan.file, header).texts
-    outcomes = {text: _outcome(exports, text, vocabulary) for text in texts}
+    outcomes = {text: _outcome(text, vocabulary) for text in texts}
     meant = {"won": "true", "lost": "false", "": ""}
     plan.values["is_won"] = {text: meant[outcome] for text, outcome in outcomes.items()}
     closed = [text for text, outcome in outcomes.items() if outcome]
@@ -178,7 +179,7 @@ def _is_truth(exports: Exports, file: ExportFile, header: str) -> bool:
     return None not in readings.read_flags(exports.connection, texts).values()
 
 
-def _outcome(exports: Exports, text: str, vocabulary: Vocabulary) -> str:
+def _outcome(text: str, vocabulary: Vocabulary) -> str:
     """Won or lost, if a deal stage says so: by the policy, else by a word in it."""
     meaning = vocabulary.meanings.get(vocabulary.stage(text) or "")
     if meaning in ("won", "lost"):
@@ -351,7 +352,8 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
     ids = {"": f"select lower(trim({leads.file.column(lead_id)})) as key from {leads.file.table}"}
     for file in exports.files:
         if file == leads.file:
-            link, mapped = lead_id, set(leads.columns.values())
+            of_leads = (plan for plan in proposal.plans if plan.file == file)
+            link, mapped = lead_id, {it for plan in of_leads for it in plan.columns.values()}
         elif file in used:
             continue
         else:
@@ -361,7 +363,9 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
                 continue
             mapped = {link}
         for header in (header for header in file.headers if header not in mapped):
-            stage = _stage_of_header(header, vocabulary)
+            stage = _stage_of_header(header, vocabulary) or _stage_of_conversion(
+                proposal, header, vocabulary
+            )
             if stage in vocabulary.evidence.values() and _are_deals(proposal, leads):
                 continue
             if stage and (times := exports.times(file, header)).share > 0.95:
@@ -382,6 +386,12 @@ def _stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:
             if stage := stage or vocabulary.evidence.get(deal_word):
                 return stage
     return None
+
+
+def _stage_of_conversion(proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:
+    """The stage of a lead that its CRM converts, if this is the header of when."""
+    names = {key(name) for name in known_headers()["leads"]["(converted_at)"]}
+    return vocabulary.stage("true", proposal.crm, "IsConverted") if key(header) in names else None
 
 
 def _tradition(proposal: Proposal, vocabulary: Vocabulary) -> str:

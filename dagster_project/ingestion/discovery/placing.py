@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
+from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
 from dagster_project.ingestion.discovery.values import (
     EventMeaning,
@@ -27,6 +28,8 @@ UNKNOWN_CRM = "unknown"
 
 # A column links to another when at least this share of its rows is there.
 LINKED = 0.5
+# So many headers of its own tell a CRM; one that it shares with another counts a quarter.
+_TELLS = 1.5
 # A lookup helps when it finds this share of the rows more.
 _HELPS = 0.02
 # Each file may add to these tables; the others are in one file.
@@ -39,6 +42,9 @@ _CREATED = re.compile(
 )
 # What may hold another key of a lead: an address, a name, the id of what it became.
 _KEYS = re.compile(r"id$|mail|name|メール|氏名", re.IGNORECASE)
+_SAYS_NOTHING = re.compile(
+    r"activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all|\d+", re.IGNORECASE
+).fullmatch
 _NO_TIME = re.compile(r"\d{1,8}([.,]\d+)?")
 
 
@@ -149,18 +155,21 @@ class Proposal:
 
 def crm_of(exports: Exports) -> str:
     """The CRM whose telling headers are there; a header that several CRMs share counts less."""
-    present = {key(header) for file in exports.files for header in file.headers}
+    present = {header.casefold() for file in exports.files for header in file.headers}
     telling = {
-        crm: {key(header) for header in headers}
+        crm: {header.casefold() for header in headers}
         for crm, headers in known_headers()["(crm)"].items()
     }
     owners = Counter(itertools.chain.from_iterable(telling.values()))
 
     def points(crm: str) -> float:
-        return sum(1 / owners[name] ** 2 for name in telling[crm] & present)
+        named = any(
+            crm.casefold() in name.casefold() for file in exports.files for name in file.names
+        )
+        return 2 * named + sum(1 / owners[name] ** 2 for name in telling[crm] & present)
 
     best = max(telling, key=points)
-    return best if points(best) >= 2 else UNKNOWN_CRM
+    return best if points(best) >= _TELLS else UNKNOWN_CRM
 
 
 def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -169,6 +178,8 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
     if not proposal.plan("leads"):
         _stand_in_for_leads(exports, proposal)
     if leads := proposal.plan("leads"):
+        merged = header_for(leads.file, "leads", "(merged_ids)")
+        leads.merged_ids = merged if merged and exports.values(leads.file, merged).texts else None
         _place_by_values(exports, proposal, leads, vocabulary)
     _share_history(exports, proposal)
     _tell_events_apart(exports, proposal, vocabulary)
@@ -177,8 +188,6 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
             if plan is not leads and "lead_id" in plan.table.columns:
                 _link(exports, proposal, plan, leads)
         _drop_unlinked(proposal, leads)
-        merged = header_for(leads.file, "leads", "(merged_ids)")
-        leads.merged_ids = merged if merged and exports.values(leads.file, merged).texts else None
     _name_owners(exports, proposal)
     for plan in proposal.plans:
         _leave_out_empty(exports, plan)
@@ -192,10 +201,9 @@ def _place_best(exports: Exports, proposal: Proposal) -> None:
         score = _score(file, table, columns)
         if score > 0 and table.name == "leads" and not table.required <= columns.keys():
             _add_id_and_time(exports, file, columns)
-        if table.name == "engagements":
-            columns.setdefault("kind", "")
-        if score > 0 and table.required <= columns.keys():
-            columns = {column: header for column, header in columns.items() if header}
+        # What links to the leads, and the kind of an event, is found by the values.
+        found_later = {"lead_id", "kind"} - ({"lead_id"} if table.name == "leads" else set())
+        if score > 0 and table.required - found_later <= columns.keys():
             offers.append((score, file.rows, TablePlan(table, file, columns)))
     used: set[ExportFile] = set()
     for _, _, plan in sorted(offers, key=lambda offer: (-offer[0], -offer[1])):
@@ -318,9 +326,9 @@ def _full_times(exports: Exports, file: ExportFile) -> list[str]:
     for header in file.headers:
         values = exports.values(file, header)
         is_full = values.filled >= 0.95 * file.rows > 0
-        if is_full and not all(_NO_TIME.fullmatch(text) for text in values.texts):
-            if exports.times(file, header).share > 0.95:
-                found.append(header)
+        is_number = all(_NO_TIME.fullmatch(text) for text in values.texts)
+        if is_full and not is_number and exports.times(file, header).share > 0.95:
+            found.append(header)
     return found
 
 
@@ -373,9 +381,15 @@ def _place_by_values(
 
 
 def _ids_of_leads(leads: TablePlan) -> str:
-    """A query of the leads' ids, as links are compared with them."""
-    cell = leads.file.column(leads.columns["lead_id"])
-    return f"select {id_key(cell)} as key from {leads.file.table}"
+    """A query of the leads' ids and of those merged into them, as links are compared with them."""
+    cell, table = leads.file.column(leads.columns["lead_id"]), leads.file.table
+    query = f"select {id_key(cell)} as key from {table}"
+    if leads.merged_ids:
+        listed = readings.macros().listed_values(leads.file.column(leads.merged_ids))
+        query += (
+            f" union all select {id_key('id')} from (select unnest({listed}) as id from {table})"
+        )
+    return query
 
 
 def _tell_events_apart(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -396,6 +410,8 @@ def _event_plans(
         return [_events_of_one_kind(plan, vocabulary)]
     meanings = {text: event_meaning(text, vocabulary) for text in texts}
     kinds = {meaning.kind for meaning in meanings.values() if meaning}
+    if not kinds and _events_of_one_kind(plan, vocabulary).constants:
+        return [_events_of_one_kind(plan, vocabulary)]
     if kinds & {"email_opened", "email_clicked", "email_bounced"} and "rep_id" not in plan.columns:
         # Beside opens and bounces, and of nobody: sent by a machine.
         automated = EventMeaning("activities", "automated_email")
@@ -406,12 +422,10 @@ def _event_plans(
         proposal.unplaced.append(
             f"{plan.about('kind')}: not known: {', '.join(sorted(unknown)[:20])}"
         )
+    tables = {text: it.table if it else plan.table.name for text, it in meanings.items()}
     found = []
     for table in _EVENTS:
-        default = "activities" if plan.table.name == "activities" else "engagements"
-        own = [
-            text for text in texts if (meanings[text].table if meanings[text] else default) == table
-        ]
+        own = [text for text in texts if tables[text] == table]
         if not own:
             continue
         made = _as_table(plan, table) | {"kind": header}
@@ -427,21 +441,23 @@ def _event_plans(
             one.columns["direction"] = header
             one.values["direction"] = {text: "inbound" if text in inbound else "" for text in own}
         if len(own) < len(texts):
-            one.where = {header: own}
+            is_any_empty = table == "activities" and exports.values(file, header).filled < file.rows
+            one.where = {header: [*own, *([""] if is_any_empty else [])]}
         found.append(one)
     return found
 
 
 def _events_of_one_kind(plan: TablePlan, vocabulary: Vocabulary) -> TablePlan:
     """A file whose name alone tells what it is about: calls, bounces."""
-    words = re.sub(
-        r"(?i)activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all", " ", plan.file.stem
-    )
-    meaning = event_meaning(words, vocabulary)
+    words = (word for word in re.split(r"[\W_]+", plan.file.stem) if not _SAYS_NOTHING(word))
+    meaning = event_meaning(" ".join(words), vocabulary)
     table = meaning.table if meaning else plan.table.name
     made = TablePlan(CONTRACT_TABLES[table], plan.file, _as_table(plan, table))
-    if "kind" not in made.columns and (meaning or table == "engagements"):
-        made.constants["kind"] = meaning.kind if meaning else key(plan.file.stem)
+    if meaning:
+        made.columns.pop("kind", None)
+        made.constants["kind"] = meaning.kind
+    elif "kind" not in made.columns and table == "engagements":
+        made.constants["kind"] = key(plan.file.stem)
     if meaning and meaning.direction and "direction" not in made.columns:
         made.constants["direction"] = meaning.direction
     return made
@@ -491,7 +507,7 @@ def _link(exports: Exports, proposal: Proposal, plan: TablePlan, leads: TablePla
         (share, header == own, header, name)
         for header, found in shares.items()
         for name, share in found.items()
-        if name and header not in taken
+        if name
     ]
     if own and direct(own) >= _HELPS:
         pairs = [pair for pair in pairs if pair[2] == own and pair[0] >= _HELPS and direct(own) < 1]

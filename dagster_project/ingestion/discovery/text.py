@@ -51,7 +51,8 @@ def _source(proposal: Proposal) -> Iterator[str]:
     yield "    tables:" + ("" if proposal.plans else " {}")
     for name, plans in proposal.tables.items():
         rows = sum({plan.file: plan.file.rows for plan in plans}.values())
-        yield f"      {name}:  # {rows:,} rows in {', '.join(dict.fromkeys(it.file.name for it in plans))}"
+        files = ", ".join(dict.fromkeys(plan.file.name for plan in plans))
+        yield f"      {name}:  # {rows:,} rows in {files}"
         is_query = len(plans) > 1 or plans[0].reasons_of
         yield from _query(plans) if is_query else _mapping(plans[0])
         yield from _meanings(plans)

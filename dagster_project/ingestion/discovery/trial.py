@@ -1,4 +1,4 @@
-"""What a proposal reads of the files that it was made for: it is loaded once, by the real reader."""
+"""What a proposal reads of its files: it is loaded once, by the reader of a run."""
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -80,14 +80,22 @@ def _leads_found(connection: DuckDBPyConnection, table: ContractTable) -> float 
     if table.name == "leads" or "lead_id" not in table.columns:
         return None
     ids = f"unnest(list_distinct([trim(lead_id)] || {readings.macros().listed_values('lead_id')}))"
+    merged = readings.macros().listed_values(
+        "json_extract_string(extra_columns, '$.\"~merged_ids\"')"
+    )
     ((share,),) = connection.execute(
         f"""
-        with named as (select lead_id, count(*) as found from {RAW_SCHEMA}.{table.name} group by 1),
+        with leads as (
+            select lead_id from {RAW_SCHEMA}.leads
+            union all
+            select unnest({merged}) from {RAW_SCHEMA}.leads
+        ),
+        named as (select lead_id, count(*) as found from {RAW_SCHEMA}.{table.name} group by 1),
         ids as (select lead_id, found, {ids} as id from named),
         known as (
             select distinct ids.lead_id, ids.found
             from ids
-            where {id_key("ids.id")} in (select {id_key("lead_id")} from {RAW_SCHEMA}.leads)
+            where {id_key("ids.id")} in (select {id_key("lead_id")} from leads)
         )
         select (select sum(found) from known) / (select sum(found) from named)
         """
@@ -104,6 +112,7 @@ def _stages_mapped(
     if column is None:
         return None
     rows = connection.execute(
-        f"select distinct lower(trim({column})) from {RAW_SCHEMA}.{table} where trim({column}) <> ''"
+        f"select distinct lower(trim({column})) from {RAW_SCHEMA}.{table} "
+        f"where trim({column}) <> ''"
     ).fetchall()
     return (sum(raw in mapped for (raw,) in rows), len(rows)) if rows else None

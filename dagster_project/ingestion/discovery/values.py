@@ -113,12 +113,15 @@ def known_headers() -> dict[str, dict[str, list[str]]]:
     column of the contract: (status), (reason), (exit_date), (deleted_at), (merged_ids), (email).
     """
     known: dict[str, dict[str, list[str]]] = {}
-    for row in (*_rows("known_headers"), *_rows("translated_headers")):
+    translated = _rows("translated_headers")
+    # A CRM's own label says more than a word of the language.
+    labels = [row for row in translated if row["crm"]]
+    words = [row for row in translated if not row["crm"]]
+    for row in (*labels, *_rows("known_headers"), *words):
         headers = known.setdefault(row["table"], {}).setdefault(row["column"], [])
         headers += row["headers"].split("|")
-        if row.get("crm"):
-            telling = known["(crm)"].setdefault(row["crm"], [])
-            telling += row["headers"].split("|")
+    for row in labels:
+        known["(crm)"][row["crm"]] += row["headers"].split("|")
     return known
 
 
