@@ -12,6 +12,7 @@ from dagster_project.config.locations import CONFIG_FILE
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT, SAMPLE_DIR
 from dagster_project.ingestion.discovery.placing import UNKNOWN_CRM, Proposal
 from dagster_project.ingestion.discovery.proposal import propose
+from dagster_project.ingestion.files.resources import listed
 
 # What fits on one screen with the tables.
 _MOST_LINES = 12
@@ -77,7 +78,8 @@ def _propose(directory: Path, out: Path) -> None:
     if len(proposal.unplaced) > _MOST_LINES:
         say(f"  and {len(proposal.unplaced) - _MOST_LINES} more at the end of the file")
     if proposal.unread:
-        say(f"  not read, as they look like none of the tables: {', '.join(proposal.unread)}")
+        names = listed(proposal.unread, _MOST_LINES)
+        say(f"  not read, as they look like none of the tables: {names}")
     if proposal.plan("leads"):
         say(f"Then: handoff run --config {out} --audit warn")
     else:

@@ -317,7 +317,7 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
                 fields.setdefault(text, field if is_field else header)
     for raw, rows in counts.items():
         word = named_in(raw, vocabulary.stages)
-        guess = vocabulary.stages.get((word or "").casefold())
+        guess = vocabulary.stages.get((word or "").casefold()) or vocabulary.elsewhere(raw)
         stage = _stage_at(raw, proposal, fields[raw], vocabulary)
         proposal.stages.append(StageSeen(raw, rows, stage, guess))
     unknown = [item.raw for item in proposal.stages if item.stage is None]

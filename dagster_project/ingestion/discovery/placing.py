@@ -7,14 +7,14 @@ decided by the values.
 import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.ingestion.discovery import readings
-from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
+from dagster_project.ingestion.discovery.exports import ExportFile, Exports, Values, id_key
 from dagster_project.ingestion.discovery.values import (
     EventMeaning,
     Vocabulary,
@@ -42,6 +42,7 @@ _CREATED = re.compile(
 )
 # What may hold another key of a lead: an address, a name, the id of what it became.
 _KEYS = re.compile(r"id$|mail|name|メール|氏名", re.IGNORECASE)
+_ID = re.compile(r"(id|no|nr|number|nummer|num[ée]ro|n[úu]mero|code|key|番号)\.?$", re.IGNORECASE)
 _SAYS_NOTHING = re.compile(
     r"activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all|\d+", re.IGNORECASE
 ).fullmatch
@@ -182,6 +183,7 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
         leads.merged_ids = merged if merged and exports.values(leads.file, merged).texts else None
         _place_by_values(exports, proposal, leads, vocabulary)
     _share_history(exports, proposal)
+    _find_stages(exports, proposal, vocabulary)
     _tell_events_apart(exports, proposal, vocabulary)
     if leads:
         for plan in proposal.plans:
@@ -310,12 +312,13 @@ def _add_id_and_time(exports: Exports, file: ExportFile, columns: dict[str, str]
     """An id from a column that is unique, a creation from a full time column."""
     seen = {header: exports.values(file, header) for header in file.headers}
     unique = [header for header in file.headers if seen[header].distinct == file.rows > 0]
-    named = [header for header in unique if re.search(r"id$", header.strip(), re.I)]
-    email = [header for header in unique if header == columns.get("email")]
     if columns.get("lead_id") not in unique:
         columns.pop("lead_id", None)
-    if "lead_id" not in columns and (named or email):
-        columns["lead_id"] = (named or email)[0]
+    by_name = [header for header in unique if _ID.search(header.strip())]
+    by_email = [header for header in unique if header == columns.get("email")]
+    first = [header for header in file.headers[:1] if header in unique]
+    if "lead_id" not in columns and (found := by_name or by_email or first):
+        columns["lead_id"] = found[0]
     if "created_at" not in columns and (times := _full_times(exports, file)):
         columns["created_at"] = next(filter(_CREATED.search, times), times[0])
 
@@ -345,30 +348,11 @@ def _place_by_values(
         times = [header for header in _full_times(exports, file) if header != link]
         if shares[link].get("", 0) < LINKED or not times:
             continue
-        words = {
-            header: exports.values(file, header)
-            for header in file.headers
-            if header not in (link, *times)
-        }
-        words = {header: seen for header, seen in words.items() if 0 < seen.distinct <= _MOST_WORDS}
-
-        def known(header: str, is_known: Any, words: Mapping[str, Any] = words) -> bool:
-            rows = words[header].rows
-            return (
-                sum(n for text, n in rows.items() if is_known(text)) > LINKED * words[header].filled
-            )
-
-        stages = [
-            it for it in words if known(it, lambda text: vocabulary.stage(text, proposal.crm))
-        ]
-        kinds = [it for it in words if known(it, lambda text: event_meaning(text, vocabulary))]
+        words = _words(exports, file, {link, *times})
+        stages = _known(words, lambda text: vocabulary.stage(text, proposal.crm))
+        kinds = _known(words, lambda text: event_meaning(text, vocabulary))
         if stages and not proposal.plan("stage_changes"):
-            table, named = "stage_changes", match(file, CONTRACT_TABLES["stage_changes"])
-            columns = {"to_stage": named.get("to_stage", stages[-1])}
-            if columns["to_stage"] not in stages:
-                columns["to_stage"] = stages[-1]
-            if before := next((it for it in stages if it != columns["to_stage"]), None):
-                columns["from_stage"] = before
+            table, columns = "stage_changes", _stage_columns(file, stages)
             if reason := header_for(file, "leads", "(reason)"):
                 columns["reason"] = reason
             time = "changed_at"
@@ -378,6 +362,48 @@ def _place_by_values(
             continue
         columns |= {"lead_id": link, time: times[0]}
         proposal.plans.append(TablePlan(CONTRACT_TABLES[table], file, columns))
+
+
+def _words(exports: Exports, file: ExportFile, apart_from: set[str]) -> dict[str, Values]:
+    """The columns of a file that hold few different texts."""
+    headers = (header for header in file.headers if header not in apart_from)
+    found = {header: exports.values(file, header) for header in headers}
+    return {header: seen for header, seen in found.items() if 0 < seen.distinct <= _MOST_WORDS}
+
+
+def _known(words: Mapping[str, Values], is_known: Callable[[str], object]) -> list[str]:
+    """The columns most of whose rows have a text that is known."""
+    return [
+        header
+        for header, seen in words.items()
+        if sum(rows for text, rows in seen.rows.items() if is_known(text)) > LINKED * seen.filled
+    ]
+
+
+def _stage_columns(file: ExportFile, stages: list[str]) -> dict[str, str]:
+    """The stage before and after, of headers whose values are stages: as named, else in order."""
+    named = match(file, CONTRACT_TABLES["stage_changes"])
+    after = named.get("to_stage")
+    columns = {"to_stage": after if after in stages else stages[-1]}
+    if before := next((header for header in stages if header != columns["to_stage"]), None):
+        columns["from_stage"] = before
+    return columns
+
+
+def _find_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """A history whose header does not tell the stage tells it by its values, or is none."""
+    plan = proposal.plan("stage_changes")
+    if not plan or "to_stage" in plan.columns:
+        return
+    words = _words(exports, plan.file, set(plan.columns.values()))
+    stages = _known(words, lambda text: vocabulary.stage(text, proposal.crm))
+    if stages:
+        plan.columns |= _stage_columns(plan.file, stages)
+    else:
+        proposal.plans.remove(plan)
+        proposal.unplaced.append(
+            f"{plan.file.name}: looks like stage_changes, but no column of it has stages"
+        )
 
 
 def _ids_of_leads(leads: TablePlan) -> str:

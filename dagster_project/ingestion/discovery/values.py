@@ -52,6 +52,11 @@ class Vocabulary:
                 return found
         return None
 
+    def elsewhere(self, raw: str) -> str | None:
+        """The stage that a raw stage means in some CRM."""
+        meant = (stage for (_, _, name), stage in self.mapped.items() if name == key(raw))
+        return next(filter(self.meanings.get, meant), None)
+
 
 def read_vocabulary(policy_dir: Path) -> Vocabulary:
     """Read the policy's tables that name things; of two meanings of a name the first counts."""
