@@ -9,17 +9,19 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.settings import load_settings
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.discovery.placing import Proposal
 from dagster_project.ingestion.discovery.proposal import propose
-from tests.ingestion.test_troubles import as_archive, as_workbook
+from tests.ingestion.test_troubles import as_archive
 from tests.warehouse import Warehouse, project
 
 MODELS = ("fct_lead_cycles", "fct_lead_stages", "lead_accounting", "quarantine")
@@ -467,7 +469,7 @@ def test_deleted_leads_are_told_by_a_flag_or_a_date(
     read: Proposed, header: str, cells: tuple[str, str]
 ) -> None:
     rows = "".join(f"{lead},2026-01-01,{cell}\n" for lead, cell in zip("AB", cells, strict=True))
-    found = read({"leads.csv": f"lead_id,created_at,{header}\n{rows}"})
+    found = read({"leads.csv": f"lead_id,created_at,{header}\n{rows}"}, "lead_accounting")
     assert found.buckets == {"A": "in marts", "B": "deleted"}
 
 
@@ -536,19 +538,27 @@ def test_a_short_row_matters_only_where_its_file_is_needed(read: Proposed) -> No
 def test_parts_in_archives_and_sheets_of_workbooks_are_read(read: Proposed) -> None:
     header = "Record ID,Create Date,Lifecycle Stage\n"
     part = header + "{},2026-02-03 09:15,Lead\n{},2026-02-04 09:15,Lead\n"
-    archive = as_archive(
-        **{"all-contacts-1_csv": part.format(1, 2), "all-contacts-2_csv": part.format(3, 4)}
-    )
-    book = as_workbook(
-        [
-            ["Activity ID", "Record ID", "Type", "Occurred At"],
-            [7, 1, "Call", dt.datetime(2026, 2, 5, 9)],
-        ]
-    )
-    found = read({"export.zip": archive, "activities.xlsx": book})
+    parts = {"contacts-1_csv": part.format(1, 2), "contacts-2_csv": part.format(3, 4)}
+    book, out = Workbook(), BytesIO()
+    book.active.append(["nothing", "to see"])
+    for title, rows in {
+        "Calls": [["Record ID", "Date"], [1, dt.datetime(2026, 2, 5, 9)]],
+        "Deals": [
+            ["Deal ID", "Contact", "Created", "Stage"],
+            [9, 2, dt.datetime(2026, 2, 6), "Won"],
+        ],
+    }.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    book.save(out)
+    found = read({"export.zip": as_archive(**parts), "rest of it.xlsx": out.getvalue()})
     assert found.set_aside == []
+    assert "file: export.zip/contacts-*.csv" in found.proposal.text
     assert len(found.buckets) == 4
-    assert found.all("select lead_id, kind from raw.activities") == [("1", "Call")]
+    assert found.all("select lead_id, kind from raw.activities") == [("1", "call")]
+    assert found.all("select lead_id, is_won from raw.opportunities") == [("2", "true")]
+    assert found.proposal.unread == ["rest of it.xlsx"]
 
 
 def test_without_leads_it_says_what_they_are(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ _SAMPLE = 2_000
 _PART = re.compile(
     r"(?P<base>.*?)[ _.-]*(?:part|teil|partie|parte)?[ _.-]*(?<!\d)\(?\d{1,4}\)?", re.IGNORECASE
 )
+_NO_TITLE = re.compile(r"(sheet|tabelle|feuil|hoja|シート) ?\d*", re.IGNORECASE)
 _DATE_AT_END = re.compile(r"(\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{2}[-_.]\d{2}[-_.]\d{4})$")
 
 
@@ -51,7 +52,8 @@ class Values:
 class ExportFile:
     """A file, or the parts of one: its headers, and the table that holds its rows as text.
 
-    ``sheet``: of a workbook, if it is not the first. ``broken``: by part, the rows that its reader
+    ``sheet``: of a workbook, if it is not the first; ``title``: what its sheet is called, if that
+    says more than the name of the file. ``broken``: by part, the rows that its reader
     set aside.
     """
 
@@ -60,19 +62,21 @@ class ExportFile:
     table: str
     rows: int
     sheet: str | None = None
+    title: str | None = None
     broken: tuple[tuple[str, RejectedRow], ...] = ()
     pattern: str | None = None
 
     @property
     def name(self) -> str:
         """How the proposal names it."""
-        return self.pattern or ", ".join(self.names)
+        name = self.pattern or ", ".join(self.names)
+        return f"{name} ({self.sheet})" if self.sheet else name
 
     @property
     def stem(self) -> str:
         """The name that tells what it holds."""
         name = self.names[0].rsplit("/", 1)[-1]
-        return self.sheet or name.removesuffix(table_suffix(name) or "")
+        return self.title or name.removesuffix(table_suffix(name) or "")
 
     def column(self, header: str) -> str:
         return f"c{self.headers.index(header)}"
@@ -103,7 +107,7 @@ class Exports:
         self.problems: list[str] = []
         self._export = Export(FilesSource(kind="files", path=directory), scratch)
         self._tables = 0
-        read = (self._read(file, sheet) for file, sheet in self._places())
+        read = (self._read(*place) for place in self._places())
         self.files = self._with_parts([file for file in read if file])
         self.language = language_of(header for file in self.files for header in file.headers)
         # Every question is asked of the database once.
@@ -111,8 +115,11 @@ class Exports:
         self.times: Callable[[ExportFile, str], TimeReading] = functools.cache(self._times)
         self._order: Callable[[ExportFile], str | None] = functools.cache(self._order_shown)
 
-    def _places(self) -> Iterable[tuple[DataFile, str | None]]:
-        """The files, and the sheets of workbooks; the first sheet is read without its name."""
+    def _places(self) -> Iterable[tuple[DataFile, str | None, str | None]]:
+        """The files, and the sheets of workbooks; the first sheet is read without its name.
+
+        The title of the only sheet, as of one that was given none, says nothing.
+        """
         for file in self._export.present:
             try:
                 if file.name.lower().endswith(".zip") and not file.member:
@@ -122,13 +129,15 @@ class Exports:
                     from dagster_project.ingestion.files.workbooks import sheet_names
 
                     names = sheet_names(file.name, self._export.local(file))
-                    yield from ((file, name if at else None) for at, name in enumerate(names))
+                    for at, name in enumerate(names):
+                        says_nothing = len(names) == 1 or _NO_TITLE.fullmatch(name)
+                        yield file, name if at else None, None if says_nothing else name
                 elif table_suffix(file.name):
-                    yield file, None
+                    yield file, None, None
             except SourceError as error:
                 self._give_up(error)
 
-    def _read(self, file: DataFile, sheet: str | None) -> ExportFile | None:
+    def _read(self, file: DataFile, sheet: str | None, title: str | None) -> ExportFile | None:
         table = self._next_table()
         try:
             reader = self._export.open(file, TextFormat(), sheet)
@@ -148,7 +157,8 @@ class Exports:
             self.problems.append(f"{file.name}: can't be read: {str(error).splitlines()[0]}")
             return None
         broken = tuple((file.name, row) for row in inserted.rejected)
-        return ExportFile((file.name,), reader.headers, table, inserted.rows, sheet, broken)
+        rows = inserted.rows
+        return ExportFile((file.name,), reader.headers, table, rows, sheet, title, broken)
 
     def _give_up(self, error: SourceError) -> None:
         place = self._export.label("")
@@ -192,6 +202,7 @@ class Exports:
             table,
             sum(part.rows for part in parts),
             parts[0].sheet,
+            parts[0].title,
             tuple(row for part in parts for row in part.broken),
             pattern if sorted(fitting) == sorted(names) else None,
         )

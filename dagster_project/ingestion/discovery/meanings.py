@@ -195,52 +195,73 @@ def _outcome(text: str, vocabulary: Vocabulary) -> str:
 def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """A status that is an exit, with the reason beside it, becomes a stage change."""
     leads = proposal.plan("leads")
-    reason = header_for(leads.file, "leads", "(reason)") if leads else None
-    if not leads or not reason or not exports.values(leads.file, reason).texts:
+    if not leads or _are_deals(proposal, leads):
         return
-    if _are_deals(proposal, leads):
-        return
-    exits: dict[str, list[str]] = {}
-    for header in (leads.columns.get("current_stage"), *_status_headers(leads.file)):
-        if header and header != reason:
-            texts = exports.values(leads.file, header).texts
-            found = [
-                it
-                for it in texts
-                if _stage_at(it, proposal, header, vocabulary) in vocabulary.exits
-            ]
-            if found:
-                exits.setdefault(header, found)
-    if not exits:
+    exits = _exits_of(exports, proposal, leads, vocabulary)
+    reason = header_for(leads.file, "leads", "(reason)")
+    if reason in exits or (reason and not exports.values(leads.file, reason).texts):
+        reason = None
+    history = proposal.plan("stage_changes")
+    if reason and exits and history:
+        _explain_history(exports, history, leads, reason, proposal, vocabulary)
+    elif reason and exits:
+        _add_exits(exports, proposal, leads, reason, *next(iter(exits.items())), vocabulary)
+    elif reason:
         proposal.unplaced.append(
             f"{leads.file.name}: {reason} is not read: no status beside it is known as an exit"
         )
-        return
-    history = proposal.plan("stage_changes")
-    if history:
-        _explain_history(exports, history, leads, reason, proposal, vocabulary)
-        return
-    status, texts = next(iter(exits.items()))
-    when = header_for(leads.file, "leads", "(exit_date)") or leads.columns.get("updated_at")
+    for header, texts in exits.items():
+        if not reason and not history and header != leads.columns.get("current_stage"):
+            proposal.unplaced.append(
+                f"{leads.file.name}: {header} is not read, though {', '.join(texts[:3])} is an "
+                "exit: no column gives its reason"
+            )
+
+
+def _exits_of(
+    exports: Exports, proposal: Proposal, leads: TablePlan, vocabulary: Vocabulary
+) -> dict[str, list[str]]:
+    """By header of the leads that holds a status, its values that are exits."""
+    names = known_headers()["leads"]["(status)"]
+    headers = [leads.columns.get("current_stage"), *(leads.file.header_of([it]) for it in names)]
+    exits = {}
+    for header in dict.fromkeys(filter(None, headers)):
+        texts = exports.values(leads.file, header).texts
+        found = [
+            it for it in texts if _stage_at(it, proposal, header, vocabulary) in vocabulary.exits
+        ]
+        if found:
+            exits[header] = found
+    return exits
+
+
+def _add_exits(
+    exports: Exports,
+    proposal: Proposal,
+    leads: TablePlan,
+    reason: str,
+    status: str,
+    texts: list[str],
+    vocabulary: Vocabulary,
+) -> None:
+    """Stage changes of leads that are out, dated by a column that says when, else the last one."""
+    last = leads.columns.get("updated_at")
+    when = header_for(leads.file, "leads", "(exit_date)") or last
     if not when or exports.times(leads.file, when).share <= 0.95:
         proposal.unplaced.append(
             f"{leads.file.name}: {reason} is not read: nothing says when {status} became "
             f"{', '.join(texts[:3])}"
         )
         return
+    columns = {"lead_id": leads.columns["lead_id"], "changed_at": when}
     plan = TablePlan(
         CONTRACT_TABLES["stage_changes"],
         leads.file,
-        {
-            "lead_id": leads.columns["lead_id"],
-            "changed_at": when,
-            "to_stage": status,
-            "reason": reason,
-        },
+        columns | {"to_stage": status, "reason": reason},
         where={status: texts, when: "filled"},
         constants={"from_stage": _first_stage(vocabulary)},
     )
-    if when == leads.columns.get("updated_at"):
+    if when == last:
         plan.remarks["changed_at"] = "the last change of the lead, as nothing else dates its exit"
         proposal.unplaced.append(
             f"{plan.about('changed_at')}: {when} stands for the date of the exit"
@@ -272,12 +293,6 @@ def _explain_history(
     if "reason" in history.columns or not found or "lead_id" in history.lookups:
         return
     history.reasons_of = (leads, reason, found)
-
-
-def _status_headers(file: ExportFile) -> list[str]:
-    names = known_headers()["leads"]["(status)"]
-    found = (file.header_of([name]) for name in names)
-    return list(dict.fromkeys(header for header in found if header))
 
 
 def _stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:

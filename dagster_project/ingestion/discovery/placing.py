@@ -191,6 +191,8 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
                 _link(exports, proposal, plan, leads)
         _drop_unlinked(proposal, leads)
     _name_owners(exports, proposal)
+    if history := proposal.plan("owner_changes"):
+        history.previous_owner = header_for(history.file, "owner_changes", "(previous)")
     for plan in proposal.plans:
         _leave_out_empty(exports, plan)
 
@@ -282,8 +284,6 @@ def _read_owner_history(exports: Exports, plan: TablePlan) -> None:
     kinds = plan.file.header_of(["DataType", "Data Type"])
     if kinds and "EntityId" in exports.values(plan.file, kinds).texts:
         plan.where[kinds] = ["EntityId"]
-    if old := plan.file.header_of(names_of("stage_changes", "from_stage")):
-        plan.previous_owner = old
 
 
 def _stand_in_for_leads(exports: Exports, proposal: Proposal) -> None:
@@ -431,13 +431,16 @@ def _event_plans(
     """The plans of one file of events: by the kinds in a column of it, else by its name."""
     file = plan.file
     header = plan.columns.get("kind") or match(file, CONTRACT_TABLES["activities"]).get("kind")
+    by_name = _events_of_one_kind(plan, vocabulary)
+    if not header and by_name.constants.get("kind", "task") == "task":
+        header = _telling_subject(exports, file, vocabulary)
     texts = exports.values(file, header).texts if header else []
     if not header or not texts or len(texts) > _MOST_WORDS:
-        return [_events_of_one_kind(plan, vocabulary)]
+        return [by_name]
     meanings = {text: event_meaning(text, vocabulary) for text in texts}
     kinds = {meaning.kind for meaning in meanings.values() if meaning}
-    if not kinds and _events_of_one_kind(plan, vocabulary).constants:
-        return [_events_of_one_kind(plan, vocabulary)]
+    if not kinds and by_name.constants:
+        return [by_name]
     if kinds & {"email_opened", "email_clicked", "email_bounced"} and "rep_id" not in plan.columns:
         # Beside opens and bounces, and of nobody: sent by a machine.
         automated = EventMeaning("activities", "automated_email")
@@ -471,6 +474,13 @@ def _event_plans(
             one.where = {header: [*own, *([""] if is_any_empty else [])]}
         found.append(one)
     return found
+
+
+def _telling_subject(exports: Exports, file: ExportFile, vocabulary: Vocabulary) -> str | None:
+    """The header of subjects, where these are kinds: Call, Email: hello."""
+    subject = header_for(file, "activities", "(subject)")
+    words = _words(exports, file, set(file.headers) - {subject})
+    return next(iter(_known(words, lambda text: event_meaning(text, vocabulary))), None)
 
 
 def _events_of_one_kind(plan: TablePlan, vocabulary: Vocabulary) -> TablePlan:

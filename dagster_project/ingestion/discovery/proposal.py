@@ -79,7 +79,7 @@ def _report_what_is_left(exports: Exports, proposal: Proposal) -> None:
         for date in (item for item in proposal.stage_dates if item.file == file):
             used |= {date.header, date.lead_header}
         if not used:
-            proposal.unread += file.names
+            proposal.unread += [file.name] if file.sheet else file.names
             continue
         for name, row in file.broken[:3]:
             proposal.unplaced.append(f"{name}: row {row.source_row}: {row.reason}; it is set aside")
