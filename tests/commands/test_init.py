@@ -26,7 +26,8 @@ def test_proposal_is_written_and_loads(
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["init", "--from", str(exports)], catch_exceptions=False)
     assert done.exit_code == 0
-    assert f"handoff run --config {tmp_path / 'handoff.yml'}" in done.output
+    assert "leads  2     100%                     1 of 1         leads.csv\n" in done.output
+    assert f"Then: handoff run --config {tmp_path / 'handoff.yml'}" in done.output
     (source,) = load_settings(tmp_path / "handoff.yml").sources
     assert (source.kind, source.path) == ("files", exports)
 
@@ -38,3 +39,14 @@ def test_existing_configuration_is_left_as_it_is(exports: Path, tmp_path: Path) 
     with pytest.raises(ConfigError, match="already exists"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert mine.read_text("utf-8") == "mine"
+
+
+def test_without_leads_it_says_what_they_are_and_nothing_is_run(tmp_path: Path) -> None:
+    (tmp_path / "spend.csv").write_text("Day,Channel,Cost\n2026-01-01,ads,10\n")
+    for name in ("prices.csv", "texts.csv"):
+        (tmp_path / name).write_text("a,b\n1,2\n")
+    arguments = ["init", "--from", str(tmp_path), "--out", str(tmp_path / "own.yml")]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "a leads table has one row per person or company" in done.output
+    assert "as they look like none of the tables: prices.csv, texts.csv\n" in done.output
+    assert "handoff run" not in done.output + (tmp_path / "own.yml").read_text("utf-8")

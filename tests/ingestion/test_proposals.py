@@ -559,10 +559,3 @@ def test_parts_in_archives_and_sheets_of_workbooks_are_read(read: Proposed) -> N
     assert found.all("select lead_id, kind from raw.activities") == [("1", "call")]
     assert found.all("select lead_id, is_won from raw.opportunities") == [("2", "true")]
     assert found.proposal.unread == ["rest of it.xlsx"]
-
-
-def test_without_leads_it_says_what_they_are(tmp_path: Path) -> None:
-    (tmp_path / "spend.csv").write_text("Day,Channel,Cost\n2026-01-01,ads,10\n")
-    proposal = propose(tmp_path, tmp_path / "handoff.yml")
-    assert "a leads table has one row per person or company" in proposal.unplaced[0]
-    assert proposal.tried == []

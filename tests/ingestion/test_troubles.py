@@ -508,6 +508,27 @@ def test_a_closing_date_that_cannot_be_read_is_not_a_missing_one(export: Export)
     ]
 
 
+# What a lead did is no touch
+
+
+def test_opens_and_bounces_among_activities_are_no_sales_touches(export: Export) -> None:
+    did = ["Email Bounce", "Email Open", "email_clicked", "Form Submission", "Page visit", "Call"]
+    lead_ids = [f"L{at}" for at, _ in enumerate(did)]
+    built = export.has(
+        leads=leads(*lead_ids),
+        stage_changes=[
+            {"lead_id": lead_id, "changed_at": "2026-01-06", "to_stage": "MQL"}
+            for lead_id in lead_ids
+        ],
+        activities=[
+            {"lead_id": lead_id, "kind": kind, "occurred_at": "2026-01-07"}
+            for lead_id, kind in zip(lead_ids, did, strict=True)
+        ],
+    ).read("fct_lead_cycles")
+    touched = built.rows("select lead_id from fct_lead_cycles where first_touch_at is not null")
+    assert [row["lead_id"] for row in touched] == ["L5"]
+
+
 # Text and files
 
 

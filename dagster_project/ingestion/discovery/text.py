@@ -27,9 +27,7 @@ def _head(proposal: Proposal) -> Iterator[str]:
     yield f"""\
 # Proposed by `handoff init` for {proposal.directory.name}: exports of \
 {proposal.crm if is_known else "an unknown system"}.
-# Check the mapping, the stage names and the notes at the end; then:
-#
-#   handoff run --config {proposal.out_file.name}
+{_next_step(proposal)}
 
 lifecycle:
   tradition: {proposal.tradition}  # the dialect that has the stages seen
@@ -40,6 +38,15 @@ warehouse:
 sources:
   - kind: files
     name: {proposal.crm.lower() if is_known else "files"}"""
+
+
+def _next_step(proposal: Proposal) -> str:
+    if not proposal.plan("leads"):
+        return "# Without leads it can't run: name their file under tables, as leads."
+    return f"""\
+# Check the mapping, the stage names and the notes at the end; then:
+#
+#   handoff run --config {proposal.out_file.name}"""
 
 
 def _source(proposal: Proposal) -> Iterator[str]:
