@@ -559,3 +559,31 @@ def test_parts_in_archives_and_sheets_of_workbooks_are_read(read: Proposed) -> N
     assert found.all("select lead_id, kind from raw.activities") == [("1", "call")]
     assert found.all("select lead_id, is_won from raw.opportunities") == [("2", "true")]
     assert found.proposal.unread == ["rest of it.xlsx"]
+
+
+@pytest.mark.parametrize("kind", ["typed", "untyped"])
+def test_owner_history_is_read_by_ids_only(read: Proposed, kind: str) -> None:
+    kinds = {"typed": ("DataType,", "EntityId,", "Text,"), "untyped": ("", "", "")}[kind]
+    found = read(
+        {
+            "Lead.csv": (
+                "Id,IsDeleted,Status,OwnerId,IsConverted,CreatedDate\n"
+                "00Q1,false,Working,005A,false,2026-02-03T09:15:00.000Z\n"
+            ),
+            "Contact.csv": (
+                "Id,LastName,Email,CreatedDate\n0031,Ek,a@a.example,2026-02-03T09:15:00Z\n"
+            ),
+            "LeadHistory.csv": (
+                f"Id,LeadId,CreatedDate,Field,{kinds[0]}OldValue,NewValue\n"
+                f"017b,00Q1,2026-02-06T09:15:00.000Z,Owner,{kinds[2]}Bo B,Ada A\n"
+                f"017c,00Q1,2026-02-06T09:15:00.000Z,Owner,{kinds[1]}005B,005A\n"
+                f"017d,00Q1,2026-02-05T09:15:00.000Z,Status,{kinds[2]}New,Working\n"
+            ),
+        }
+    )
+    assert found.set_aside == []
+    assert found.all(
+        "select stage, owner_id from fct_lead_stages where stage <> 'lead' order by entered_at"
+    ) == [("sal", "005B")]
+    assert {it[0] for it in found.all("select owner_id from raw.owner_changes")} == {"005A"}
+    assert "Contact.csv: looks like leads, too; Lead.csv is read" in found.notes

@@ -41,8 +41,9 @@ _CREATED = re.compile(
     r"creat|add|first|since|sign|erstell|angelegt|crea|cree|作成|登録", re.IGNORECASE
 )
 # What may hold another key of a lead: an address, a name, the id of what it became.
-_KEYS = re.compile(r"id$|mail|name|メール|氏名", re.IGNORECASE)
+_KEYS = re.compile(r"id$|mail|name|contact|メール|氏名", re.IGNORECASE)
 _ID = re.compile(r"(id|no|nr|number|nummer|num[ée]ro|n[úu]mero|code|key|番号)\.?$", re.IGNORECASE)
+_USER_ID = re.compile(r"005\w+")
 _SAYS_NOTHING = re.compile(
     r"activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all|\d+", re.IGNORECASE
 ).fullmatch
@@ -124,8 +125,9 @@ class Proposal:
     """What ``handoff init`` believes of an export.
 
     ``unplaced``: one line for everything that needs a look. ``unread``: the files that are none of
-    the tables. ``tried``: what the proposal reads of the files. ``text`` is the commented
-    configuration, as written to ``out_file``.
+    the tables. ``spare``: files that look like a table which another file is. ``tried``: what the
+    proposal reads of the files. ``text`` is the commented configuration, as written to
+    ``out_file``.
     """
 
     directory: Path
@@ -137,6 +139,7 @@ class Proposal:
     stages: list[StageSeen] = field(default_factory=list)
     unplaced: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    spare: dict[ExportFile, str] = field(default_factory=dict)
     tried: list[TableTried] = field(default_factory=list)
     text: str = ""
 
@@ -215,6 +218,8 @@ def _place_best(exports: Exports, proposal: Proposal) -> None:
         if plan.file not in used and is_free:
             used.add(plan.file)
             proposal.plans.append(plan)
+        elif not is_free:
+            proposal.spare.setdefault(plan.file, plan.table.name)
 
 
 def match(file: ExportFile, table: ContractTable) -> dict[str, str]:
@@ -284,6 +289,12 @@ def _read_owner_history(exports: Exports, plan: TablePlan) -> None:
     kinds = plan.file.header_of(["DataType", "Data Type"])
     if kinds and "EntityId" in exports.values(plan.file, kinds).texts:
         plan.where[kinds] = ["EntityId"]
+        return
+    owner = plan.columns["owner_id"]
+    texts = exports.values_where(plan.file, owner, plan.values_of_where).texts
+    ids = [text for text in texts if _USER_ID.fullmatch(text)]
+    if 0 < len(ids) < len(texts):
+        plan.where[owner] = sorted(ids)
 
 
 def _stand_in_for_leads(exports: Exports, proposal: Proposal) -> None:

@@ -78,6 +78,11 @@ def _report_what_is_left(exports: Exports, proposal: Proposal) -> None:
         }
         for date in (item for item in proposal.stage_dates if item.file == file):
             used |= {date.header, date.lead_header}
+        if not used and file in proposal.spare:
+            table = proposal.spare[file]
+            read = ", ".join(plan.file.name for plan in proposal.tables.get(table, []))
+            proposal.unplaced.append(f"{file.name}: looks like {table}, too; {read} is read")
+            continue
         if not used:
             proposal.unread += [file.name] if file.sheet else file.names
             continue
