@@ -587,3 +587,19 @@ def test_owner_history_is_read_by_ids_only(read: Proposed, kind: str) -> None:
     ) == [("sal", "005B")]
     assert {it[0] for it in found.all("select owner_id from raw.owner_changes")} == {"005A"}
     assert "Contact.csv: looks like leads, too; Lead.csv is read" in found.notes
+
+
+def test_names_of_any_signs_come_back_from_a_query(read: Proposed) -> None:
+    odd = '"Call ""start""\n\ttime: #1"'
+    found = read(
+        {
+            "leads.csv": PEOPLE,
+            'it\'s "all" calls.csv': f"lead_id,{odd}\nA,2026-01-05 12:00\n",
+            "meetings [2].csv": f"lead_id,{odd}\nB,2026-01-06 12:00\n",
+        }
+    )
+    assert "sql" in found.proposal.text
+    assert found.all("select lead_id, kind, occurred_at from raw.activities order by 1") == [
+        ("A", "call", "2026-01-05 12:00"),
+        ("B", "meeting", "2026-01-06 12:00"),
+    ]

@@ -12,6 +12,7 @@ from dagster_project.ingestion.discovery.placing import (
     StageDatePlan,
     StageSeen,
     TablePlan,
+    best_link,
     header_for,
 )
 from dagster_project.ingestion.discovery.values import (
@@ -373,10 +374,10 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
             continue
         else:
             shares = exports.shares_found(file, ids)
-            link = max(shares, key=lambda header: shares[header].get("", 0))
-            if shares[link].get("", 0) < LINKED:
+            found = best_link(shares)
+            if not found:
                 continue
-            mapped = {link}
+            link, mapped = found, {found}
         for header in (header for header in file.headers if header not in mapped):
             stage = _stage_of_header(header, vocabulary) or _stage_of_conversion(
                 proposal, header, vocabulary

@@ -7,7 +7,7 @@ decided by the values.
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,11 @@ _CREATED = re.compile(
 )
 # What may hold another key of a lead: an address, a name, the id of what it became.
 _KEYS = re.compile(r"id$|mail|name|contact|メール|氏名", re.IGNORECASE)
+_LINKS = re.compile(
+    r"id$|ids$|lead|contact|person|customer|kontakt|kunde|who|mail|ref", re.IGNORECASE
+)
 _ID = re.compile(r"(id|no|nr|number|nummer|num[ée]ro|n[úu]mero|code|key|番号)\.?$", re.IGNORECASE)
+_LINKS = re.compile(r"ids?$|lead|contact|person|customer|kontakt|kunde|who|mail|ref", re.IGNORECASE)
 _USER_ID = re.compile(r"005\w+")
 _SAYS_NOTHING = re.compile(
     r"activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all|\d+", re.IGNORECASE
@@ -185,6 +189,10 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
         merged = header_for(leads.file, "leads", "(merged_ids)")
         leads.merged_ids = merged if merged and exports.values(leads.file, merged).texts else None
         _place_by_values(exports, proposal, leads, vocabulary)
+        if "current_stage" not in leads.columns:
+            words = _words(exports, leads.file, set(leads.columns.values()))
+            stages = _known(words, lambda text: vocabulary.stage(text, proposal.crm))
+            leads.columns |= {"current_stage": stages[0]} if stages else {}
     _share_history(exports, proposal)
     _find_stages(exports, proposal, vocabulary)
     _tell_events_apart(exports, proposal, vocabulary)
@@ -355,9 +363,9 @@ def _place_by_values(
         if file in used:
             continue
         shares = exports.shares_found(file, {"": _ids_of_leads(leads)})
-        link = max(shares, key=lambda header: shares[header].get("", 0))
+        link = best_link(shares)
         times = [header for header in _full_times(exports, file) if header != link]
-        if shares[link].get("", 0) < LINKED or not times:
+        if not link or not times:
             continue
         words = _words(exports, file, {link, *times})
         stages = _known(words, lambda text: vocabulary.stage(text, proposal.crm))
@@ -367,8 +375,9 @@ def _place_by_values(
             if reason := header_for(file, "leads", "(reason)"):
                 columns["reason"] = reason
             time = "changed_at"
-        elif kinds:
-            table, columns, time = "activities", {"kind": kinds[0]}, "occurred_at"
+        elif kinds or _meaning_of_name(file, vocabulary):
+            columns = {"kind": kinds[0]} if kinds else {}
+            table, time = "activities", "occurred_at"
         else:
             continue
         columns |= {"lead_id": link, time: times[0]}
@@ -494,10 +503,15 @@ def _telling_subject(exports: Exports, file: ExportFile, vocabulary: Vocabulary)
     return next(iter(_known(words, lambda text: event_meaning(text, vocabulary))), None)
 
 
+def _meaning_of_name(file: ExportFile, vocabulary: Vocabulary) -> EventMeaning | None:
+    """What every row of a file is, if its name tells: calls, bounces."""
+    words = (word for word in re.split(r"[\W_]+", file.stem) if not _SAYS_NOTHING(word))
+    return event_meaning(" ".join(words), vocabulary)
+
+
 def _events_of_one_kind(plan: TablePlan, vocabulary: Vocabulary) -> TablePlan:
-    """A file whose name alone tells what it is about: calls, bounces."""
-    words = (word for word in re.split(r"[\W_]+", plan.file.stem) if not _SAYS_NOTHING(word))
-    meaning = event_meaning(" ".join(words), vocabulary)
+    """A file without a column of kinds, as far as its name tells what it is about."""
+    meaning = _meaning_of_name(plan.file, vocabulary)
     table = meaning.table if meaning else plan.table.name
     made = TablePlan(CONTRACT_TABLES[table], plan.file, _as_table(plan, table))
     if meaning:
@@ -540,25 +554,30 @@ def _link(exports: Exports, proposal: Proposal, plan: TablePlan, leads: TablePla
                 f"select lower(trim({leads.file.column(header)})) as key from {leads.file.table}"
             )
     shares = exports.shares_found(plan.file, keys)
+    # An event needs no id of its own, and what looks like it may be the lead's.
+    by_itself = plan.columns.get(next(iter(plan.table.columns)))
     taken = set(plan.columns.values()) - {own}
+    if "lead_id" in plan.table.required:
+        taken -= {by_itself}
+    best = best_link(shares, own, taken)
+    if best != own and best:
+        plan.columns = {name: used for name, used in plan.columns.items() if used != best}
+        plan.columns["lead_id"] = own = best
 
     def direct(header: str) -> float:
         return shares[header].get("", 0.0)
 
-    free = [header for header in shares if header not in taken or direct(header) == 1]
-    best = max(free, key=lambda header: (direct(header), header == own), default=None)
-    if best and direct(best) > (direct(own) if own else 0.0) and direct(best) >= LINKED:
-        plan.columns = {name: used for name, used in plan.columns.items() if used != best}
-        plan.columns["lead_id"] = own = best
+    # What a lead became is found by the record's own id, whatever else that is.
     pairs = [
-        (share, header == own, header, name)
+        (share, header, name)
         for header, found in shares.items()
+        if header not in taken or header == by_itself
         for name, share in found.items()
         if name
     ]
     if own and direct(own) >= _HELPS:
-        pairs = [pair for pair in pairs if pair[2] == own and pair[0] >= _HELPS and direct(own) < 1]
-    share, _, header, name = max(pairs, default=(0.0, False, "", ""))
+        pairs = [pair for pair in pairs if pair[1] == own and pair[0] >= _HELPS and direct(own) < 1]
+    share, header, name = max(pairs, default=(0.0, "", ""))
     if name and (share >= LINKED or header == own):
         plan.columns["lead_id"] = own = header
         plan.lookups["lead_id"] = _lookup(leads.file, name, leads.columns["lead_id"])
@@ -572,6 +591,21 @@ def _link(exports: Exports, proposal: Proposal, plan: TablePlan, leads: TablePla
         )
     if own is None or direct(own) == 0:
         plan.columns.pop("lead_id", None)
+
+
+def best_link(
+    shares: Mapping[str, Mapping[str, float]], own: str | None = None, taken: Set[str] = frozenset()
+) -> str | None:
+    """The header that points to the leads: as named, if enough of its values are there.
+
+    Small numbers are found among ids by chance: a header that is called like a link goes first.
+    """
+    if own and shares[own].get("", 0.0) >= LINKED:
+        return own
+    linked = [it for it in shares if it not in taken and shares[it].get("", 0.0) >= LINKED]
+    return max(
+        linked, key=lambda it: (bool(_LINKS.search(it.strip())), shares[it][""]), default=own
+    )
 
 
 def _lookup(file: ExportFile, key_header: str, value: str) -> dict[str, Any]:

@@ -115,8 +115,14 @@ def _meanings(plans: Sequence[TablePlan]) -> Iterator[str]:
 def _query(plans: Sequence[TablePlan]) -> Iterator[str]:
     """Several files of a table, each with columns of its own, as one query."""
     selects = [_select(plan, name) for plan in plans for name in plan.file.names]
-    yield "        sql: |"
-    yield textwrap.indent("\nunion all by name\n".join(selects), " " * 10)
+    query = "\nunion all by name\n".join(selects)
+    lines = query.split("\n")
+    if "${" in query or not all(line.isprintable() for line in lines):
+        # As a block, it would not be read back as it is.
+        yield from _entry("sql", query, 8)
+    else:
+        yield "        sql: |"
+        yield from (f"          {line}" for line in lines)
 
 
 def _select(plan: TablePlan, name: str) -> str:
