@@ -10,7 +10,7 @@ from dagster_project.commands.options import say
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.locations import CONFIG_FILE
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT, SAMPLE_DIR
-from dagster_project.ingestion.discovery.placing import UNKNOWN_CRM, Proposal
+from dagster_project.ingestion.discovery.plans import UNKNOWN_CRM, Proposal
 from dagster_project.ingestion.discovery.proposal import propose
 from dagster_project.ingestion.files.resources import listed
 

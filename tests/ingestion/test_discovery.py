@@ -10,7 +10,7 @@ from openpyxl import Workbook
 
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.settings import load_settings
-from dagster_project.ingestion.discovery.placing import Proposal
+from dagster_project.ingestion.discovery.plans import Proposal
 from dagster_project.ingestion.discovery.proposal import propose
 from dagster_project.ingestion.dispatch import ingest_source
 from dagster_project.ingestion.files.settings import FilesSource

@@ -19,7 +19,7 @@ from openpyxl import Workbook
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.settings import load_settings
 from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.discovery.placing import Proposal
+from dagster_project.ingestion.discovery.plans import Proposal
 from dagster_project.ingestion.discovery.proposal import propose
 from tests.ingestion.test_troubles import as_archive
 from tests.warehouse import Warehouse, project

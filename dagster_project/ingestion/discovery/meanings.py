@@ -6,13 +6,12 @@ from collections import Counter
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports
-from dagster_project.ingestion.discovery.placing import (
-    LINKED,
+from dagster_project.ingestion.discovery.links import LINKED, best_link
+from dagster_project.ingestion.discovery.plans import (
     Proposal,
     StageDatePlan,
     StageSeen,
     TablePlan,
-    best_link,
     header_for,
 )
 from dagster_project.ingestion.discovery.values import (

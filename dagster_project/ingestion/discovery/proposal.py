@@ -11,7 +11,8 @@ from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.warehouse import POLICY_DIR, connect
 from dagster_project.ingestion.discovery.exports import DATA_FILES, Exports
 from dagster_project.ingestion.discovery.meanings import read_values
-from dagster_project.ingestion.discovery.placing import Proposal, crm_of, place_files
+from dagster_project.ingestion.discovery.placing import crm_of, place_files
+from dagster_project.ingestion.discovery.plans import Proposal
 from dagster_project.ingestion.discovery.text import render
 from dagster_project.ingestion.discovery.trial import try_proposal
 from dagster_project.ingestion.discovery.values import read_vocabulary

@@ -8,7 +8,7 @@ import yaml
 
 from dagster_project.config.sql_text import identifier, literal
 from dagster_project.ingestion.discovery.exports import ExportFile
-from dagster_project.ingestion.discovery.placing import (
+from dagster_project.ingestion.discovery.plans import (
     UNKNOWN_CRM,
     Proposal,
     StageDatePlan,

@@ -9,7 +9,7 @@ from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import id_key
-from dagster_project.ingestion.discovery.placing import Proposal, TableTried
+from dagster_project.ingestion.discovery.plans import Proposal, TableTried
 from dagster_project.ingestion.discovery.values import Vocabulary
 from dagster_project.ingestion.dispatch import ingest_source
 

@@ -1,0 +1,139 @@
+"""Files of events: what people did is read as activities, what leads did as engagements."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.ingestion.discovery.exports import ExportFile, Exports, Values
+from dagster_project.ingestion.discovery.plans import Proposal, TablePlan, header_for, match
+from dagster_project.ingestion.discovery.values import (
+    EventMeaning,
+    Vocabulary,
+    event_meaning,
+    key,
+)
+
+# Each file may add to these tables; the others are in one file.
+EVENTS = ("activities", "engagements")
+# More texts than this are no kinds or stages.
+MOST_WORDS = 100
+_SAYS_NOTHING = re.compile(
+    r"activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all|\d+", re.IGNORECASE
+).fullmatch
+
+
+def tell_events_apart(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """Read what people did as activities, and what leads did as engagements."""
+    for plan in [plan for plan in proposal.plans if plan.table.name in EVENTS]:
+        proposal.plans.remove(plan)
+        proposal.plans += _event_plans(exports, proposal, plan, vocabulary)
+
+
+def _event_plans(
+    exports: Exports, proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary
+) -> list[TablePlan]:
+    """The plans of one file of events: by the kinds in a column of it, else by its name."""
+    file = plan.file
+    header = plan.columns.get("kind") or match(file, CONTRACT_TABLES["activities"]).get("kind")
+    by_name = _events_of_one_kind(plan, vocabulary)
+    if not header and by_name.constants.get("kind", "task") == "task":
+        header = _telling_subject(exports, file, vocabulary)
+    texts = exports.values(file, header).texts if header else []
+    if not header or not texts or len(texts) > MOST_WORDS:
+        return [by_name]
+    meanings = {text: event_meaning(text, vocabulary) for text in texts}
+    kinds = {meaning.kind for meaning in meanings.values() if meaning}
+    if not kinds and by_name.constants:
+        return [by_name]
+    if kinds & {"email_opened", "email_clicked", "email_bounced"} and "rep_id" not in plan.columns:
+        # Beside opens and bounces, and of nobody: sent by a machine.
+        automated = EventMeaning("activities", "automated_email")
+        by_hand = EventMeaning("activities", "email")
+        meanings = {it: automated if found == by_hand else found for it, found in meanings.items()}
+    unknown = [text for text, meaning in meanings.items() if meaning is None]
+    if unknown:
+        proposal.unplaced.append(
+            f"{plan.about('kind')}: not known: {', '.join(sorted(unknown)[:20])}"
+        )
+    tables = {text: it.table if it else plan.table.name for text, it in meanings.items()}
+    found = []
+    for table in EVENTS:
+        own = [text for text in texts if tables[text] == table]
+        if not own:
+            continue
+        made = _as_table(plan, table) | {"kind": header}
+        one = TablePlan(CONTRACT_TABLES[table], file, made)
+        one.values["kind"] = {
+            text: meaning.kind
+            for text in own
+            if (meaning := meanings[text]) and text.casefold() != meaning.kind
+        }
+        one.values = {column: values for column, values in one.values.items() if values}
+        inbound = [text for text in own if (it := meanings[text]) and it.direction]
+        if inbound and table == "activities" and "direction" not in made:
+            one.columns["direction"] = header
+            one.values["direction"] = {text: "inbound" if text in inbound else "" for text in own}
+        if len(own) < len(texts):
+            is_any_empty = table == "activities" and exports.values(file, header).filled < file.rows
+            one.where = {header: [*own, *([""] if is_any_empty else [])]}
+        found.append(one)
+    return found
+
+
+def _telling_subject(exports: Exports, file: ExportFile, vocabulary: Vocabulary) -> str | None:
+    """The header of subjects, where these are kinds: Call, Email: hello."""
+    subject = header_for(file, "activities", "(subject)")
+    words = words_of(exports, file, set(file.headers) - {subject})
+    return next(iter(known_columns(words, lambda text: event_meaning(text, vocabulary))), None)
+
+
+def meaning_of_name(file: ExportFile, vocabulary: Vocabulary) -> EventMeaning | None:
+    """What every row of a file is, if its name tells: calls, bounces."""
+    words = (word for word in re.split(r"[\W_]+", file.stem) if not _SAYS_NOTHING(word))
+    return event_meaning(" ".join(words), vocabulary)
+
+
+def _events_of_one_kind(plan: TablePlan, vocabulary: Vocabulary) -> TablePlan:
+    """A file without a column of kinds, as far as its name tells what it is about."""
+    meaning = meaning_of_name(plan.file, vocabulary)
+    table = meaning.table if meaning else plan.table.name
+    made = TablePlan(CONTRACT_TABLES[table], plan.file, _as_table(plan, table))
+    if meaning:
+        made.columns.pop("kind", None)
+        made.constants["kind"] = meaning.kind
+    elif "kind" not in made.columns and table == "engagements":
+        made.constants["kind"] = key(plan.file.stem)
+    if meaning and meaning.direction and "direction" not in made.columns:
+        made.constants["direction"] = meaning.direction
+    return made
+
+
+def _as_table(plan: TablePlan, table: str) -> dict[str, str]:
+    """The columns of a file of events as one of both tables."""
+    if plan.table.name == table:
+        return dict(plan.columns)
+    shared = {
+        name: plan.columns[name] for name in ("lead_id", "occurred_at") if name in plan.columns
+    }
+    taken = match(plan.file, CONTRACT_TABLES[table])
+    own = {"activities": "activity_id", "engagements": "engagement_id"}
+    if event_id := plan.columns.get(own[plan.table.name]):
+        taken[own[table]] = event_id
+    taken = {name: header for name, header in taken.items() if header not in shared.values()}
+    return taken | shared
+
+
+def words_of(exports: Exports, file: ExportFile, apart_from: set[str]) -> dict[str, Values]:
+    """The columns of a file that hold few different texts."""
+    headers = (header for header in file.headers if header not in apart_from)
+    found = {header: exports.values(file, header) for header in headers}
+    return {header: seen for header, seen in found.items() if 0 < seen.distinct <= MOST_WORDS}
+
+
+def known_columns(words: Mapping[str, Values], is_known: Callable[[str], object]) -> list[str]:
+    """The columns most of whose rows have a text that is known."""
+    return [
+        header
+        for header, seen in words.items()
+        if sum(rows for text, rows in seen.rows.items() if is_known(text)) > seen.filled / 2
+    ]

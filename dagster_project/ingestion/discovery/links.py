@@ -1,0 +1,146 @@
+"""Which columns link the tables of an export: to the leads, and from owners to users."""
+
+import re
+from collections.abc import Mapping, Set
+from typing import Any
+
+from dagster_project.ingestion.discovery import readings
+from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
+from dagster_project.ingestion.discovery.plans import Proposal, TablePlan, header_for
+
+# A column links to another when at least this share of its rows is there.
+LINKED = 0.5
+# A lookup helps when it finds this share of the rows more.
+_HELPS = 0.02
+# What may hold another key of a lead: an address, a name, the id of what it became.
+_KEYS = re.compile(r"id$|mail|name|contact|メール|氏名", re.IGNORECASE)
+_LINKS = re.compile(
+    r"id$|ids$|lead|contact|person|customer|kontakt|kunde|who|mail|ref", re.IGNORECASE
+)
+_LINKS = re.compile(r"ids?$|lead|contact|person|customer|kontakt|kunde|who|mail|ref", re.IGNORECASE)
+
+
+def ids_of_leads(leads: TablePlan) -> str:
+    """A query of the leads' ids and of those merged into them, as links are compared with them."""
+    cell, table = leads.file.column(leads.columns["lead_id"]), leads.file.table
+    query = f"select {id_key(cell)} as key from {table}"
+    if leads.merged_ids:
+        listed = readings.macros().listed_values(leads.file.column(leads.merged_ids))
+        query += (
+            f" union all select {id_key('id')} from (select unnest({listed}) as id from {table})"
+        )
+    return query
+
+
+def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: TablePlan) -> None:
+    """Point a table at the leads by the column whose values are found in them most often.
+
+    Where their ids are not enough, by another key of theirs: an address, what they became.
+    """
+    own = plan.columns.get("lead_id")
+    keys = {"": ids_of_leads(leads)}
+    for header in leads.file.headers:
+        values = exports.values(leads.file, header)
+        is_key = 0.9 * values.filled <= values.distinct > 0 and _KEYS.search(header.strip())
+        if is_key and header != leads.columns["lead_id"]:
+            keys[header] = (
+                f"select lower(trim({leads.file.column(header)})) as key from {leads.file.table}"
+            )
+    shares = exports.shares_found(plan.file, keys)
+    # An event needs no id of its own, and what looks like it may be the lead's.
+    by_itself = plan.columns.get(next(iter(plan.table.columns)))
+    taken = set(plan.columns.values()) - {own}
+    if "lead_id" in plan.table.required:
+        taken -= {by_itself}
+    best = best_link(shares, own, taken)
+    if best != own and best:
+        plan.columns = {name: used for name, used in plan.columns.items() if used != best}
+        plan.columns["lead_id"] = own = best
+
+    def direct(header: str) -> float:
+        return shares[header].get("", 0.0)
+
+    # What a lead became is found by the record's own id, whatever else that is.
+    pairs = [
+        (share, header, name)
+        for header, found in shares.items()
+        if header not in taken or header == by_itself
+        for name, share in found.items()
+        if name
+    ]
+    if own and direct(own) >= _HELPS:
+        pairs = [pair for pair in pairs if pair[1] == own and pair[0] >= _HELPS and direct(own) < 1]
+    share, header, name = max(pairs, default=(0.0, "", ""))
+    if name and (share >= LINKED or header == own):
+        plan.columns["lead_id"] = own = header
+        plan.lookups["lead_id"] = lookup(leads.file, name, leads.columns["lead_id"])
+        shares[header][""] = min(1.0, direct(header) + share)
+    target = f"{leads.columns['lead_id']} of {leads.file.name}"
+    if own is None:
+        proposal.unplaced.append(f"{plan.about('lead_id')}: no column points to {target}")
+    elif direct(own) < 0.9:
+        proposal.unplaced.append(
+            f"{plan.about('lead_id')}: only {direct(own):.0%} of {own} are found in {target}"
+        )
+    if own is None or direct(own) == 0:
+        plan.columns.pop("lead_id", None)
+
+
+def best_link(
+    shares: Mapping[str, Mapping[str, float]], own: str | None = None, taken: Set[str] = frozenset()
+) -> str | None:
+    """The header that points to the leads: as named, if enough of its values are there.
+
+    Small numbers are found among ids by chance: a header that is called like a link goes first.
+    """
+    if own and shares[own].get("", 0.0) >= LINKED:
+        return own
+    linked = [it for it in shares if it not in taken and shares[it].get("", 0.0) >= LINKED]
+    return max(
+        linked, key=lambda it: (bool(_LINKS.search(it.strip())), shares[it][""]), default=own
+    )
+
+
+def lookup(file: ExportFile, key_header: str, value: str) -> dict[str, Any]:
+    name: Any = file.pattern or (file.names[0] if len(file.names) == 1 else list(file.names))
+    found = {"file": name, "key": key_header, "value": value}
+    return found | ({"sheet": file.sheet} if file.sheet else {})
+
+
+def drop_unlinked(proposal: Proposal, leads: TablePlan) -> None:
+    """A table about leads that names none of them can't be read; a deal may have none."""
+    for plan in list(proposal.plans):
+        if "lead_id" in plan.table.required and "lead_id" not in plan.columns:
+            proposal.plans.remove(plan)
+            proposal.unplaced.append(
+                f"{plan.file.name}: looks like {plan.table.name}, but names no lead of "
+                f"{leads.file.name}; it is not read"
+            )
+
+
+def name_owners(exports: Exports, proposal: Proposal) -> None:
+    """Where owners are names or addresses and the users have ids, look the ids up."""
+    reps = proposal.plan("reps")
+    if not reps:
+        return
+    headers = [
+        reps.columns["rep_id"],
+        reps.columns.get("name"),
+        header_for(reps.file, "reps", "(email)"),
+    ]
+    keys = {
+        header: f"select {id_key(reps.file.column(header))} as key from {reps.file.table}"
+        for header in headers
+        if header
+    }
+    for plan in proposal.plans:
+        for column in ("owner_id", "rep_id"):
+            header = plan.columns.get(column)
+            if plan is reps or not header:
+                continue
+            found = exports.shares_found(plan.file, keys)[header]
+            best = max(
+                found, key=lambda name: (found[name], name == headers[0]), default=headers[0]
+            )
+            if best and best != headers[0]:
+                plan.lookups[column] = lookup(reps.file, best, reps.columns["rep_id"])
