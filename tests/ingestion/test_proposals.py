@@ -603,3 +603,16 @@ def test_names_of_any_signs_come_back_from_a_query(read: Proposed) -> None:
         ("A", "call", "2026-01-05 12:00"),
         ("B", "meeting", "2026-01-06 12:00"),
     ]
+
+
+def test_leads_are_found_by_address_where_ids_only_look_alike(read: Proposed) -> None:
+    people = "id,created_at,email\n" + "".join(f"{n},2026-01-0{n},p{n}@x.example\n" for n in "123")
+    events = "message_id,recipient,event_time,event\n" + "".join(
+        f"{n},p{4 - n}@x.example,2026-02-0{n},clicked\n" for n in (1, 2, 3)
+    )
+    found = read({"people.csv": people, "mail_events.csv": events}, "quarantine")
+    assert found.all("select lead_id, occurred_at from raw.engagements order by 1") == [
+        ("1", "2026-02-03"),
+        ("2", "2026-02-02"),
+        ("3", "2026-02-01"),
+    ]

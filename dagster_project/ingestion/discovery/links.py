@@ -14,8 +14,14 @@ LINKED = 0.5
 _HELPS = 0.02
 # What may hold another key of a lead: an address, a name, the id of what it became.
 _KEYS = re.compile(r"id$|mail|name|contact|メール|氏名", re.IGNORECASE)
+_NAMES_A_LEAD = re.compile(
+    r"lead|contact|person|customer|client|prospect|who|kontakt|kunde|parent", re.IGNORECASE
+)
 _LINKS = re.compile(
     r"id$|ids$|lead|contact|person|customer|kontakt|kunde|who|mail|ref", re.IGNORECASE
+)
+_NAMES_A_LEAD = re.compile(
+    r"lead|contact|person|customer|client|prospect|who|kontakt|kunde|parent", re.IGNORECASE
 )
 _LINKS = re.compile(r"ids?$|lead|contact|person|customer|kontakt|kunde|who|mail|ref", re.IGNORECASE)
 
@@ -32,30 +38,31 @@ def ids_of_leads(leads: TablePlan) -> str:
     return query
 
 
-def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: TablePlan) -> None:
-    """Point a table at the leads by the column whose values are found in them most often.
-
-    Where their ids are not enough, by another key of theirs: an address, what they became.
-    """
-    own = plan.columns.get("lead_id")
+def keys_of_leads(exports: Exports, leads: TablePlan) -> dict[str, str]:
+    """Queries of what points to a lead: its ids, under no name, and its other keys by header."""
     keys = {"": ids_of_leads(leads)}
     for header in leads.file.headers:
         values = exports.values(leads.file, header)
         is_key = 0.9 * values.filled <= values.distinct > 0 and _KEYS.search(header.strip())
         if is_key and header != leads.columns["lead_id"]:
-            keys[header] = (
-                f"select lower(trim({leads.file.column(header)})) as key from {leads.file.table}"
-            )
-    shares = exports.shares_found(plan.file, keys)
+            cell = leads.file.column(header)
+            keys[header] = f"select lower(trim({cell})) as key from {leads.file.table}"
+    return keys
+
+
+def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: TablePlan) -> None:
+    """Point a table at the leads by the column whose values are found in them most often.
+
+    Where their ids are not enough, by another key of theirs: an address, what they became.
+    """
+    named = own = plan.columns.get("lead_id")
+    shares = exports.shares_found(plan.file, keys_of_leads(exports, leads))
     # An event needs no id of its own, and what looks like it may be the lead's.
     by_itself = plan.columns.get(next(iter(plan.table.columns)))
     taken = set(plan.columns.values()) - {own}
     if "lead_id" in plan.table.required:
         taken -= {by_itself}
-    best = best_link(shares, own, taken)
-    if best != own and best:
-        plan.columns = {name: used for name, used in plan.columns.items() if used != best}
-        plan.columns["lead_id"] = own = best
+    own = best_link(shares, own, taken | _own_ids(exports, plan))
 
     def direct(header: str) -> float:
         return shares[header].get("", 0.0)
@@ -72,9 +79,10 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
         pairs = [pair for pair in pairs if pair[1] == own and pair[0] >= _HELPS and direct(own) < 1]
     share, header, name = max(pairs, default=(0.0, "", ""))
     if name and (share >= LINKED or header == own):
-        plan.columns["lead_id"] = own = header
+        own = header
         plan.lookups["lead_id"] = lookup(leads.file, name, leads.columns["lead_id"])
         shares[header][""] = min(1.0, direct(header) + share)
+    own = own or best_link(shares, None, taken)
     target = f"{leads.columns['lead_id']} of {leads.file.name}"
     if own is None:
         proposal.unplaced.append(f"{plan.about('lead_id')}: no column points to {target}")
@@ -84,6 +92,20 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
         )
     if own is None or direct(own) == 0:
         plan.columns.pop("lead_id", None)
+        return
+    if own != named and "lead_id" not in plan.lookups:
+        plan.columns = {name: used for name, used in plan.columns.items() if used != own}
+    plan.columns["lead_id"] = own
+
+
+def _own_ids(exports: Exports, plan: TablePlan) -> set[str]:
+    """Columns that number the rows of a file: found among the leads' ids by chance."""
+    return {
+        header
+        for header in plan.file.headers
+        if exports.values(plan.file, header).distinct == plan.file.rows > 1
+        and not _NAMES_A_LEAD.search(header.strip())
+    }
 
 
 def best_link(

@@ -38,7 +38,7 @@ _STAGE_DATE_HEADERS = (
     r"^date de conversion en (?P<stage>.+?)$",
     r"^(?P<stage>.+?)(?:になった日付|に転換した日付|になった日)$",
     r"^(?:date|time|entered) (?:of |became |entered )?(?P<stage>.+?)$",
-    r"^(?P<stage>.+?) (?:date|datum|at|on|am|time|timestamp|since|date time)$",
+    r"^(?P<stage>.+?) (?:date|datum|at|on|am|time|timestamp|since|seit|depuis|desde|date time)$",
 )
 
 

@@ -18,9 +18,9 @@ from dagster_project.ingestion.discovery.events import (
 )
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports
 from dagster_project.ingestion.discovery.links import (
-    best_link,
+    LINKED,
     drop_unlinked,
-    ids_of_leads,
+    keys_of_leads,
     link_to_leads,
     name_owners,
 )
@@ -234,12 +234,12 @@ def _place_by_values(
     for file in exports.files:
         if file in used:
             continue
-        shares = exports.shares_found(file, {"": ids_of_leads(leads)})
-        link = best_link(shares)
-        times = [header for header in _full_times(exports, file) if header != link]
-        if not link or not times:
+        shares = exports.shares_found(file, keys_of_leads(exports, leads))
+        pointing = {it for it in shares if max(shares[it].values(), default=0) >= LINKED}
+        times = [header for header in _full_times(exports, file) if header not in pointing]
+        if not pointing or not times:
             continue
-        words = words_of(exports, file, {link, *times})
+        words = words_of(exports, file, {*pointing, *times})
         stages = known_columns(words, lambda text: vocabulary.stage(text, proposal.crm))
         kinds = known_columns(words, lambda text: event_meaning(text, vocabulary))
         if stages and not proposal.plan("stage_changes"):
@@ -252,7 +252,7 @@ def _place_by_values(
             table, time = "activities", "occurred_at"
         else:
             continue
-        columns |= {"lead_id": link, time: times[0]}
+        columns[time] = times[0]
         proposal.plans.append(TablePlan(CONTRACT_TABLES[table], file, columns))
 
 

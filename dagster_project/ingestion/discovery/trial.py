@@ -28,7 +28,7 @@ def try_proposal(proposal: Proposal, vocabulary: Vocabulary) -> None:
             return
         own = vocabulary.by_tradition[proposal.tradition]
         known = {item.raw.casefold(): item.stage for item in proposal.stages if item.stage}
-        mapped = {raw for raw, stage in known.items() if stage in {*own, _IGNORED}}
+        mapped = own | {raw for raw, stage in known.items() if stage in {*own, _IGNORED}}
         for name, plans in proposal.tables.items():
             read = result.tables.get(name)
             proposal.tried.append(
