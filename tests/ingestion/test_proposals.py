@@ -616,3 +616,48 @@ def test_leads_are_found_by_address_where_ids_only_look_alike(read: Proposed) ->
         ("2", "2026-02-02"),
         ("3", "2026-02-01"),
     ]
+
+
+def test_salesforce_reports_without_ids(read: Proposed) -> None:
+    found = read(
+        {
+            "Leads report.csv": (
+                "First Name,Last Name,Company / Account,Email,Lead Status,Lead Owner,Create Date\n"
+                "Ada,Ek,Acme,a@a.example,Qualified,Rob,1/5/2026\n"
+                "Bo,Li,Beta,b@b.example,Working,Rob,1/15/2026\n"
+            ),
+            "Opportunities report.csv": (
+                "Opportunity Name,Amount,Close Date,Stage,Created Date,Opportunity Owner,"
+                "Account Name\n"
+                '"Acme, new","$1,200.00",3/1/2026,Closed Won,1/20/2026,Rob,Acme\n'
+            ),
+        }
+    )
+    assert found.set_aside == []
+    assert found.all(CYCLES) == [("a@a.example", "won", 1200, 1200), ("b@b.example", "open", 0, 0)]
+
+
+def test_zoho_analytics_tables(read: Proposed) -> None:
+    found = read(
+        {
+            "Leads.csv": (
+                "Id,Lead Owner Name,Lead Owner,Company,Email,Lead Source,Lead Status,Created Time\n"
+                '1001,Rob R,2001,Acme,a@a.example,Web,New,"25 Jan, 2026 09:12:00"\n'
+                '1002,Rob R,2001,Beta,b@a.example,Web,Junk Lead,"06 Feb, 2026 09:12:00"\n'
+            ),
+            "Potentials.csv": (
+                "Id,Potential Name,Potential Owner,Amount,Closing Date,Stage,Lead Id,Created Time\n"
+                '3001,Acme,2001,"$ 12,000.00","01 Mar, 2026",Closed Won,1001,'
+                '"27 Jan, 2026 09:00:00"\n'
+            ),
+            "Users.csv": "Id,Full Name,Email,Role,Status\n2001,Rob R,r@us.example,Sales,Active\n",
+            "Lead Status History.csv": (
+                "Id,Lead Name,Moved To,Modified Time,Modified By\n"
+                '1,1001,MQL,"25 Jan, 2026 10:12:00",2001\n'
+            ),
+        }
+    )
+    assert (found.proposal.crm, found.set_aside) == ("Zoho", [])
+    assert found.all(CYCLES) == [("1001", "won", 12000, 12000), ("1002", "screened_out", 0, 0)]
+    assert found.tried["stage_changes"] == (1, 1.0, 1.0, (1, 1))
+    assert found.tried["reps"][0] == 1

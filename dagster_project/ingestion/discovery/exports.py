@@ -247,8 +247,8 @@ class Exports:
     ) -> dict[str, dict[str, float]]:
         """For each header, the share of its rows whose ids some keys have.
 
-        ``keys``: name -> a query of ``key``, the ids as the models write them, without case. A cell
-        may list several ids.
+        ``keys``: name -> a query of ``key``, as ``id_key`` writes them. Of the keys without a name
+        a cell may list several.
         """
         named = " union all ".join(
             f"select distinct {literal(name)} as name, key from ({query}) where key <> ''"
@@ -272,7 +272,11 @@ class Exports:
                 ),
                 hits as (
                     select distinct known_keys.name, ids.cell, ids.found
-                    from ids inner join known_keys on known_keys.key = {id_key("ids.id")}
+                    from ids
+                    inner join known_keys
+                        on
+                            known_keys.key = {id_key("ids.id")}
+                            and (known_keys.name = '' or ids.id = trim(ids.cell))
                 )
                 select name, sum(found) / (select sum(found) from cells) from hits group by name
                 """

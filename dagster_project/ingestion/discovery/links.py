@@ -13,7 +13,9 @@ LINKED = 0.5
 # A lookup helps when it finds this share of the rows more.
 _HELPS = 0.02
 # What may hold another key of a lead: an address, a name, the id of what it became.
-_KEYS = re.compile(r"id$|mail|name|contact|メール|氏名", re.IGNORECASE)
+_KEYS = re.compile(
+    r"id$|mail|name|contact|company|account|firma|société|メール|氏名|会社", re.IGNORECASE
+)
 _NAMES_A_LEAD = re.compile(
     r"lead|contact|person|customer|client|prospect|who|kontakt|kunde|parent", re.IGNORECASE
 )

@@ -45,6 +45,7 @@ _CREATED = re.compile(
     r"creat|add|first|since|sign|erstell|angelegt|crea|cree|作成|登録", re.IGNORECASE
 )
 _ID = re.compile(r"(id|no|nr|number|nummer|num[ée]ro|n[úu]mero|code|key|番号)\.?$", re.IGNORECASE)
+_TITLE = re.compile(r"(deal|opportunity|potential|verkaufschance).*(name|title)", re.IGNORECASE)
 _USER_ID = re.compile(r"005\w+")
 _NO_TIME = re.compile(r"\d{1,8}([.,]\d+)?")
 
@@ -102,8 +103,8 @@ def _place_best(exports: Exports, proposal: Proposal) -> None:
     for file, table in itertools.product(exports.files, CONTRACT_TABLES.values()):
         columns = match(file, table)
         score = _score(file, table, columns)
-        if score > 0 and table.name == "leads" and not table.required <= columns.keys():
-            _add_id_and_time(exports, file, columns)
+        if score > 0 and table.name in ("leads", "opportunities"):
+            _complete(exports, file, table, columns)
         # What links to the leads, and the kind of an event, is found by the values.
         found_later = {"lead_id", "kind"} - ({"lead_id"} if table.name == "leads" else set())
         if score > 0 and table.required - found_later <= columns.keys():
@@ -184,7 +185,7 @@ def _stand_in_for_leads(exports: Exports, proposal: Proposal) -> None:
     free = [file for file in exports.files if file not in used]
     for file in sorted(free, key=lambda file: -file.rows):
         columns = match(file, table)
-        _add_id_and_time(exports, file, columns)
+        _complete(exports, file, table, columns)
         if table.required <= columns.keys():
             proposal.plans.append(TablePlan(table, file, columns))
             return
@@ -199,17 +200,22 @@ def _stand_in_for_leads(exports: Exports, proposal: Proposal) -> None:
         )
 
 
-def _add_id_and_time(exports: Exports, file: ExportFile, columns: dict[str, str]) -> None:
+def _complete(
+    exports: Exports, file: ExportFile, table: ContractTable, columns: dict[str, str]
+) -> None:
     """An id from a column that is unique, a creation from a full time column."""
-    seen = {header: exports.values(file, header) for header in file.headers}
-    unique = [header for header in file.headers if seen[header].distinct == file.rows > 0]
-    if columns.get("lead_id") not in unique:
-        columns.pop("lead_id", None)
+    record_id = table.columns[0]
+    if record_id in columns and _ID.search(columns[record_id]) and "created_at" in columns:
+        return
+    unique = [it for it in file.headers if exports.values(file, it).distinct == file.rows > 0]
+    if columns.get(record_id) not in unique:
+        columns.pop(record_id, None)
     by_name = [header for header in unique if _ID.search(header.strip())]
     by_email = [header for header in unique if header == columns.get("email")]
+    by_title = [header for header in unique if _TITLE.search(header)]
     first = [header for header in file.headers[:1] if header in unique]
-    if "lead_id" not in columns and (found := by_name or by_email or first):
-        columns["lead_id"] = found[0]
+    if record_id not in columns and (found := by_name or by_email or by_title or first):
+        columns[record_id] = found[0]
     if "created_at" not in columns and (times := _full_times(exports, file)):
         columns["created_at"] = next(filter(_CREATED.search, times), times[0])
 
