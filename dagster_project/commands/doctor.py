@@ -5,7 +5,6 @@ and at the raw stages that the last run met and no map knows; it changes nothing
 """
 
 import difflib
-import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -34,6 +33,7 @@ from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.config.settings import DEFAULT_CONFIG, Settings
 from dagster_project.config.warehouse import connect, warehouse_path
 from dagster_project.ingestion.diagnosis import Finding
+from dagster_project.ingestion.discovery.text import entry
 from dagster_project.ingestion.discovery.values import named_in, read_vocabulary
 from dagster_project.ingestion.dispatch import reader_of
 from dagster_project.reporting.console import grid
@@ -340,13 +340,15 @@ def _proposal(settings: Settings, unmapped: Unmapped) -> Iterator[str]:
     yield "sources:"
     for source_system, stages in unmapped.items():
         source = sources.get(source_system)
-        yield f"  - name: {source_system}"
+        (name,) = entry("name", source_system, 0)
+        yield f"  - {name}"
         yield f"    kind: {source.kind if source else 'files'}"
         place = _map_lines(source)
         yield from place
         indent = len(place[-1]) - len(place[-1].lstrip()) + 2
         for stage, rows in stages.items():
-            yield f"{' ' * indent}{_proposal_line(stage, words)}  # {rows} rows"
+            for line in _proposal_lines(stage, rows, words):
+                yield f"{' ' * indent}{line}"
 
 
 def _map_lines(source: Any) -> list[str]:
@@ -361,13 +363,13 @@ def _map_lines(source: Any) -> list[str]:
     return lines
 
 
-def _proposal_line(raw_stage: str, words: dict[str, str]) -> str:
-    """One line of a stage map; without a similar word it is a comment to fill in."""
+def _proposal_lines(raw_stage: str, rows: int, words: dict[str, str]) -> list[str]:
+    """An entry of a stage map; without a similar word it is a comment to fill in."""
     near = difflib.get_close_matches(raw_stage.casefold(), words, 1, _ALIKE)
     word = near[0] if near else named_in(raw_stage, words)
-    # A JSON text is a YAML text, whatever it holds.
-    key = json.dumps(raw_stage, ensure_ascii=False)
-    return f"{key}: {words[word]}" if word else f"# {key}: <stage>"
+    if word:
+        return entry(raw_stage, words[word], 0, f"{rows} rows")
+    return [f"# {line}" for line in entry(raw_stage, "<stage>", 0, f"{rows} rows")]
 
 
 def doctor(

@@ -1,6 +1,7 @@
 """Checks as data: what their thresholds mean, and what the catalogue promises."""
 
 from dataclasses import dataclass, replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,65 @@ def test_an_expectation_of_great_expectations_is_one_entry(
     assert [key["thing_id"] for key in outcome.keys] == (
         list(range(15)) if status in ("warned", "blocked") else []
     )
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.cells: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        assert not [name for name, _ in attributes if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.cells.append(data.strip())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"warn": 0.0, "block": 0.0},
+        {
+            "cases": "",
+            "expectation": "ExpectColumnValuesToBeInSet",
+            "arguments": {"column": "thing_id", "value_set": ["<u>none</u>"]},
+        },
+        {
+            "cases": "",
+            "expectation": "ExpectColumnValuesToBeUnique",
+            "arguments": {"column": "other"},
+        },
+        {"cases": "select cast(thing_id as int) as thing_id, is_broken from build.things"},
+    ],
+    ids=["share", "rows", "set", "unique", "error"],
+)
+def test_data_docs_show_values_as_text(tmp_path: Path, changes: dict[str, Any]) -> None:
+    hostile = "<script>alert(1)</script> & <img src=x onerror=alert(1)> $template ${x}"
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create schema raw; create schema build; "
+            "create table raw.run_parameters as select timestamp '2026-06-30' as as_of; "
+            "create table build.things as select unnest([?, 'b']) as thing_id, true as is_broken, "
+            "unnest([?, ?]) as other",
+            [hostile] * 3,
+        )
+    check = replace(CHECK, description="Things are <b>so</b>.", **changes)
+    (outcome,) = validate(
+        (Suite("things", check.table, (check,)),), path, data_docs=tmp_path / "docs"
+    )
+    assert outcome.status in {"blocked", "errored"}, outcome.message
+    shown = []
+    for page in (tmp_path / "docs").rglob("*.html"):
+        reader = _Reader()
+        reader.feed(page.read_text("utf-8"))
+        assert not reader.tags & {"script", "img", "b", "u"}
+        shown += reader.cells
+    assert any(hostile in cell for cell in shown), (outcome, shown)
+    assert any("Things are <b>so</b>." in cell for cell in shown)
 
 
 @pytest.mark.parametrize(
