@@ -62,5 +62,6 @@ def test_nothing_else_fails_on_the_golden_export(results: dict[str, dict]) -> No
 def test_the_pages_of_the_audit_are_there(golden_output: Path) -> None:
     index = (golden_output / "data_docs" / "index.html").read_text(encoding="utf-8")
     assert "rejected_no_reason" not in index
+    assert '<div class="soft">standard 81.2% of 16, hand_raise 0% of 2' in index
     pages = (golden_output / "data_docs" / "validations" / "fct_lead_stages").rglob("*.html")
     assert "rejected_no_reason" in next(pages).read_text(encoding="utf-8")
