@@ -175,7 +175,7 @@ def _about(outcome: Outcome, severity: FailureSeverity, most: float) -> dict[str
     check = outcome.check
     verb = "Blocks" if severity == FailureSeverity.CRITICAL else "Warns"
     description = (
-        f"{check.name}: {check.description} {verb} above {check.shown(most)} over the "
+        f"{check.name}: {check.explanation} {verb} above {check.shown(most)} over the "
         f"{check.window}. Owner: {check.owner}."
     )
     return {

@@ -24,7 +24,7 @@ def check_specs() -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             name=check.name,
             asset=asset_key(check),
-            description=f"{check.description} Severity {check.severity}, owner {check.owner}.",
+            description=f"{check.explanation} Severity {check.severity}, owner {check.owner}.",
             blocking=True,
             metadata={
                 "owner": check.owner,
@@ -57,6 +57,8 @@ def build_checks() -> dg.AssetChecksDefinition:
     def expectations(
         context: dg.AssetCheckExecutionContext, run: HandoffRun
     ) -> Iterator[dg.AssetCheckResult]:
+        for warning in run.plan.warnings:
+            context.log.warning(warning)
         selected = frozenset(key.name for key in context.selected_asset_check_keys)
         only = None if len(selected) == len(specs) else selected
         with step("expectations"):

@@ -39,6 +39,7 @@ from dagster_project.ingestion.dispatch import reader_of
 from dagster_project.reporting.console import grid
 from dagster_project.running.home import dagster_home
 from dagster_project.running.output_lock import LOCK_FILE
+from dagster_project.running.plan import settings_warnings
 from expectations.catalogue import threshold_problems
 
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
@@ -99,6 +100,8 @@ def _configuration(settings: Settings, path: Path) -> Iterator[Finding]:
     for problem in threshold_problems(settings.checks):
         problems.append(Finding("error", f"{path}: {problem}"))
     yield from problems
+    for warning in settings_warnings(settings):
+        yield Finding("warning", f"{path}: {warning}")
     if not settings.sources:
         yield Finding(
             "warning",

@@ -82,6 +82,8 @@ def run(
         if options.is_as_configured():
             _alert_refusal(options, error)
         raise
+    for warning in plan.warnings:
+        print(f"handoff: {warning}", file=sys.stderr)
     with hold_output(plan.output):
         pass  # refused here within a second; the job takes the lock itself
     options = replace(options, as_of=plan.as_of.isoformat(), output=str(plan.output))

@@ -73,6 +73,14 @@ def test_a_sound_set_up_has_nothing_to_fix(tmp_path: Path, export: Path) -> None
     assert not (tmp_path / "home").exists()
 
 
+def test_a_former_name_of_a_check_is_a_warning(tmp_path: Path, export: Path) -> None:
+    checks = {"rejected_leads_are_recycled": {"warn": 0.3}}
+    findings = doctor.examine(configured(tmp_path, export, checks=checks), tmp_path / "handoff.yml")
+    warning, sources = in_area(findings, "configuration")
+    assert (warning.status, sources.status) == ("warning", "ok")
+    assert "rejected_and_disqualified_leads_are_recycled now" in warning.message
+
+
 def test_no_source_is_a_warning(tmp_path: Path, export: Path) -> None:
     findings = doctor.examine(configured(tmp_path, export, sources=[]))
     assert the_only(findings, "configuration").status == "warning"

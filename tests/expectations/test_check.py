@@ -11,13 +11,17 @@ import pytest
 from dagster_project.config.contract import Severity
 from dagster_project.config.settings import DEFAULT_CONFIG, load_settings
 from expectations.catalogue import (
+    FORMER_NAMES,
+    NOW_JUDGED_BY,
     SUITE_MODULES,
     Suite,
+    configured_suites,
     known_checks,
+    name_warnings,
     suites,
     threshold_problems,
 )
-from expectations.check import TRAILING, Check
+from expectations.check import TRAILING, TRAILING_SUFFIX, Check, Outcome, Part
 from expectations.validation import validate
 
 CHECK = Check(
@@ -203,6 +207,7 @@ def test_names_are_assertions_and_unique() -> None:
 @pytest.mark.parametrize("check", known_checks().values(), ids=lambda check: check.name)
 def test_a_check_says_what_it_is_and_what_to_do(check: Check) -> None:
     assert check.description.endswith(".")
+    assert check.explanation.endswith(".")
     assert check.runbook.endswith(".")
     assert check.severity == "error" or check.block is None
     assert check.block is None or check.block >= check.warn
@@ -244,6 +249,42 @@ def test_right_thresholds_are_no_problem() -> None:
             "leads_are_fresh": Own(warn=2, block=10, severity="error"),
         }
     )
+
+
+@pytest.mark.parametrize("suffix", ["", TRAILING_SUFFIX])
+def test_a_former_name_sets_the_check_and_is_named_with_the_new_one(suffix: str) -> None:
+    former = "rejected_leads_are_recycled" + suffix
+    now = "rejected_and_disqualified_leads_are_recycled" + suffix
+    configured = {former: Own(warn=0.3)}
+    assert not threshold_problems(configured)
+    checks = {
+        check.name: check for suite in configured_suites(configured) for check in suite.checks
+    }
+    assert checks[now].warn == 0.3
+    (warning,) = name_warnings("checks", configured)
+    assert warning.startswith(f"checks.{former}: this check is called {now} now")
+    (problem,) = threshold_problems({former: Own(warn=0.3), now: Own(warn=0.3)})
+    assert f"called {now} now, which is set, too" in problem
+
+
+def test_a_check_that_judges_something_else_now_is_named_until_both_are_set() -> None:
+    (warning,) = name_warnings("checks", ["handed_off_leads_are_touched_in_time"])
+    assert warning.endswith("handed_off_leads_are_touched judges now; set both")
+    both = ["handed_off_leads_are_touched_in_time", "handed_off_leads_are_touched"]
+    assert not name_warnings("checks", both)
+    assert not name_warnings("checks", ["reasons_are_known"])
+
+
+def test_former_names_lead_to_checks_that_there_are() -> None:
+    known = known_checks().keys()
+    assert not FORMER_NAMES.keys() & known
+    assert {*FORMER_NAMES.values(), *NOW_JUDGED_BY, *NOW_JUDGED_BY.values()} <= known
+
+
+def test_a_share_is_told_by_part_the_worst_first() -> None:
+    parts = (Part("hand_raise", 9, 10), Part("standard", 400, 1000))
+    outcome = Outcome(CHECK, "warned", 409 / 1010, 1010, 409, parts)
+    assert outcome.found == "40.5% (409 of 1,010: hand_raise 90% of 10, standard 40% of 1,000)"
 
 
 def test_the_configuration_file_shows_the_defaults() -> None:
