@@ -1,7 +1,7 @@
 """``handoff doctor``: what would keep a run from working, and how to fix it, before it runs.
 
 It looks at the configuration, the policy, the output directory, every source (one cheap call each)
-and at the raw stages that the last run met and no map knows; it changes nothing.
+and at what the last run noticed, raw stages that no map knows among it; it changes nothing.
 """
 
 import difflib
@@ -31,7 +31,7 @@ from dagster_project.config.errors import ConfigError, HandoffError
 from dagster_project.config.locations import config_path, handoff_home
 from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.config.settings import DEFAULT_CONFIG, Settings
-from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, warehouse_path
 from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.discovery.text import entry
 from dagster_project.ingestion.discovery.values import named_in, read_vocabulary
@@ -65,6 +65,7 @@ def examine(settings: Settings, path: Path = DEFAULT_CONFIG) -> list[Finding]:
         ("output", _output(settings.warehouse.output)),
         *((f"source {source.name}", _source(source)) for source in settings.sources),
         ("stages", _stages(settings)),
+        ("last run", _noticed(settings)),
         ("dagster", _dagster(settings)),
         ("privacy", _privacy()),
     ]
@@ -262,6 +263,32 @@ def _stages(settings: Settings) -> Iterator[Finding]:
             f"source {source_system}: raw stages that no map knows: {shown}{more}",
             "handoff doctor --write-stage-map FILE writes a proposal to edit",
         )
+
+
+def _noticed(settings: Settings) -> Iterator[Finding]:
+    """What the last run noticed and the others here do not say; nothing before the first."""
+    path = warehouse_path(settings.warehouse.output)
+    if not path.is_file():
+        return
+    try:
+        with connect(path, read_only=True) as connection:
+            notes = connection.execute(_NOTED).fetchall()
+    except (duckdb.CatalogException, duckdb.IOException):
+        return
+    for note, fix in notes:
+        yield Finding("warning", note, fix)
+
+
+_NOTED = f"""
+select
+    concat_ws(': ', source_system, place, note) || coalesce(format(' ({{:,}})', row_count), '')
+    || coalesce(', such as ' || samples, ''),
+    what_to_do
+from {QUALITY_SCHEMA}.notes
+where severity = 'warning' and kind not in ('ingestion', 'unmapped_stages')
+order by kind_rank, row_count desc, source_system, place, note
+limit {_SHOWN}
+"""
 
 
 def unmapped_stages(warehouse: Path) -> Unmapped | None:

@@ -81,6 +81,39 @@ def test_a_former_name_of_a_check_is_a_warning(tmp_path: Path, export: Path) -> 
     assert "rejected_and_disqualified_leads_are_recycled now" in warning.message
 
 
+def test_what_the_last_run_noticed_is_said_again(tmp_path: Path, export: Path) -> None:
+    settings = configured(tmp_path, export)
+    warehouse = warehouse_path(settings.warehouse.output)
+    warehouse.parent.mkdir(parents=True)
+    with connect(warehouse) as connection:
+        connection.execute("create schema quality")
+        connection.execute(
+            """
+            create table quality.notes as
+            select
+                'crm' as source_system, kind, severity, kind_rank, place, note, row_count, samples,
+                what_to_do
+            from (
+                values
+                    ('no_stage', 'warning', 1, 'leads', 'no lead has a stage', 2, null, 'map it'),
+                    ('unmapped_stages', 'warning', 2, 'stages', 'unknown', 2, 'Foo', 'map them'),
+                    ('rows_in_quarantine', 'warning', 3, 'leads.created_at', 'unreadable', 1200,
+                        'soon', 'see quality.quarantine'),
+                    ('never_filled', 'info', 4, null, 'no owners', null, null, null)
+            ) as notes (kind, severity, kind_rank, place, note, row_count, samples, what_to_do)
+            """
+        )
+    found = in_area(doctor.examine(settings), "last run")
+    assert [(finding.status, finding.message, finding.fix) for finding in found] == [
+        ("warning", "crm: leads: no lead has a stage (2)", "map it"),
+        (
+            "warning",
+            "crm: leads.created_at: unreadable (1,200), such as soon",
+            "see quality.quarantine",
+        ),
+    ]
+
+
 def test_no_source_is_a_warning(tmp_path: Path, export: Path) -> None:
     findings = doctor.examine(configured(tmp_path, export, sources=[]))
     assert the_only(findings, "configuration").status == "warning"
