@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import yaml
 
+from dagster_project.config.plain_text import printable
 from dagster_project.config.sql_text import identifier, literal
 from dagster_project.ingestion.discovery.exports import ExportFile
 from dagster_project.ingestion.discovery.plans import (
@@ -25,7 +26,7 @@ def render(proposal: Proposal) -> str:
 def _head(proposal: Proposal) -> Iterator[str]:
     is_known = proposal.crm != UNKNOWN_CRM
     yield f"""\
-# Proposed by `handoff init` for {proposal.directory.name}: exports of \
+# Proposed by `handoff init` for {_line(proposal.directory.name)}: exports of \
 {proposal.crm if is_known else "an unknown system"}.
 {_next_step(proposal)}
 
@@ -46,19 +47,19 @@ def _next_step(proposal: Proposal) -> str:
     return f"""\
 # Check the mapping, the stage names and the notes at the end; then:
 #
-#   handoff run --config {proposal.out_file.name}"""
+#   handoff run --config {_line(proposal.out_file.name)}"""
 
 
 def _source(proposal: Proposal) -> Iterator[str]:
     # Relative where it lies below the file.
     path, base = proposal.directory.resolve(), proposal.out_file.parent.resolve()
     shown = path.relative_to(base) if path.is_relative_to(base) else path
-    yield from _entry("path", str(shown), 4)
+    yield from entry("path", str(shown), 4)
     yield "    # timezone: Europe/Amsterdam  # of times without an offset; UTC by default"
     yield "    tables:" + ("" if proposal.plans else " {}")
     for name, plans in proposal.tables.items():
         rows = sum({plan.file: plan.file.rows for plan in plans}.values())
-        files = ", ".join(dict.fromkeys(plan.file.name for plan in plans))
+        files = _line(", ".join(dict.fromkeys(plan.file.name for plan in plans)))
         yield f"      {name}:  # {rows:,} rows in {files}"
         is_query = len(plans) > 1 or plans[0].reasons_of
         yield from _query(plans) if is_query else _mapping(plans[0])
@@ -69,13 +70,13 @@ def _source(proposal: Proposal) -> Iterator[str]:
 
 
 def _mapping(plan: TablePlan) -> Iterator[str]:
-    yield from _entry("file", _file_setting(plan.file), 8)
+    yield from entry("file", _file_setting(plan.file), 8)
     if plan.file.sheet:
-        yield from _entry("sheet", plan.file.sheet, 8)
+        yield from entry("sheet", plan.file.sheet, 8)
     if plan.columns:
         yield "        columns:"
     for column, header in plan.columns.items():
-        yield from _entry(column, header, 10, plan.remarks.get(column, ""))
+        yield from entry(column, header, 10, plan.remarks.get(column, ""))
     for setting, value, remark in (
         ("constants", plan.constants, ""),
         ("where", plan.where, "other rows of the file are not read for this table"),
@@ -84,7 +85,7 @@ def _mapping(plan: TablePlan) -> Iterator[str]:
         ("previous_owner", plan.previous_owner, ""),
     ):
         if value:
-            yield from _entry(setting, value, 8, remark)
+            yield from entry(setting, value, 8, remark)
 
 
 def _meanings(plans: Sequence[TablePlan]) -> Iterator[str]:
@@ -109,7 +110,7 @@ def _meanings(plans: Sequence[TablePlan]) -> Iterator[str]:
         ("values", values),
     ):
         if value:
-            yield from _entry(setting, value, 8)
+            yield from entry(setting, value, 8)
 
 
 def _query(plans: Sequence[TablePlan]) -> Iterator[str]:
@@ -119,7 +120,7 @@ def _query(plans: Sequence[TablePlan]) -> Iterator[str]:
     lines = query.split("\n")
     if "${" in query or not all(line.isprintable() for line in lines):
         # As a block, it would not be read back as it is.
-        yield from _entry("sql", query, 8)
+        yield from entry("sql", query, 8)
     else:
         yield "        sql: |"
         yield from (f"          {line}" for line in lines)
@@ -187,15 +188,15 @@ def _stage_dates(proposal: Proposal) -> Iterator[str]:
 
 def _stage_date(plan: StageDatePlan, proposal: Proposal) -> Iterator[str]:
     yield f"      - stage: {plan.stage}"
-    yield from _entry("column", plan.header, 8)
+    yield from entry("column", plan.header, 8)
     leads = proposal.plan("leads")
     if not leads or plan.file != leads.file:
-        yield from _entry("file", _file_setting(plan.file), 8)
+        yield from entry("file", _file_setting(plan.file), 8)
         if plan.file.sheet:
-            yield from _entry("sheet", plan.file.sheet, 8)
-        yield from _entry("lead_id", plan.lead_header, 8)
+            yield from entry("sheet", plan.file.sheet, 8)
+        yield from entry("lead_id", plan.lead_header, 8)
     if plan.formats:
-        yield from _entry("time_format", _formats(plan.formats), 8)
+        yield from entry("time_format", _formats(plan.formats), 8)
 
 
 def _stage_names(proposal: Proposal) -> Iterator[str]:
@@ -204,21 +205,46 @@ def _stage_names(proposal: Proposal) -> Iterator[str]:
     if known:
         yield "    stage_names:  # ignored: the value carries no stage"
     for item in known:
-        yield from _entry(item.raw, item.stage, 6, f"{item.rows:,} rows")
+        yield from entry(item.raw, item.stage, 6, f"{item.rows:,} rows")
     if unknown:
         if not known:
             yield "    # stage_names:"
         yield "      # Not known; choose a stage, or ignored:"
     for item in unknown:
         why = "perhaps" if item.guess else "no guess"
-        lines = _entry(item.raw, item.guess or "ignored", 0, f"{item.rows:,} rows; {why}")
+        lines = entry(item.raw, item.guess or "ignored", 0, f"{item.rows:,} rows; {why}")
         yield from (f"      # {line}" for line in lines)
 
 
-def _entry(key: str, value: object, indent: int, remark: str = "") -> list[str]:
+class _Dumper(yaml.SafeDumper):
+    """Writes each text so that handoff.yml reads it back, on one line."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = None if text.isprintable() else '"'
+    # As it stands, it would be a variable of the environment.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text.replace("${", "$${"), style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def entry(key: str, value: object, indent: int, remark: str = "") -> list[str]:
     """A key and its value as lines of YAML, with a comment behind."""
-    dumped = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=10_000)
-    lines = textwrap.indent(dumped, " " * indent).splitlines()
+
+    def dumped(*, allow_unicode: bool) -> str:
+        return yaml.dump(
+            {key: value},
+            Dumper=_Dumper,
+            sort_keys=False,
+            allow_unicode=allow_unicode,
+            width=float("inf"),
+        )
+
+    text = dumped(allow_unicode=True)
+    if text != printable(text):
+        text = dumped(allow_unicode=False)
+    lines = [" " * indent + line for line in text.rstrip("\n").split("\n")]
     if remark:
         lines[0 if isinstance(value, dict) else -1] += f"  # {_line(remark)}"
     return lines
@@ -245,4 +271,4 @@ def _left(proposal: Proposal) -> Iterator[str]:
 
 def _line(text: str) -> str:
     """A text on one line, for a comment."""
-    return " ".join(text.split())
+    return " ".join(printable(text).split())
