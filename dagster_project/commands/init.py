@@ -80,9 +80,9 @@ def _propose(directory: Path, out: Path) -> None:
     if proposal.unread:
         names = listed(proposal.unread, _MOST_LINES)
         say(f"  not read, as they look like none of the tables: {names}")
-    if proposal.plan("leads"):
+    if proposal.tried:
         say(f"Then: handoff run --config {out} --audit warn")
-    else:
+    elif not proposal.plan("leads"):
         say(
             f"Name the file that has the leads in {out}, under tables, or export one to {directory}"
         )

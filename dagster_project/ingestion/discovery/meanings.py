@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports
 from dagster_project.ingestion.discovery.links import LINKED, best_link
@@ -55,6 +56,11 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
     _name_directions(exports, proposal)
     _date_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
+    allowed = {*vocabulary.by_tradition[proposal.tradition], IGNORED_STAGE, None}
+    if lacking := [f"{it.raw} ({it.stage})" for it in proposal.stages if it.stage not in allowed]:
+        proposal.unplaced.append(
+            f"stage_names: tradition {proposal.tradition} has no stage for {', '.join(lacking)}"
+        )
 
 
 def _read_columns(exports: Exports, proposal: Proposal, plan: TablePlan) -> None:

@@ -5,6 +5,7 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import ContractTable
 from dagster_project.config.errors import HandoffError
+from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.discovery import readings
@@ -12,8 +13,6 @@ from dagster_project.ingestion.discovery.exports import id_key
 from dagster_project.ingestion.discovery.plans import Proposal, TableTried
 from dagster_project.ingestion.discovery.values import Vocabulary
 from dagster_project.ingestion.dispatch import ingest_source
-
-_IGNORED = "ignored"
 
 
 def try_proposal(proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -27,8 +26,9 @@ def try_proposal(proposal: Proposal, vocabulary: Vocabulary) -> None:
             proposal.unplaced[:0] = [f"can't be read as proposed: {it}" for it in error.problems]
             return
         own = vocabulary.by_tradition[proposal.tradition]
-        known = {item.raw.casefold(): item.stage for item in proposal.stages if item.stage}
-        mapped = own | {raw for raw, stage in known.items() if stage in {*own, _IGNORED}}
+        mapped = own | {
+            it.raw.casefold() for it in proposal.stages if it.stage in {*own, IGNORED_STAGE}
+        }
         for name, plans in proposal.tables.items():
             read = result.tables.get(name)
             proposal.tried.append(
@@ -41,11 +41,6 @@ def try_proposal(proposal: Proposal, vocabulary: Vocabulary) -> None:
                     _stages_mapped(connection, name, mapped),
                 )
             )
-    lacking = sorted({f"{raw} ({stage})" for raw, stage in known.items() if raw not in mapped})
-    if lacking:
-        proposal.unplaced.append(
-            f"stage_names: tradition {proposal.tradition} has no stage for {', '.join(lacking)}"
-        )
 
 
 def _times_read(connection: DuckDBPyConnection, table: ContractTable) -> float | None:
