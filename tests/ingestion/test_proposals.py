@@ -527,7 +527,8 @@ def test_a_short_row_matters_only_where_its_file_is_needed(read: Proposed) -> No
         {
             "leads.csv": "id,created,email\na,2026-01-01,x@a.example\nb,2026-01-02\n",
             "other.csv": "id,name\n1,a\n2\n",
-        }
+        },
+        "lead_accounting",
     )
     assert found.buckets == {"a": "in marts"}
     assert "leads.csv: row 3: the row has 2 fields, the header has 3" in found.notes
@@ -552,7 +553,8 @@ def test_parts_in_archives_and_sheets_of_workbooks_are_read(read: Proposed) -> N
         for row in rows:
             sheet.append(row)
     book.save(out)
-    found = read({"export.zip": as_archive(**parts), "rest of it.xlsx": out.getvalue()})
+    files = {"export.zip": as_archive(**parts), "rest of it.xlsx": out.getvalue()}
+    found = read(files, "lead_accounting", "quarantine")
     assert found.set_aside == []
     assert "file: export.zip/contacts-*.csv" in found.proposal.text
     assert len(found.buckets) == 4
@@ -596,7 +598,8 @@ def test_names_of_any_signs_come_back_from_a_query(read: Proposed) -> None:
             "leads.csv": PEOPLE,
             'it\'s "all" calls.csv': f"lead_id,{odd}\nA,2026-01-05 12:00\n",
             "meetings [2].csv": f"lead_id,{odd}\nB,2026-01-06 12:00\n",
-        }
+        },
+        "quarantine",
     )
     assert "sql" in found.proposal.text
     assert found.all("select lead_id, kind, occurred_at from raw.activities order by 1") == [
