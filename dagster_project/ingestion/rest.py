@@ -171,8 +171,8 @@ class RestApi(ABC):
                 found = self.records_of(named or call, content, records)
                 if not found and announced is not None:
                     self.remarks.append(
-                        f"{named or call}: the page at {announced}, which the last one announced, is "
-                        "empty; if records are missing, run with --full-refresh"
+                        f"{named or call}: the page at {announced}, announced by the one before, "
+                        "is empty; if records are missing, run with --full-refresh"
                     )
                 place = announced = following(content)
                 if place is not None and place in seen:
