@@ -52,9 +52,17 @@ copies as (
         select
             source_system,
             '{{ table }}' as table_name,
-            exact_duplicates
+            exact_duplicates,
+            {% if table == 'channel_spend' -%}
+            -- Its rows of a day and channel add up.
+            cast(0 as bigint) as contradicted_ids,
+            cast(null as {{ dbt.type_string() }}) as contradicted_samples
+            {%- else -%}
+            contradicted_ids,
+            contradicted_samples
+            {%- endif %}
         from (
-            {{ count_exact_duplicates(
+            {{ count_repeated_ids(
                 ref('int_contract__' ~ table), columns
             ) | indent(12) }}
         ) as {{ table }}_copies
@@ -107,7 +115,9 @@ final as (
             - coalesce(quarantined.row_count, 0) as bigint
         ) as rows_staged,
         cast(coalesce(quarantined.row_count, 0) as bigint) as rows_quarantined,
-        cast(coalesce(copies.exact_duplicates, 0) as bigint) as exact_duplicates
+        cast(coalesce(copies.exact_duplicates, 0) as bigint) as exact_duplicates,
+        coalesce(copies.contradicted_ids, 0) as contradicted_ids,
+        copies.contradicted_samples
     from present
     left join delivered
         on
