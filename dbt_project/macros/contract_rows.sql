@@ -53,17 +53,17 @@
 {%- endmacro %}
 
 {#
-    Rows of one id per source of a staged table: exact duplicates (equal in every column), and ids
-    whose rows contradict each other within one load. Only ids that stand more than once are
+    Rows of one id per source of a staged table: exact duplicates (equal in every column), and rows
+    that contradict another one of their id and load. Only ids that stand more than once are
     compared whole.
 #}
 {% macro count_repeated_ids(relation, id_columns) -%}
 select
     source_system,
     sum(copies) as exact_duplicates,
-    count(case when version_count > load_count then 1 end) as contradicted_ids,
+    sum(version_count - load_count) as contradicting_rows,
     {{ few_texts('case when version_count > load_count then ' ~ id_columns[0] ~ ' end') }}
-        as contradicted_samples
+        as contradicting_samples
 from (
     select
         repeated_rows.source_system,

@@ -55,11 +55,11 @@ copies as (
             exact_duplicates,
             {% if table == 'channel_spend' -%}
             -- Its rows of a day and channel add up.
-            cast(0 as bigint) as contradicted_ids,
-            cast(null as {{ dbt.type_string() }}) as contradicted_samples
+            cast(0 as bigint) as contradicting_rows,
+            cast(null as {{ dbt.type_string() }}) as contradicting_samples
             {%- else -%}
-            contradicted_ids,
-            contradicted_samples
+            contradicting_rows,
+            contradicting_samples
             {%- endif %}
         from (
             {{ count_repeated_ids(
@@ -116,8 +116,8 @@ final as (
         ) as rows_staged,
         cast(coalesce(quarantined.row_count, 0) as bigint) as rows_quarantined,
         cast(coalesce(copies.exact_duplicates, 0) as bigint) as exact_duplicates,
-        coalesce(copies.contradicted_ids, 0) as contradicted_ids,
-        copies.contradicted_samples
+        cast(coalesce(copies.contradicting_rows, 0) as bigint) as contradicting_rows,
+        copies.contradicting_samples
     from present
     left join delivered
         on

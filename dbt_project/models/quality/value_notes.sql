@@ -72,11 +72,11 @@ final as (
             when 'engagements' then '.engagement_id' when 'reps' then '.rep_id'
             else '.opportunity_id'
         end as place,
-        'ids with several rows that contradict each other in one load' as note,
-        contradicted_ids as row_count,
-        contradicted_samples as samples
+        'rows that contradict another one of their id: one of them counts' as note,
+        contradicting_rows as row_count,
+        contradicting_samples as samples
     from {{ ref('row_counts') }}
-    where contradicted_ids > 0
+    where contradicting_rows > 0
     union all
     {% for table, column, known, id in references -%}
         select
