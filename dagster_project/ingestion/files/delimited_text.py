@@ -61,6 +61,9 @@ _MAX_PASSES = 4
 _MAX_RECORD = 2_000_000
 _RUN_LENGTH = 100_000
 _LINE = re.compile(rb"[^\r\n]*+")
+_QUOTED = re.compile(rb'"[^"]*+"')
+# Where most values are in quotes, the reader refuses a quote too many itself.
+_BYTES_PER_QUOTE = 20
 _SEPARATOR_LINE = re.compile(
     rb'(?:\xef\xbb\xbf)?[\r\n]*+"?sep=([,;\t|])"?[ ,;\t|]*+(?:\r\n?|\n)', re.IGNORECASE
 )
@@ -622,19 +625,23 @@ def _stretches(delimiter: str) -> re.Pattern[bytes]:
 def _may_have_surplus(path: Path, delimiter: str, width: int) -> bool:
     """Whether a row may have a delimiter more than the header, with nothing behind it.
 
-    The reader refuses rows of any other length, so it is enough to count. Delimiters within quotes
-    and blank lines only make it look more closely.
+    The reader refuses rows of any other length, so it is enough to count what is not within quotes.
+    Blank lines only make it look more closely.
     """
     stop = delimiter.encode()
     with _mapped(path) as text:
-        if not any(text.find(stop + end) >= 0 for end in (b"\n", b"\r")) and text[-1:] != stop:
+        # Line ends of several kinds are another matter, so the first one is that of all.
+        end = b"\r" if text.find(b"\r", 0, text.find(b"\n")) >= 0 else b"\n"
+        if text.find(stop + end) < 0 and text[-1:] != stop:
             return False
-        stops = lines = 0
+        stops, lines = 0, int(text[-1:] != b"\n")
         for part in _parts(text):
             chunk = text[part : part + _CHUNK]
             stops += chunk.count(stop)
             lines += chunk.count(b"\n")
-        lines += text[-1:] != b"\n"
+        for quoted in _QUOTED.finditer(text):
+            stops -= quoted[0].count(stop)
+            lines -= quoted[0].count(b"\n")
     return stops != lines * (width - 1)
 
 
@@ -648,7 +655,8 @@ def _stray_quotes(path: Path, delimiter: str, above: int) -> tuple[str, ...]:
         at, line = 3 if text[:3] == codecs.BOM_UTF8 else 0, 0
         quotes = sum(text[part : part + _CHUNK].count(b'"') for part in _parts(text))
         # In pairs, and none behind a letter of its value: they stand around values, or are doubled.
-        if quotes % 2 == 0 and not within.search(text, at + 1):
+        are_few = 0 < quotes * _BYTES_PER_QUOTE < max(len(text), _CHUNK)
+        if quotes % 2 == 0 and not (are_few and within.search(text, at + 1)):
             return ()
         while at < len(text):
             start = at
