@@ -40,7 +40,7 @@ LINEAGE = (
     "problem_column, problem"
 )
 ROWS = ("quarantine", "unreadable_values")
-VALUES = (*ROWS, "column_formats", "value_notes")
+VALUES = (*ROWS, "column_formats", "value_notes", "consistency_notes")
 LEADS = ("lead_notes",)
 PUBLISHED = (
     *("fct_lead_stages", "fct_lead_cycles", "lifecycle_violations", "lead_accounting"),
@@ -71,6 +71,9 @@ ROWS_SAY = """
 VALUES_SAY = """
     select concat_ws(' ', place, note, row_count, samples) as said, '' as place
     from quality.value_notes
+    union all
+    select concat_ws(' ', place, note, row_count, samples) as said, '' as place
+    from quality.consistency_notes
 """
 LEADS_SAY = """
     select concat_ws(' ', place, note, row_count, samples) as said, '' as place

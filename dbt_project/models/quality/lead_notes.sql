@@ -98,28 +98,6 @@ final as (
     group by leads.source_system
     union all
     select
-        changes.source_system,
-        'unmapped_stages' as kind,
-        'stage_changes.from_stage' as place,
-        'former stages that no map knows' as note,
-        count(*) as row_count,
-        {{ few_texts('changes.from_stage') }} as samples
-    from {{ ref('int_contract__stage_changes') }} as changes
-    inner join {{ ref('int_stage_names') }} as stage_names
-        on
-            changes.source_system = stage_names.source_system
-            and {{ normalised('changes.from_stage') }} = stage_names.raw_key
-    where
-        changes.problem is null
-        and stage_names.stage is null
-        and not coalesce(stage_names.is_ignored, false)
-        and stage_names.raw_key not in (
-            select raw_key from {{ ref('int_unmapped_stages') }}
-            where is_unmapped
-        )
-    group by changes.source_system
-    union all
-    select
         source_system,
         'no_history' as kind,
         'leads' as place,

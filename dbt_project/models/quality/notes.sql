@@ -24,6 +24,8 @@ with noticed as (
     select * from {{ ref('lead_notes') }}
     union all
     select * from {{ ref('value_notes') }}
+    union all
+    select * from {{ ref('consistency_notes') }}
 
 ),
 

@@ -53,14 +53,8 @@ copies as (
             source_system,
             '{{ table }}' as table_name,
             exact_duplicates,
-            {% if table == 'channel_spend' -%}
-            -- Its rows of a day and channel add up.
-            cast(0 as bigint) as contradicting_rows,
-            cast(null as {{ dbt.type_string() }}) as contradicting_samples
-            {%- else -%}
             contradicting_rows,
             contradicting_samples
-            {%- endif %}
         from (
             {{ count_repeated_ids(
                 ref('int_contract__' ~ table), columns
@@ -116,7 +110,11 @@ final as (
         ) as rows_staged,
         cast(coalesce(quarantined.row_count, 0) as bigint) as rows_quarantined,
         cast(coalesce(copies.exact_duplicates, 0) as bigint) as exact_duplicates,
-        cast(coalesce(copies.contradicting_rows, 0) as bigint) as contradicting_rows,
+        -- The spend of a day and channel adds up.
+        cast(case
+            when present.table_name = 'channel_spend' then 0
+            else coalesce(copies.contradicting_rows, 0)
+        end as bigint) as contradicting_rows,
         copies.contradicting_samples
     from present
     left join delivered

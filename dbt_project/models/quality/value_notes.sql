@@ -3,24 +3,6 @@
     'engagements': 'occurred_at', 'opportunities': 'created_at', 'owner_changes': 'changed_at'
 } -%}
 {%- set amounts = {'opportunities': 'opportunity_id', 'channel_spend': 'channel'} -%}
-{#- What should be known: the table and column that refer, whose id it is. -#}
-{%- set references = [
-    ('leads', 'merged_into_lead_id', 'leads', 'lead_id'),
-    ('opportunities', 'merged_into_opportunity_id', 'opportunities', 'opportunity_id'),
-    ('leads', 'owner_id', 'reps', 'rep_id'), ('opportunities', 'owner_id', 'reps', 'rep_id'),
-    ('owner_changes', 'owner_id', 'reps', 'rep_id'), ('activities', 'rep_id', 'reps', 'rep_id')
-] -%}
-{%- set kinds = {
-    'activities': ('activity_kinds', 'kind', 'never a sales touch'),
-    'engagements': ('signals', 'signal', 'no sign of interest')
-} -%}
-{#- Texts that are counted by: what stands in them for nothing would be a group of its own. -#}
-{%- set grouping_texts = {
-    'leads': ['company', 'title', 'industry', 'country', 'lead_source'],
-    'stage_changes': ['reason'], 'opportunities': ['loss_reason', 'currency'],
-    'activities': ['direction'], 'engagements': ['channel', 'campaign'],
-    'reps': ['role', 'team', 'timezone']
-} -%}
 {#- Columns whose unreadable values put their row into quarantine: told of there. -#}
 {%- set quarantining = [] -%}
 {%- for table in var('contract') -%}
@@ -63,96 +45,6 @@ final as (
         )
     group by source_system, table_name, column_name, reason
     union all
-    select
-        source_system,
-        'contradictions' as kind,
-        table_name || case table_name
-            when 'leads' then '.lead_id' when 'owner_changes' then '.lead_id'
-            when 'stage_changes' then '.change_id' when 'activities' then '.activity_id'
-            when 'engagements' then '.engagement_id' when 'reps' then '.rep_id'
-            else '.opportunity_id'
-        end as place,
-        'rows that contradict another one of their id: one of them counts' as note,
-        contradicting_rows as row_count,
-        contradicting_samples as samples
-    from {{ ref('row_counts') }}
-    where contradicting_rows > 0
-    union all
-    {% for table, column, known, id in references -%}
-        select
-            referring.source_system,
-            'unknown_references' as kind,
-            '{{ table }}.{{ column }}' as place,
-            'ids that {{ known }} does not have' as note,
-            sum(referring.row_count) as row_count,
-            {{ few_texts('referring.named_id') }} as samples
-        from (
-            select
-                source_system,
-                {{ column }} as named_id,
-                count(*) as row_count
-            from {{ ref('int_contract__' ~ table) }}
-            where problem is null and {{ column }} is not null
-            group by source_system, {{ column }}
-        ) as referring
-        left join (
-            select distinct
-                source_system,
-                {{ id }} as known_id
-            from {{ ref('int_contract__' ~ known) }}
-        ) as known_ids
-            on
-                referring.source_system = known_ids.source_system
-                and referring.named_id = known_ids.known_id
-        where
-            known_ids.known_id is null
-            {%- if known != table %}
-                and referring.source_system in (
-                    select source_system from {{ ref('int_contract__' ~ known) }}
-                )
-            {%- endif %}
-        group by referring.source_system
-        union all
-    {% endfor -%}
-    {% for table, (seed, name, effect) in kinds.items() -%}
-        select
-            rows_of_{{ table }}.source_system,
-            'unknown_kinds' as kind,
-            '{{ table }}.kind' as place,
-            'kinds that {{ seed }} does not have: {{ effect }}' as note,
-            count(*) as row_count,
-            {{ few_texts('rows_of_' ~ table ~ '.kind') }} as samples
-        from {{ ref('int_contract__' ~ table) }} as rows_of_{{ table }}
-        left join {{ ref(seed) }} as known_kinds
-            on
-                {{ normalised('rows_of_' ~ table ~ '.kind') }}
-                = {{ normalised('known_kinds.' ~ name) }}
-        where
-            rows_of_{{ table }}.problem is null
-            and rows_of_{{ table }}.kind is not null
-            and known_kinds.{{ name }} is null
-        group by rows_of_{{ table }}.source_system
-        union all
-    {% endfor -%}
-    {% for table, columns in grouping_texts.items() -%}
-        {% for column in columns -%}
-            select
-                source_system,
-                'words_for_nothing' as kind,
-                '{{ table }}.{{ column }}' as place,
-                'words that may mean nothing, read as they stand' as note,
-                count(*) as row_count,
-                {{ few_texts(column) }} as samples
-            from {{ ref('int_contract__' ~ table) }}
-            where
-                problem is null
-                and {{ normalised(column) }} in (
-                    'null', '(null)', 'n/a', '#n/a', 'none', 'nan', '-', '--', '\n'
-                )
-            group by source_system
-            union all
-        {% endfor -%}
-    {% endfor -%}
     {% for table, id in amounts.items() -%}
         select
             source_system,
