@@ -103,8 +103,9 @@ exercises: setup ## make five usual changes in a copy; the whole suite must stay
 mutants: setup ## put one bug at a time into a copy of the models; the lifecycle tests must catch each
 	@$(PY) -m tests.mutants.run
 
-proof: setup ## run on 20,000 random leads in every tradition and mode, compare with the reference
+proof: setup ## compare 20,000 random leads with the reference, in every tradition and mode; try 500 damaged exports
 	@$(PY) -m tests.lifecycle.compare_with_runs
+	@$(PY) -m tests.ingestion.damage_proof
 
 clean: ## remove what can be made again; published builds and the environment stay
 	@rm -rf $(SCRATCH) var/cache var/dbt_docs var/bench .pytest_cache .mypy_cache .ruff_cache .hypothesis \

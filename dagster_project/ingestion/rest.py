@@ -74,6 +74,8 @@ class Page:
 class RestApi(ABC):
     """Calls to one API. ``calls`` counts them; ``headers`` are those of the latest answer.
 
+    ``remarks``: what was noticed of answers that can be read and may lack something.
+
     How an API says what went wrong is up to each source's client.
     """
 
@@ -87,6 +89,7 @@ class RestApi(ABC):
     ) -> None:
         self.calls = 0
         self.headers: dict[str, str] = {}
+        self.remarks: list[str] = []
         self._source_name = source_name
         self._base_url = base_url
         self._progress = progress or (lambda _: None)
@@ -98,13 +101,33 @@ class RestApi(ABC):
         )
         self._client = RESTClient(base_url, auth=auth, session=http.session)
 
-    def get(self, path: str, **params: Any) -> Any:
-        """One answer in JSON."""
-        return self.call("GET", path, params=params or None).json()
+    def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """One answer, a JSON object."""
+        return self._object(f"GET {path}", self.call("GET", path, params=params or None))
 
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        """One answer in JSON to a body in JSON."""
-        return self.call("POST", path, json=body).json()
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """One answer, a JSON object, to a body in JSON."""
+        return self._object(f"POST {path}", self.call("POST", path, json=body))
+
+    def _object(self, call: str, answer: Response) -> dict[str, Any]:
+        content = json_of(answer)
+        if not isinstance(content, dict):
+            raise self.odd_answer(call, "is no JSON object")
+        return content
+
+    def records_of(self, call: str, content: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        """The list of records in an answer. Raises ``SourceError`` when there is no such list."""
+        records = content.get(key)
+        if not isinstance(records, list):
+            raise self.odd_answer(call, f"has no {key}")
+        return records
+
+    def odd_answer(self, call: str, what: str) -> SourceError:
+        """The error of an answer that came as a good one and holds something else."""
+        return SourceError(
+            f"source {self._source_name}: {call}: the answer {what}; run again later, and look "
+            "whether a proxy answers instead"
+        )
 
     def call(self, method: str, path: str, **options: Any) -> Response:
         """One answer."""
@@ -134,7 +157,7 @@ class RestApi(ABC):
         """
         method, path = call.split(" ", 1)
         label = f"source {self._source_name}: {named or call}"
-        seen = {start}
+        seen, announced = {start}, start
         with self._named(label):
             for answer in self._client.paginate(
                 path,
@@ -144,12 +167,18 @@ class RestApi(ABC):
                 hooks=self._hooks,
                 **options,
             ):
-                content = answer.response.json()
-                place = following(content)
+                content = self._object(named or call, answer.response)
+                found = self.records_of(named or call, content, records)
+                if not found and announced is not None:
+                    self.remarks.append(
+                        f"{named or call}: the page at {announced}, announced by the one before, "
+                        "is empty; if records are missing, run with --full-refresh"
+                    )
+                place = announced = following(content)
                 if place is not None and place in seen:
                     raise RepeatedPage(f"{label}: the page at {place} came twice; run again later")
                 seen.add(place)
-                yield Page(content.get(records) or [], place, content)
+                yield Page(found, place, content)
 
     @contextmanager
     def _named(self, call: str) -> Iterator[None]:

@@ -53,35 +53,53 @@
 {%- endmacro %}
 
 {#
-    Exact duplicates per source of a staged table: rows that are equal in every column. Only ids
-    that stand more than once are compared whole.
+    Rows of one id per source of a staged table: exact duplicates (equal in every column), and rows
+    that contradict another one of their id and load. Only ids that stand more than once are
+    compared whole.
 #}
-{% macro count_exact_duplicates(relation, id_columns) -%}
+{% macro count_repeated_ids(relation, id_columns) -%}
 select
-    repeated_rows.source_system,
-    count(*) - count(distinct md5(
-        repeated_rows.row_text || chr(1) || coalesce(repeated_rows.extra_columns, '')
-    )) as exact_duplicates
-from {{ relation }} as repeated_rows
-inner join (
+    source_system,
+    sum(copies) as exact_duplicates,
+    sum(version_count - load_count) as contradicting_rows,
+    {{ few_texts('case when version_count > load_count then ' ~ id_columns[0] ~ ' end') }}
+        as contradicting_samples
+from (
     select
-        source_system,
-        {%- for column in id_columns %}
-            coalesce(cast({{ column }} as varchar), '') as {{ column }}{{ ',' if not loop.last }}
+        repeated_rows.source_system,
+        repeated_ids.{{ id_columns[0] }},
+        count(*) - count(distinct md5(
+            repeated_rows.row_text || chr(1) || coalesce(repeated_rows.extra_columns, '')
+        )) as copies,
+        count(distinct repeated_rows.load_id || md5(repeated_rows.row_text)) as version_count,
+        count(distinct repeated_rows.load_id) as load_count
+    from {{ relation }} as repeated_rows
+    inner join (
+        select
+            source_system,
+            {%- for column in id_columns %}
+                coalesce(cast({{ column }} as varchar), '') as {{ column }}
+                {{- ',' if not loop.last }}
+            {%- endfor %}
+        from {{ relation }}
+        group by {% for at in range(id_columns | length + 1) -%}
+            {{ at + 1 }}{{ ', ' if not loop.last }}
         {%- endfor %}
-    from {{ relation }}
-    group by {% for at in range(id_columns | length + 1) -%}
-        {{ at + 1 }}{{ ', ' if not loop.last }}
-    {%- endfor %}
-    having count(*) > 1
-) as repeated_ids
-    on
-        repeated_rows.source_system = repeated_ids.source_system
-        {%- for column in id_columns %}
-            and coalesce(cast(repeated_rows.{{ column }} as varchar), '')
-                = repeated_ids.{{ column }}
+        having count(*) > 1
+    ) as repeated_ids
+        on
+            repeated_rows.source_system = repeated_ids.source_system
+            {%- for column in id_columns %}
+                and coalesce(cast(repeated_rows.{{ column }} as varchar), '')
+                    = repeated_ids.{{ column }}
+            {%- endfor %}
+    group by
+        repeated_rows.source_system
+        {%- for column in id_columns %},
+            repeated_ids.{{ column }}
         {%- endfor %}
-group by repeated_rows.source_system
+) as repeated
+group by source_system
 {%- endmacro %}
 
 {# The same for stage changes, which say in the page's order which row of an id holds. #}
@@ -98,48 +116,6 @@ group by repeated_rows.source_system
             "coalesce(usable.changed_by, '') desc"
         ]
     ) }}
-{%- endmacro %}
-
-{# Ids that one load has in several usable rows which are not equal. #}
-{% macro ids_with_other_values(relation, id_columns) -%}
-select
-    usable.source_system,
-    usable.load_id
-    {%- for column in id_columns %},
-    usable.{{ column }}
-    {%- endfor %}
-from {{ relation }} as usable
-inner join (
-    select
-        source_system,
-        load_id
-        {%- for column in id_columns %},
-        {{ column }}
-        {%- endfor %}
-    from {{ relation }}
-    where problem is null
-    group by
-        source_system,
-        load_id
-        {%- for column in id_columns %},
-        {{ column }}
-        {%- endfor %}
-    having count(*) > 1
-) as repeated
-    on
-        usable.source_system = repeated.source_system
-        and usable.load_id = repeated.load_id
-        {%- for column in id_columns %}
-        and usable.{{ column }} = repeated.{{ column }}
-        {%- endfor %}
-where usable.problem is null
-group by
-    usable.source_system,
-    usable.load_id
-    {%- for column in id_columns %},
-    usable.{{ column }}
-    {%- endfor %}
-having min(usable.row_text) < max(usable.row_text)
 {%- endmacro %}
 
 {#
@@ -229,7 +205,7 @@ chosen as (
 {% macro not_readable(kind) -%}
     {%- set time = 'time has the day or the month first (name its format in time_formats or stage_dates)' -%}
     {%- set number = 'number has a mark of decimals or of thousands (name it in decimal_marks)' -%}
-    {%- set id = 'id is in scientific notation or a spreadsheet error (export ids as text)' -%}
+    {%- set id = 'id is in scientific notation or an error or a word for nothing (export ids as text)' -%}
     {{ return({
         'id': id,
         'event_id': id,

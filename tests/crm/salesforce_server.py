@@ -49,7 +49,8 @@ class Fault:
     """One way to fail, at the next ``times`` calls of a kind (after ``after`` good ones).
 
     ``call``: token, describe, query, next, job, status, results or limits. ``how``: a status code
-    with or without an error code, or cut, broken, silent, repeat, expire.
+    with or without an error code, or cut, broken, silent, repeat, empty (a page without its rows),
+    expire.
     """
 
     call: str
@@ -202,7 +203,9 @@ def _handler_for(server: "SalesforceServer") -> type[BaseHTTPRequestHandler]:
             server.calls[call] += 1
             fault = server.fault_at(call)
             try:
-                if fault is not None and fault.how not in {"cut", "broken", "silent", "repeat"}:
+                if fault is not None and fault.how not in {
+                    *("cut", "broken", "silent", "repeat", "empty")
+                }:
                     self._fail(fault)
                     return
                 if call != "token" and self.headers.get("Authorization", "")[7:] not in (
@@ -322,7 +325,7 @@ def _handler_for(server: "SalesforceServer") -> type[BaseHTTPRequestHandler]:
             content: dict[str, Any] = {"totalSize": len(rows), "done": end >= len(rows)}
             if end < len(rows):
                 content["nextRecordsUrl"] = f"/services/data/{VERSION}/query/{key}-{end}"
-            content["records"] = rows[start:end]
+            content["records"] = [] if self._cut == "empty" else rows[start:end]
             server.rows_served += len(rows[start:end])
             self._json(content)
 
@@ -357,7 +360,7 @@ def _handler_for(server: "SalesforceServer") -> type[BaseHTTPRequestHandler]:
             rows = server.jobs[key]["rows"]
             start = int(params.get("locator", 0))
             size = min(int(params.get("maxRecords", 50_000)), server.org.bulk_page)
-            page = rows[start : start + size]
+            page = [] if self._cut == "empty" else rows[start : start + size]
             names = [
                 part.strip()
                 for part in _SOQL.match(server.jobs[key]["query"])["fields"].split(",")  # type: ignore[index]  # parsed before

@@ -641,3 +641,55 @@ def test_the_page_names_every_key() -> None:
     page = (PROJECT_ROOT / "docs" / "sources" / "hubspot.md").read_text(encoding="utf-8")
     keys = set(HubSpotSource.model_fields) - {"kind", "name"}
     assert {key for key in keys if f"`{key}`" not in page} == set()
+
+
+# Pages that were announced
+
+
+@pytest.mark.parametrize("call", ["list contacts", "owners", "search contacts", "batch contacts"])
+def test_a_page_that_was_announced_and_is_empty_is_noted(
+    call: str, warehouse: duckdb.DuckDBPyConnection, server: HubSpotServer, world: World
+) -> None:
+    small = {"page_size": 5, "search_page_size": 1}
+    world.account.owners += [
+        {"id": str(100 + at), "firstName": f"R{at}", "archived": False} for at in range(150)
+    ]
+    if call.split()[0] in LATER_CALLS:
+        load(warehouse, server, **small)
+        change_the_world(world)
+    server.faults = [Fault(call, 200, body={"results": []}, after=call.split()[0] != "batch")]
+    result = load(warehouse, server, **small)
+    [note] = result.notes
+    assert note.severity == "warning"
+    path = {"batch": "contacts/batch/read: 2 of 2 records did not come"}.get(call.split()[0], "")
+    assert (path or call.split()[-1]) in note.message
+    assert "--full-refresh" in note.message
+
+
+@pytest.mark.parametrize("body", [{"message": "welcome"}, {"results": None}, "<html>", []])
+@pytest.mark.parametrize(
+    "call",
+    ["properties", "pipelines", "owners", "list contacts", "associations", "search contacts"],
+)
+def test_an_answer_of_another_shape_is_an_error(
+    call: str,
+    body: Any,
+    warehouse: duckdb.DuckDBPyConnection,
+    server: HubSpotServer,
+    world: World,
+) -> None:
+    if call.split()[0] in LATER_CALLS:
+        load(warehouse, server)
+        change_the_world(world)
+    server.faults = [Fault(call, 200, body=body or [1])]
+    with pytest.raises(SourceError, match=r"source hubspot: \w+ crm/.*: the answer (has|is) no"):
+        load(warehouse, server)
+
+
+def test_an_answer_that_is_never_whole_is_an_error(
+    warehouse: duckdb.DuckDBPyConnection, server: HubSpotServer
+) -> None:
+    for call in CALLS:
+        server.faults = [Fault(call, "cut", times=99)]
+        with pytest.raises(SourceError, match="source hubspot: "):
+            load(warehouse, server)

@@ -512,3 +512,26 @@ def test_check_sees_that_history_tracking_is_off() -> None:
     org.records["LeadHistory"] = []
     with SalesforceServer(org) as server:
         assert _found(server) == [("warning", "LeadHistory holds no change of Lifecycle_Stage__c")]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [("next", "FROM Lead ORDER BY SystemModstamp, Id: 3 of 5 rows"), ("results", "7 of 12 rows")],
+)
+def test_rows_that_were_announced_and_did_not_come_are_noted(
+    warehouse: duckdb.DuckDBPyConnection, server: SalesforceServer, call: str, said: str
+) -> None:
+    server.faults = [Fault(call, "empty", after=int(call == "results"))]
+    result = _ingest(warehouse, server)
+    assert any(said in note.message for note in result.notes)
+    assert all(note.severity == "warning" for note in result.notes)
+
+
+@pytest.mark.parametrize("body", [{"message": "welcome"}, ["welcome"], "<html>"])
+@pytest.mark.parametrize("call", ["describe", "query", "next", "results"])
+def test_an_answer_of_another_shape_is_an_error(
+    warehouse: duckdb.DuckDBPyConnection, server: SalesforceServer, call: str, body: Any
+) -> None:
+    server.faults = [Fault(call, "200", body=body)]
+    with pytest.raises(SourceError, match="source salesforce: "):
+        _ingest(warehouse, server)

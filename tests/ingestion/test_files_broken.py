@@ -134,6 +134,81 @@ def test_record_beyond_the_limit_is_set_aside(ingest, export, rows):
     assert rejected(rows)[0][:2] == (3, "the row is longer than the reader takes (2 MB)")
 
 
+def messages(result) -> list[str]:
+    return [note.message for note in result.notes]
+
+
+def test_separator_too_many_shifts_nothing(ingest, export, rows):
+    header = "lead_id,created_at,owner_id,company\n"
+    shifted = "L2,2026-01-02,,R1,\n"
+    text = f"{header}L1,2026-01-01,R1,\n{shifted}L3,2026-01-03,R3,c3,\nL4,2026-01-04,,c4\n"
+    (export / "leads.csv").write_text(text)
+    result = ingest()
+    found = rows("select lead_id, owner_id, company from raw.leads order by 1")
+    # Where all cells are filled nothing is shifted.
+    assert found == [("L1", "R1", None), ("L3", "R3", "c3"), ("L4", None, "c4")]
+    assert [row[:2] for row in rejected(rows)] == [(3, "the row has 5 fields, the header has 4")]
+    assert messages(result) == ["leads.csv: broken rows set aside: 1"]
+
+
+def test_rows_that_all_end_with_a_separator_more_are_said_to(ingest, export, rows):
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,company\nL1,2026-01-01,,\nL2,2026-01-02,c2,\nL3,2026-01-03,,\n"
+    )
+    assert messages(ingest()) == [
+        "leads.csv: rows end with a separator more than the header; it is left out"
+    ]
+    assert rows("select lead_id, company from raw.leads order by 1") == [
+        ("L1", None),
+        ("L2", "c2"),
+        ("L3", None),
+    ]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize(("value", "at"), [('c"2', 3), ('c2"', 3), ('5" pipe', 3), ('"c""2"', 0)])
+def test_stray_quotes_are_kept_and_said(ingest, export, rows, mark, value, at):
+    text = f'{mark}"lead_id",created_at,company\nL1,2026-01-01,"c,1"\nL2,2026-01-02,{value}\n'
+    (export / "leads.csv").write_text(text)
+    result = ingest()
+    company = value.strip('"').replace('""', '"') if value.startswith('"') else value
+    assert rows("select company from raw.leads where lead_id = 'L2'") == [(company,)]
+    stray = (
+        "leads.csv: 1 rows with a quote in a value that has none around it (the first: line "
+        f"{at}); it is read as a part of the value"
+    )
+    assert messages(result) == ([stray] if at else [])
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("M\ufffdller", "letters that were lost (\ufffd)"),
+        ("MÃ¼ller", "letters that were decoded twice (Ã¼ for ü)"),
+        ("10 â€“ 20", "letters that were decoded twice (Ã¼ for ü)"),
+        ("\u200bMüller", "signs that nobody sees"),
+        ("Mül\0ler", "signs that nobody sees"),
+        ("SÃO MÜLLER", None),
+        ("Ã", None),
+    ],
+)
+def test_letters_that_are_damaged_are_said(ingest, export, value, what):
+    text = "\ufeff" + HEADER + SOUND.format(1) * 2 + f"L2,2026-01-02,{value}\n" * 2
+    (export / "leads.csv").write_text(text)
+    said = [f"leads.csv: {what}, in 2 places (the first: line 4)"] if what else []
+    assert messages(ingest()) == said
+
+
+def test_line_end_that_is_missing_in_one_file_is_said(ingest, export):
+    (export / "owner_changes.csv").write_text("lead_id,changed_at,owner_id\nL1,2026-01-01,R1")
+    assert messages(ingest()) == [
+        "owner_changes.csv: the last line has no line end, as those of other files have; look "
+        "whether it was cut off"
+    ]
+    (export / "leads.csv").write_text((HEADER + SOUND.format(1)).rstrip())
+    assert messages(ingest()) == []
+
+
 def test_no_such_directory(ingest, export):
     message = refused(lambda: ingest(path=export / "absent"))
     assert f"{export / 'absent'}: no such directory" in message

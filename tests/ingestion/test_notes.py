@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.ingestion.files.settings import FilesSource
 from tests.conftest import handoff
 from tests.warehouse import Warehouse, project
@@ -14,7 +15,7 @@ Note = tuple[str, str | None, int | None, str | None]
 LEADS = "lead_id,created_at,owner_id,current_stage\n"
 ONE_LEAD = {"leads": f"{LEADS}A,2026-01-01,R1,lead\n"}
 ENGAGED = {
-    "engagements": "engagement_id,lead_id,kind,occurred_at\nE1,A,form_submit,2026-01-02\n",
+    "engagements": "engagement_id,lead_id,kind,occurred_at\nE1,A,demo_request,2026-01-02\n",
     "activities": "activity_id,lead_id,rep_id,kind,occurred_at\nC1,A,R1,call,2026-01-03\n",
     "stage_changes": "change_id,lead_id,changed_at,from_stage,to_stage\n1,A,2026-01-02,lead,mql\n",
 }
@@ -28,7 +29,7 @@ def warehouse() -> Warehouse:
 
 def notes(warehouse: Warehouse, directory: Path, tables: dict[str, str]) -> list[Note]:
     """The notes on an export, but for those that a reader wrote itself."""
-    for table in ("leads", "stage_changes", "activities", "engagements", "opportunities", "loads"):
+    for table in (*CONTRACT_TABLES, "loads"):
         warehouse.execute(f"delete from raw.{table}")
     for name, text in tables.items():
         (directory / f"{name}.csv").write_text(text)
@@ -116,15 +117,50 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
             [("format_decided", "leads.created_at", 1, "01/02/2026")],
         ),
         (
+            {**COMPLETE, "leads": f"{LEADS}A,2026-01-01,R1,lead\nA,2026-01-01,R2,lead\n"},
+            [("contradictions", "leads.lead_id", 1, "A")],
+        ),
+        ({**COMPLETE, "leads": ONE_LEAD["leads"] + "A,2026-01-01,R1,lead\n"}, []),
+        (
+            {**COMPLETE, "reps": "rep_id\nR1\n", "leads": f"{LEADS}A,2026-01-01,1.0,lead\n"},
+            [("unknown_references", "leads.owner_id", 1, "1.0")],
+        ),
+        (
             {
                 **COMPLETE,
-                "leads": f"{ONE_LEAD['leads']}A,2026-01-01,R2,lead\nA,2026-01-01,R2,lead\n",
-                "activities": ENGAGED["activities"]
-                + "C1,A,R1,email,2026-01-03\nC2,A,R1,call,2026-01-04\n",
+                "leads": "lead_id,created_at,owner_id,current_stage,merged_into_lead_id\n"
+                "A,2026-01-01,R1,lead,\nB,2026-01-01,R1,lead,Z\n",
+            },
+            [("unknown_references", "leads.merged_into_lead_id", 1, "Z")],
+        ),
+        (
+            {
+                **COMPLETE,
+                "stage_changes": "change_id,lead_id,changed_at,from_stage,to_stage\n"
+                "1,A,2026-01-02,leed,mql\n2,A,2026-01-03,mql,\n",
+            },
+            [("unmapped_stages", "stage_changes.from_stage", 1, "leed")],
+        ),
+        (
+            {
+                **COMPLETE,
+                "activities": ENGAGED["activities"] + "C2,A,R1,cal,2026-01-04\n",
+                "engagements": ENGAGED["engagements"] + "E2,A,demo_requst,2026-01-04\n",
             },
             [
-                ("repeated_ids", "activities", 1, "C1"),
-                ("repeated_ids", "leads", 1, "A"),
+                ("unknown_kinds", "activities.kind", 1, "cal"),
+                ("unknown_kinds", "engagements.kind", 1, "demo_requst"),
+            ],
+        ),
+        (
+            {
+                **COMPLETE,
+                "leads": "lead_id,created_at,owner_id,current_stage,lead_source\n"
+                "A,2026-01-01,R1,lead,N/A\nB,2026-01-01,NULL,lead,-\n",
+            },
+            [
+                ("unreadable_values", "leads.owner_id", 1, "NULL"),
+                ("words_for_nothing", "leads.lead_source", 2, "-, N/A"),
             ],
         ),
     ],

@@ -458,12 +458,13 @@ ERRORS = """
     #N/A #REF! #NAME? #DIV/0! ##### #n/a #SPILL! #GETTING_DATA #NV #WERT! #BEZUG! #N/D #¡VALOR!
     #¿NOMBRE? #DEEL/0! #Н/Д #ЗНАЧ! #DĚLENÍ_NULOU! #YOK #DEĞER!
 """
-NO_ERRORS = ["#1001", "#A7", "L#N/A", "#N/A-7", "#", "#N/", "#5", "N/A", "#a#b"]
+NO_ERRORS = ["#1001", "#A7", "L#N/A", "#N/A-7", "#", "#N/", "#5", "NA", "Nullmeier", "#a#b"]
 
 
 def test_a_key_that_is_no_id_is_not_looked_up(export: Export) -> None:
     """Which texts those are, the reader and the models agree on."""
     not_ids = [*SHORT, "4.91521E12", "'4.9E+12", " #n/a ", "#N/A;K", "['1.5E+10']"]
+    not_ids += ["N/A", "NULL", "null", "(null)", "None", "-", "\\N"]
     keys = [*not_ids, *ERRORS.split(), *WHOLE, *NO_ERRORS]
     export.has(
         leads=leads("L", *keys),

@@ -26,7 +26,7 @@ DAY = "2026-01-01"
 NAME_THE_FORMAT = (
     "time has the day or the month first (name its format in time_formats or stage_dates)"
 )
-NOT_AN_ID = "id is in scientific notation or a spreadsheet error (export ids as text)"
+NOT_AN_ID = "id is in scientific notation or an error or a word for nothing (export ids as text)"
 NAME_THE_MARK = "number has a mark of decimals or of thousands (name it in decimal_marks)"
 
 

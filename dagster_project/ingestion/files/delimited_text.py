@@ -18,6 +18,10 @@ Three habits of the reader (DuckDB 1.5) decide how it is called:
 - Line ends of several kinds outside quotes are an error, which would end the caller's transaction:
   where the file has several kinds, a copy with line feeds only is read.
 
+What the reader takes without a word is looked for here: a separator too many before an empty last
+cell, which shifts the cells behind it (set aside, unless all rows end so), and quotes, letters and
+signs that look damaged (remarked).
+
 Record numbers: the header is record 1, the first data record 2, as an editor shows them in files
 without quoted line breaks. Blank lines are not counted.
 """
@@ -57,9 +61,22 @@ _MAX_PASSES = 4
 _MAX_RECORD = 2_000_000
 _RUN_LENGTH = 100_000
 _LINE = re.compile(rb"[^\r\n]*+")
+_QUOTED = re.compile(rb'"[^"]*+"')
+# Where most values are in quotes, the reader refuses a quote too many itself.
+_BYTES_PER_QUOTE = 20
 _SEPARATOR_LINE = re.compile(
     rb'(?:\xef\xbb\xbf)?[\r\n]*+"?sep=([,;\t|])"?[ ,;\t|]*+(?:\r\n?|\n)', re.IGNORECASE
 )
+
+# What the second byte of a letter in UTF-8 looks like where it was read as cp1252.
+_SECOND = "".join(map(re.escape, bytes(range(0x80, 0xC0)).decode("cp1252", "ignore")))
+# Letters that were lost or decoded wrongly before the file was written, and signs without a width:
+# a sign of each to look for, which is much faster than a pattern, and the pattern.
+_ODD_LETTERS = {
+    "letters that were lost (\ufffd)": ("\ufffd", "\ufffd"),
+    "letters that were decoded twice (Ã¼ for ü)": ("ÃÂâ", f"[ÃÂ][{_SECOND}]|â€[{_SECOND}]"),
+    "signs that nobody sees": ("\ufeff\u200b\u2060\0", "[\ufeff\u200b\u2060\0]"),
+}
 
 _numbers = itertools.count(1)
 
@@ -120,7 +137,8 @@ class CsvTable:
 
     ``label`` begins every message; ``scratch`` is a directory for copies. ``remarks``: what was
     noticed in opening it. ``instants``: none, all of it is text. ``above``: how many lines stand
-    above the header.
+    above the header. ``ends_open``: each row ends with a delimiter more than the header.
+    ``ends_in_line``: the last line has a line end.
     """
 
     label: str
@@ -131,6 +149,8 @@ class CsvTable:
     remarks: tuple[str, ...] = ()
     instants: frozenset[str] = frozenset()
     above: int = 0
+    ends_open: bool = False
+    ends_in_line: bool = True
     _broken: list[_Piece] = field(default_factory=list)
 
     def insert(
@@ -150,6 +170,9 @@ class CsvTable:
         path = self.path
         if _tail_is_doubtful(path, self.delimiter) or _line_ends_differ(path):
             path = self._copy(path, self._broken_pieces())
+        elif not self.ends_open and _may_have_surplus(path, self.delimiter, len(self.headers)):
+            shifted = list(self._broken_pieces())
+            path = self._copy(path, shifted) if shifted else path
         for _ in range(_MAX_PASSES):
             rows, refused = self._scan(connection, path, target, select, condition)
             if not refused:
@@ -243,7 +266,7 @@ class CsvTable:
 
     def _broken_pieces(self) -> Iterator[_Piece]:
         """Walk over the file from broken record to broken record."""
-        sound = _sound_records(self.delimiter, len(self.headers))
+        sound = _sound_records(self.delimiter, len(self.headers), ends_open=self.ends_open)
         record = _any_record(self.delimiter)
         with _mapped(self.path) as text:
             at = _after_line_ends(text, 3 if text[:3] == codecs.BOM_UTF8 else 0)
@@ -346,12 +369,25 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
     delimiter = text_format.delimiter or named or _guess_delimiter(head, text_format.expected)
     if not _any_record(delimiter).match(head.lstrip().encode()):
         raise SourceError(f"{label}: the header line is broken: its quotes do not balance")
-    headers = header_names(label, _first_row(head, delimiter))
+    header, *first = _first_rows(head, delimiter, 3)
+    headers = header_names(label, header)
+    with _mapped(text) as content:
+        ends_in_line = content[-1:] in (b"\n", b"\r")
     text, footer = _without_footer(text, delimiter, len(headers), scratch)
+    above = 1 if named else 0
     if named:
         remarks += ("the line sep= above the header is left out",)
+    remarks += (*footer, *_stray_quotes(text, delimiter, above))
+    ends_open = bool(first) and all(
+        len(row) == len(headers) + 1 and not row[-1].strip() for row in first
+    )
+    if ends_open:
+        remarks += ("rows end with a separator more than the header; it is left out",)
     return CsvTable(
-        label, text, delimiter, headers, scratch, (*remarks, *footer), above=1 if named else 0
+        *(label, text, delimiter, headers, scratch, remarks),
+        above=above,
+        ends_open=ends_open,
+        ends_in_line=ends_in_line,
     )
 
 
@@ -463,23 +499,58 @@ def _as_utf8(
     try:
         if name in {"utf-8", "ascii", "utf-8-sig"}:
             try:
-                for _ in _decoded(path, "utf-8"):
-                    pass
-                return path, ()
+                letters = _Letters()
+                for text in _decoded(path, "utf-8"):
+                    letters.look_at(text)
+                return path, letters.remarks
             except _UndecodableError as error:
                 if given or start.startswith(codecs.BOM_UTF8):
                     raise
                 name = "cp1252"
                 remarks = (f"{error}; read as {name}: if letters are wrong, name it in {key}",)
         target = scratch / f"utf8-{next(_numbers)}.csv"
+        letters = _Letters()
         with target.open("wb") as copy:
-            copy.writelines(text.encode() for text in _decoded(path, name))
+            for text in _decoded(path, name):
+                letters.look_at(text)
+                copy.write(text.encode())
     except _UndecodableError as error:
         raise SourceError(
             f"{label}: {error}; save the file as UTF-8 or name its encoding (for example cp1252) "
             f"in {key}"
         ) from error
-    return target, remarks
+    return target, (*remarks, *letters.remarks)
+
+
+class _Letters:
+    """Looks for letters that were lost or decoded wrongly, and for signs that nobody sees."""
+
+    def __init__(self) -> None:
+        self._line = 1
+        self._is_start = True
+        # By what was found: how often, and the first line.
+        self._found: dict[str, tuple[int, int]] = {}
+
+    def look_at(self, text: str) -> None:
+        """Look at the next chunk of a file; its mark at the start is none of its letters."""
+        text = text.removeprefix("\ufeff") if self._is_start else text
+        for what, (signs, pattern) in _ODD_LETTERS.items():
+            if any(sign in text for sign in signs):
+                places = [place.start() for place in re.finditer(pattern, text)]
+                if places:
+                    first = self._line + text.count("\n", 0, places[0])
+                    number, line = self._found.get(what, (0, first))
+                    self._found[what] = (number + len(places), line)
+        self._line += text.count("\n")
+        self._is_start = False
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was found, a line each."""
+        return tuple(
+            f"{what}, in {number} places (the first: line {line})"
+            for what, (number, line) in self._found.items()
+        )
 
 
 class _UndecodableError(ValueError):
@@ -506,10 +577,14 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
                 return
 
 
-def _first_row(text: str, delimiter: str) -> list[str]:
-    """The cells of the first line that is not blank; lines end at line ends only."""
+def _first_rows(text: str, delimiter: str, number: int = 1) -> list[list[str]]:
+    """The cells of the first lines that are not blank, at least of one; line ends end them."""
     lines = io.StringIO(text, newline="")
-    return next((row for row in csv.reader(lines, delimiter=delimiter) if row), [])
+    rows = (row for row in csv.reader(lines, delimiter=delimiter) if row)
+    found = [next(rows, [])]
+    with contextlib.suppress(csv.Error):
+        found += itertools.islice(rows, number - 1)
+    return found
 
 
 def _guess_delimiter(head: str, expected: Sequence[str]) -> str:
@@ -518,7 +593,7 @@ def _guess_delimiter(head: str, expected: Sequence[str]) -> str:
 
     def worth(delimiter: str) -> tuple[int, int]:
         try:
-            cells = _first_row(head, delimiter)
+            [cells] = _first_rows(head, delimiter)
         except csv.Error:
             return (0, 0)
         return (sum(cell.strip().casefold() in names for cell in cells), len(cells))
@@ -537,14 +612,28 @@ def _any_record(delimiter: str) -> re.Pattern[bytes]:
     return re.compile(rb"%b(?:%b%b)*+(?=[\r\n]|\Z)" % (cell, stop, cell))
 
 
-def _sound_records(delimiter: str, width: int) -> re.Pattern[bytes]:
+def _sound_records(delimiter: str, width: int, *, ends_open: bool) -> re.Pattern[bytes]:
     """A stretch of records of so many cells each, and of blank lines.
 
-    One delimiter too many at the end of a record is allowed, as the reader allows it.
+    One delimiter more at the end of a record is allowed, as the reader allows it, where all records
+    have it (``ends_open``) or no cell is empty: with an empty one, its cells may be shifted.
     """
     cell, stop = _cell(delimiter), re.escape(delimiter.encode())
-    record = rb"%b(?:%b%b){%d}+%b?(?:\r\n|\n|\r|\Z)" % (cell, stop, cell, width - 1, stop)
+    filled, end = cell.replace(b"]*+)", b"]++)"), rb"(?:\r\n|\n|\r|\Z)"
+    if ends_open:
+        record = rb"%b(?:%b%b){%d}+%b?%b" % (cell, stop, cell, width - 1, stop, end)
+    else:
+        record = rb"%b(?:%b%b){%d}+%b" % (cell, stop, cell, width - 1, end)
+        record += rb"|%b(?:%b%b){%d}+%b%b" % (filled, stop, filled, width - 1, stop, end)
     return re.compile(rb"(?:(?!\Z)(?:[\r\n]|%b)){0,%d}+" % (record, _RUN_LENGTH))
+
+
+def _clean_records(delimiter: str) -> re.Pattern[bytes]:
+    """A stretch of records of any number of cells, without a quote in a cell that has none."""
+    stop = re.escape(delimiter.encode())
+    cell = rb'(?: *+"[^"]*+(?:""[^"]*+)*+" *+|[^"\r\n%b]*+)' % stop
+    record = rb"%b(?:%b%b)*+(?:\r\n|\n|\r|\Z)" % (cell, stop, cell)
+    return re.compile(rb"(?:(?!\Z)%b){0,%d}+" % (record, _RUN_LENGTH))
 
 
 def _stretches(delimiter: str) -> re.Pattern[bytes]:
@@ -553,6 +642,62 @@ def _stretches(delimiter: str) -> re.Pattern[bytes]:
     return re.compile(
         rb'((?: *+"[^"]*+(?:""[^"]*+)*+"|[^"\r\n%b][^\r\n%b]*+|[\n%b]){0,%d}+)(\r\n?|)'
         % (stop, stop, stop, _RUN_LENGTH)
+    )
+
+
+def _may_have_surplus(path: Path, delimiter: str, width: int) -> bool:
+    """Whether a row may have a delimiter more than the header, with nothing behind it.
+
+    The reader refuses rows of any other length, so it is enough to count what is not within quotes.
+    Blank lines only make it look more closely.
+    """
+    stop = delimiter.encode()
+    with _mapped(path) as text:
+        # Line ends of several kinds are another matter, so the first one is that of all.
+        end = b"\r" if text.find(b"\r", 0, text.find(b"\n")) >= 0 else b"\n"
+        if text.find(stop + end) < 0 and text[-1:] != stop:
+            return False
+        stops, lines = 0, int(text[-1:] != b"\n")
+        for part in _parts(text):
+            chunk = text[part : part + _CHUNK]
+            stops += chunk.count(stop)
+            lines += chunk.count(b"\n")
+        for quoted in _QUOTED.finditer(text):
+            stops -= quoted[0].count(stop)
+            lines -= quoted[0].count(b"\n")
+    return stops != lines * (width - 1)
+
+
+def _stray_quotes(path: Path, delimiter: str, above: int) -> tuple[str, ...]:
+    """A remark about quotes within values that have none around them: they stay as they are."""
+    record, clean = _any_record(delimiter), _clean_records(delimiter)
+    stop = re.escape(delimiter.encode())
+    within = re.compile(rb'"(?<=[^\s"%b]")(?! *+[\r\n"%b]| *+\Z)' % (stop, stop))
+    lines: list[int] = []
+    with _mapped(path) as text:
+        at, line = 3 if text[:3] == codecs.BOM_UTF8 else 0, 0
+        quotes = sum(text[part : part + _CHUNK].count(b'"') for part in _parts(text))
+        # In pairs, and none behind a letter of its value: they stand around values, or are doubled.
+        are_few = 0 < quotes * _BYTES_PER_QUOTE < max(len(text), _CHUNK)
+        if quotes % 2 == 0 and not (are_few and within.search(text, at + 1)):
+            return ()
+        while at < len(text):
+            start = at
+            found = clean.match(text, at)
+            if found and found.end() > at:
+                at = found.end()
+            else:
+                found = record.match(text, at) or _LINE.match(text, at)
+                # A record that can't be split is set aside, and named there.
+                if found and found.re is record:
+                    lines.append(line + 1 + above)
+                at = _after_line_end(text, found.end() if found else len(text))
+            line += text[start:at].count(b"\n")
+    if not lines:
+        return ()
+    return (
+        f"{len(lines)} rows with a quote in a value that has none around it (the first: line "
+        f"{lines[0]}); it is read as a part of the value",
     )
 
 
@@ -577,6 +722,16 @@ def _tail_is_doubtful(path: Path, delimiter: str) -> bool:
         before, behind = text[at - 1 : at], text[at + 1 : at + 2]
         stops = (b"\r", b"\n", delimiter.encode(), b"")
         return before in (*stops, b'"', b" ", b"\xbf") or behind not in stops
+
+
+def _parts(text: mmap.mmap) -> range:
+    """Where each chunk of a file begins."""
+    return range(0, len(text), _CHUNK)
+
+
+def _after_line_end(text: mmap.mmap, at: int) -> int:
+    """Behind the line end that stands here."""
+    return at + (2 if text[at : at + 2] == b"\r\n" else 1)
 
 
 def _after_line_ends(text: mmap.mmap, at: int) -> int:

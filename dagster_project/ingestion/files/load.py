@@ -22,7 +22,12 @@ from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.files.client import SUFFIXES, DataFile, Export, Reader
-from dagster_project.ingestion.files.delimited_text import Inserted, RejectedRow, TextFormat
+from dagster_project.ingestion.files.delimited_text import (
+    CsvTable,
+    Inserted,
+    RejectedRow,
+    TextFormat,
+)
 from dagster_project.ingestion.files.resources import (
     Headers,
     comparable,
@@ -144,6 +149,8 @@ class _ExportReader:
         self._lookup_tables: dict[str, str] = {}
         # By the files of a table and a header: one file that has it, and those that lack it.
         self._gaps: dict[tuple[tuple[DataFile, ...], str], tuple[DataFile, list[DataFile]]] = {}
+        # By the name of a CSV file with rows: whether its last line has a line end.
+        self._ends_in_line: dict[str, bool] = {}
 
     def read(self) -> None:
         if not self._source.leads_of:
@@ -161,6 +168,7 @@ class _ExportReader:
         for place, dates in self._stage_dates().items():
             self._read_stage_dates(place, dates)
         self.note_gaps()
+        self._note_open_ends()
         self._drop_absent_tables()
         self._note_unread_files()
         for relation in self._lookup_tables.values():
@@ -200,7 +208,10 @@ class _ExportReader:
             file, reader, f"{RAW_SCHEMA}.{table.name}", [*select, "source_row", *columns], condition
         )
         self._record(table, file, self._export.fingerprint(file), inserted)
-        return inserted.rows + len(inserted.rejected)
+        rows = inserted.rows + len(inserted.rejected)
+        if rows and isinstance(reader, CsvTable):
+            self._ends_in_line[file.name] = reader.ends_in_line
+        return rows
 
     def open_table(
         self, table: ContractTable, file: DataFile
@@ -596,6 +607,14 @@ class _ExportReader:
                 f"({listed([file.name for file in lacking], 5)}), which {having.name} has; their "
                 "rows have no value there"
             )
+
+    def _note_open_ends(self) -> None:
+        """Note the files whose last line has no line end, where that is not the export's way."""
+        if any(self._ends_in_line.values()):
+            for name, ends_in_line in self._ends_in_line.items():
+                if not ends_in_line:
+                    message = "the last line has no line end, as those of other files have; look"
+                    self._load.note(f"{name}: {message} whether it was cut off", None, "info")
 
     def _is_loaded(self, table: str, fingerprint: str) -> bool:
         """Whether, in append mode, a table of this source holds this content already."""

@@ -68,12 +68,15 @@ class HubSpotClient(RestApi):
 
     def property_definitions(self, name: str) -> dict[str, dict[str, Any]]:
         """The properties that an account has of an object, with the options of their values."""
-        found = self.get(f"crm/v3/properties/{name}").get("results") or []
-        return {definition["name"]: definition for definition in found}
+        return {item["name"]: item for item in self._all(f"crm/v3/properties/{name}")}
 
     def pipelines(self, name: str) -> list[dict[str, Any]]:
         """The pipelines of an object, with their stages."""
-        return list(self.get(f"crm/v3/pipelines/{name}").get("results") or [])
+        return self._all(f"crm/v3/pipelines/{name}")
+
+    def _all(self, path: str) -> list[dict[str, Any]]:
+        """What a list without pages holds."""
+        return self.records_of(f"GET {path}", self.get(path), "results")
 
     def owners(self) -> Iterator[dict[str, Any]]:
         """All owners, those who left too."""
@@ -123,6 +126,7 @@ class HubSpotClient(RestApi):
         """
         path = f"crm/v3/objects/{item.name}/search"
         milliseconds = str(int(since.timestamp() * 1000))
+        is_announced = False
         changed = {"propertyName": item.modified, "operator": "GTE", "value": milliseconds}
         while True:
             behind = {"propertyName": "hs_object_id", "operator": "GT", "value": after_id}
@@ -133,12 +137,19 @@ class HubSpotClient(RestApi):
                 "limit": self.source.search_page_size,
             }
             answer = self.post(path, query)
-            ids = [str(record["id"]) for record in answer.get("results") or []]
+            found = self.records_of(f"POST {path}", answer, "results")
+            ids = [str(record["id"]) for record in found]
             if after_id in ids:
                 call = f"source {self.source.name}: POST {path}"
                 raise RepeatedPage(f"{call}: record {after_id} came twice; run again later")
             yield from ids
-            if not ids or _following(answer) is None:
+            if not ids and (is_announced or answer.get("total")):
+                self.remarks.append(
+                    f"POST {path}: results behind {after_id} were announced and did not come; "
+                    "if records are missing, run with --full-refresh"
+                )
+            is_announced = _following(answer) is not None
+            if not ids or not is_announced:
                 return
             after_id = ids[-1]
 
@@ -156,19 +167,25 @@ class HubSpotClient(RestApi):
         }
         if history:
             body["propertiesWithHistory"] = list(history)
-        answer = self.post(f"crm/v3/objects/{item.name}/batch/read", body)
-        return list(answer.get("results") or [])
+        path = f"crm/v3/objects/{item.name}/batch/read"
+        answer = self.post(path, body)
+        found = self.records_of(f"POST {path}", answer, "results")
+        # HubSpot lists as errors those that are gone.
+        if len(found) < len(ids) and not (answer.get("errors") or answer.get("numErrors")):
+            self.remarks.append(
+                f"POST {path}: {len(ids) - len(found)} of {len(ids)} records did not come; if they "
+                "are missing, run with --full-refresh"
+            )
+        return found
 
     def contacts_of(
         self, item: HubSpotObject, ids: Iterable[str]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """What HubSpot associates records with among the contacts: pairs of id and association."""
         for batch in batches(ids, ASSOCIATION_BATCH):
-            answer = self.post(
-                f"crm/v4/associations/{item.name}/contacts/batch/read",
-                {"inputs": [{"id": record_id} for record_id in batch]},
-            )
-            for result in answer.get("results") or []:
+            path = f"crm/v4/associations/{item.name}/contacts/batch/read"
+            answer = self.post(path, {"inputs": [{"id": record_id} for record_id in batch]})
+            for result in self.records_of(f"POST {path}", answer, "results"):
                 record_id = str(result["from"]["id"])
                 found = result.get("to") or []
                 if _following(result):

@@ -85,6 +85,8 @@ def ingest(
     client = HubSpotClient(source, progress, patience)
     load = RawLoad(connection, source.name, load_id, progress)
     _AccountReader(load, source, client).read()
+    for remark in client.remarks:
+        load.note(remark)
     load.result.api_calls = client.calls
     return load.result
 

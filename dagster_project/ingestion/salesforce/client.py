@@ -146,16 +146,20 @@ class SalesforceClient(RestApi):
         Yields the total number of rows beside each page's records. Raises ``QueryLost`` when the
         server no longer knows the query, or when it repeats a page.
         """
+        named, came, total = f"GET queryAll {soql[soql.index('FROM ') :]}", 0, 0
         try:
             for page in self.pages(
                 "GET queryAll",
                 JSONLinkPaginator("nextRecordsUrl"),
                 lambda content: content.get("nextRecordsUrl"),
                 records="records",
-                named=f"GET queryAll {soql[soql.index('FROM ') :]}",
+                named=named,
                 params={"q": soql},
             ):
-                yield int(page.content.get("totalSize", 0)), page.records
+                total = int(page.content.get("totalSize", 0))
+                came += len(page.records)
+                yield total, page.records
+            self.compare(named, came, total)
         except RepeatedPage as error:
             raise QueryLost(error.problems[0], 200, "REPEATED_PAGE") from None
 
@@ -174,9 +178,19 @@ class SalesforceClient(RestApi):
         params: dict[str, Any] = {"maxRecords": BULK_PAGE_ROWS}
         while params.get("locator") not in {"", "null"}:
             page = self.call("GET", path, params=params, headers={"Accept": "text/csv"})
+            if "csv" not in page.headers.get("Content-Type", "") or not self.is_whole(page):
+                raise self.odd_answer(f"GET {path}", "is no whole page of CSV")
             header, *rows = _csv_rows(page) or [[]]
             yield [dict(zip(header, row, strict=True)) for row in rows]
             params["locator"] = page.headers.get("Sforce-Locator", "")
+
+    def compare(self, call: str, came: int, announced: int) -> None:
+        """Remark rows that were announced and did not come."""
+        if came < announced:
+            self.remarks.append(
+                f"{call}: {came:,} of {announced:,} rows came; run with --full-refresh to read the "
+                "others"
+            )
 
     def _wait_for(self, job_id: str) -> None:
         """Wait until a Bulk job is complete. Raises ``CallRefused`` when it failed."""

@@ -75,6 +75,8 @@ def ingest(
         write_field_roles(load, source)
     for item in OBJECTS.values():
         _read_object(load, client, item)
+    for remark in client.remarks:
+        load.note(remark)
     load.result.api_calls = client.calls
     return load.result
 
@@ -234,8 +236,11 @@ def _pages(client: SalesforceClient, stream: _Stream) -> Iterator[tuple[list[dic
         yield records, total
     else:
         return
+    came = 0
     for records in client.bulk_pages(stream.soql):
+        came += len(records)
         yield records, total
+    client.compare(f"jobs/query {stream.item.name}", came, total)
 
 
 def _explained(client: SalesforceClient, stream: _Stream, error: CallRefused) -> CallRefused:

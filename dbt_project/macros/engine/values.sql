@@ -203,9 +203,9 @@
 {%- endmacro %}
 
 {#
-    An id (or several) as it came; null when a spreadsheet wrote one in scientific notation
-    (1.23457E+11) or an error in its place: #N/A, #WERT!, ###. Errors have words of any language
-    and no digit but in #DIV/0!, so #1001 is an id.
+    An id (or several) without outer spaces; null when a spreadsheet wrote one in scientific notation
+    (1.23457E+11), or where an error (#N/A, #WERT!, ###) or a word for nothing (NULL) stands in its
+    place. Errors have words of any language and no digit but in #DIV/0!, so #1001 is an id.
 #}
 {% macro read_id(text) -%}
     {{ return(adapter.dispatch('read_id')(text)) }}
@@ -214,6 +214,7 @@
 {% macro duckdb__read_id(text) -%}
     case
         when not regexp_matches({{ text }}, '{{ var('no_id') | join | replace("'", "''") }}')
-            then {{ text }}
+            -- A tab keeps a spreadsheet from taking an id for a number.
+            then trim(trim({{ text }}), ' ' || chr(9))
     end
 {%- endmacro %}

@@ -5,12 +5,15 @@
     'unreadable_values': ('warning', 'see quality.unreadable_values; fix the export or the mapping'),
     'rows_in_quarantine': ('warning', 'see quality.quarantine; fix the export or the mapping'),
     'currency_without_rate': ('warning', 'add a rate to currency_rates: the amounts are unknown'),
+    'unknown_references': ('info', 'look whether ids lost their zeros, or their table is cut off'),
+    'contradictions': ('warning', 'look why the export holds them twice; the latest counts'),
+    'unknown_kinds': ('info', 'map them with values, or add them to the policy'),
+    'words_for_nothing': ('info', 'map them to nothing with values, if that is what they mean'),
     'ingestion': ('as its reader says', ''),
     'never_filled': ('info', 'export it too: what needs it is not judged for this source'),
     'before_creation': ('info', 'look whether leads have the creation date of an import'),
     'leads_without_stage': ('info', 'they are in no cycle; export their stages if they have any'),
     'no_history': ('info', 'export the stage changes: a current stage has no date of its own'),
-    'repeated_ids': ('info', 'one row of each counts, of leads the latest updated: look why the export repeats them'),
     'later_than_as_of': ('info', 'a later run counts them'),
     'format_decided': ('info', 'see quality.column_formats; name the format if it is another one'),
     'currency_decided': ('info', 'set lifecycle.currency for another one')
@@ -21,6 +24,8 @@ with noticed as (
     select * from {{ ref('lead_notes') }}
     union all
     select * from {{ ref('value_notes') }}
+    union all
+    select * from {{ ref('consistency_notes') }}
 
 ),
 

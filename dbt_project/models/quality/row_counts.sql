@@ -52,9 +52,11 @@ copies as (
         select
             source_system,
             '{{ table }}' as table_name,
-            exact_duplicates
+            exact_duplicates,
+            contradicting_rows,
+            contradicting_samples
         from (
-            {{ count_exact_duplicates(
+            {{ count_repeated_ids(
                 ref('int_contract__' ~ table), columns
             ) | indent(12) }}
         ) as {{ table }}_copies
@@ -107,7 +109,13 @@ final as (
             - coalesce(quarantined.row_count, 0) as bigint
         ) as rows_staged,
         cast(coalesce(quarantined.row_count, 0) as bigint) as rows_quarantined,
-        cast(coalesce(copies.exact_duplicates, 0) as bigint) as exact_duplicates
+        cast(coalesce(copies.exact_duplicates, 0) as bigint) as exact_duplicates,
+        -- The spend of a day and channel adds up.
+        cast(case
+            when present.table_name = 'channel_spend' then 0
+            else coalesce(copies.contradicting_rows, 0)
+        end as bigint) as contradicting_rows,
+        copies.contradicting_samples
     from present
     left join delivered
         on

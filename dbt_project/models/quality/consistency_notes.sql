@@ -1,0 +1,154 @@
+{%- set ids = {
+    'leads': 'lead_id', 'opportunities': 'opportunity_id', 'stage_changes': 'change_id',
+    'activities': 'activity_id', 'engagements': 'engagement_id', 'reps': 'rep_id',
+    'owner_changes': 'lead_id'
+} -%}
+{#- What should be known: the column that refers, and the table that has the ids. -#}
+{%- set references = [
+    ('leads', 'merged_into_lead_id', 'leads'), ('leads', 'owner_id', 'reps'),
+    ('opportunities', 'merged_into_opportunity_id', 'opportunities'),
+    ('opportunities', 'owner_id', 'reps'), ('owner_changes', 'owner_id', 'reps'),
+    ('activities', 'rep_id', 'reps')
+] -%}
+{%- set kinds = {
+    'activities': ('activity_kinds', 'kind', 'never a sales touch'),
+    'engagements': ('signals', 'signal', 'no sign of interest')
+} -%}
+{#- Texts that are counted by: a word for nothing would be a group of its own. -#}
+{%- set grouping_texts = '
+    leads.company leads.title leads.industry leads.country leads.lead_source reps.role
+    reps.team reps.timezone stage_changes.reason opportunities.loss_reason
+    opportunities.currency activities.direction engagements.channel engagements.campaign
+'.split() -%}
+-- Notes on rows that do not fit together, or not to the policy.
+with named_ids as (
+
+    {% for table, column, known in references -%}
+        select
+            source_system,
+            '{{ table }}.{{ column }}' as place,
+            '{{ known }}' as known_table,
+            {{ column }} as named_id,
+            count(*) as row_count
+        from {{ ref('int_contract__' ~ table) }}
+        where problem is null and {{ column }} is not null
+        group by source_system, {{ column }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+known_ids as (
+
+    {% for table in ['leads', 'opportunities', 'reps'] -%}
+        select distinct
+            source_system,
+            '{{ table }}' as known_table,
+            {{ ids[table] }} as known_id
+        from {{ ref('int_contract__' ~ table) }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+final as (
+
+    select
+        source_system,
+        'contradictions' as kind,
+        case table_name
+            {%- for table, id in ids.items() %}
+                when '{{ table }}' then '{{ table }}.{{ id }}'
+            {%- endfor %}
+        end as place,
+        'rows that contradict another one of their id: one of them counts' as note,
+        contradicting_rows as row_count,
+        contradicting_samples as samples
+    from {{ ref('row_counts') }}
+    where contradicting_rows > 0
+    union all
+    select
+        named_ids.source_system,
+        'unknown_references' as kind,
+        named_ids.place,
+        'ids that ' || named_ids.known_table || ' does not have' as note,
+        sum(named_ids.row_count) as row_count,
+        {{ few_texts('named_ids.named_id') }} as samples
+    from named_ids
+    left join known_ids
+        on
+            named_ids.source_system = known_ids.source_system
+            and named_ids.known_table = known_ids.known_table
+            and named_ids.named_id = known_ids.known_id
+    where
+        known_ids.known_id is null
+        -- A table that was not exported knows nobody.
+        and (named_ids.source_system, named_ids.known_table) in (
+            select (known.source_system, known.known_table) from known_ids as known
+        )
+    group by named_ids.source_system, named_ids.place, named_ids.known_table
+    union all
+    select
+        changes.source_system,
+        'unmapped_stages' as kind,
+        'stage_changes.from_stage' as place,
+        'former stages that no map knows' as note,
+        count(*) as row_count,
+        {{ few_texts('changes.from_stage') }} as samples
+    from {{ ref('int_contract__stage_changes') }} as changes
+    inner join {{ ref('int_stage_names') }} as stage_names
+        on
+            changes.source_system = stage_names.source_system
+            and {{ normalised('changes.from_stage') }} = stage_names.raw_key
+    where
+        changes.problem is null
+        and stage_names.stage is null
+        and not coalesce(stage_names.is_ignored, false)
+        -- Those that others enter are noted as such.
+        and stage_names.raw_key not in (
+            select coalesce({{ normalised('entered.to_stage') }}, '')
+            from {{ ref('int_contract__stage_changes') }} as entered
+        )
+    group by changes.source_system
+    {% for table, (seed, name, effect) in kinds.items() -%}
+        union all
+        select
+            rows_of_{{ table }}.source_system,
+            'unknown_kinds' as kind,
+            '{{ table }}.kind' as place,
+            'kinds that {{ seed }} does not have: {{ effect }}' as note,
+            count(*) as row_count,
+            {{ few_texts('rows_of_' ~ table ~ '.kind') }} as samples
+        from {{ ref('int_contract__' ~ table) }} as rows_of_{{ table }}
+        left join {{ ref(seed) }} as known_kinds
+            on
+                {{ normalised('rows_of_' ~ table ~ '.kind') }}
+                = {{ normalised('known_kinds.' ~ name) }}
+        where
+            rows_of_{{ table }}.problem is null
+            and rows_of_{{ table }}.kind is not null
+            and known_kinds.{{ name }} is null
+        group by rows_of_{{ table }}.source_system
+    {% endfor %}
+    {% for place in grouping_texts -%}
+        {% set table, column = place.split('.') -%}
+        union all
+        select
+            source_system,
+            'words_for_nothing' as kind,
+            '{{ place }}' as place,
+            'words that may mean nothing, read as they stand' as note,
+            count(*) as row_count,
+            {{ few_texts(column) }} as samples
+        from {{ ref('int_contract__' ~ table) }}
+        where
+            problem is null
+            and {{ normalised(column) }} in (
+                'null', '(null)', 'n/a', '#n/a', 'none', 'nan', '-', '--', '\n'
+            )
+        group by source_system
+    {% endfor %}
+
+)
+
+select * from final
