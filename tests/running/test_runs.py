@@ -345,6 +345,19 @@ def test_the_runs_show_in_dagsters_instance(story: Story) -> None:
         assert fact.asset_materialization is not None
         rows = fact.asset_materialization.metadata["dagster/row_count"].value
         assert rows == story.manifests["warned"]["row_counts"]["fct_lead_stages"]
+        # A check that was not judged has no verdict there, either.
+        events = [entry.dagster_event for entry in instance.all_logs(mine[0].run_id)]
+        verdicts = {
+            event.asset_check_evaluation_data.check_name
+            for event in events
+            if event and event.event_type_value == "ASSET_CHECK_EVALUATION"
+        }
+        statuses = {
+            check["check_name"]: check["status"] for check in story.manifests["first"]["checks"]
+        }
+        judged = {name for name, status in statuses.items() if status != "not_judged"}
+        assert judged != set(statuses)
+        assert verdicts == judged
 
 
 def test_a_warehouse_that_is_open_elsewhere_exits_4(tmp_path: Path) -> None:
@@ -377,9 +390,11 @@ def test_an_export_without_leads_exits_3_and_names_the_file(tmp_path: Path) -> N
     (export / "leads.csv").unlink()
     result = handoff("run", "--input", export, "--as-of", AS_OF, "--output", tmp_path / "out")
     assert result.returncode == 3
-    assert "leads" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert not (tmp_path / "out" / "published").exists()
+    # Nothing was started: not even the line that says so.
+    (line,) = result.stderr.splitlines()
+    assert "no leads table" in line
+    assert f"`handoff init --from {export}`" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_output_goes_below_the_configured_one_by_the_inputs_name(tmp_path: Path) -> None:
