@@ -20,9 +20,10 @@ _BLOCKS_FROM_VALUES = 5
 # working days or in batches warns less than once in two years.
 _USUAL_GAPS, _KNOWN_GAPS, _DAYS_WITHOUT_RHYTHM = 3, 8, 90
 # Volume is judged by the shortest span (day, week, four weeks) that usually holds 50 rows: below,
-# chance alone halves it now and then. Four weeks with 12 rows or more are judged, too; there, a
-# difference counts as if of 36 rows or more, so that half is three standard deviations of chance.
-_USUAL_ROWS, _USUAL_ROWS_OF_WEEKS, _ROWS_BEYOND_CHANCE = 50, 12, 36
+# chance alone halves it now and then. Four weeks with 12 rows or more are judged, too; there, what
+# chance may do counts as no difference: the square roots of two counts of one rhythm differ by
+# more than 2, four standard deviations of either, in less than one span of a thousand.
+_USUAL_ROWS, _USUAL_ROWS_OF_WEEKS, _CHANCE_OF_ROOTS = 50, 12, 2
 _LONGEST_SPAN, _SPANS_BEFORE = 28, 4
 # Rows and columns are compared with the build before where it had 50 rows of the table or more;
 # that none are left is worse at any size.
@@ -171,8 +172,9 @@ def _usual_volume(table_name: str) -> Check:
         headline=f"{table_name} of late are {{observed}} off their usual number",
         description=f"The last whole day of {table_name} differs by at most half from the median "
         "of the same weekday in the eight weeks before; of a table with fewer than "
-        f"{_USUAL_ROWS} rows a day, the last week from the weeks before, or the last four weeks; "
-        f"per source, judged from {_USUAL_ROWS_OF_WEEKS} rows in four weeks on.",
+        f"{_USUAL_ROWS} rows a day, the last week from the weeks before, or the last four weeks by "
+        "more than chance makes of few rows; per source, judged from "
+        f"{_USUAL_ROWS_OF_WEEKS} rows in four weeks on.",
         severity="warning",
         owner="data",
         runbook="Too few: look for an export that was cut off or a form that broke. Too many: an "
@@ -180,8 +182,13 @@ def _usual_volume(table_name: str) -> Check:
         cases=f"""
             select
                 source_system, last_day, span_days, span_rows, usual_rows,
-                abs(span_rows - usual_rows)
-                / sqrt(usual_rows * greatest(usual_rows, {_ROWS_BEYOND_CHANCE})) as measure
+                case
+                    when
+                        usual_rows < {_USUAL_ROWS}
+                        and abs(sqrt(span_rows) - sqrt(usual_rows)) <= {_CHANCE_OF_ROOTS}
+                        then 0
+                    else abs(span_rows - usual_rows) / usual_rows
+                end as measure
             from quality.source_volume
             where
                 table_name = '{table_name}' and was_alive and spans_before >= {_SPANS_BEFORE}

@@ -129,6 +129,7 @@ USUAL = {
     "ten a day": every(1, rows=10),
     "on working days": working_days(rows=20),
     "sixteen in four weeks": every(7, rows=4),
+    "sixteen, and thirty of late": {**every(7, rows=4), 10: 14},
     "sixteen, and seven of late": {**every(7, rows=4, first=364, last=29), 7: 4, 14: 3},
 }
 UNUSUAL = {
@@ -136,7 +137,7 @@ UNUSUAL = {
     "60 a day, 100 yesterday": {**every(1, rows=60), 1: 100},
     "ten a day, four last week": {**every(1, rows=10), **every(1, first=7, last=1, rows=4)},
     "sixteen in four weeks, then three": {**every(7, rows=4, first=364, last=29), 10: 3},
-    "sixteen in four weeks, then thirty": {**every(7, rows=4), 10: 14},
+    "sixteen in four weeks, then forty": {**every(7, rows=4), 10: 24},
 }
 TOO_LITTLE_IS_KNOWN = {
     "two a month": every(14),
