@@ -169,7 +169,7 @@ def _usual_volume(table_name: str) -> Check:
     """
     return Check(
         name=f"{table_name}_have_their_usual_volume",
-        headline=f"{table_name} of late are {{observed}} off their usual number",
+        headline=f"the latest rows of {table_name} are {{observed}} off their usual number",
         description=f"The last whole day of {table_name} differs by at most half from the median "
         "of the same weekday in the eight weeks before; of a table with fewer than "
         f"{_USUAL_ROWS} rows a day, the last week from the weeks before, or the last four weeks by "

@@ -259,6 +259,13 @@ def test_dagster_sees_an_error_only_where_the_publication_stops(
     )
 
 
+def test_dagster_passes_a_check_that_was_not_judged_and_says_so() -> None:
+    outcome = Outcome(known_checks()["leads_have_a_source"], "not_judged", 1.0, 3, 3)
+    result = as_check_result(outcome, Path("data_docs/index.html"))
+    assert result.passed
+    assert result.description == "Not judged: 3 cases, needs 50"
+
+
 def test_an_unknown_check_in_the_configuration_is_one_clear_line(tmp_path: Path) -> None:
     path = tmp_path / "handoff.yml"
     path.write_text("checks:\n  rejected_leads_have_reasons: {warn: 0.1}\n", encoding="utf-8")

@@ -345,19 +345,6 @@ def test_the_runs_show_in_dagsters_instance(story: Story) -> None:
         assert fact.asset_materialization is not None
         rows = fact.asset_materialization.metadata["dagster/row_count"].value
         assert rows == story.manifests["warned"]["row_counts"]["fct_lead_stages"]
-        # A check that was not judged has no verdict there, either.
-        events = [entry.dagster_event for entry in instance.all_logs(mine[0].run_id)]
-        verdicts = {
-            event.asset_check_evaluation_data.check_name
-            for event in events
-            if event and event.event_type_value == "ASSET_CHECK_EVALUATION"
-        }
-        statuses = {
-            check["check_name"]: check["status"] for check in story.manifests["first"]["checks"]
-        }
-        judged = {name for name, status in statuses.items() if status != "not_judged"}
-        assert judged != set(statuses)
-        assert verdicts == judged
 
 
 def test_a_warehouse_that_is_open_elsewhere_exits_4(tmp_path: Path) -> None:
