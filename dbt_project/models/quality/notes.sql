@@ -22,7 +22,7 @@
     ("%number can''t be read%", 'fix these values in the CRM or the export'),
     ('%truth value%', 'say what they mean in values of the mapping'),
     ("%can''t be read%", 'fix these values, or name their format in time_formats'),
-    ('%the row %', 'fix these lines of the export: quotes, or delimiters within a value')
+    ('%the row %', 'fix the quotes or delimiters of these lines')
 ] -%}
 -- What the run did not understand, left out or had to decide.
 with noticed as (
