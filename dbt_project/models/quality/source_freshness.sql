@@ -1,4 +1,4 @@
--- How old the newest row of each table is, and how far apart its days with rows usually are.
+-- How old the newest row of each table is, and how far apart its rows usually are.
 with source_days as (
 
     select * from {{ ref('source_days') }}
@@ -26,8 +26,14 @@ gaps as (
     select
         *,
         case
-            when {{ dbt.datediff('source_date', 'last_date', 'day') }} < 365
-                then {{ dbt.datediff('date_before', 'source_date', 'day') }}
+            when
+                {{ dbt.datediff(
+                    'source_date', 'last_date', 'day'
+                ) }} < 365
+                then
+                    {{ dbt.datediff(
+                        'date_before', 'source_date', 'day'
+                    ) }}
         end as recent_gap_days
     from days_in_order
 

@@ -1,11 +1,13 @@
-{#- Days of a span, and how many earlier ones it is compared with: days with the same weekday. -#}
+{#- Days of a span, and how many before it is compared with; a day with its weekday. -#}
 {%- set earlier_spans = {1: 8, 7: 8, 28: 4} -%}
 -- The rows of each table in its last whole day, week and four weeks, and what is usual.
 with source_days as (
 
     select
         *,
-        {{ dbt.datediff('source_date', 'as_of_date', 'day') }} - 1 as days_ago
+        {{ dbt.datediff(
+            'source_date', 'as_of_date', 'day'
+        ) }} - 1 as days_ago
     from {{ ref('source_days') }}
 
 ),
@@ -56,7 +58,7 @@ final as (
         {{ quantile('case when spans_ago >= 1 then span_rows end', 0.5) }}
             as usual_rows,
         max(spans_ago) as spans_before,
-        -- A table that was silent in the span before as well is for freshness to report.
+        -- A table that was silent in the span before, too, is for freshness to report.
         max(case when spans_ago = 1 then 1 else 0 end) = 1 as was_alive
     from spans
     group by source_system, table_name, span_days, last_day
