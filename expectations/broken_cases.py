@@ -7,7 +7,6 @@ greatest measure among them: that is ``ExpectFewBrokenCases``.
 Importing this module imports Great Expectations, which takes seconds.
 """
 
-from html import escape
 from typing import Any, ClassVar
 
 import great_expectations as gx
@@ -81,7 +80,7 @@ class _CheckRenderers:
         cls, result: ExpectationValidationResult, **_: Any
     ) -> str:
         """The observed value with its numerator and denominator."""
-        return escape(_meta(result)["found"])
+        return str(_meta(result)["found"])
 
     @classmethod
     @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_STATEMENT)
@@ -102,9 +101,8 @@ class _CheckRenderers:
             ),
             RenderedTableContent(
                 content_block_type="table",
-                # Great Expectations does not escape what a table holds.
                 header_row=failing[0],
-                table=[[escape(str(value)) for value in row] for row in failing[1:]],
+                table=[[str(value) for value in row] for row in failing[1:]],
                 styling={"body": {"classes": ["table-bordered", "table-sm", "mt-3"]}},
             ),
         ]
@@ -177,12 +175,12 @@ def _about(outcome: Outcome, severity: FailureSeverity, most: float) -> dict[str
     check = outcome.check
     verb = "Blocks" if severity == FailureSeverity.CRITICAL else "Warns"
     description = (
-        f"{check.name}: {check.description} {verb} above {check.shown(most)} over the "
+        f"{check.name}: {check.explanation} {verb} above {check.shown(most)} over the "
         f"{check.window}. Owner: {check.owner}."
     )
     return {
         "severity": severity,
-        "description": escape(description),
+        "description": description,
         "meta": {
             "check": check.name,
             "runbook": check.runbook,

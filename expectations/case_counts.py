@@ -1,8 +1,9 @@
 """Counts the cases of every check, running each check's SQL once.
 
 What it finds is in ``quality.audited_cases``, one row per check of the newest audit: the number of
-its cases and of those that fail, what it observes, and the failing cases, the greatest measure and
-the latest first. Great Expectations judges these rows; alerts follow the failing cases.
+its cases and of those that fail, what it observes (of a check that is split, by part, too), and the
+failing cases, the greatest measure and the latest first. Great Expectations judges these rows;
+alerts follow the failing cases.
 """
 
 import json
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import duckdb
 
-from expectations.check import AS_OF, Check, Outcome
+from expectations.check import AS_OF, Check, Outcome, Part
 
 AUDITED_CASES = "quality.audited_cases"
 
@@ -34,7 +35,7 @@ def count_cases(warehouse: duckdb.DuckDBPyConnection, checks: Iterable[Check]) -
         create schema if not exists quality;
         create or replace table {AUDITED_CASES} (
             check_name varchar, cases bigint, unjudged bigint, failing bigint, observed double,
-            failing_cases json[]
+            failing_cases json[], parts json
         )
         """
     )
@@ -80,13 +81,22 @@ def _outcome(
     failing: int,
     observed: float | None,
     failing_cases: list[str] | None,
+    parts: str | None,
 ) -> Outcome:
     if unjudged:
         return could_not_run(check, f"{unjudged:,} cases have no verdict (null)")
     if cases < check.minimum_cases:
         return Outcome(check, "not_judged", observed, cases, failing)
     keys = tuple(json.loads(case)["keys"] for case in failing_cases or ())
-    return Outcome(check, "passed", observed, cases, failing, keys)
+    return Outcome(check, "passed", observed, cases, failing, _parts(parts), keys)
+
+
+def _parts(counted: str | None) -> tuple[Part, ...]:
+    """The parts of a check's cases, the worst first."""
+    by_value = json.loads(counted) if counted else {}
+    failing, cases = by_value.get("failing") or {}, by_value.get("cases") or {}
+    parts = [Part(value, failing.get(value, 0), count) for value, count in cases.items()]
+    return tuple(sorted(parts, key=lambda part: (-part.share, part.value)))
 
 
 def _counting(windows: Sequence[Check]) -> str:
@@ -122,7 +132,18 @@ def _measures(check: Check) -> dict[str, str]:
         "failing": failing,
         "observed": f"{failing} / nullif({cases}, 0)" if check.unit == "share" else observed,
         "failing_cases": _failing_cases(check),
+        "parts": _counted_parts(check),
     }
+
+
+def _counted_parts(check: Check) -> str:
+    """The cases, and the failing ones, by the column that the check is split by."""
+    if check.split_by is None:
+        return "cast(null as json)"
+    by_value = f"histogram(coalesce({check.split_by}, '(none)'))"
+    cases = f"{by_value} filter (where {check.is_in_window})"
+    failing = f"{by_value} filter (where {check.is_in_window} and {check.fails})"
+    return f"to_json({{'cases': {cases}, 'failing': {failing}}})"
 
 
 def _failing_cases(check: Check) -> str:

@@ -1,13 +1,13 @@
 """Every suite and every check, by name; and the checks as ``handoff.yml`` sets them."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from typing import Protocol
 
-from expectations.check import Check, Severity
+from expectations.check import TRAILING_SUFFIX, Check, Severity
 
 # One module of this package per suite, in the order in which the Data Docs and reports list them.
 SUITE_MODULES = (
@@ -27,6 +27,14 @@ SUITE_MODULES = (
     "reps",
     "channel_spend",
 )
+
+# What checks were called in the release before, and are called now.
+FORMER_NAMES = {
+    "at_most_seven_reasons_are_in_use": "few_reasons_are_in_use",
+    "rejected_leads_are_recycled": "rejected_and_disqualified_leads_are_recycled",
+}
+# A check that judges something else than in the release before, and what judges that now.
+NOW_JUDGED_BY = {"handed_off_leads_are_touched_in_time": "handed_off_leads_are_touched"}
 
 
 class Thresholds(Protocol):
@@ -71,11 +79,40 @@ def known_checks() -> dict[str, Check]:
     return {check.name: check for suite in suites() for check in suite.checks}
 
 
+def current_name(name: str) -> str:
+    """What a check of this name, or of this former name, is called now."""
+    return _renamed(name, FORMER_NAMES) or name
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str | None:
+    whole = name.removesuffix(TRAILING_SUFFIX)
+    return names[whole] + name[len(whole) :] if whole in names else None
+
+
+def name_warnings(section: str, names: Iterable[str]) -> list[str]:
+    """What to change about the names of checks in a section of ``handoff.yml``, one line each."""
+    given = set(names)
+    warnings = []
+    for name in sorted(given):
+        if (now := current_name(name)) != name:
+            warnings.append(
+                f"{section}.{name}: this check is called {now} now; the old name is accepted in "
+                "this release only"
+            )
+        other = _renamed(name, NOW_JUDGED_BY)
+        if other and other not in given:
+            warnings.append(
+                f"{section}.{name}: what this check judged before, {other} judges now; set both"
+            )
+    return warnings
+
+
 def configured_suites(configured: Mapping[str, Thresholds]) -> tuple[Suite, ...]:
     """The suites with the thresholds of ``handoff.yml``."""
+    by_name = {current_name(name): own for name, own in configured.items()}
 
     def as_configured(check: Check) -> Check:
-        own = configured.get(check.name)
+        own = by_name.get(check.name)
         return check.with_thresholds(own.warn, own.block, own.severity) if own else check
 
     return tuple(
@@ -89,14 +126,18 @@ def threshold_problems(configured: Mapping[str, Thresholds]) -> list[str]:
     known = known_checks()
     problems = []
     for name, own in configured.items():
-        if name not in known:
+        now = current_name(name)
+        if now != name and now in configured:
+            problems.append(f"checks.{name}: this check is called {now} now, which is set, too")
+            continue
+        if now not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             problems.append(
                 f"checks.{name}: unknown check; {hint}known: {', '.join(sorted(known))}"
             )
             continue
-        check = known[name].with_thresholds(own.warn, own.block, own.severity)
+        check = known[now].with_thresholds(own.warn, own.block, own.severity)
         if check.unit == "share" and max(check.warn, check.block or 0) > 1:
             problems.append(f"checks.{name}: a share is between 0 and 1 (5 % is 0.05)")
         if check.severity == "error" and check.block is None:

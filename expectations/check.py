@@ -35,6 +35,9 @@ class Check:
     ones only. ``newest_by``: the column that sorts failing cases, latest first. ``moment``: the
     column that dates the cases, of a check that exists over both windows.
 
+    ``description``: what is expected. ``counted``: which cases the figure is of, where a mart
+    shows the same, and how one that looks alike counts.
+
     ``expectation``: in place of cases, the name of one of Great Expectations' own on a column of
     the table, such as ``ExpectColumnValuesToNotBeNull``, and its ``arguments``. Its ``mostly``
     follows from the thresholds.
@@ -42,6 +45,7 @@ class Check:
     ``headline``: what is wrong when it fails, in a few words: ``{failing}`` stands for the number
     of failing cases, ``{s}`` for the plural of the word before it, ``{observed}`` for the measure.
     ``told_with``: columns of the cases that help people beside the keys, such as the owner.
+    ``split_by``: a column of the cases; what a share observes is shown for each of its values, too.
 
     ``warn`` and ``block`` are in ``unit``; ``block`` is null where nothing blocks. Below
     ``minimum_cases`` the check is not judged; below ``blocks_from`` cases it warns at most: a
@@ -56,6 +60,7 @@ class Check:
     owner: Owner
     runbook: str
     keys: tuple[str, ...]
+    counted: str = ""
     cases: str = ""
     expectation: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -69,6 +74,7 @@ class Check:
     minimum_cases: int = 1
     blocks_from: int = 1
     told_with: tuple[str, ...] = ()
+    split_by: str | None = None
     suite: str = ""
     table: str = ""
 
@@ -82,6 +88,11 @@ class Check:
             block=self.block if block is None else block,
             severity=severity or self.severity,
         )
+
+    @property
+    def explanation(self) -> str:
+        """What is expected, and of what."""
+        return f"{self.description} {self.counted}".rstrip()
 
     @property
     def blocks_above(self) -> float | None:
@@ -141,12 +152,27 @@ def in_both_windows(check: Check, *, moment: str = "occurred_at") -> tuple[Check
 
 
 @dataclass(frozen=True)
+class Part:
+    """The cases of a check with one ``value`` of the column that it is split by."""
+
+    value: str
+    failing: int
+    cases: int
+
+    @property
+    def share(self) -> float:
+        """The part of them that fails."""
+        return self.failing / self.cases
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a check found in one build.
 
-    ``observed``: in the check's unit, null without cases. ``keys``: up to 20 failing cases, ids
-    only. ``problem``: why it could not run. ``previous``: what the build before observed.
-    ``stops_publication``: it blocks, or could not run, and the audit was not told to warn only.
+    ``observed``: in the check's unit, null without cases. ``parts``: of a check that is split, the
+    worst first. ``keys``: up to 20 failing cases, ids only. ``problem``: why it could not run.
+    ``previous``: what the build before observed. ``stops_publication``: it blocks, or could not
+    run, and the audit was not told to warn only.
     """
 
     check: Check
@@ -154,6 +180,7 @@ class Outcome:
     observed: float | None = None
     cases: int = 0
     failing: int = 0
+    parts: tuple[Part, ...] = ()
     keys: tuple[dict[str, Any], ...] = ()
     problem: str | None = None
     previous: float | None = None
@@ -165,11 +192,20 @@ class Outcome:
         return None if self.status == "not_judged" else self.status == "passed"
 
     @property
+    def by_part(self) -> str:
+        """What it observed of each part: ``hand_raise 90% of 10, standard 40% of 1,200``."""
+        return ", ".join(
+            f"{part.value} {self.check.shown(part.share)} of {part.cases:,}" for part in self.parts
+        )
+
+    @property
     def found(self) -> str:
         """What it observed, with its figures: ``5.4% (24 of 441)``."""
         counted = f"{self.failing:,} of {self.cases:,}"
         if self.check.unit != "share":
             counted += " too high"
+        if self.parts:
+            counted += f": {self.by_part}"
         return f"{self.check.shown(self.observed)} ({counted})"
 
     @property

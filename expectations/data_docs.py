@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from great_expectations.render.view.view import DefaultJinjaPageView
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, pass_context
+from markupsafe import Markup, escape
 
 from expectations.check import Outcome
 
@@ -26,12 +27,53 @@ _MEANING = {
 
 
 class OfflinePageView(DefaultJinjaPageView):
-    """The results of a suite, in ``page.html``."""
+    """The results of a suite, in ``page.html``, every text in them escaped.
+
+    Great Expectations (1.24) takes a text in a table or a list for HTML: its templates end in
+    ``.j2``, for which it leaves escaping off. Here it is on, and what its filters return is marked
+    as the HTML that it is.
+    """
 
     _template = "page.html"
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{**options, "custom_views_directory": str(_TEMPLATES)})
+        self.env.autoescape = True
+
+    @pass_context
+    def render_content_block(
+        self, jinja_context: Any, content_block: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """A part of the page; a text stays one, for the template to escape, and in its place.
+
+        Signs that can't be seen are written out: one may turn the direction of a text.
+        """
+        if isinstance(content_block, str):
+            return content_block if content_block.isprintable() else repr(content_block)[1:-1]
+        if isinstance(content_block, list):
+            parts = [
+                self.render_content_block(jinja_context, part, *args, **kwargs)
+                for part in content_block
+            ]
+            return Markup().join(parts)
+        rendered = super().render_content_block(jinja_context, content_block, *args, **kwargs)
+        is_html = isinstance(content_block, dict) and "content_block_type" in content_block
+        return Markup(rendered) if is_html else rendered
+
+    def render_string_template(self, template: Any) -> Any:
+        """A text with parameters, which Great Expectations escapes, unlike the text itself."""
+        if not isinstance(template, dict):
+            return template
+        text = str(escape(template.get("template", "")))
+        return Markup(super().render_string_template({**template, "template": text}))
+
+    def render_styling(self, styling: Any) -> Markup:
+        """Attributes of a tag."""
+        return Markup(super().render_styling(styling))
+
+    def attributes_dict_to_html_string(self, attributes_dict: Any, prefix: str = "") -> Markup:
+        """Attributes of a tag."""
+        return Markup(super().attributes_dict_to_html_string(attributes_dict, prefix))
 
 
 def site_configuration(directory: Path) -> dict[str, Any]:

@@ -1,18 +1,19 @@
 """Suite of ``fct_lead_stages``: reasons, moves between stages, and visits that tile time."""
 
-from expectations.check import AS_OF, Check, in_both_windows, model_promise
+from expectations.check import AS_OF, Check, model_promise
 from expectations.rules import rule_checks
 
 TABLE = "build.fct_lead_stages"
 VISIT = ("source_system", "lead_id", "visit_number")
 
-
+# Of the visits that require a reason, by kind of exit, since that is where the CRM asks for it.
 REASONS = (
     *rule_checks(
         "rejection_reason_missing",
         name="rejected_leads_have_a_reason",
         headline="{failing} rejection{s} without a reason",
         description="A lead that sales rejected says why, so that marketing can aim better.",
+        counted="Counts visits to a rejected stage; rejection_reasons counts cycles by outcome.",
         owner="sales",
         runbook="Ask the owners of the listed leads for the reason; make the field required "
         "on the rejected stage in the CRM.",
@@ -22,6 +23,8 @@ REASONS = (
         name="disqualified_leads_have_a_reason",
         headline="{failing} disqualification{s} without a reason",
         description="A lead that was disqualified says why.",
+        counted="Counts visits to a disqualified stage; rejection_reasons counts cycles by "
+        "outcome.",
         owner="sales",
         runbook="Ask the owners of the listed leads for the reason; make the field required "
         "on the disqualified stage in the CRM.",
@@ -29,8 +32,9 @@ REASONS = (
     *rule_checks(
         "loss_reason_missing",
         name="lost_leads_have_a_reason",
-        headline="{failing} lost deal{s} without a reason",
-        description="An opportunity that was lost says why.",
+        headline="{failing} lost lead{s} without a reason",
+        description="A lead that was lost says why, on the stage or on its opportunity.",
+        counted="Counts visits to a lost stage; rejection_reasons counts cycles by outcome.",
         owner="sales",
         runbook="Ask the opportunity's owner for the loss reason; make it required on closing "
         "lost.",
@@ -40,6 +44,7 @@ REASONS = (
         name="recycled_leads_have_a_reason",
         headline="{failing} lead{s} sent back to nurture without a reason",
         description="A lead that goes straight from the path back to nurture says why.",
+        counted="Counts such moves; recycling counts every cycle that left.",
         owner="sales",
         runbook="Ask the owners of the listed leads for the reason; require one on the move "
         "to nurture.",
@@ -49,6 +54,7 @@ REASONS = (
         name="reasons_are_known",
         headline="{failing} reason{s} that the policy does not know",
         description="A reason is one of the policy's codes, or an alias of one.",
+        counted="Counts visits with a reason; rejection_reasons counts a cycle's first reason.",
         severity="warning",
         owner="data",
         runbook="Add the new wording to seeds/policy/reason_aliases.csv, or offer a pick list "
@@ -135,36 +141,13 @@ TRUTH = (
     ),
 )
 
-# Reasons are judged from 50 of them on: below, one lead is more than two per cent.
 REASONS_IN_USE = (
-    *in_both_windows(
-        Check(
-            name="reasons_are_seldom_other",
-            headline="{failing} time{s} the reason 'other'",
-            description="At most every fifth reason is 'other': else the list of reasons does "
-            "not fit what happens.",
-            severity="warning",
-            owner="sales",
-            runbook="Read the leads behind 'other', find the reason they share and add it to "
-            "seeds/policy/reason_codes.csv.",
-            cases="""
-                select
-                    source_system, lead_id, visit_number, entered_at,
-                    reason_code = 'other' as is_broken
-                from build.fct_lead_stages
-                where reason_code is not null
-            """,
-            keys=VISIT,
-            warn=0.20,
-            minimum_cases=50,
-        ),
-        moment="entered_at",
-    ),
     Check(
-        name="at_most_seven_reasons_are_in_use",
+        name="few_reasons_are_in_use",
         headline="{observed} in use for one kind of exit",
-        description="People choose among at most seven reasons per kind of exit; a reason counts "
-        "as used when it makes up 1 % of the kind's, and a kind from 50 reasons on.",
+        description="People choose among few reasons per kind of exit, which is the list that the "
+        "CRM shows them. A reason counts as used when it makes up 1 % of the kind's, and a kind "
+        "from 50 reasons on.",
         severity="warning",
         owner="sales",
         runbook="Merge reasons that lead to the same action (seeds/policy/reason_codes.csv, "

@@ -17,7 +17,7 @@ CHECKS: tuple[Check, ...] = (
         cases="""
             select source_system, opportunity_id, load_id, amount is null as is_broken
             from build.int_contract__opportunities
-            where amount_given is not null
+            where amount_given is not null and problem is null
         """,
         keys=("source_system", "opportunity_id"),
         newest_by="load_id",
@@ -28,6 +28,7 @@ CHECKS: tuple[Check, ...] = (
         headline="{failing} won deal{s} without a closing date",
         description="An opportunity that is won says when it closed; without it, it counts as open "
         "and its amount is not won.",
+        counted="Counts won opportunities, each for its first lead.",
         severity="warning",
         owner="sales",
         runbook="Set the closing date of the listed leads' opportunities; where none has one, map "

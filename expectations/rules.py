@@ -17,28 +17,33 @@ def rule_checks(
     description: str,
     owner: Owner,
     runbook: str,
+    counted: str = "",
     severity: Severity = "error",
     block: float = ERROR_BLOCK,
     keys: tuple[str, ...] = KEYS,
+    detail: str | None = None,
 ) -> tuple[Check, Check]:
     """A rule's check over the whole history and over the trailing 30 days.
 
     Default thresholds: warns above 0; an error blocks above 20 % (``block``), a warning never.
+    ``detail``: what the rule's detail is called, where the check is split by it.
     """
+    columns = [*keys, "owner_id", "judged_at", "is_broken"]
+    if detail is not None:
+        columns.append(f"detail as {detail}")
     return in_both_windows(
         Check(
             name=name,
             headline=headline,
             description=description,
+            counted=counted,
             severity=severity,
             owner=owner,
             runbook=runbook,
-            cases=(
-                f"select {', '.join(keys)}, owner_id, judged_at, is_broken "
-                f"from quality.rule_cases where rule = '{rule}'"
-            ),
+            cases=f"select {', '.join(columns)} from quality.rule_cases where rule = '{rule}'",
             keys=keys,
-            told_with=("owner_id",),
+            told_with=("owner_id",) if detail is None else ("owner_id", detail),
+            split_by=detail,
             warn=0.0,
             block=block if severity == "error" else None,
         ),

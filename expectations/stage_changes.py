@@ -10,6 +10,7 @@ CHECKS: tuple[Check, ...] = (
         name="stages_are_mapped",
         headline="{failing} stage change{s} to a stage that nobody mapped",
         description="A stage that a lead changes to is one that the active tradition knows.",
+        counted="Counts stage changes; lifecycle_violations has one row per lead and stage.",
         owner="data",
         runbook="Map the stage in handoff.yml (stage names of the source) or in "
         "seeds/policy/stage_aliases.csv; its changes count from the next run on.",

@@ -16,6 +16,8 @@ from dagster_project.ingestion.files.settings import (
     StageDate,
     TableMapping,
 )
+from expectations.catalogue import known_checks
+from tests.expectations.breaks import checks_of_rules
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -38,6 +40,14 @@ def test_table_of_marts_names_marts_that_there_are() -> None:
     models = ROOT / "dbt_project" / "models"
     marts = {path.stem for path in (*models.glob("marts/*/*.sql"), *models.glob("facts/*.sql"))}
     assert first_cells(README, "| mart | one row per | answers |") - marts == set()
+
+
+def test_page_of_checks_names_checks_that_there_are() -> None:
+    page = (ROOT / "docs" / "checks.md").read_text("utf-8")
+    headers = re.findall(r"^\| check \|.*$", page, re.MULTILINE)
+    named = {name for header in headers for name in first_cells(page, header)}
+    assert named - known_checks().keys() == set()
+    assert set(checks_of_rules().values()) <= named
 
 
 def test_table_of_the_policy_names_every_table_and_no_other() -> None:

@@ -23,7 +23,7 @@ from dagster_project.config.warehouse import (
 )
 from dagster_project.running.execute import DataTest
 from dagster_project.running.output_lock import visit_output
-from expectations.catalogue import configured_suites
+from expectations.catalogue import configured_suites, current_name
 from expectations.check import TRAILING_SUFFIX, Check
 from expectations.source_checks import LASTING_ROWS
 
@@ -70,10 +70,11 @@ def check_report(
     for row in rows:
         by_check.setdefault(row["check_name"].removesuffix(TRAILING_SUFFIX), []).append(row)
     names = {row["check_name"] for row in rows}
+    tags = {current_name(name): own for name, own in settings.alerts.tags.items()}
     return Report(
         frozenset((row["check_name"], "*") for row in rows if row["status"] != _NOT_JUDGED),
         tuple(
-            _finding(name, windows, checks, cases, settings.alerts.tags.get(name, []), was_stopped)
+            _finding(name, windows, checks, cases, tags.get(name, []), was_stopped)
             for name, windows in by_check.items()
             if any(row["status"] in _RANKS for row in windows)
         ),

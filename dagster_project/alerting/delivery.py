@@ -22,7 +22,7 @@ from urllib.parse import unquote, unquote_plus
 
 from filelock import FileLock, Timeout
 
-from dagster_project.alerting.messages import Document, body_of
+from dagster_project.alerting.messages import Document, body_of, html_of, without_markup
 from dagster_project.alerting.store import Row, Store, as_text, as_time
 from dagster_project.config.alerts import AlertsSettings
 
@@ -176,8 +176,7 @@ def notify(receiver: "apprise.NotifyBase", document: Document) -> bool:
 
     accepted = receiver.notify_format
     preferred = accepted[0] if isinstance(accepted, tuple) else accepted
-    # Chats show Markdown, and apprise makes HTML of it for mail.
-    markdown = preferred != apprise.NotifyFormat.TEXT
+    is_plain = preferred == apprise.NotifyFormat.TEXT
     kind = apprise.NotifyType.SUCCESS
     if document["kind"] != "resolved":
         is_error = document["severity"] == "error"
@@ -185,9 +184,10 @@ def notify(receiver: "apprise.NotifyBase", document: Document) -> bool:
     return bool(
         apprise.Apprise(receiver).notify(
             title=document["title"],
-            body=body_of(document, markdown=markdown),
+            body=body_of(document, without_markup) if is_plain else html_of(document),
             notify_type=kind,
-            body_format=apprise.NotifyFormat.MARKDOWN if markdown else apprise.NotifyFormat.TEXT,
+            # Apprise makes Markdown of HTML, and of that what Slack or Teams reads, with escapes.
+            body_format=apprise.NotifyFormat.TEXT if is_plain else apprise.NotifyFormat.HTML,
         )
     )
 

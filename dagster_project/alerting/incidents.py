@@ -18,6 +18,7 @@ from dagster_project.alerting.routes import channels_of, digest_due, not_before
 from dagster_project.alerting.store import Row, Store, as_text, as_time
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.errors import ConfigError
+from expectations.catalogue import current_name, known_checks
 
 # Resolved incidents are kept this long.
 KEPT_DAYS = 400
@@ -49,6 +50,7 @@ class Incidents:
                     return changes
                 handled = {"run_id": report.run_id, "handled_at": as_text(now)}
                 self.store.insert("handled_runs", handled)
+            self._carry_over()
             for finding in report.findings:
                 self._record_finding(finding, report, now, changes)
             self._send_held(now)
@@ -62,6 +64,25 @@ class Incidents:
             self._digest(now)
             self._forget(now)
         return changes
+
+    def _carry_over(self) -> None:
+        """An open incident of a check that got another name or table goes on under that."""
+        checks = known_checks()
+        incidents = self.store.open_incidents()
+        taken = {(incident["check_name"], incident["place"]) for incident in incidents}
+        for incident in incidents:
+            check = checks.get(current_name(incident["check_name"]))
+            if check is None or (check.name, check.table) in taken:
+                continue
+            taken.add((check.name, check.table))
+            finding = json.loads(incident["finding"])
+            finding["windows"] = [current_name(name) for name in finding.get("windows", [])]
+            values = {
+                "check_name": check.name,
+                "place": check.table,
+                "finding": json.dumps(finding),
+            }
+            self.store.update("incidents", incident["id"], values)
 
     # --- opened, still failing, resolved --------------------------------------------------------
 

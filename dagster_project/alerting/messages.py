@@ -1,13 +1,14 @@
-"""What people read: one message per change of an incident, as text or Markdown.
+"""What people read: one message per change of an incident, as plain text or HTML.
 
 A message is a **document** (plain data, kept in the outbox); each channel gets it in the format
 that it shows best. It carries lead ids and no personal data: what looks like an e-mail address is
-left out, wherever it came from, and nothing that came from data is markup.
+left out, wherever it came from. What came from data is shown as text and never acts as markup.
 """
 
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,8 +16,11 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from jinja2 import Environment, FileSystemLoader
+
 from dagster_project.alerting.store import Row, as_time
 from dagster_project.config.alerts import AlertsSettings
+from dagster_project.config.plain_text import printable
 from dagster_project.running.publishing import published_manifest
 
 SHOWN_MEMBERS = 10
@@ -33,17 +37,24 @@ _KINDS = {
     "shown": "{severity} for {owner}",
 }
 
-# Signs that a chat would read as markup or as a call to everybody, and what looks like them.
-_NO_MARKUP = str.maketrans("<>[]*`@", "‹›()∗'＠")
+# What a chat may take for markup in a text that it gets as plain, and what looks like it.
+_LOOKALIKES = str.maketrans("<>[]*`", "‹›()∗'")
 
 Document = dict[str, Any]
 
 
 def clean(text: str) -> str:
-    """A text on one line, short, without control characters, addresses and markup."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    hidden = _EMAIL.sub("(e-mail address)", " ".join(printable.split())).translate(_NO_MARKUP)
+    """A text on one line, short, without addresses, and calling nobody.
+
+    Few chats have an escape for the sign that calls people, so one that looks like it stands there.
+    """
+    hidden = _EMAIL.sub("(e-mail address)", " ".join(printable(text).split())).replace("@", "＠")
     return hidden if len(hidden) <= _LONGEST_TEXT else hidden[: _LONGEST_TEXT - 1] + "…"
+
+
+def without_markup(text: str) -> str:
+    """A text for a place that has no escape and may be read as markup, such as a title."""
+    return text.translate(_LOOKALIKES)
 
 
 def shown_time(moment: datetime, settings: AlertsSettings) -> str:
@@ -55,7 +66,8 @@ def shown_time(moment: datetime, settings: AlertsSettings) -> str:
 def subject(incident: Row) -> str:
     """What is wrong, in a few words and figures."""
     finding = json.loads(incident["finding"])
-    return clean(finding.get("headline") or incident["check_name"].replace("_", " "))
+    said = finding.get("headline") or incident["check_name"].replace("_", " ")
+    return without_markup(clean(said))
 
 
 @dataclass(frozen=True)
@@ -255,47 +267,37 @@ def _observed(word: str, finding: dict[str, Any]) -> list[list[str]]:
 # --- formats ------------------------------------------------------------------------------------
 
 
-def body_of(document: Document, *, markdown: bool = False) -> str:
-    """The body of a message: plain, or as Markdown for chats and mail."""
-    bold = "**{}**".format if markdown else str
-    line_break = "  " if markdown else ""
-    lines = []
-    if document["lead"]:
-        lines += [f"_{document['lead']}_", ""] if markdown else [document["lead"]]
-    lines += [f"{bold(name)}: {value}{line_break}" for name, value in document["facts"]]
+_PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+
+
+def html_of(document: Document) -> str:
+    """The body of a message as HTML."""
+    return _PAGES.get_template("message.html").render(document, is_news=_is_news(document))
+
+
+def body_of(document: Document, shown: Callable[[str], str] = str) -> str:
+    """The body of a message as plain text; each text that may come from data as ``shown``."""
+    lines = [shown(document["lead"])] if document["lead"] else []
+    lines += [f"{name}: {shown(value)}" for name, value in document["facts"]]
     if document["todo"]:
-        lines += ["", f"{bold('What to do')}: {document['todo']}"]
+        lines += ["", f"What to do: {shown(document['todo'])}"]
     if document["items"]:
         lines.append("")
-    is_news = document["kind"] in {"grown", "worse"}
     for item in document["items"]:
         # A case that no message was about, in a message in which others are old.
-        new = "" if not (is_news and item.get("is_new")) else "*new* " if markdown else "new: "
-        # A list of incidents, unlike one of leads, says what to do about each.
-        text = bold(item["text"]) if "todo" in item else item["text"]
-        lines.append(f"- {new}{_linked(text, item['url'], markdown)}{line_break}")
+        new = "new: " if _is_news(document) and item.get("is_new") else ""
+        link = f" {item['url']}" if item["url"] else ""
+        lines.append(f"- {new}{shown(item['text'])}{link}")
         if item.get("newest"):
-            leads = [
-                _linked(lead["text"], lead["url"] if markdown else None, markdown)
-                for lead in item["newest"]
-            ]
-            lines.append(f"  newest: {'; '.join(leads)}{line_break}")
+            lines.append(f"  newest: {'; '.join(shown(lead['text']) for lead in item['newest'])}")
         if item.get("todo"):
-            lines.append(f"  to do: {item['todo']}")
+            lines.append(f"  to do: {shown(item['todo'])}")
     if document["more"]:
         lines.append(f"- and {document['more']:,} more")
-    lines.append("")
-    if markdown:
-        links = [_linked(name, target, markdown) for name, target in document["links"]]
-        lines.append(" · ".join([*links, document["reference"]]))
-    else:
-        lines += [f"{name}: {target}" for name, target in document["links"]]
-        lines.append(document["reference"])
+    lines += ["", *(f"{name}: {target}" for name, target in document["links"])]
+    lines.append(document["reference"])
     return "\n".join(lines).strip()
 
 
-def _linked(text: str, target: str | None, markdown: bool) -> str:
-    if target is None:
-        return text
-    is_web = target.startswith(("https://", "http://"))
-    return f"[{text}]({target})" if markdown and is_web else f"{text} {target}"
+def _is_news(document: Document) -> bool:
+    return document["kind"] in {"grown", "worse"}

@@ -24,7 +24,7 @@ def check_specs() -> list[dg.AssetCheckSpec]:
         dg.AssetCheckSpec(
             name=check.name,
             asset=asset_key(check),
-            description=f"{check.description} Severity {check.severity}, owner {check.owner}.",
+            description=f"{check.explanation} Severity {check.severity}, owner {check.owner}.",
             blocking=True,
             metadata={
                 "owner": check.owner,
@@ -57,6 +57,8 @@ def build_checks() -> dg.AssetChecksDefinition:
     def expectations(
         context: dg.AssetCheckExecutionContext, run: HandoffRun
     ) -> Iterator[dg.AssetCheckResult]:
+        for warning in run.plan.warnings:
+            context.log.warning(warning)
         selected = frozenset(key.name for key in context.selected_asset_check_keys)
         only = None if len(selected) == len(specs) else selected
         with step("expectations"):
@@ -94,7 +96,7 @@ def as_check_result(outcome: Outcome, data_docs: Path) -> dg.AssetCheckResult:
     if check.block is not None:
         metadata["blocks above"] = check.block
     if outcome.keys:
-        metadata["failing keys"] = dg.MetadataValue.md(_as_markdown(outcome.keys))
+        metadata["failing keys"] = _as_table(outcome.keys)
     severity = dg.AssetCheckSeverity
     return dg.AssetCheckResult(
         asset_key=asset_key(check),
@@ -106,7 +108,7 @@ def as_check_result(outcome: Outcome, data_docs: Path) -> dg.AssetCheckResult:
     )
 
 
-def _as_markdown(keys: tuple[dict[str, Any], ...]) -> str:
-    header = list(keys[0])
-    lines = [header, ["---"] * len(header), *([str(row[name]) for name in header] for row in keys)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+def _as_table(keys: tuple[dict[str, Any], ...]) -> dg.TableMetadataValue:
+    """Failing cases as a table of texts: in Markdown, an id could be a link or a picture."""
+    rows = [{name: str(value) for name, value in row.items()} for row in keys]
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows])

@@ -12,6 +12,7 @@ from dagster_dbt import DagsterDbtTranslator
 
 from dagster_project.assets.run_resource import DATA_TEAM, HandoffRun
 from dagster_project.config.errors import SourceError
+from dagster_project.config.plain_text import on_one_line
 from dagster_project.config.warehouse import RAW_SCHEMA, row_counts
 from dagster_project.ingestion.result import IngestionResult
 from dagster_project.running.dbt import ParsedProject
@@ -75,11 +76,14 @@ def _read(
     context: dg.AssetExecutionContext, run: HandoffRun, connection: Any
 ) -> list[IngestionResult]:
     def say(message: str) -> None:
-        context.log.info(message)
+        context.log.info(on_one_line(message))
         tell(Happening("note", message))
 
+    def warn(message: str) -> None:
+        context.log.warning(on_one_line(message))
+
     try:
-        return read_sources(connection, run.plan, say, context.log.warning)
+        return read_sources(connection, run.plan, say, warn)
     except SourceError as error:
         raise _retry(context) or error from error
 

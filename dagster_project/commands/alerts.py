@@ -24,7 +24,7 @@ from dagster_project.alerting.messages import (
 )
 from dagster_project.alerting.service import on_the_clock
 from dagster_project.alerting.store import ALERTS_FILE, Row, Store, as_time
-from dagster_project.commands.options import ConfigOption, OutputOption, settings_and_output
+from dagster_project.commands.options import ConfigOption, OutputOption, say, settings_and_output
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.errors import ConfigError
 from dagster_project.running.plan import parse_time
@@ -60,7 +60,7 @@ def list_incidents(
                 "select * from incidents where state = 'resolved' order by resolved_at desc"
             )
     for row in rows:
-        print(_listed(row, incidents.settings))
+        say(_listed(row, incidents.settings))
     if not rows:
         print("no open incidents")
 
@@ -94,10 +94,11 @@ def show(
         messages = incidents.store.rows("select * from messages where incident_id = ?", [incident])
     kind = "resolved" if row["state"] == "resolved" else "shown"
     document = incidents.messages.incident(kind, situation, datetime.now(UTC))
-    print(f"{document['title']}\n{body_of(document)}")
+    for line in (document["title"], *body_of(document).splitlines()):
+        say(line)
     for message in messages:
         error = f": {message['last_error']}" if message["last_error"] else ""
-        print(
+        say(
             f"{message['created_at'][:16]}Z  {message['kind']} to {message['channel']}: "
             f"{message['state']} ({message['attempts']} tries){error}"
         )
@@ -160,7 +161,8 @@ def send(
         messages = due(incidents.store, datetime.now(UTC)) if dry_run else []
     if not dry_run:
         settings, directory = settings_and_output(config, output)
-        print("\n".join(on_the_clock(directory, settings).lines()) or "nothing to send")
+        for line in on_the_clock(directory, settings).lines() or ["nothing to send"]:
+            say(line)
         return
     for message in messages:
         _preview(message["channel"], json.loads(message["document"]))
@@ -197,12 +199,13 @@ def try_channels(
             continue
         problem = send_to(name, document)
         failed = failed or problem is not None
-        print(f"{name}: {problem or 'sent'}")
+        say(f"{name}: {problem or 'sent'}")
     raise typer.Exit(2 if failed else 0)
 
 
 def _preview(channel: str, document: Document) -> None:
-    print(f"--- to {channel}: {document['title']}\n{body_of(document)}\n")
+    for line in (f"--- to {channel}: {document['title']}", *body_of(document).splitlines(), ""):
+        say(line)
 
 
 def _until(text: str, now: datetime) -> datetime:

@@ -23,6 +23,7 @@ from dagster_project.commands.simulate import simulate
 from dagster_project.commands.status import status
 from dagster_project.commands.warehouse import warehouse
 from dagster_project.config.errors import HandoffError
+from dagster_project.config.plain_text import on_one_line
 
 app = typer.Typer(
     add_completion=False,
@@ -83,5 +84,5 @@ def _fail(error: Exception, problems: list[str], exit_code: int) -> None:
     if is_debugging():
         traceback.print_exception(error)
     for problem in problems:
-        print(f"handoff: {problem}", file=sys.stderr)
+        print(f"handoff: {on_one_line(problem)}", file=sys.stderr)
     sys.exit(exit_code)

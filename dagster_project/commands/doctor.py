@@ -1,11 +1,10 @@
 """``handoff doctor``: what would keep a run from working, and how to fix it, before it runs.
 
 It looks at the configuration, the policy, the output directory, every source (one cheap call each)
-and at the raw stages that the last run met and no map knows; it changes nothing.
+and at what the last run noticed, raw stages that no map knows among it; it changes nothing.
 """
 
 import difflib
-import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -32,13 +31,15 @@ from dagster_project.config.errors import ConfigError, HandoffError
 from dagster_project.config.locations import config_path, handoff_home
 from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.config.settings import DEFAULT_CONFIG, Settings
-from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, warehouse_path
 from dagster_project.ingestion.diagnosis import Finding
+from dagster_project.ingestion.discovery.text import entry
 from dagster_project.ingestion.discovery.values import named_in, read_vocabulary
 from dagster_project.ingestion.dispatch import reader_of
 from dagster_project.reporting.console import grid
 from dagster_project.running.home import dagster_home
 from dagster_project.running.output_lock import LOCK_FILE
+from dagster_project.running.plan import settings_warnings
 from expectations.catalogue import threshold_problems
 
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
@@ -64,6 +65,7 @@ def examine(settings: Settings, path: Path = DEFAULT_CONFIG) -> list[Finding]:
         ("output", _output(settings.warehouse.output)),
         *((f"source {source.name}", _source(source)) for source in settings.sources),
         ("stages", _stages(settings)),
+        ("last run", _noticed(settings)),
         ("dagster", _dagster(settings)),
         ("privacy", _privacy()),
     ]
@@ -99,6 +101,8 @@ def _configuration(settings: Settings, path: Path) -> Iterator[Finding]:
     for problem in threshold_problems(settings.checks):
         problems.append(Finding("error", f"{path}: {problem}"))
     yield from problems
+    for warning in settings_warnings(settings):
+        yield Finding("warning", f"{path}: {warning}")
     if not settings.sources:
         yield Finding(
             "warning",
@@ -261,6 +265,32 @@ def _stages(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _noticed(settings: Settings) -> Iterator[Finding]:
+    """What the last run noticed and the others here do not say; nothing before the first."""
+    path = warehouse_path(settings.warehouse.output)
+    if not path.is_file():
+        return
+    try:
+        with connect(path, read_only=True) as connection:
+            notes = connection.execute(_NOTED).fetchall()
+    except (duckdb.CatalogException, duckdb.IOException):
+        return
+    for note, fix in notes:
+        yield Finding("warning", note, fix)
+
+
+_NOTED = f"""
+select
+    concat_ws(': ', source_system, place, note) || coalesce(format(' ({{:,}})', row_count), '')
+    || coalesce(', such as ' || samples, ''),
+    what_to_do
+from {QUALITY_SCHEMA}.notes
+where severity = 'warning' and kind not in ('ingestion', 'unmapped_stages')
+order by kind_rank, row_count desc, source_system, place, note
+limit {_SHOWN}
+"""
+
+
 def unmapped_stages(warehouse: Path) -> Unmapped | None:
     """The raw stages of the last run that no map knows: by source, the most frequent first.
 
@@ -340,13 +370,15 @@ def _proposal(settings: Settings, unmapped: Unmapped) -> Iterator[str]:
     yield "sources:"
     for source_system, stages in unmapped.items():
         source = sources.get(source_system)
-        yield f"  - name: {source_system}"
+        (name,) = entry("name", source_system, 0)
+        yield f"  - {name}"
         yield f"    kind: {source.kind if source else 'files'}"
         place = _map_lines(source)
         yield from place
         indent = len(place[-1]) - len(place[-1].lstrip()) + 2
         for stage, rows in stages.items():
-            yield f"{' ' * indent}{_proposal_line(stage, words)}  # {rows} rows"
+            for line in _proposal_lines(stage, rows, words):
+                yield f"{' ' * indent}{line}"
 
 
 def _map_lines(source: Any) -> list[str]:
@@ -361,13 +393,13 @@ def _map_lines(source: Any) -> list[str]:
     return lines
 
 
-def _proposal_line(raw_stage: str, words: dict[str, str]) -> str:
-    """One line of a stage map; without a similar word it is a comment to fill in."""
+def _proposal_lines(raw_stage: str, rows: int, words: dict[str, str]) -> list[str]:
+    """An entry of a stage map; without a similar word it is a comment to fill in."""
     near = difflib.get_close_matches(raw_stage.casefold(), words, 1, _ALIKE)
     word = near[0] if near else named_in(raw_stage, words)
-    # A JSON text is a YAML text, whatever it holds.
-    key = json.dumps(raw_stage, ensure_ascii=False)
-    return f"{key}: {words[word]}" if word else f"# {key}: <stage>"
+    if word:
+        return entry(raw_stage, words[word], 0, f"{rows} rows")
+    return [f"# {line}" for line in entry(raw_stage, "<stage>", 0, f"{rows} rows")]
 
 
 def doctor(

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from dagster_project.config.contract import AcceptanceMode
 from dagster_project.config.locations import config_path
+from dagster_project.config.plain_text import on_one_line
 from dagster_project.config.settings import Settings
 from dagster_project.running.plan import output_directory, settings_of
 
@@ -38,13 +39,13 @@ def settings_and_output(config: Path | None, output: Path | None) -> tuple[Setti
 
 def console() -> Console:
     """The console for what was asked for; wide where nobody reads along, so that nothing wraps."""
-    found = Console()
-    return found if found.is_terminal else Console(width=160)
+    width = None if Console().is_terminal else 160
+    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def say(text: str) -> None:
-    """Print a line as it is."""
-    console().print(text, markup=False, highlight=False, soft_wrap=True)
+    """Print one line as it is."""
+    console().print(on_one_line(text), soft_wrap=True)
 
 
 def is_debugging() -> bool:

@@ -26,6 +26,7 @@ from dagster_project.commands.run_progress import RunProgress, step_name
 from dagster_project.config.contract import AuditMode
 from dagster_project.config.errors import AuditBlocked, HandoffError
 from dagster_project.config.locations import config_path
+from dagster_project.config.plain_text import on_one_line, printable
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import PUBLISHED_FILE
 from dagster_project.reporting.run_summary import run_summary
@@ -81,6 +82,8 @@ def run(
         if options.is_as_configured():
             _alert_refusal(options, error)
         raise
+    for warning in plan.warnings:
+        print(f"handoff: {warning}", file=sys.stderr)
     with hold_output(plan.output):
         pass  # refused here within a second; the job takes the lock itself
     options = replace(options, as_of=plan.as_of.isoformat(), output=str(plan.output))
@@ -100,7 +103,7 @@ def run(
         if outcome.error.exit_code == 1:
             say(f"Nothing was published. Checks: {plan.output / 'data_docs' / 'index.html'}")
         if is_debugging():
-            print(outcome.traceback, file=sys.stderr)
+            print(printable(outcome.traceback), file=sys.stderr)
         raise outcome.error
     _print_published(plan.output)
 
@@ -130,7 +133,7 @@ def _alert_refusal(options: RunOptions, error: HandoffError) -> None:
         output = output_directory(settings, options.output)
         if output.is_dir():
             for line in after_refusal(output, settings, error).lines():
-                print(line, file=sys.stderr)
+                print(on_one_line(line), file=sys.stderr)
 
 
 @contextmanager
@@ -141,7 +144,7 @@ def _never_failing_a_run() -> Iterator[None]:
     except Exception as error:
         if is_debugging():
             traceback.print_exc()
-        message = " ".join(str(error).split())
+        message = on_one_line(" ".join(str(error).split()))
         print(f"handoff: alerts: {type(error).__name__}: {message}", file=sys.stderr)
 
 
@@ -150,15 +153,18 @@ def _print_published(output: Path) -> None:
     manifest = publishing.published_manifest(output) or {}
     failed = ", ".join(publishing.blocking_failures(manifest))
     if failed:
-        say(f"\nPublished although blocking checks failed (--audit warn): {failed}")
-    say(f"\nPublished build {manifest.get('build_id')}, as of {manifest.get('as_of')}")
+        say("")
+        say(f"Published although blocking checks failed (--audit warn): {failed}")
+    say("")
+    say(f"Published build {manifest.get('build_id')}, as of {manifest.get('as_of')}")
     say(f"  DuckDB   {published / PUBLISHED_FILE} (schema marts)")
     say(f"  Parquet  {published / publishing.PARQUET_DIRECTORY}")
     say(f"  Checks   {output / 'data_docs' / 'index.html'}")
 
 
 def _print_times(outcome: RunOutcome) -> None:
-    say("\nWhere the time went")
+    say("")
+    say("Where the time went")
     for step, seconds in outcome.seconds.items():
         say(f"  {seconds:7.1f} s  {step_name(step)}")
     for name, seconds in Counter(outcome.build_seconds).most_common(10):

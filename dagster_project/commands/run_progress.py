@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.text import Text
 
+from dagster_project.config.plain_text import on_one_line
 from dagster_project.running.progress import Happening
 
 _STEPS = {
@@ -69,10 +71,13 @@ class RunProgress:
                     self._print(f"  {name} {seconds:.2f} s")
 
     def _show(self, text: str) -> None:
-        self._status.update(f"{self._elapsed():4.0f} s  {self._step}: {text}")
+        # A status takes a string for markup.
+        shown = f"{self._elapsed():4.0f} s  {self._step}: {text}"
+        self._status.update(Text(on_one_line(shown)))
 
     def _print(self, text: str) -> None:
-        self._console.print(f"{self._elapsed():6.1f} s  {text}", markup=False, highlight=False)
+        shown = Text(f"{self._elapsed():6.1f} s  {on_one_line(text)}")
+        self._console.print(shown)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started

@@ -17,7 +17,7 @@ def status(
     output: OutputOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole manifest as JSON.")] = False,
 ) -> None:
-    """Say what is published: build, as_of, rows, checks.
+    """Say what is published: build, as_of, rows, checks; and why the last build is not.
 
     \b
     Examples:
@@ -32,7 +32,7 @@ def status(
     lines = [f"{directory}: nothing is published yet (handoff run)"]
     if manifest is not None:
         lines = publishing.describe(directory, manifest)
-    for line in [*lines, *_open_alerts(directory)]:
+    for line in [*lines, *publishing.describe_unpublished(directory), *_open_alerts(directory)]:
         say(line)
 
 
@@ -44,7 +44,11 @@ def _open_alerts(output: Path) -> list[str]:
         return [f"alerts     {output / ALERTS_FILE} can't be read: {error}"]
     if not found:
         return []
-    waiting = f", {found['waiting']} messages waiting" if found["waiting"] else ""
-    failed = f", {found['failed']} messages failed" if found["failed"] else ""
-    incidents = f"{found['error']} errors, {found['warning']} warnings open"
+    incidents = f"{_counted(found['error'], 'error')}, {_counted(found['warning'], 'warning')} open"
+    waiting = f", {_counted(found['waiting'], 'message')} waiting" if found["waiting"] else ""
+    failed = f", {_counted(found['failed'], 'message')} failed" if found["failed"] else ""
     return [f"alerts     {incidents}{waiting}{failed} (handoff alerts list)"]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -5,6 +5,7 @@ allowed. Secrets are never in the file: they come from the environment.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -168,16 +169,23 @@ def load_settings(path: Path) -> Settings:
     return _resolve_paths(settings, path.resolve().parent)
 
 
+_VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[^}]*)\}?")
+
+
 class _Loader(yaml.SafeLoader):
-    """Plain YAML, with ``${NAME}`` in a text replaced from the environment."""
+    """Plain YAML, with ``${NAME}`` in a text replaced from the environment; ``$${`` is ``${``."""
 
     def construct_yaml_str(self, node: yaml.ScalarNode) -> str:
-        text = os.path.expandvars(self.construct_scalar(node)) if "${" in node.value else node.value
-        if "${" in text:
-            name = text.split("${", 1)[1].split("}", 1)[0]
-            problem = f"the environment variable {name} is not set"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        return text
+        def value_of(found: re.Match[str]) -> str:
+            name = found["name"]
+            if name is None:
+                return "${"
+            if name not in os.environ:
+                problem = f"the environment variable {name} is not set"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+            return os.environ[name]
+
+        return _VARIABLE.sub(value_of, node.value)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:str", _Loader.construct_yaml_str)

@@ -7,9 +7,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from dagster_project.config.plain_text import printable
+
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table of plain cells; columns without any text are left out.
+    """A table of plain cells, whatever signs they hold; columns without any text are left out.
 
     A column whose name begins with ``>`` holds figures, aligned to the right. The first column and
     figures stay on one line, other cells wrap. Without names there is no header.
@@ -32,7 +34,7 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def _text(cell: object) -> Text:
-    return cell if isinstance(cell, Text) else Text("" if cell is None else str(cell))
+    return cell if isinstance(cell, Text) else Text("" if cell is None else printable(str(cell)))
 
 
 def facts(lines: Iterable[tuple[str, str]]) -> Table:

@@ -7,9 +7,9 @@ from operator import itemgetter
 from pathlib import Path
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.text import Text
 
+from dagster_project.config.plain_text import on_one_line
 from dagster_project.reporting.console import facts, grid, titled
 from dagster_project.reporting.lead_story import Row, Story, read_story
 
@@ -86,18 +86,22 @@ def _signed(value: float) -> str:
 
 def _headline(story: Story) -> RenderableType:
     build = story.build
-    asked_for, why = escape(story.asked_for), escape(story.why_left_out or "")
-    lines = [f"[bold]Lead {escape(story.lead_id)}[/] of {escape(story.source_system)}"]
+    named = (f"Lead {on_one_line(story.lead_id)}", "bold")
+    lines = [Text.assemble(named, f" of {on_one_line(story.source_system)}")]
     if story.asked_for != story.lead_id:
-        lines.append(f"{asked_for} was merged into it: all its rows belong to this lead")
-    if why:
-        lines.append(f"[yellow]In no mart: {why}[/]")
+        asked_for = on_one_line(story.asked_for)
+        lines.append(Text(f"{asked_for} was merged into it: all its rows belong to this lead"))
+    if story.why_left_out:
+        lines.append(Text(f"In no mart: {on_one_line(story.why_left_out)}", style="yellow"))
     lines.append(
-        f"[dim]as of {_moment(build['as_of'])} UTC · tradition {build['tradition']} · acceptance "
-        f"{build['acceptance_mode']}, window {_number(build['acceptance_window_hours'])} h · "
-        f"build {build['build_id']} · all times UTC[/]"
+        Text(
+            f"as of {_moment(build['as_of'])} UTC · tradition {build['tradition']} · acceptance "
+            f"{build['acceptance_mode']}, window {_number(build['acceptance_window_hours'])} h · "
+            f"build {build['build_id']} · all times UTC",
+            style="dim",
+        )
     )
-    return Text.from_markup("\n".join(lines))
+    return Text("\n").join(lines)
 
 
 def _attributes(story: Story, lead: Row) -> RenderableType:

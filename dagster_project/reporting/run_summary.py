@@ -30,7 +30,9 @@ _CHECKS = f"""
     order by status, severity, check_name
 """
 _NOTES = f"""
-    select source_system, place, note, format('{{:,}}', row_count), samples
+    select
+        source_system, place, concat_ws(chr(10), note, 'fix: ' || what_to_do),
+        format('{{:,}}', row_count), samples
     from {QUALITY_SCHEMA}.notes
     where kind <> 'rows_in_quarantine'
     order by {NOTES_ORDER}

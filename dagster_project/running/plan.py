@@ -19,7 +19,7 @@ from dagster_project.config.locations import config_path
 from dagster_project.config.settings import Settings, WarehouseSettings, load_settings
 from dagster_project.ingestion.files.client import refuse_other_exports
 from dagster_project.ingestion.files.settings import FilesSource
-from expectations.catalogue import threshold_problems
+from expectations.catalogue import name_warnings, threshold_problems
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class RunPlan:
     """A run that can start: everything is resolved and checked.
 
     ``as_of`` is aware, in UTC. ``settings.lifecycle`` holds the tradition and acceptance mode
-    of this run, ``settings.sources`` the sources that it reads.
+    of this run, ``settings.sources`` the sources that it reads. ``warnings``: what to change in
+    ``handoff.yml`` before the next release.
     """
 
     settings: Settings
@@ -79,6 +80,7 @@ class RunPlan:
     policy_fingerprint: str
     full_refresh: bool
     audit: str
+    warnings: tuple[str, ...] = ()
 
 
 def parse_time(text: str, zone: str = "UTC") -> datetime:
@@ -144,7 +146,16 @@ def plan_run(options: RunOptions, *, now: datetime | None = None) -> RunPlan:
         policy_fingerprint=policy.fingerprint(lifecycle.policy_dir),
         full_refresh=options.full_refresh,
         audit=options.audit,
+        warnings=tuple(f"{path}: {warning}" for warning in settings_warnings(settings)),
     )
+
+
+def settings_warnings(settings: Settings) -> list[str]:
+    """What works for now, but is to change before the next release, one line each."""
+    return [
+        *name_warnings("checks", settings.checks),
+        *name_warnings("alerts.tags", settings.alerts.tags),
+    ]
 
 
 def _settings(options: RunOptions, path: Path) -> Settings:

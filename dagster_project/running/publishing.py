@@ -179,16 +179,16 @@ def require_leads(output: Path) -> None:
 
     Raises ``AuditBlocked`` with what was noticed about leads.
     """
-    if missing := _without_leads(output):
+    if missing := without_leads(output):
         raise AuditBlocked(missing)
 
 
 def with_cause(output: Path, run_id: str, error: AuditBlocked) -> AuditBlocked:
     """Why a run was held back, the cause first: without a single lead many a check fails, too."""
-    return AuditBlocked(dict.fromkeys([*_without_leads(output, run_id), *error.problems]))
+    return AuditBlocked(dict.fromkeys([*without_leads(output, run_id), *error.problems]))
 
 
-def _without_leads(output: Path, run_id: str | None = None) -> list[str]:
+def without_leads(output: Path, run_id: str | None = None) -> list[str]:
     """What to say of a build without a single lead, and what was noticed; nothing of others.
 
     ``run_id``: only if that run built what is in the warehouse.
@@ -302,10 +302,36 @@ def describe(output: Path, manifest: Mapping[str, Any]) -> list[str]:
         lines += [
             f"  {check['status']:<8} {check['check_name']}: {check['message']}" for check in failing
         ]
-    if notes := manifest.get("notes"):
-        lines.append("noticed")
-        lines += [f"  {note['severity']:<8} {_note(note)}" for note in notes]
-    return lines
+    return lines + _noticed(manifest.get("notes", []))
+
+
+def describe_unpublished(output: Path) -> list[str]:
+    """The build of the last run where that is not published: why, and what was noticed, in lines.
+
+    Nothing where it is published, or while a run holds the warehouse.
+    """
+    try:
+        with _beside(warehouse_path(output)) as connection:
+            found = connection.execute(
+                f"select build_id from inside.{BUILD_SCHEMA}.build_info"
+            ).fetchone()
+            if not found or found[0] in builds(output):
+                return []
+            checks, notes = _checks(connection, found[0]), _notes(connection)
+        failed = blocking_failures({"checks": checks})
+        causes = without_leads(output)[:1] or [f"check {name} failed" for name in failed]
+    except (duckdb.CatalogException, duckdb.IOException):
+        return []
+    return [
+        f"not published: build {found[0]}: {', '.join(causes) or 'its run did not end'}",
+        *_noticed(notes),
+    ]
+
+
+def _noticed(notes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a build noticed, in lines; nothing where it noticed nothing."""
+    lines = [f"  {note['severity']:<8} {_note(note)}" for note in notes]
+    return ["noticed", *lines] if lines else []
 
 
 def _note(note: Mapping[str, Any]) -> str:

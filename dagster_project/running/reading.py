@@ -24,6 +24,8 @@ def read_sources(
     source that can't be read; what was read before then still holds.
     """
     ensure_raw_tables(connection, drop_older=plan.full_refresh)
+    # Rows carry their number: kept in order, row groups would be written twice.
+    connection.execute("set preserve_insertion_order = false")
     _judge_unconfigured_sources(connection, plan, warn)
     results = []
     for source in plan.settings.sources:

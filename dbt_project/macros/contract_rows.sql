@@ -100,6 +100,48 @@ group by repeated_rows.source_system
     ) }}
 {%- endmacro %}
 
+{# Ids that one load has in several usable rows which are not equal. #}
+{% macro ids_with_other_values(relation, id_columns) -%}
+select
+    usable.source_system,
+    usable.load_id
+    {%- for column in id_columns %},
+    usable.{{ column }}
+    {%- endfor %}
+from {{ relation }} as usable
+inner join (
+    select
+        source_system,
+        load_id
+        {%- for column in id_columns %},
+        {{ column }}
+        {%- endfor %}
+    from {{ relation }}
+    where problem is null
+    group by
+        source_system,
+        load_id
+        {%- for column in id_columns %},
+        {{ column }}
+        {%- endfor %}
+    having count(*) > 1
+) as repeated
+    on
+        usable.source_system = repeated.source_system
+        and usable.load_id = repeated.load_id
+        {%- for column in id_columns %}
+        and usable.{{ column }} = repeated.{{ column }}
+        {%- endfor %}
+where usable.problem is null
+group by
+    usable.source_system,
+    usable.load_id
+    {%- for column in id_columns %},
+    usable.{{ column }}
+    {%- endfor %}
+having min(usable.row_text) < max(usable.row_text)
+{%- endmacro %}
+
 {#
     Three CTEs, the last one `chosen`: the rows of a staged table that can be used, one per id; of
     several the first by the given order. Ordering whole rows is costly, so only ids that stand

@@ -1,22 +1,34 @@
 """Real receivers on the loopback: an HTTP server and an SMTP server that keep what they get."""
 
+import datetime as dt
 import email
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from aiosmtpd.controller import Controller
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 
 class HttpReceiver:
-    """Takes apprise's JSON posts; ``down`` answers 503."""
+    """Takes apprise's JSON posts; ``down`` answers 503.
 
-    def __init__(self, port: int = 0) -> None:
+    ``certificate``: it is also a proxy that ends the TLS of any host itself, so that what is meant
+    for the servers of Slack or Microsoft comes here; by host in ``posts``.
+    """
+
+    def __init__(self, port: int = 0, certificate: Path | None = None) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.posts: dict[str, list[dict[str, Any]]] = {}
         self.down = False
         receiver = self
 
@@ -25,8 +37,22 @@ class HttpReceiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if not receiver.down:
                     receiver.messages.append(json.loads(body))
+                    receiver.posts.setdefault(self.headers["Host"], []).append(json.loads(body))
                 self.send_response(503 if receiver.down else 200)
                 self.end_headers()
+                # What Slack answers.
+                self.wfile.write(b"ok")
+
+            def do_CONNECT(self) -> None:
+                assert certificate is not None, "no proxy"
+                self.send_response(200)
+                self.end_headers()
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(certificate)
+                self.connection = context.wrap_socket(self.connection, server_side=True)
+                self.rfile = self.connection.makefile("rb")
+                self.wfile = self.connection.makefile("wb", buffering=0)
+                self.handle_one_request()
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -45,6 +71,27 @@ class HttpReceiver:
         """Close the port."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def make_certificate(path: Path) -> Path:
+    """A certificate that nobody knows, with its key, in a file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(certificate.public_bytes(encoding) + key.private_bytes(encoding, *private))
+    return path
 
 
 class _Inbox:

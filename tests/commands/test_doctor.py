@@ -73,6 +73,47 @@ def test_a_sound_set_up_has_nothing_to_fix(tmp_path: Path, export: Path) -> None
     assert not (tmp_path / "home").exists()
 
 
+def test_a_former_name_of_a_check_is_a_warning(tmp_path: Path, export: Path) -> None:
+    checks = {"rejected_leads_are_recycled": {"warn": 0.3}}
+    findings = doctor.examine(configured(tmp_path, export, checks=checks), tmp_path / "handoff.yml")
+    warning, sources = in_area(findings, "configuration")
+    assert (warning.status, sources.status) == ("warning", "ok")
+    assert "rejected_and_disqualified_leads_are_recycled now" in warning.message
+
+
+def test_what_the_last_run_noticed_is_said_again(tmp_path: Path, export: Path) -> None:
+    settings = configured(tmp_path, export)
+    warehouse = warehouse_path(settings.warehouse.output)
+    warehouse.parent.mkdir(parents=True)
+    with connect(warehouse) as connection:
+        connection.execute("create schema quality")
+        connection.execute(
+            """
+            create table quality.notes as
+            select
+                'crm' as source_system, kind, severity, kind_rank, place, note, row_count, samples,
+                what_to_do
+            from (
+                values
+                    ('no_stage', 'warning', 1, 'leads', 'no lead has a stage', 2, null, 'map it'),
+                    ('unmapped_stages', 'warning', 2, 'stages', 'unknown', 2, 'Foo', 'map them'),
+                    ('rows_in_quarantine', 'warning', 3, 'leads.created_at', 'unreadable', 1200,
+                        'soon', 'see quality.quarantine'),
+                    ('never_filled', 'info', 4, null, 'no owners', null, null, null)
+            ) as notes (kind, severity, kind_rank, place, note, row_count, samples, what_to_do)
+            """
+        )
+    found = in_area(doctor.examine(settings), "last run")
+    assert [(finding.status, finding.message, finding.fix) for finding in found] == [
+        ("warning", "crm: leads: no lead has a stage (2)", "map it"),
+        (
+            "warning",
+            "crm: leads.created_at: unreadable (1,200), such as soon",
+            "see quality.quarantine",
+        ),
+    ]
+
+
 def test_no_source_is_a_warning(tmp_path: Path, export: Path) -> None:
     findings = doctor.examine(configured(tmp_path, export, sources=[]))
     assert the_only(findings, "configuration").status == "warning"
@@ -254,9 +295,9 @@ def test_proposed_stage_map_can_be_copied_into_the_configuration(
     crm, old = yaml.safe_load(proposal)["sources"]
     assert old == {"name": "old", "kind": "files", "stage_names": {"Oportunity": "opportunity"}}
     assert crm["stage_names"] == {"Sales-Accepted": "sal", "Nurture: phase 2": "nurture"}
-    assert '      # "PQR": <stage>  # 1 rows' in proposal
-    assert '      # "Zombie: \\"undead\\"": <stage>  # 1 rows' in proposal
-    filled = proposal.replace('# "', '"').replace("<stage>", "rejected")
+    assert "      # PQR: <stage>  # 1 rows" in proposal
+    assert "      # 'Zombie: \"undead\"': <stage>  # 1 rows" in proposal
+    filled = proposal.replace("      # ", "      ").replace("<stage>", "rejected")
     assert yaml.safe_load(filled)["sources"][0]["stage_names"]['Zombie: "undead"'] == "rejected"
 
 

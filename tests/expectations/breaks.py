@@ -168,6 +168,19 @@ TRUTH = (
 
 BUSINESS = (
     Break(
+        "handed_off_leads_are_touched_in_time",
+        f"update build.fct_lead_cycles set sla_status = 'breached' where {_number()} % 3 = 0",
+        (_lead("L4497", cycle_number=1), _lead("L4494", cycle_number=1)),
+        failing=1500,
+    ),
+    Break(
+        "handed_off_leads_are_touched_in_time" + TRAILING_SUFFIX,
+        "update build.fct_lead_cycles set sla_status = 'breached' "
+        f"where {_number()} % 3 = 0 and handed_off_at > {AS_OF_SQL} - interval 30 day",
+        (_lead("L4497", cycle_number=1),),
+        failing=600,
+    ),
+    Break(
         "leads_have_a_source",
         f"update build.dim_leads set lead_source = null where {_number()} % 4 = 0",
         (_lead("L4496"), _lead("L4492")),
@@ -187,19 +200,19 @@ BUSINESS = (
     ),
     Break(
         "reasons_are_seldom_other",
-        "update build.fct_lead_stages set reason_code = 'other' where exit_kind = 'rejected'",
-        (_lead("L4491", visit_number=4),),
+        "update build.fct_lead_cycles set reason_code = 'other' where exit_kind = 'rejected'",
+        (_lead("L4491", cycle_number=1),),
         failing=900,
     ),
     Break(
         "reasons_are_seldom_other" + TRAILING_SUFFIX,
-        "update build.fct_lead_stages set reason_code = 'other' "
-        f"where exit_kind = 'rejected' and entered_at > {AS_OF_SQL} - interval 30 day",
-        (_lead("L4491", visit_number=4),),
+        "update build.fct_lead_cycles set reason_code = 'other' "
+        f"where exit_kind = 'rejected' and exited_at > {AS_OF_SQL} - interval 30 day",
+        (_lead("L4491", cycle_number=1),),
         failing=360,
     ),
     Break(
-        "at_most_seven_reasons_are_in_use",
+        "few_reasons_are_in_use",
         "update build.fct_lead_stages set reason_code = 'code' || right(lead_id, 2)[1] "
         "where exit_kind = 'rejected'",
         ({"exit_kind": "rejected", "measure": 10},),

@@ -14,6 +14,7 @@ from dagster_project.running.audit import KEPT_BUILDS, run_checks
 from dagster_project.running.plan import RunOptions, plan_run
 from expectations.catalogue import known_checks
 from expectations.check import Outcome
+from tests.conftest import GOLDEN_EXPORT
 
 REASONS = "rejected_leads_have_a_reason"
 # A part of the checks, where a test is not about all.
@@ -275,6 +276,20 @@ def test_an_unknown_check_in_the_configuration_is_one_clear_line(tmp_path: Path)
     assert "checks.rejected_leads_have_reasons: unknown check" in problem
     assert "did you mean rejected_leads_have_a_reason?" in problem
     assert "visits_tile_time" in problem
+
+
+def test_former_names_of_checks_work_and_are_named(tmp_path: Path) -> None:
+    config = tmp_path / "handoff.yml"
+    config.write_text(
+        "checks: {rejected_leads_are_recycled: {warn: 0.3}}\n"
+        "alerts: {tags: {at_most_seven_reasons_are_in_use: [meeting]}}\n",
+        encoding="utf-8",
+    )
+    plan = plan_run(RunOptions(str(config), input=str(GOLDEN_EXPORT), output=str(tmp_path / "out")))
+    recycled, reasons = plan.warnings
+    assert recycled.startswith(f"{config}: checks.rejected_leads_are_recycled: ")
+    assert "is called rejected_and_disqualified_leads_are_recycled now" in recycled
+    assert reasons.startswith(f"{config}: alerts.tags.at_most_seven_reasons_are_in_use: ")
 
 
 def test_a_changed_policy_warns_until_a_new_version_is_signed(output: Path) -> None:

@@ -1,6 +1,7 @@
 """Checks as data: what their thresholds mean, and what the catalogue promises."""
 
 from dataclasses import dataclass, replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ import pytest
 from dagster_project.config.contract import Severity
 from dagster_project.config.settings import DEFAULT_CONFIG, load_settings
 from expectations.catalogue import (
+    FORMER_NAMES,
+    NOW_JUDGED_BY,
     SUITE_MODULES,
     Suite,
+    configured_suites,
     known_checks,
+    name_warnings,
     suites,
     threshold_problems,
 )
-from expectations.check import TRAILING, Check
+from expectations.check import TRAILING, TRAILING_SUFFIX, Check, Outcome, Part
 from expectations.validation import validate
 
 CHECK = Check(
@@ -113,6 +118,65 @@ def test_an_expectation_of_great_expectations_is_one_entry(
     )
 
 
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.cells: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        assert not [name for name, _ in attributes if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.cells.append(data.strip())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"warn": 0.0, "block": 0.0},
+        {
+            "cases": "",
+            "expectation": "ExpectColumnValuesToBeInSet",
+            "arguments": {"column": "thing_id", "value_set": ["<u>none</u>"]},
+        },
+        {
+            "cases": "",
+            "expectation": "ExpectColumnValuesToBeUnique",
+            "arguments": {"column": "other"},
+        },
+        {"cases": "select cast(thing_id as int) as thing_id, is_broken from build.things"},
+    ],
+    ids=["share", "rows", "set", "unique", "error"],
+)
+def test_data_docs_show_values_as_text(tmp_path: Path, changes: dict[str, Any]) -> None:
+    hostile = "<script>alert(1)</script> & <img src=x onerror=alert(1)> $template ${x}"
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "create schema raw; create schema build; "
+            "create table raw.run_parameters as select timestamp '2026-06-30' as as_of; "
+            "create table build.things as select unnest([?, 'b']) as thing_id, true as is_broken, "
+            "unnest([?, ?]) as other",
+            [hostile] * 3,
+        )
+    check = replace(CHECK, description="Things are <b>so</b>.", **changes)
+    (outcome,) = validate(
+        (Suite("things", check.table, (check,)),), path, data_docs=tmp_path / "docs"
+    )
+    assert outcome.status in {"blocked", "errored"}, outcome.message
+    shown = []
+    for page in (tmp_path / "docs").rglob("*.html"):
+        reader = _Reader()
+        reader.feed(page.read_text("utf-8"))
+        assert not reader.tags & {"script", "img", "b", "u"}
+        shown += reader.cells
+    assert any(hostile in cell for cell in shown), (outcome, shown)
+    assert any("Things are <b>so</b>." in cell for cell in shown)
+
+
 @pytest.mark.parametrize(
     ("unit", "value", "shown"),
     [
@@ -143,6 +207,7 @@ def test_names_are_assertions_and_unique() -> None:
 @pytest.mark.parametrize("check", known_checks().values(), ids=lambda check: check.name)
 def test_a_check_says_what_it_is_and_what_to_do(check: Check) -> None:
     assert check.description.endswith(".")
+    assert check.explanation.endswith(".")
     assert check.runbook.endswith(".")
     assert check.severity == "error" or check.block is None
     assert check.block is None or check.block >= check.warn
@@ -184,6 +249,42 @@ def test_right_thresholds_are_no_problem() -> None:
             "leads_are_fresh": Own(warn=2, block=10, severity="error"),
         }
     )
+
+
+@pytest.mark.parametrize("suffix", ["", TRAILING_SUFFIX])
+def test_a_former_name_sets_the_check_and_is_named_with_the_new_one(suffix: str) -> None:
+    former = "rejected_leads_are_recycled" + suffix
+    now = "rejected_and_disqualified_leads_are_recycled" + suffix
+    configured = {former: Own(warn=0.3)}
+    assert not threshold_problems(configured)
+    checks = {
+        check.name: check for suite in configured_suites(configured) for check in suite.checks
+    }
+    assert checks[now].warn == 0.3
+    (warning,) = name_warnings("checks", configured)
+    assert warning.startswith(f"checks.{former}: this check is called {now} now")
+    (problem,) = threshold_problems({former: Own(warn=0.3), now: Own(warn=0.3)})
+    assert f"called {now} now, which is set, too" in problem
+
+
+def test_a_check_that_judges_something_else_now_is_named_until_both_are_set() -> None:
+    (warning,) = name_warnings("checks", ["handed_off_leads_are_touched_in_time"])
+    assert warning.endswith("handed_off_leads_are_touched judges now; set both")
+    both = ["handed_off_leads_are_touched_in_time", "handed_off_leads_are_touched"]
+    assert not name_warnings("checks", both)
+    assert not name_warnings("checks", ["reasons_are_known"])
+
+
+def test_former_names_lead_to_checks_that_there_are() -> None:
+    known = known_checks().keys()
+    assert not FORMER_NAMES.keys() & known
+    assert {*FORMER_NAMES.values(), *NOW_JUDGED_BY, *NOW_JUDGED_BY.values()} <= known
+
+
+def test_a_share_is_told_by_part_the_worst_first() -> None:
+    parts = (Part("hand_raise", 9, 10), Part("standard", 400, 1000))
+    outcome = Outcome(CHECK, "warned", 409 / 1010, 1010, 409, parts)
+    assert outcome.found == "40.5% (409 of 1,010: hand_raise 90% of 10, standard 40% of 1,000)"
 
 
 def test_the_configuration_file_shows_the_defaults() -> None:

@@ -14,6 +14,7 @@ from tests.lifecycle import golden
 
 TRADITION = "four_stage"
 CHECK_OF_RULE = checks_of_rules()
+LATE = "handed_off_leads_are_touched_in_time"
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,18 @@ def test_a_rule_fails_with_the_leads_of_the_golden_violations(
     assert result["status"] == (failed if leads else "passed" if result["cases"] else "not_judged")
 
 
+def test_late_handoffs_are_told_by_tier(results: dict[str, dict]) -> None:
+    cycles = golden.expected(TRADITION, "fct_lead_cycles")
+    statuses = Counter(row["sla_status"] for row in cycles)
+    result = results[LATE]
+    judged = statuses["met"] + statuses["breached"]
+    assert (result["failing_rows"], result["cases"]) == (statuses["breached"], judged)
+    assert "standard 81.2% of 16, hand_raise 0% of 2, low_intent 0% of 1" in result["message"]
+
+
 def test_nothing_else_fails_on_the_golden_export(results: dict[str, dict]) -> None:
-    of_rules = {name for rule in CHECK_OF_RULE.values() for name in (rule, f"{rule}_last_30_days")}
+    asked = (LATE, *CHECK_OF_RULE.values())
+    of_rules = {name for check in asked for name in (check, f"{check}_last_30_days")}
     assert not [
         (name, row["message"])
         for name, row in results.items()
@@ -51,5 +62,6 @@ def test_nothing_else_fails_on_the_golden_export(results: dict[str, dict]) -> No
 def test_the_pages_of_the_audit_are_there(golden_output: Path) -> None:
     index = (golden_output / "data_docs" / "index.html").read_text(encoding="utf-8")
     assert "rejected_no_reason" not in index
+    assert '<div class="soft">standard 81.2% of 16, hand_raise 0% of 2' in index
     pages = (golden_output / "data_docs" / "validations" / "fct_lead_stages").rglob("*.html")
     assert "rejected_no_reason" in next(pages).read_text(encoding="utf-8")

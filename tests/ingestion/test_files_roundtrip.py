@@ -109,3 +109,19 @@ def test_ragged_rows_shift_no_other(rows, widths, line_end):
         (at + 2, row[0], row[1], expected(row[2])) for at, row in sound
     ]
     assert (read, rejected) == (len(table), len(table) - len(sound))
+
+
+def test_rows_of_a_large_file_are_numbered_as_they_stand(ingest, export, rows):
+    # More than one thread reads a file of this size, unless it has quotes.
+    lines = [f"A{number},L1,call,2026-02-01,{'x' * 90}\n" for number in range(200_000)]
+    lines[150_000] = "A150000,L1,call\n"
+    header = "activity_id,lead_id,kind,occurred_at,direction\n"
+    (export / "activities.csv").write_text(header + "".join(lines))
+    ingest()
+    assert rows(
+        "select count(*), count(*) filter (activity_id = 'A' || (source_row - 2)) "
+        "from raw.activities"
+    ) == [(199_999, 199_999)]
+    assert rows("select source_row, reason from raw.rejected_rows") == [
+        (150_002, "the row has 3 fields, the header has 5")
+    ]

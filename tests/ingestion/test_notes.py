@@ -115,6 +115,18 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
             {**COMPLETE, "leads": f"{LEADS}A,13/12/2025,R1,lead\nB,01/02/2026,R1,lead\n"},
             [("format_decided", "leads.created_at", 1, "01/02/2026")],
         ),
+        (
+            {
+                **COMPLETE,
+                "leads": f"{ONE_LEAD['leads']}A,2026-01-01,R2,lead\nA,2026-01-01,R2,lead\n",
+                "activities": ENGAGED["activities"]
+                + "C1,A,R1,email,2026-01-03\nC2,A,R1,call,2026-01-04\n",
+            },
+            [
+                ("repeated_ids", "activities", 1, "C1"),
+                ("repeated_ids", "leads", 1, "A"),
+            ],
+        ),
     ],
 )
 def test_what_is_not_understood_is_noted(
@@ -172,3 +184,7 @@ def test_leads_without_a_stage_are_published_and_that_is_the_first_thing_said(
         "and 1 more, in quality.quarantine",
     ]
     assert "rows that can't be used" not in done.stdout
+    status = handoff("status", "--output", output).stdout
+    assert "not published: build" in status
+    assert ": there is no lead, so nothing is published" in status
+    assert "leads.csv: a header and no rows; the table is empty" in status

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import yaml
 
+from dagster_project.config.plain_text import printable
 from dagster_project.ingestion.discovery.placing import (
     UNKNOWN_CRM,
     Proposal,
@@ -22,11 +23,11 @@ def render(proposal: Proposal) -> str:
 def _head(proposal: Proposal) -> Iterator[str]:
     is_known = proposal.crm != UNKNOWN_CRM
     yield f"""\
-# Proposed by `handoff init` for {proposal.directory.name}: exports of \
+# Proposed by `handoff init` for {_line(proposal.directory.name)}: exports of \
 {proposal.crm if is_known else "an unknown system"}.
 # Check the mapping, the stage names and the notes at the end; then:
 #
-#   handoff run --config {proposal.out_file.name}
+#   handoff run --config {_line(proposal.out_file.name)}
 
 lifecycle:
   tradition: {proposal.tradition}  # the dialect that has the stages seen
@@ -43,7 +44,7 @@ def _source(proposal: Proposal) -> Iterator[str]:
     # Relative where it lies below the file.
     path, base = proposal.directory.resolve(), proposal.out_file.parent.resolve()
     shown = path.relative_to(base) if path.is_relative_to(base) else path
-    yield from _entry("path", str(shown), 4)
+    yield from entry("path", str(shown), 4)
     yield "    # timezone: Europe/Amsterdam  # of times without an offset; UTC by default"
     yield "    tables:" + ("" if proposal.tables else " {}")
     for plan in proposal.tables.values():
@@ -59,7 +60,7 @@ def _table(plan: TablePlan) -> Iterator[str]:
     if plan.columns:
         yield "        columns:"
     for column, header in plan.columns.items():
-        yield from _entry(column, header, 10, plan.remarks.get(column, ""))
+        yield from entry(column, header, 10, plan.remarks.get(column, ""))
     formats = {column: _formats(formats) for column, formats in plan.time_formats.items()}
     for key, value, remark in (
         ("time_formats", formats, ""),
@@ -69,13 +70,13 @@ def _table(plan: TablePlan) -> Iterator[str]:
         ("only_when", plan.only_when, ""),
     ):
         if value:
-            yield from _entry(key, value, 8, remark)
+            yield from entry(key, value, 8, remark)
 
 
 def _file(plan: TablePlan | StageDatePlan, indent: int) -> Iterator[str]:
-    yield from _entry("file", plan.file.name, indent)
+    yield from entry("file", plan.file.name, indent)
     if plan.file.encoding != "utf-8":
-        yield from _entry("encoding", plan.file.encoding, indent, "not UTF-8; a guess")
+        yield from entry("encoding", plan.file.encoding, indent, "not UTF-8; a guess")
 
 
 def _formats(formats: Sequence[str]) -> str | list[str]:
@@ -95,12 +96,12 @@ def _stage_dates(proposal: Proposal) -> Iterator[str]:
 
 def _stage_date(plan: StageDatePlan, proposal: Proposal) -> Iterator[str]:
     yield f"      - stage: {plan.stage}"
-    yield from _entry("column", plan.header, 8)
+    yield from entry("column", plan.header, 8)
     if plan.file != proposal.tables["leads"].file:
         yield from _file(plan, 8)
-        yield from _entry("lead_id", plan.lead_header, 8)
+        yield from entry("lead_id", plan.lead_header, 8)
     if plan.formats:
-        yield from _entry("time_format", _formats(plan.formats), 8)
+        yield from entry("time_format", _formats(plan.formats), 8)
 
 
 def _stage_names(proposal: Proposal) -> Iterator[str]:
@@ -109,21 +110,46 @@ def _stage_names(proposal: Proposal) -> Iterator[str]:
     if known:
         yield "    stage_names:  # ignored: the value carries no stage"
     for item in known:
-        yield from _entry(item.raw, item.stage, 6, f"{item.rows:,} rows")
+        yield from entry(item.raw, item.stage, 6, f"{item.rows:,} rows")
     if unknown:
         if not known:
             yield "    # stage_names:"
         yield "      # Not known; choose a stage, or ignored:"
     for item in unknown:
         why = "perhaps" if item.guess else "no guess"
-        lines = _entry(item.raw, item.guess or "ignored", 0, f"{item.rows:,} rows; {why}")
+        lines = entry(item.raw, item.guess or "ignored", 0, f"{item.rows:,} rows; {why}")
         yield from (f"      # {line}" for line in lines)
 
 
-def _entry(key: str, value: object, indent: int, remark: str = "") -> list[str]:
+class _Dumper(yaml.SafeDumper):
+    """Writes each text so that handoff.yml reads it back, on one line."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = None if text.isprintable() else '"'
+    # As it stands, it would be a variable of the environment.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text.replace("${", "$${"), style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def entry(key: str, value: object, indent: int, remark: str = "") -> list[str]:
     """A key and its value as lines of YAML, with a comment behind."""
-    dumped = yaml.safe_dump({key: value}, sort_keys=False, allow_unicode=True, width=10_000)
-    lines = textwrap.indent(dumped, " " * indent).splitlines()
+
+    def dumped(*, allow_unicode: bool) -> str:
+        return yaml.dump(
+            {key: value},
+            Dumper=_Dumper,
+            sort_keys=False,
+            allow_unicode=allow_unicode,
+            width=float("inf"),
+        )
+
+    text = dumped(allow_unicode=True)
+    if text != printable(text):
+        text = dumped(allow_unicode=False)
+    lines = [" " * indent + line for line in text.rstrip("\n").split("\n")]
     if remark:
         lines[0 if isinstance(value, dict) else -1] += f"  # {_line(remark)}"
     return lines
@@ -145,4 +171,4 @@ def _left(proposal: Proposal) -> Iterator[str]:
 
 def _line(text: str) -> str:
     """A text on one line, for a comment."""
-    return " ".join(text.split())
+    return " ".join(printable(text).split())

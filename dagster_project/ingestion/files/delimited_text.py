@@ -155,7 +155,6 @@ class CsvTable:
             if not refused:
                 rejected = self._collect(connection, target, mine)
                 return Inserted(rows - len(rejected), rejected)
-            connection.execute(f"delete from {target} where {mine}")
             is_audited = path != self.path
             pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             path = self._copy(path, pieces)
@@ -172,33 +171,57 @@ class CsvTable:
         select: Sequence[str],
         condition: str,
     ) -> tuple[int, list[int]]:
-        """One pass: the rows inserted, and the offsets of the records that the reader refused."""
+        """One pass: the rows inserted, and the offsets of the records that the reader refused.
+
+        Where it refused any, nothing is inserted.
+        """
         *values, extra = select
         if self._broken:
             extra = f"case when {self._is_placeholder} then c0 else {extra} end"
             condition = f"({condition} or {self._is_placeholder})"
-        rows = rows_changed(
-            connection,
-            f"""
-            insert into {target}
-            select {", ".join([*values, extra])}
-            from (
-                select row_number() over () + {self.above} as source_row, *
-                from {self._reader(path)}
+        with self._records(connection, path) as (records, refused):
+            if refused:
+                return 0, refused
+            rows = rows_changed(
+                connection,
+                f"""
+                insert into {target}
+                select {", ".join([*values, extra])}
+                from (select rowid + 1 + {self.above} as source_row, * from {records})
+                where source_row > {self.above + 1} and {condition}
+                """,
             )
-            where source_row > {self.above + 1} and {condition}
-            """,
-        )
-        found = connection.execute(
-            "select distinct line_byte_position - 1 from reject_errors order by 1"
-        ).fetchall()
-        connection.execute("drop table reject_errors")
-        connection.execute("drop table reject_scans")
-        return rows, [offset for (offset,) in found]
+        return rows, []
+
+    @contextlib.contextmanager
+    def _records(
+        self, connection: DuckDBPyConnection, path: Path
+    ) -> Iterator[tuple[str, list[int]]]:
+        """The records of the file, in its order, and the offsets of those that the reader refused.
+
+        A table numbers its rows as they come, however many threads read and write; but not within
+        a transaction that is still open, so the records get a database and a session of their own.
+        """
+        name = f"records_{next(_numbers)}"
+        with connection.cursor() as session:
+            session.execute(f"attach ':memory:' as {name}")
+            session.execute("set preserve_insertion_order = true")
+            session.execute(f"create table {name}.records as from {self._reader(path)}")
+            session.execute("set preserve_insertion_order = false")
+            refused = session.execute(
+                "select distinct line_byte_position - 1 from reject_errors order by 1"
+            ).fetchall()
+            try:
+                yield f"{name}.records", [offset for (offset,) in refused]
+            finally:
+                session.execute(f"detach {name}")
 
     def _reader(self, path: Path) -> str:
         """The call of DuckDB's reader: every cell as text, nothing guessed."""
         columns = ", ".join(f"'c{at}': 'varchar'" for at in range(len(self.headers)))
+        # A reader that starts in the middle can't know whether it is inside a quoted value.
+        with _mapped(path) as text:
+            is_parallel = text.find(b'"') == -1
         return f"""
             read_csv(
                 {exactly(path)},
@@ -209,7 +232,7 @@ class CsvTable:
                 escape = '"',
                 columns = {{{columns}}},
                 strict_mode = true,
-                parallel = false,
+                parallel = {str(is_parallel).lower()},
                 store_rejects = true
             )
         """

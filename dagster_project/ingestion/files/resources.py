@@ -37,8 +37,9 @@ class Headers:
 
     def cell(self, header: str) -> str:
         """SQL for a cell as received; one of spaces only is nothing."""
-        at = self.names.index(header)
-        return f"if(trim(c{at}) = '', null, c{at})"
+        cell = f"c{self.names.index(header)}"
+        # What begins with a letter, digit or sign is known to be filled without trimming it.
+        return f"case when {cell} between '!' and '~' or trim({cell}) <> '' then {cell} end"
 
     def matching(self, name: str, among: Sequence[str] | None = None) -> str | None:
         """The header of a name: exactly, else without case and by its words, whatever spaces."""
@@ -140,8 +141,7 @@ def contract_columns(
                 column in maps for maps in (lookups, mapping.values, mapping.time_formats)
             )
             if header in instants and column in table.instants and not is_mapped:
-                instant = f"u{headers.names.index(header)}"
-                value = f"if({instant} is null, {value}, null)"
+                instant, value = (f"{kind}{headers.names.index(header)}" for kind in "ut")
                 columns[table.instants[column]] = (
                     f"if({counts}, {instant}, null)" if beside else instant
                 )

@@ -32,6 +32,7 @@ class TypedTable:
 
     ``instants``: headers of times with a zone; the relation has their instants too, in UTC, as
     ``u0``, ``u1`` .. after their places; null where text alone can tell one (infinity, year 10000).
+    ``t0``, ``t1`` .. are the text of those: writing that of every instant is slow.
     """
 
     headers: tuple[str, ...]
@@ -68,11 +69,14 @@ def open_parquet(label: str, path: Path) -> TypedTable:
         f"{_typed_text(identifier(name), kind)} as c{at}" for at, (name, kind) in enumerate(columns)
     ]
     instants = {name: at for at, (name, kind) in enumerate(columns) if kind == _INSTANT}
-    cells += [
-        f"case when {identifier(name)} between {_FIRST} and {_LAST} "
-        f"then {identifier(name)} at time zone 'UTC' end as u{at}"
-        for name, at in instants.items()
-    ]
+    for name, at in instants.items():
+        column = identifier(name)
+        is_instant = f"{column} between {_FIRST} and {_LAST}"
+        cells += [
+            # The same as "at time zone 'UTC'", without asking for the zone.
+            f"case when {is_instant} then make_timestamp(epoch_us({column})) end as u{at}",
+            f"case when {is_instant} then null else {_typed_text(column, _INSTANT)} end as t{at}",
+        ]
     return TypedTable(
         tuple(name for name, _ in columns),
         f"select {', '.join(['file_row_number + 1 as source_row', *cells])} from {source}",

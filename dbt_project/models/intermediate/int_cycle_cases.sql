@@ -58,7 +58,6 @@ final as (
         reasoned.sla_status,
         reason_codes.recycle_after_days,
         coverage.has_owners,
-        coverage.has_activities,
         coverage.has_engagements,
         coalesce(intent.has_explicit_intent, false) as has_explicit_intent,
         run_policy.requires_explicit_intent,

@@ -43,7 +43,7 @@ cycle_rules as (
         sla_status = 'breached' and first_touch_at is null as is_broken,
         sla_due_at as occurred_at
     from cycle_cases
-    where handed_off_at is not null and has_activities
+    where sla_status in ('met', 'breached')
     union all
     select
         'handoff_without_decision' as rule,

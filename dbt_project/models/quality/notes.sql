@@ -10,6 +10,7 @@
     'before_creation': ('info', 'look whether leads have the creation date of an import'),
     'leads_without_stage': ('info', 'they are in no cycle; export their stages if they have any'),
     'no_history': ('info', 'export the stage changes: a current stage has no date of its own'),
+    'repeated_ids': ('info', 'one row of each counts, of leads the latest updated: look why the export repeats them'),
     'later_than_as_of': ('info', 'a later run counts them'),
     'format_decided': ('info', 'see quality.column_formats; name the format if it is another one'),
     'currency_decided': ('info', 'set lifecycle.currency for another one')

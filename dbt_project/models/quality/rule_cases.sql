@@ -18,12 +18,14 @@ final as (
         cases.lead_id,
         cases.cycle_number,
         cases.visit_number,
+        cases.detail,
         cases.owner_id,
         cases.is_broken,
         cases.occurred_at,
         -- Before it is due, nobody can say that something is missing.
         {{ add_seconds('cases.occurred_at', "coalesce(
             case cases.rule
+                when 'not_recycled' then run_policy.recycle_grace_seconds
                 when 'sales_qualified_without_opportunity'
                     then run_policy.opportunity_grace_seconds
                 when 'accepted_without_qualification'

@@ -2,6 +2,15 @@
     'leads': 'created_at', 'stage_changes': 'changed_at', 'activities': 'occurred_at',
     'engagements': 'occurred_at', 'opportunities': 'created_at', 'owner_changes': 'changed_at'
 } -%}
+{%- set ids = {
+    'leads': ['lead_id'],
+    'stage_changes': ['lead_id', 'change_id'],
+    'activities': ['activity_id'],
+    'engagements': ['engagement_id'],
+    'opportunities': ['opportunity_id'],
+    'owner_changes': ['lead_id', 'changed_at'],
+    'reps': ['rep_id']
+} -%}
 {%- set amounts = {'opportunities': 'opportunity_id', 'channel_spend': 'channel'} -%}
 {#- Columns whose unreadable values put their row into quarantine: told of there. -#}
 {%- set quarantining = [] -%}
@@ -10,7 +19,7 @@
         {%- do quarantining.append(table ~ '.' ~ name) -%}
     {%- endfor -%}
 {%- endfor -%}
--- Notes on values: of no use, later than the run, of a format that was decided.
+-- Notes on values: of no use, later than the run, contradicting, of a format that was decided.
 with run_policy as (
 
     select * from {{ ref('int_run_policy') }}
@@ -75,6 +84,22 @@ final as (
             rows_of_{{ table }}.problem is null
             and rows_of_{{ table }}.{{ moment }} > run_policy.as_of
         group by rows_of_{{ table }}.source_system
+        union all
+    {% endfor -%}
+    {% for table, columns in ids.items() -%}
+        select
+            source_system,
+            'repeated_ids' as kind,
+            '{{ table }}' as place,
+            'ids that one load brings more than once, with other values' as note,
+            count(*) as row_count,
+            {{ few_texts(columns[0]) }} as samples
+        from (
+            {{ ids_with_other_values(
+                ref('int_contract__' ~ table), columns
+            ) | indent(12) }}
+        ) as repeated_{{ table }}
+        group by source_system
         union all
     {% endfor -%}
     select
