@@ -35,5 +35,5 @@ CHECKS: tuple[Check, ...] = (
         "the column that holds it.",
         keys=("source_system", "lead_id"),
     ),
-    *source_checks("opportunities", fresh_days=14.0),
+    *source_checks("opportunities", fresh_days=7.0),
 )

@@ -2,4 +2,4 @@
 
 from expectations.source_checks import source_checks
 
-CHECKS = source_checks("owner_changes", fresh_days=14.0)
+CHECKS = source_checks("owner_changes", fresh_days=7.0)

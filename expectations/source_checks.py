@@ -1,7 +1,7 @@
 """Checks that every table of the sources gets: usable rows, readable values, freshness and so on.
 
 They tell of the source, not of a lead, so most warn by default, and they ask for enough data to
-say something: a tiny export passes them.
+say something: in a tiny export most are not judged.
 """
 
 from dagster_project.config.contract import CONTRACT_TABLES
@@ -14,14 +14,23 @@ UNREADABLE_BLOCK = 0.05
 _BLOCKING_KINDS = {"money", "time", "flag", "id", "event_id"}
 _BLOCKS_FROM_VALUES = 5
 
-# Freshness is judged where the 90 days up to the newest row hold two rows a day or more: of a
-# table that fills slowly, a quiet week is no news.
-_RHYTHM_ROWS = 180
-# Volume is judged from 50 rows a day on: below, chance alone halves a day now and then; and where
-# half of the eight weeks before are known.
-_USUAL_ROWS, _USUAL_WEEKS = 50, 4
-# Rows and columns are compared with the previous build where it had 50 rows of the table or more.
+# The newest row of a table is overdue from three of its usual gaps on; where fewer than eight gaps
+# are known (a new table, or one that was imported in a day), from 90 days on, or three gaps if they
+# are longer. With the days that a check allows beyond, a table that fills by chance at any pace, on
+# working days or in batches warns less than once in two years.
+_USUAL_GAPS, _KNOWN_GAPS, _DAYS_WITHOUT_RHYTHM = 3, 8, 90
+# Volume is judged by the shortest span (day, week, four weeks) that usually holds 50 rows: below,
+# chance alone halves it now and then. Four weeks with 12 rows or more are judged, too; there, what
+# chance may do counts as no difference: the square roots of two counts of one rhythm differ by
+# more than 2, four standard deviations of either, in less than one span of a thousand.
+_USUAL_ROWS, _USUAL_ROWS_OF_WEEKS, _CHANCE_OF_ROOTS = 50, 12, 2
+_LONGEST_SPAN, _SPANS_BEFORE = 28, 4
+# Rows and columns are compared with the build before where it had 50 rows of the table or more;
+# that none are left is worse at any size.
 _FILLED_ROWS = 50
+
+# The checks that tell whether rows that there were are gone.
+LASTING_ROWS = frozenset(f"{name}_do_not_vanish" for name in CONTRACT_TABLES)
 
 
 def source_checks(
@@ -120,62 +129,93 @@ def _readable_values(table_name: str, column: str, kind: str) -> Check:
 
 
 def _fresh(table_name: str, days: float) -> Check:
-    """The newest row of a table is at most ``days`` older than ``as_of``, per source."""
+    """The newest row of a table is at most ``days`` overdue, per source."""
     return Check(
         name=f"{table_name}_are_fresh",
-        headline=f"the newest row of {table_name} is {{observed}} old",
-        description=f"The newest row of {table_name} is recent; per source, judged where the "
-        "90 days up to it hold two rows a day or more.",
+        headline=f"the newest row of {table_name} is {{observed}} overdue",
+        description=f"The newest row of {table_name} is as recent as the table's own rhythm lets "
+        f"expect: overdue is what goes beyond {_USUAL_GAPS} times the gap between two days with "
+        "rows that it usually keeps to (95 % of those of a year), or beyond "
+        f"{_DAYS_WITHOUT_RHYTHM} days where fewer than {_KNOWN_GAPS} gaps are known; per source.",
         severity="warning",
         owner="data",
         runbook="Look whether the export or the API user still works, then whether the CRM is "
         "still used for this.",
         cases=f"""
-            select source_system, days_old as measure
+            select
+                source_system,
+                cast(newest_at as date) as newest_day,
+                greatest(
+                    days_old - greatest(
+                        {_USUAL_GAPS} * coalesce(usual_gap_days, 0),
+                        case when recent_gaps < {_KNOWN_GAPS} then {_DAYS_WITHOUT_RHYTHM} else 0 end
+                    ),
+                    0
+                ) as measure
             from quality.source_freshness
-            where table_name = '{table_name}' and recent_rows >= {_RHYTHM_ROWS}
+            where table_name = '{table_name}'
         """,
         keys=("source_system",),
+        told_with=("newest_day",),
         unit="days",
         warn=days,
     )
 
 
 def _usual_volume(table_name: str) -> Check:
-    """The last whole day (UTC) holds about as many rows as that weekday usually does.
+    """The last day, week or four weeks (UTC) of a table hold about as many rows as usual.
 
-    A table that was silent on that weekday a week ago as well is for freshness to tell.
+    A table that was silent in the span before as well is for freshness to tell.
     """
     return Check(
         name=f"{table_name}_have_their_usual_volume",
-        headline=f"the last day of {table_name} is {{observed}} off its usual number",
+        headline=f"the latest rows of {table_name} are {{observed}} off their usual number",
         description=f"The last whole day of {table_name} differs by at most half from the median "
-        "of the same weekday in the eight weeks before; per source, judged from 50 rows a day on.",
+        "of the same weekday in the eight weeks before; of a table with fewer than "
+        f"{_USUAL_ROWS} rows a day, the last week from the weeks before, or the last four weeks by "
+        "more than chance makes of few rows; per source, judged from "
+        f"{_USUAL_ROWS_OF_WEEKS} rows in four weeks on.",
         severity="warning",
         owner="data",
         runbook="Too few: look for an export that was cut off or a form that broke. Too many: an "
         "import, or a row delivered twice under new ids.",
         cases=f"""
             select
-                source_system, last_day, abs(rows_of_last_day - usual_rows) / usual_rows as measure
+                source_system, last_day, span_days, span_rows, usual_rows,
+                case
+                    when
+                        usual_rows < {_USUAL_ROWS}
+                        and abs(sqrt(span_rows) - sqrt(usual_rows)) <= {_CHANCE_OF_ROOTS}
+                        then 0
+                    else abs(span_rows - usual_rows) / usual_rows
+                end as measure
             from quality.source_volume
             where
-                table_name = '{table_name}' and was_alive
-                and usual_rows >= {_USUAL_ROWS} and weeks >= {_USUAL_WEEKS}
+                table_name = '{table_name}' and was_alive and spans_before >= {_SPANS_BEFORE}
+                and usual_rows >= case
+                    when span_days = {_LONGEST_SPAN} then {_USUAL_ROWS_OF_WEEKS}
+                    else {_USUAL_ROWS}
+                end
+            qualify row_number() over (partition by source_system order by span_days) = 1
         """,
-        keys=("source_system", "last_day"),
+        keys=("source_system",),
+        told_with=("last_day", "span_days", "span_rows", "usual_rows"),
         unit="ratio",
         warn=0.5,
     )
 
 
 def _lasting_rows(table_name: str) -> Check:
-    """A table has not lost most of its rows since the last build that was not held back."""
+    """A table has not lost most of its rows since the last build that was not held back.
+
+    Of a small table only whether any are left is judged.
+    """
     return Check(
         name=f"{table_name}_do_not_vanish",
         headline=f"{{observed}} of the rows of {table_name} are gone",
         description=f"The sources deliver about as many rows of {table_name} as for the last build "
-        "that was not held back; per source, judged where that had 50 rows or more.",
+        f"that was not held back; per source. Of a table with fewer than {_FILLED_ROWS} rows only "
+        "whether any are left is judged.",
         severity="error",
         owner="data",
         runbook="Look for an export that was cut off or empty, or a filter or permission that "
@@ -192,7 +232,11 @@ def _lasting_rows(table_name: str) -> Check:
 
             select
                 before.source_system,
-                1 - coalesce(counts.rows_read, 0) / before.rows_read as measure
+                case
+                    when coalesce(counts.rows_read, 0) > 0 and before.rows_read < {_FILLED_ROWS}
+                        then 0
+                    else 1 - coalesce(counts.rows_read, 0) / before.rows_read
+                end as measure
             from before
             inner join raw.sources as sources
                 on before.source_system = sources.source_system
@@ -200,7 +244,7 @@ def _lasting_rows(table_name: str) -> Check:
                 on
                     before.source_system = counts.source_system
                     and counts.table_name = '{table_name}'
-            where before.rows_read >= {_FILLED_ROWS}
+            where before.rows_read > 0
         """,
         keys=("source_system",),
         unit="ratio",

@@ -25,6 +25,7 @@ from dagster_project.running.execute import DataTest
 from dagster_project.running.output_lock import visit_output
 from expectations.catalogue import configured_suites, current_name
 from expectations.check import TRAILING_SUFFIX, Check
+from expectations.source_checks import LASTING_ROWS
 
 Row = dict[str, Any]
 
@@ -81,6 +82,8 @@ def check_report(
         build_id=first["build_id"],
         known=frozenset(checks) if checks.keys() <= names else frozenset(),
         has_built=[row["build_id"] for row in built] == [first["build_id"]],
+        lacks_rows=was_stopped
+        and any(row["status"] == "blocked" and row["check_name"] in LASTING_ROWS for row in rows),
     )
 
 

@@ -17,12 +17,13 @@ from dagster_project.config.errors import (
     HandoffError,
     SourceError,
 )
-from dagster_project.running.publishing import published_manifest
+from dagster_project.running import publishing
 
 SOURCE_DOWN = "source_cannot_be_read"
 CONFIGURATION_WRONG = "configuration_is_wrong"
 BUILD_FAILED = "build_failed"
 PUBLICATION_BLOCKED = "publication_is_blocked"
+NO_LEAD = "there_is_no_lead"
 DATA_STALE = "published_data_is_stale"
 SCHEDULE_MISSED = "schedule_was_missed"
 
@@ -45,6 +46,11 @@ _PIPELINE = {
         "the marts were not updated, since a check blocks",
         "Fix what the blocking checks found in the source, or publish once anyway with "
         "`handoff run --audit warn`.",
+    ),
+    NO_LEAD: (
+        publishing.NO_LEAD,
+        "Look for an export that is empty or cut off, a filter that fits no row, or a permission "
+        "that changed. The last good build stays published.",
     ),
     DATA_STALE: (
         "the published marts are old",
@@ -108,8 +114,9 @@ class Report:
     A place of ``*`` judges all places of a check. ``run_id``: the Dagster run, None for a look at
     the clock. ``build_id``: the build that was audited, if one was. ``known``: after an audit with
     every check, their names; a check that is not among them is gone. ``has_built``: the models in
-    the warehouse are this run's. ``is_past``: the run looked at an earlier moment than one before
-    it, or another came after it, so it says nothing about now.
+    the warehouse are this run's. ``lacks_rows``: rows that there were before are gone, so what
+    passes has shown nothing. ``is_past``: the run looked at an earlier moment than one before it,
+    or another came after it, so it says nothing about now.
     """
 
     judged: frozenset[tuple[str, str]] = frozenset()
@@ -118,6 +125,7 @@ class Report:
     build_id: str | None = None
     known: frozenset[str] = frozenset()
     has_built: bool = False
+    lacks_rows: bool = False
     is_past: bool = False
 
     def judges(self, check: str, place: str) -> bool:
@@ -125,6 +133,11 @@ class Report:
         if self.known and check not in self.known | _PIPELINE.keys():
             return True
         return (check, place) in self.judged or (check, "*") in self.judged
+
+    def without_passes(self) -> "Report":
+        """This report, as judging nothing but what fails."""
+        failing = {name for it in self.findings for name in (it.windows or (it.check,))}
+        return replace(self, judged=frozenset((name, "*") for name in failing))
 
     def merged(self, other: "Report") -> "Report":
         """This report, with what another one about the same occasion judged and found."""
@@ -141,7 +154,7 @@ def pipeline_report(
     what failed before.
     """
     if error is None:
-        judged = (SOURCE_DOWN, CONFIGURATION_WRONG, BUILD_FAILED, PUBLICATION_BLOCKED)
+        judged = (SOURCE_DOWN, CONFIGURATION_WRONG, BUILD_FAILED, PUBLICATION_BLOCKED, NO_LEAD)
         return Report(
             frozenset((check, "*") for check in judged if _has_published(output, run_id)),
             run_id=run_id,
@@ -151,13 +164,15 @@ def pipeline_report(
         # Refused because another run holds the output: nothing failed.
         return Report(run_id=run_id)
     place = "pipeline"
+    if failed == PUBLICATION_BLOCKED and error.problems[:1] == [publishing.NO_LEAD]:
+        failed = NO_LEAD
     if failed == SOURCE_DOWN:
         named = re.match(r"source (\S+?):", error.problems[0]) if error.problems else None
         place = f"source {named[1]}" if named else "sources"
     passed = {CONFIGURATION_WRONG}
     # A part of the job may have audited what another run read and built.
     if failed == PUBLICATION_BLOCKED and has_built:
-        passed |= {SOURCE_DOWN, BUILD_FAILED}
+        passed |= {SOURCE_DOWN, BUILD_FAILED, NO_LEAD}
     # One source down says nothing of another that was down before.
     checks = {(check, "*") for check in passed - {failed}} | {(failed, place)}
     finding = pipeline_finding(failed, place, error.problems)
@@ -170,6 +185,8 @@ def pipeline_finding(check: str, place: str, observed: list[str]) -> Finding:
     members = None
     if place.startswith("source "):
         headline = f"{place} could not be read"
+    if check == NO_LEAD:
+        observed = observed[1:] or observed  # the first line is the headline
     if check == PUBLICATION_BLOCKED:
         members = {line.partition(":")[0]: Member(line) for line in observed}
     return Finding(
@@ -189,5 +206,5 @@ def pipeline_finding(check: str, place: str, observed: list[str]) -> Finding:
 
 
 def _has_published(output: Path, run_id: str | None) -> bool:
-    build_id = (published_manifest(output) or {}).get("build_id", "")
+    build_id = (publishing.published_manifest(output) or {}).get("build_id", "")
     return run_id is not None and build_id.endswith(f"-{run_id[:8]}")

@@ -23,7 +23,7 @@ from dagster_project.config.settings import Settings
 from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, warehouse_path
 from dagster_project.running.execute import DataTest
 from dagster_project.running.output_lock import visit_output
-from dagster_project.running.publishing import published_manifest
+from dagster_project.running.publishing import NO_LEAD, published_manifest, with_cause
 
 # What quality.alerts holds of each incident.
 _COPIED = """
@@ -82,6 +82,8 @@ def after_run(
         if error is None or isinstance(error, AuditBlocked):
             raise
         audit = Report(run_id=run_id)
+    if isinstance(error, AuditBlocked):
+        error = with_cause(output, run_id, error)
     report = Report(run_id=run_id)
     if not audit.is_past and not (error and ended_at and _published_since(output, ended_at)):
         tests = list(data_tests)
@@ -89,7 +91,11 @@ def after_run(
         is_whole = audit.known and tests
         known = audit.known | {test.name for test in tests} if is_whole else frozenset()
         report = replace(audit, known=known).merged(data_test_report(tests, run_id))
-        report = report.merged(pipeline_report(output, error, run_id, has_built=audit.has_built))
+        lacks_rows = audit.lacks_rows or (error is not None and error.problems[:1] == [NO_LEAD])
+        if lacks_rows:
+            report = report.without_passes()
+        has_built = audit.has_built and not lacks_rows
+        report = report.merged(pipeline_report(output, error, run_id, has_built=has_built))
     return _record(output, settings, report.merged(stale_report(output, settings, now)), now, send)
 
 

@@ -93,10 +93,7 @@ def run(
         job = load(plan.settings).resolve_job_def(JOB_NAME)
         outcome = execute(job, options, plan, progress)
     if isinstance(outcome.error, AuditBlocked):
-        # Without a lead many a check fails, too: the cause comes first.
-        outcome.error = AuditBlocked(
-            dict.fromkeys([*publishing.without_leads(plan.output), *outcome.error.problems])
-        )
+        outcome.error = publishing.with_cause(plan.output, outcome.run_id, outcome.error)
     if outcome.error is None or outcome.error.exit_code == 1:
         console().print(run_summary(plan.output))
     if verbose:

@@ -34,10 +34,19 @@ _NOTES = f"""
         source_system, place, concat_ws(chr(10), note, 'fix: ' || what_to_do),
         format('{{:,}}', row_count), samples
     from {QUALITY_SCHEMA}.notes
+    where kind <> 'rows_in_quarantine'
     order by {NOTES_ORDER}
 """
-# How many notes are shown.
-_TOP_NOTES = 5
+_QUARANTINED = f"""
+    select
+        source_system, place, replace(note, 'rows that can''t be used: ', ''),
+        format('{{:,}}', row_count), samples, what_to_do
+    from {QUALITY_SCHEMA}.notes
+    where kind = 'rows_in_quarantine'
+    order by {NOTES_ORDER}
+"""
+# How many notes are shown, and how many reasons of rows in quarantine.
+_TOP_NOTES, _TOP_REASONS = 5, 3
 _ROW_COUNTS = f"""
     select
         table_name,
@@ -56,14 +65,15 @@ def run_summary(output: Path) -> RenderableType:
     """The figures of the build in an output's warehouse, for the console."""
     with connect(warehouse_path(output), read_only=True) as connection:
         milestones = funnel(connection)
-        notes, broken, checks, read = (
+        notes, quarantined, broken, checks, read = (
             connection.execute(query).fetchall()
-            for query in (_NOTES, _BROKEN_RULES, _CHECKS, _ROW_COUNTS)
+            for query in (_NOTES, _QUARANTINED, _BROKEN_RULES, _CHECKS, _ROW_COUNTS)
         )
     failing = [check for check in checks if check[1] not in {"passed", "not_judged"}]
     counts = _check_counts(status for _, status, _ in checks)
     sections = [
         *([("Noticed", _shown_notes(notes))] if notes else []),
+        *([("In quarantine", _shown_reasons(quarantined))] if quarantined else []),
         (
             "Funnel",
             grid(["milestone", "here", ">cycles", ">of the one before"], _funnel_rows(milestones)),
@@ -78,10 +88,21 @@ def run_summary(output: Path) -> RenderableType:
 def _shown_notes(notes: list[tuple[object, ...]]) -> RenderableType:
     """The most important notes, and how many more there are."""
     shown = grid(["source", "where", "what", ">rows", "such as"], notes[:_TOP_NOTES])
-    more = len(notes) - _TOP_NOTES
+    return _with_rest(shown, len(notes) - _TOP_NOTES, "notes")
+
+
+def _shown_reasons(reasons: list[tuple[object, ...]]) -> RenderableType:
+    """Why most rows are in quarantine, and how many more reasons there are."""
+    columns = ["source", "where", "why", ">rows", "such as", "what to do"]
+    shown = grid(columns, reasons[:_TOP_REASONS])
+    return _with_rest(shown, len(reasons) - _TOP_REASONS, "quarantine")
+
+
+def _with_rest(shown: RenderableType, more: int, table: str) -> RenderableType:
+    """What is shown, and where the rest is."""
     if more <= 0:
         return shown
-    return Group(shown, Text(f"and {more} more, in {QUALITY_SCHEMA}.notes", style="dim"))
+    return Group(shown, Text(f"and {more} more, in {QUALITY_SCHEMA}.{table}", style="dim"))
 
 
 def funnel(connection: DuckDBPyConnection, build: str = BUILD_SCHEMA) -> list[Reached]:

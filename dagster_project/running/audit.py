@@ -20,6 +20,7 @@ from dagster_project.config.warehouse import (
     BUILD_SCHEMA,
     POLICY_SCHEMA,
     QUALITY_SCHEMA,
+    RAW_SCHEMA,
     connect,
     warehouse_path,
 )
@@ -82,7 +83,7 @@ def run_checks(
     with _writing(output, settings) as warehouse:
         append_results(warehouse, build_id, outcomes)
         if only is None and not any(outcome.stops_publication for outcome in outcomes):
-            _record_rows(warehouse, build_id)
+            record_rows(warehouse, build_id)
     return outcomes
 
 
@@ -189,15 +190,24 @@ def _as_row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _record_rows(warehouse: DuckDBPyConnection, build_id: str) -> None:
-    """Note how many rows each source delivered for a build that was not held back."""
+def record_rows(warehouse: DuckDBPyConnection, build_id: str) -> None:
+    """Note how many rows each source delivered for a build that was not held back.
+
+    Those of a table that it did not deliver are none: that is what the next build compares with.
+    """
     warehouse.execute(f"delete from {ROWS_TABLE} where build_id = ?", [build_id])
     warehouse.execute(
         f"""
         insert into {ROWS_TABLE}
-        select ?, ?, source_system, table_name, rows_read from {QUALITY_SCHEMA}.row_counts
+        select ?, ?, source_system, table_name, coalesce(rows_read, 0)
+        from (
+            select source_system from {RAW_SCHEMA}.sources
+            union select source_system from {QUALITY_SCHEMA}.row_counts
+        )
+        cross join (select unnest(?) as table_name)
+        left join {QUALITY_SCHEMA}.row_counts using (source_system, table_name)
         """,
-        [build_id, datetime.now(UTC).replace(tzinfo=None)],
+        [build_id, datetime.now(UTC).replace(tzinfo=None), list(CONTRACT_TABLES)],
     )
     _forget_old_builds(warehouse, ROWS_TABLE)
 

@@ -17,6 +17,7 @@ from dagster_project.config.contract import AcceptanceMode, AuditMode
 from dagster_project.config.errors import ConfigError, SourceError
 from dagster_project.config.locations import config_path
 from dagster_project.config.settings import Settings, WarehouseSettings, load_settings
+from dagster_project.ingestion.files.client import refuse_other_exports
 from dagster_project.ingestion.files.settings import FilesSource
 from expectations.catalogue import name_warnings, threshold_problems
 
@@ -183,7 +184,16 @@ def _sources(settings: Settings, options: RunOptions) -> list[Any]:
                 f"source files: {directory}: no such directory; --input names a directory with "
                 "one file per table (leads.csv, stage_changes.csv ...)"
             )
-        return [FilesSource(kind="files", path=directory)]
+        source = FilesSource(kind="files", path=directory)
+        try:
+            refuse_other_exports(source)
+        except SourceError as error:
+            raise SourceError(
+                f"{problem}; where these are the files of your CRM as it exports them, "
+                f"`handoff init --from {directory}` writes a configuration that reads them"
+                for problem in error.problems
+            ) from error
+        return [source]
     if not settings.sources:
         raise ConfigError(
             "no source: add one below `sources:` in handoff.yml, or read an export with --input DIR"

@@ -48,6 +48,9 @@ NOT_REPLAYED = (
     "names and teams of reps",
 )
 
+# The first thing said of a build without a single lead.
+NO_LEAD = "there is no lead, so nothing is published"
+
 # What the manifest says of a check: everything but the samples of failing rows.
 _NOTE_COLUMNS = "source_system, kind, severity, place, note, row_count, what_to_do"
 # Most important first.
@@ -180,16 +183,37 @@ def require_leads(output: Path) -> None:
         raise AuditBlocked(missing)
 
 
-def without_leads(output: Path) -> list[str]:
-    """What to say of a build without a single lead, and what was noticed; nothing of others."""
+def with_cause(output: Path, run_id: str, error: AuditBlocked) -> AuditBlocked:
+    """Why a run was held back, the cause first: without a single lead many a check fails, too."""
+    return AuditBlocked(dict.fromkeys([*without_leads(output, run_id), *error.problems]))
+
+
+def without_leads(output: Path, run_id: str | None = None) -> list[str]:
+    """What to say of a build without a single lead, and what was noticed; nothing of others.
+
+    ``run_id``: only if that run built what is in the warehouse.
+    """
+    if not warehouse_path(output).is_file():
+        return []
     with _beside(warehouse_path(output)) as connection:
-        found = connection.execute(f"select 1 from inside.{BUILD_SCHEMA}.dim_leads limit 1")
-        if found.fetchone():
+        try:
+            [(is_empty,)] = connection.execute(
+                f"""
+                select
+                    (? is null or bool_or(split_part(build_id, '-', -1) = ?))
+                    and not exists (from inside.{BUILD_SCHEMA}.dim_leads)
+                from inside.{BUILD_SCHEMA}.build_info
+                """,
+                [run_id, run_id and run_id[:8]],
+            ).fetchall()
+        except duckdb.CatalogException:
+            return []  # the run did not get that far
+        if not is_empty:
             return []
         about_leads = [
             _note(note) for note in _notes(connection) if str(note["place"]).startswith("leads")
         ]
-    return ["there is no lead, so nothing is published", *about_leads]
+    return [NO_LEAD, *about_leads]
 
 
 def publish_build(output: Path, build_id: str, **additions: Any) -> dict[str, Any]:

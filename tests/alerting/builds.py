@@ -11,6 +11,7 @@ from expectations.catalogue import known_checks
 from expectations.check import TRAILING_SUFFIX, Check
 
 CHECK = "rejected_leads_have_a_reason"
+VANISHING = "activities_do_not_vanish"
 CASES = 100
 _RESULTS = """
 create table if not exists quality.check_results (
@@ -33,10 +34,11 @@ def write_build(
     parts: set[str] | None = None,
     kept: int = CASES,
     not_judged: tuple[str, ...] = (),
+    vanished: bool = False,
 ) -> None:
     """Leave what a run with this id leaves of one check: 100 rejections of the day before, those
     of ``failing`` without a reason. ``kept``: how many failing cases the audit keeps.
-    ``not_judged``: checks with too few cases."""
+    ``not_judged``: checks with too few cases. ``vanished``: the activities are gone."""
     build_id = f"{ran_at:%Y%m%dT%H%M%S}-{run_id[:8]}"
     moment = ran_at.replace(tzinfo=None)
     cases = [
@@ -57,10 +59,12 @@ def write_build(
             "create or replace table quality.audited_cases "
             "(check_name varchar, failing_cases json[])"
         )
-        for name in (CHECK, CHECK + TRAILING_SUFFIX):
+        for name in (CHECK, CHECK + TRAILING_SUFFIX, *([VANISHING] if vanished else [])):
             if parts is not None and name not in parts:
                 continue
             row = _result(known_checks()[name], len(failing), errored, name in not_judged)
+            if name == VANISHING:
+                row |= {"status": "blocked", "passed": False, "observed": 1.0}
             row |= {"build_id": build_id, "as_of": moment, "ran_at": moment}
             warehouse.execute(
                 "insert into quality.check_results by name select "

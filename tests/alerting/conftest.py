@@ -1,7 +1,7 @@
 """What tests of alerts share: receivers, and a company that alerts both of them."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import Message
@@ -13,6 +13,7 @@ from dagster_project.alerting.service import Alerted, after_run
 from dagster_project.alerting.store import Store
 from dagster_project.config.errors import HandoffError
 from dagster_project.config.settings import Settings
+from dagster_project.running.execute import DataTest
 from tests.alerting.builds import CASES, publish, write_build
 from tests.alerting.receivers import HttpReceiver, smtp_receiver
 
@@ -54,17 +55,29 @@ class Company:
         errored: bool = False,
         kept: int = CASES,
         not_judged: tuple[str, ...] = (),
+        vanished: bool = False,
+        data_tests: Iterable[DataTest] = (),
     ) -> Alerted:
-        """A run ``hours`` after the first, with these leads failing."""
+        """A run ``hours`` after the first, with these leads failing.
+
+        ``vanished``: the activities are gone.
+        """
         self.number += 1
         run_id = f"{self.number:08d}-run"
         now = START + timedelta(hours=hours)
         write_build(
-            self.output, run_id, now, failing, errored=errored, kept=kept, not_judged=not_judged
+            self.output,
+            run_id,
+            now,
+            failing,
+            errored=errored,
+            kept=kept,
+            not_judged=not_judged,
+            vanished=vanished,
         )
         if error is None:
             publish(self.output, run_id, now)
-        return after_run(self.output, self.settings, run_id, error, now=now)
+        return after_run(self.output, self.settings, run_id, error, data_tests=data_tests, now=now)
 
     def store(self) -> Store:
         """The incidents."""

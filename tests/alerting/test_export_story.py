@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dagster_project.running.publishing import MANIFEST_FILE, NO_LEAD, PUBLISHED_DIRECTORY
 from tests.alerting.conftest import Company
 from tests.conftest import handoff
 
@@ -19,8 +20,11 @@ pytestmark = pytest.mark.starts_runs
 LEADS = 40
 
 
-def _write_export(directory: Path, without_reason: int) -> None:
-    """Leads that sales rejected yesterday, so many of them without a reason."""
+def _write_export(directory: Path, without_reason: int, leads: int = LEADS) -> None:
+    """Leads that sales rejected yesterday, so many of them without a reason.
+
+    ``leads``: how many of them the file of the leads has.
+    """
     directory.mkdir(exist_ok=True)
     yesterday = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
     yesterday -= timedelta(days=1)
@@ -29,7 +33,7 @@ def _write_export(directory: Path, without_reason: int) -> None:
     with (directory / "leads.csv").open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["lead_id", "created_at", "current_stage", "updated_at"])
-        rows.writerows([f"L-{n:02d}", created, "rejected", rejected] for n in range(LEADS))
+        rows.writerows([f"L-{n:02d}", created, "rejected", rejected] for n in range(leads))
     with (directory / "stage_changes.csv").open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["change_id", "lead_id", "changed_at", "from_stage", "to_stage", "reason"])
@@ -42,7 +46,7 @@ def _write_export(directory: Path, without_reason: int) -> None:
 def test_runs_over_a_changing_export(company: Company, tmp_path: Path) -> None:
     config, export = tmp_path / "handoff.yml", tmp_path / "export"
 
-    def run(without_reason: int) -> None:
+    def run(without_reason: int, *, is_empty: bool = False) -> str:
         channels = {"chat": {"url_env": "TEST_CHAT_URL"}, "mail": {"url_env": "TEST_MAIL_URL"}}
         config.write_text(
             yaml.safe_dump(
@@ -60,9 +64,10 @@ def test_runs_over_a_changing_export(company: Company, tmp_path: Path) -> None:
                 }
             )
         )
-        _write_export(export, without_reason)
+        _write_export(export, without_reason, 0 if is_empty else LEADS)
         done = handoff("run", "--config", config)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == is_empty, done.stderr
+        return done.stderr
 
     told: list[list[str]] = []
 
@@ -80,14 +85,29 @@ def test_runs_over_a_changing_export(company: Company, tmp_path: Path) -> None:
     assert snoozed.returncode == 0, snoozed.stderr
     run(19)
     note()
+    manifest = company.output / PUBLISHED_DIRECTORY / MANIFEST_FILE
+    good = manifest.read_bytes()
+    said = run(0, is_empty=True)
+    assert manifest.read_bytes() == good
+    note()
     run(0)
     note()
 
-    opened, grown, asleep, resolved = told
+    opened, grown, asleep, emptied, resolved = told
     wrong = "rejections without a reason"
     assert opened == [f"New warning for sales: 12 {wrong} (30% of 40)"]
     assert grown == [f"Growing warning for sales: 17 {wrong} (42.5% of 40), 5 new"]
     assert asleep == []
-    assert len(resolved) == 1
-    assert resolved[0].startswith("Resolved after ")
+    # A file with a header and no rows: held back, with the cause first, and nothing is resolved.
+    first, noticed, *_ = [line for line in said.splitlines() if line.startswith("handoff: ")]
+    assert first == f"handoff: {NO_LEAD}"
+    assert "leads.csv: a header and no rows; the table is empty" in noticed
+    vanished = "100% of the rows of leads are gone"
+    assert {f"New error for data: {what}" for what in (NO_LEAD, vanished)} <= set(emptied)
+    assert not [title for title in emptied if not title.startswith("New ")]
+    assert {title.partition(": ")[2] for title in resolved} == {
+        f"19 {wrong} (47.5% of 40)",
+        *(title.partition(": ")[2] for title in emptied),
+    }
+    assert all(title.startswith("Resolved after ") for title in resolved)
     assert [mail["Subject"] for mail in company.mails] == company.chat.titles

@@ -377,9 +377,11 @@ def test_an_export_without_leads_exits_3_and_names_the_file(tmp_path: Path) -> N
     (export / "leads.csv").unlink()
     result = handoff("run", "--input", export, "--as-of", AS_OF, "--output", tmp_path / "out")
     assert result.returncode == 3
-    assert "leads" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert not (tmp_path / "out" / "published").exists()
+    # Nothing was started: not even the line that says so.
+    (line,) = result.stderr.splitlines()
+    assert "no leads table" in line
+    assert f"`handoff init --from {export}`" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_output_goes_below_the_configured_one_by_the_inputs_name(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import contextlib
 import errno
 import functools
 import glob
+import gzip
 import hashlib
 import itertools
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,7 +22,12 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.files.archives import member_names, unpack
 from dagster_project.ingestion.files.delimited_text import CsvTable, TextFormat, open_csv
-from dagster_project.ingestion.files.settings import UNFINISHED_SUFFIXES, FilesSource
+from dagster_project.ingestion.files.resources import Headers, contract_columns
+from dagster_project.ingestion.files.settings import (
+    UNFINISHED_SUFFIXES,
+    FilesSource,
+    TableMapping,
+)
 from dagster_project.ingestion.files.typed_records import TypedTable, open_jsonl, open_parquet
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".jsonl", ".xlsx")
@@ -35,7 +42,43 @@ _UNREADABLE: dict[type[OSError], str] = {
 }
 _IN_ARCHIVE = re.compile(r"(.+?\.zip)/(.+)", re.IGNORECASE)
 
+# A header is in the beginning of a file.
+_BEGINNING = 1 << 16
+
 Reader = CsvTable | TypedTable
+
+
+def refuse_other_exports(source: FilesSource) -> None:
+    """Refuse a directory that has no leads, or whose leads lack the contract's required columns.
+
+    For a source without a mapping; of text files only the beginning is read. Raises
+    ``SourceError``.
+    """
+    leads = CONTRACT_TABLES["leads"]
+    with tempfile.TemporaryDirectory(prefix="handoff-") as scratch:
+        export = Export(source, Path(scratch))
+        for file in export.tables[leads.name]:
+            label, path = export.label_of(file), file.path
+            name = path.name.lower()
+            if file.member or not name.endswith((".csv", ".csv.gz", ".parquet")):
+                continue  # to be opened in full only, by the load
+            with _reading(label):
+                if not name.endswith(".parquet"):
+                    path = _beginning_of(path, Path(scratch))
+                reader = open_file(label, path, Path(scratch), TextFormat(expected=leads.columns))
+            contract_columns(Headers(label, reader.headers), leads, TableMapping())
+
+
+def _beginning_of(path: Path, scratch: Path) -> Path:
+    """A copy of the first lines of a text file, unpacked."""
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rb") as file:
+        beginning = file.read(_BEGINNING)
+    copy = scratch / "beginning.csv"
+    if len(beginning) == _BEGINNING:
+        beginning = beginning[: max(beginning.rfind(b"\n"), beginning.rfind(b"\r")) + 1]
+    copy.write_bytes(beginning)
+    return copy
 
 
 def open_file(

@@ -678,7 +678,7 @@ class _ExportReader:
                 cells = "cast(source_row as bigint), null, reason, row_json"
                 query = f"select ?, ?, {cells} from {staged}"
                 self._load.insert("rejected_rows", query, [table.name, file.name])
-            self._load.note(f"{file.name}: broken rows set aside: {rejected:,}", table.name)
+            self._load.say(f"{file.name}: {rejected:,} broken rows into quarantine")
 
     def _drop_absent_tables(self) -> None:
         """In snapshot mode a table that the export no longer has is empty."""

@@ -18,6 +18,16 @@
     'format_decided': ('info', 'see quality.column_formats; name the format if it is another one'),
     'currency_decided': ('info', 'set lifecycle.currency for another one')
 } -%}
+{#- Of rows in quarantine, by what is said of them; the first that fits. -#}
+{%- set fixes_of_rows = [
+    ('%unknown lead%', 'export these leads, too, or the id that the leads have'),
+    ('%is missing%', 'fill it in the CRM, or map the column that holds it'),
+    ('%(%', 'fix the export or the mapping as the reason says'),
+    ("%number can''t be read%", 'fix these values in the CRM or the export'),
+    ('%truth value%', 'say what they mean in values of the mapping'),
+    ("%can''t be read%", 'fix these values, or name their format in time_formats'),
+    ('%the row %', 'fix the quotes or delimiters of these lines')
+] -%}
 -- What the run did not understand, left out or had to decide.
 with noticed as (
 
@@ -83,9 +93,13 @@ final as (
         note,
         row_count,
         samples,
-        case kind
+        case
+            {%- for pattern, fix in fixes_of_rows %}
+                when kind = 'rows_in_quarantine' and note like '{{ pattern }}'
+                    then '{{ fix }}'
+            {%- endfor %}
             {%- for kind, (_, what_to_do) in kinds.items() %}
-                when '{{ kind }}' then '{{ what_to_do }}'
+                when kind = '{{ kind }}' then '{{ what_to_do }}'
             {%- endfor %}
         end as what_to_do
     from noticed

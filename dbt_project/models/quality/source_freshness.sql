@@ -1,56 +1,55 @@
--- How old the newest row of each table is, and how often the table fills.
+-- How old the newest row of each table is, and how far apart its rows usually are.
 with source_days as (
 
     select * from {{ ref('source_days') }}
 
 ),
 
-last_days as (
+days_in_order as (
 
     select
-        source_system,
-        table_name,
-        as_of,
-        max(newest_at) as newest_at,
-        max(source_date) as last_date
+        *,
+        lag(source_date) over (
+            partition by source_system, table_name
+            order by source_date
+        ) as date_before,
+        max(source_date) over (
+            partition by source_system, table_name
+        ) as last_date
     from source_days
-    group by source_system, table_name, as_of
 
 ),
 
-rhythm as (
+-- A rhythm is that of the last year: companies change, and years have seasons.
+gaps as (
 
     select
-        source_days.source_system,
-        source_days.table_name,
-        sum(source_days.row_count) as recent_rows
-    from source_days
-    inner join last_days
-        on
-            source_days.source_system = last_days.source_system
-            and source_days.table_name = last_days.table_name
-    where
-        {{ dbt.datediff(
-            'source_days.source_date', 'last_days.last_date', 'day'
-        ) }} < 90
-    group by source_days.source_system, source_days.table_name
+        *,
+        case
+            when
+                {{ dbt.datediff(
+                    'source_date', 'last_date', 'day'
+                ) }} < 365
+                then
+                    {{ dbt.datediff(
+                        'date_before', 'source_date', 'day'
+                    ) }}
+        end as recent_gap_days
+    from days_in_order
 
 ),
 
 final as (
 
     select
-        last_days.source_system,
-        last_days.table_name,
-        last_days.newest_at,
-        {{ seconds_between('last_days.newest_at', 'last_days.as_of') }}
-        / 86400.0 as days_old,
-        rhythm.recent_rows
-    from last_days
-    inner join rhythm
-        on
-            last_days.source_system = rhythm.source_system
-            and last_days.table_name = rhythm.table_name
+        source_system,
+        table_name,
+        max(newest_at) as newest_at,
+        {{ seconds_between('max(newest_at)', 'as_of') }} / 86400.0 as days_old,
+        count(recent_gap_days) as recent_gaps,
+        {{ quantile('recent_gap_days', 0.95) }} as usual_gap_days
+    from gaps
+    group by source_system, table_name, as_of
 
 )
 

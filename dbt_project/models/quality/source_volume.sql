@@ -1,4 +1,6 @@
--- The last whole day of each table against the same weekday of the eight weeks before.
+{#- Days of a span, and how many before it is compared with; a day with its weekday. -#}
+{%- set earlier_spans = {1: 8, 7: 8, 28: 4} -%}
+-- The rows of each table in its last whole day, week and four weeks, and what is usual.
 with source_days as (
 
     select
@@ -10,16 +12,38 @@ with source_days as (
 
 ),
 
-same_weekday as (
+days_of_spans as (
+
+    {% for days, earlier in earlier_spans.items() -%}
+        {%- set step = [days, 7] | max -%}
+        select
+            source_system,
+            table_name,
+            {{ days }} as span_days,
+            {{ dbt.dateadd('day', -1, 'as_of_date') }} as last_date,
+            cast((days_ago - days_ago % {{ step }}) / {{ step }} as integer)
+                as spans_ago,
+            row_count
+        from source_days
+        where
+            days_ago between 0 and {{ (earlier + 1) * step - 1 }}
+            and days_ago % {{ step }} < {{ days }}
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+spans as (
 
     select
         source_system,
         table_name,
-        row_count,
-        {{ dbt.dateadd('day', -1, 'as_of_date') }} as last_date,
-        cast(days_ago / 7 as integer) as weeks_ago
-    from source_days
-    where days_ago between 0 and 56 and days_ago % 7 = 0
+        span_days,
+        cast(last_date as date) as last_day,
+        spans_ago,
+        sum(row_count) as span_rows
+    from days_of_spans
+    group by source_system, table_name, span_days, last_date, spans_ago
 
 ),
 
@@ -28,16 +52,16 @@ final as (
     select
         source_system,
         table_name,
-        cast(last_date as date) as last_day,
-        coalesce(max(case when weeks_ago = 0 then row_count end), 0)
-            as rows_of_last_day,
-        {{ quantile('case when weeks_ago >= 1 then row_count end', 0.5) }}
+        span_days,
+        last_day,
+        coalesce(max(case when spans_ago = 0 then span_rows end), 0) as span_rows,
+        {{ quantile('case when spans_ago >= 1 then span_rows end', 0.5) }}
             as usual_rows,
-        max(weeks_ago) as weeks,
-        -- A table that was silent a week ago as well is for freshness to report.
-        max(case when weeks_ago = 1 then 1 else 0 end) = 1 as was_alive
-    from same_weekday
-    group by source_system, table_name, last_date
+        max(spans_ago) as spans_before,
+        -- A table that was silent in the span before, too, is for freshness to report.
+        max(case when spans_ago = 1 then 1 else 0 end) = 1 as was_alive
+    from spans
+    group by source_system, table_name, span_days, last_day
 
 )
 

@@ -25,7 +25,10 @@ final as (
         table_name || coalesce('.' || column_name, '') as place,
         'rows that can''t be used: ' || reason as note,
         count(*) as row_count,
-        {{ few_texts(json_text('row_json', 'column_name')) }} as samples
+        {{ few_texts(
+            'coalesce(' ~ json_text('row_json', 'column_name')
+            ~ ", source_file || ' row ' || source_row)"
+        ) }} as samples
     from {{ ref('quarantine') }}
     group by source_system, table_name, column_name, reason
     union all
