@@ -33,7 +33,7 @@ from tests.warehouse import Warehouse, project
 
 AS_OF = datetime(2026, 6, 30)
 # To read a sound export costs as much as some damages of it.
-CASES_OF_AN_EXPORT = 40
+CASES_OF_AN_EXPORT = 50
 # What does not say what a row means.
 LINEAGE = (
     "load_id, source_file, source_row, row_text, row_json, extra_columns, unreadable, "
