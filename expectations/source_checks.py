@@ -36,7 +36,7 @@ LASTING_ROWS = frozenset(f"{name}_do_not_vanish" for name in CONTRACT_TABLES)
 def source_checks(
     table_name: str, *, fresh_days: float | None = None, has_usual_volume: bool = False
 ) -> tuple[Check, ...]:
-    """The checks of one table. ``fresh_days``: how old its newest row may be, if it is dated."""
+    """The checks of one table. ``fresh_days``: how many days it may be overdue, if it is dated."""
     table = CONTRACT_TABLES[table_name]
     checks = [_usable_rows(table_name), _lasting_rows(table_name), _steady_columns(table_name)]
     checks += [

@@ -76,7 +76,7 @@ def as_check_result(outcome: Outcome, data_docs: Path) -> dg.AssetCheckResult:
     """An outcome as Dagster shows it. Of severity ERROR only if it stops the publication.
 
     Dagster knows no third verdict: a check that was not judged passes, and its description says so.
-    (A blocking check without a result is one warning each on the console.)
+    (Without a result, Dagster would warn of each blocking check.)
     """
     check = outcome.check
     metadata: dict[str, Any] = {

@@ -323,7 +323,7 @@ def describe_unpublished(output: Path) -> list[str]:
     except (duckdb.CatalogException, duckdb.IOException):
         return []
     return [
-        f"not published: build {found[0]}: {', '.join(causes) or 'its run did not end'}",
+        f"not published: build {found[0]}: {', '.join(causes) or 'it was not audited'}",
         *_noticed(notes),
     ]
 

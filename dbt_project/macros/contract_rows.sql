@@ -53,9 +53,9 @@
 {%- endmacro %}
 
 {#
-    Rows of one id per source of a staged table: exact duplicates (equal in every column), and rows
-    that contradict another one of their id and load. Only ids that stand more than once are
-    compared whole.
+    Rows of one id per source of a staged table: exact duplicates (equal in every column), and
+    usable rows that contradict another one of their id and load. Only ids that stand more than
+    once are compared whole.
 #}
 {% macro count_repeated_ids(relation, id_columns) -%}
 select
@@ -71,8 +71,13 @@ from (
         count(*) - count(distinct md5(
             repeated_rows.row_text || chr(1) || coalesce(repeated_rows.extra_columns, '')
         )) as copies,
-        count(distinct repeated_rows.load_id || md5(repeated_rows.row_text)) as version_count,
-        count(distinct repeated_rows.load_id) as load_count
+        count(distinct case
+            when repeated_rows.problem is null
+                then repeated_rows.load_id || md5(repeated_rows.row_text)
+        end) as version_count,
+        count(distinct case
+            when repeated_rows.problem is null then repeated_rows.load_id
+        end) as load_count
     from {{ relation }} as repeated_rows
     inner join (
         select
@@ -205,7 +210,7 @@ chosen as (
 {% macro not_readable(kind) -%}
     {%- set time = 'time has the day or the month first (name its format in time_formats or stage_dates)' -%}
     {%- set number = 'number has a mark of decimals or of thousands (name it in decimal_marks)' -%}
-    {%- set id = 'id is in scientific notation or an error or a word for nothing (export ids as text)' -%}
+    {%- set id = 'id is in scientific notation or stands for nothing (export ids as text)' -%}
     {{ return({
         'id': id,
         'event_id': id,

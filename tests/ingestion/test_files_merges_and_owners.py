@@ -90,7 +90,7 @@ def test_a_listed_id_that_is_none_makes_no_record(project, export):
             2,
             "~merged_ids",
             text,
-            "id is in scientific notation or an error or a word for nothing (export ids as text)",
+            "id is in scientific notation or stands for nothing (export ids as text)",
         )
         for text in ("#N/A", "1.23457E+11")
     ]

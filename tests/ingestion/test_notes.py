@@ -122,6 +122,10 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
         ),
         ({**COMPLETE, "leads": ONE_LEAD["leads"] + "A,2026-01-01,R1,lead\n"}, []),
         (
+            {**COMPLETE, "leads": ONE_LEAD["leads"] + ",2026-01-01,R1,lead\n,2026-01-02,R1,lead\n"},
+            [("rows_in_quarantine", "leads.lead_id", 2, "leads.csv row 3, leads.csv row 4")],
+        ),
+        (
             {**COMPLETE, "reps": "rep_id\nR1\n", "leads": f"{LEADS}A,2026-01-01,1.0,lead\n"},
             [("unknown_references", "leads.owner_id", 1, "1.0")],
         ),

@@ -26,7 +26,7 @@ DAY = "2026-01-01"
 NAME_THE_FORMAT = (
     "time has the day or the month first (name its format in time_formats or stage_dates)"
 )
-NOT_AN_ID = "id is in scientific notation or an error or a word for nothing (export ids as text)"
+NOT_AN_ID = "id is in scientific notation or stands for nothing (export ids as text)"
 NAME_THE_MARK = "number has a mark of decimals or of thousands (name it in decimal_marks)"
 
 
@@ -584,8 +584,26 @@ def test_an_error_of_a_spreadsheet_in_any_language_is_no_id(read: Read) -> None:
         *("#N/A", "#n/a", "#REF!", "#DIV/0!", "#NAME?", "#NULL!", "#SPILL!", "#ERROR!", "#####"),
         *("#NV", "#WERT!", "#BEZUG!", "#ÜBERLAUF!", "#N/D", "#¡VALOR!", "#¿NOMBRE?", "#ЗНАЧ!"),
         *("#GETTING_DATA", "#SAYI/0!", ' "#N/A" ', "1.23457E+11", "1,2e+5", "+4.9E12"),
+        *("NULL", "(null)", "N/A", "none", "-", "\\N"),
     ]
-    ids = ["#1001", "#A7", "A#B", "#12/A", "#L-7", "N/A!", "E12", "12E5", "1E5", "#", "[EXT]-12"]
+    ids = [
+        "Li, Nan",
+        "US|NULL",
+        "Müller, None",
+        "nan",
+        "None-1",
+        "#1001",
+        "#A7",
+        "A#B",
+        "#12/A",
+        "#L-7",
+        "N/A!",
+        "E12",
+        "12E5",
+        "1E5",
+        "#",
+        "[EXT]-12",
+    ]
     built = read({"leads": leads("owner_id", errors + ids)})
     assert column(built, "leads", "owner_id") == [None] * len(errors) + ids
     assert unreadable(built) == [("owner_id", text.strip()) for text in errors]

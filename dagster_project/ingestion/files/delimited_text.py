@@ -224,19 +224,24 @@ class CsvTable:
 
         A table numbers its rows as they come, however many threads read and write; but not within
         a transaction that is still open, so the records get a database and a session of their own.
+        DuckDB frees it when that transaction ends; what exceeds its memory limit is on disk.
         """
         name = f"records_{next(_numbers)}"
         with connection.cursor() as session:
+            is_ordered = "select current_setting('preserve_insertion_order')"
+            [(before,)] = session.execute(is_ordered).fetchall()
             session.execute(f"attach ':memory:' as {name}")
-            session.execute("set preserve_insertion_order = true")
-            session.execute(f"create table {name}.records as from {self._reader(path)}")
-            session.execute("set preserve_insertion_order = false")
-            refused = session.execute(
-                "select distinct line_byte_position - 1 from reject_errors order by 1"
-            ).fetchall()
             try:
+                # The setting is that of the whole database, whichever session changes it.
+                session.execute("set preserve_insertion_order = true")
+                session.execute(f"create table {name}.records as from {self._reader(path)}")
+                session.execute(f"set preserve_insertion_order = {before}")
+                refused = session.execute(
+                    "select distinct line_byte_position - 1 from reject_errors order by 1"
+                ).fetchall()
                 yield f"{name}.records", [offset for (offset,) in refused]
             finally:
+                session.execute(f"set preserve_insertion_order = {before}")
                 session.execute(f"detach {name}")
 
     def _reader(self, path: Path) -> str:

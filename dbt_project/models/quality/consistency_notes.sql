@@ -71,7 +71,7 @@ final as (
         named_ids.source_system,
         'unknown_references' as kind,
         named_ids.place,
-        'ids that ' || named_ids.known_table || ' does not have' as note,
+        'ids not found in ' || named_ids.known_table as note,
         sum(named_ids.row_count) as row_count,
         {{ few_texts('named_ids.named_id') }} as samples
     from named_ids
@@ -83,8 +83,12 @@ final as (
     where
         known_ids.known_id is null
         -- A table that was not exported knows nobody.
-        and (named_ids.source_system, named_ids.known_table) in (
-            select (known.source_system, known.known_table) from known_ids as known
+        and exists (
+            select 1
+            from known_ids as known
+            where
+                known.source_system = named_ids.source_system
+                and known.known_table = named_ids.known_table
         )
     group by named_ids.source_system, named_ids.place, named_ids.known_table
     union all
@@ -105,9 +109,13 @@ final as (
         and stage_names.stage is null
         and not coalesce(stage_names.is_ignored, false)
         -- Those that others enter are noted as such.
-        and stage_names.raw_key not in (
-            select coalesce({{ normalised('entered.to_stage') }}, '')
+        and not exists (
+            select 1
             from {{ ref('int_contract__stage_changes') }} as entered
+            where
+                entered.problem is null
+                and entered.source_system = changes.source_system
+                and {{ normalised('entered.to_stage') }} = stage_names.raw_key
         )
     group by changes.source_system
     {% for table, (seed, name, effect) in kinds.items() -%}
@@ -116,7 +124,7 @@ final as (
             rows_of_{{ table }}.source_system,
             'unknown_kinds' as kind,
             '{{ table }}.kind' as place,
-            'kinds that {{ seed }} does not have: {{ effect }}' as note,
+            'kinds not found in {{ seed }}: {{ effect }}' as note,
             count(*) as row_count,
             {{ few_texts('rows_of_' ~ table ~ '.kind') }} as samples
         from {{ ref('int_contract__' ~ table) }} as rows_of_{{ table }}

@@ -115,7 +115,10 @@ final as (
             when present.table_name = 'channel_spend' then 0
             else coalesce(copies.contradicting_rows, 0)
         end as bigint) as contradicting_rows,
-        copies.contradicting_samples
+        case
+            when present.table_name <> 'channel_spend'
+                then copies.contradicting_samples
+        end as contradicting_samples
     from present
     left join delivered
         on
