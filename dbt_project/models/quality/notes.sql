@@ -9,11 +9,11 @@
     'contradictions': ('warning', 'check why the export holds them twice: of leads the latest updated counts, else the greatest row'),
     'unknown_kinds': ('info', 'map them with values, or add them to the policy'),
     'words_for_nothing': ('info', 'map them to empty in values, if that is what they mean'),
-    'ingestion': ('as its reader says', ''),
     'never_filled': ('info', 'export it too: what needs it is not judged for this source'),
     'before_creation': ('info', 'look whether leads have the creation date of an import'),
     'leads_without_stage': ('info', 'they are in no cycle; export their stages if they have any'),
     'no_history': ('info', 'export the stage changes: a current stage has no date of its own'),
+    'ingestion': ('as its reader says', ''),
     'later_than_as_of': ('info', 'a later run counts them'),
     'format_decided': ('info', 'see quality.column_formats; name the format if it is another one'),
     'currency_decided': ('info', 'set lifecycle.currency for another one')
