@@ -479,6 +479,16 @@ def _unpacked(label: str, path: Path, scratch: Path) -> Path:
     return target
 
 
+def encoding_of(start: bytes, given: str | None = None) -> str:
+    """The encoding of a file that begins so, as Python calls it; UTF-8 where nothing tells."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if not given and b"\0" in start[:2]:
+        # Without its mark: the first sign of a header is one of ASCII.
+        return "utf-16-be" if start[0] == 0 else "utf-16-le"
+    return codecs.lookup(given or "utf-8").name
+
+
 def _as_utf8(
     label: str, path: Path, scratch: Path, text_format: TextFormat
 ) -> tuple[Path, tuple[str, ...]]:
@@ -489,12 +499,7 @@ def _as_utf8(
     key, given = text_format.encoding_key, text_format.encoding
     with path.open("rb") as source:
         start = source.read(4)
-    name = codecs.lookup(given or "utf-8").name
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        name = "utf-16"
-    elif not given and b"\0" in start[:2]:
-        # Without its mark: the first sign of a header is one of ASCII.
-        name = "utf-16-be" if start[0] == 0 else "utf-16-le"
+    name = encoding_of(start, given)
     remarks: tuple[str, ...] = ()
     try:
         if name in {"utf-8", "ascii", "utf-8-sig"}:
