@@ -154,6 +154,18 @@ def test_separator_too_many_shifts_nothing(ingest, export, rows):
     assert result.notes == []
 
 
+@pytest.mark.parametrize("empty", ['""', "", " ", '" "', ' "" '])
+def test_cell_that_is_empty_in_quotes_is_empty(ingest, export, rows, empty):
+    header = "lead_id,created_at,owner_id,company\n"
+    sound = '"L1","2026-01-01","R1","c1"\n"L4","2026-01-04","R4","""",\n"L5","2026-01-05","",""\n'
+    shifted = f'"L2","2026-01-02",{empty},"R1",\n'
+    (export / "leads.csv").write_text(header + sound + shifted)
+    ingest()
+    found = rows("select lead_id, owner_id, company from raw.leads order by 1")
+    assert found == [("L1", "R1", "c1"), ("L4", "R4", '"'), ("L5", None, None)]
+    assert [row[:2] for row in rejected(rows)] == [(5, "the row has 5 fields, the header has 4")]
+
+
 def test_rows_that_all_end_with_a_separator_more_are_said_to(ingest, export, rows):
     (export / "leads.csv").write_text(
         "lead_id,created_at,company\nL1,2026-01-01,,\nL2,2026-01-02,c2,\nL3,2026-01-03,,\n"

@@ -606,9 +606,17 @@ def _guess_delimiter(head: str, expected: Sequence[str]) -> str:
     return max(DELIMITERS, key=worth)
 
 
-def _cell(delimiter: str) -> bytes:
-    """Pattern of one cell: in balanced quotes (spaces around them allowed), or without any."""
-    return rb'(?: *+"[^"]*+(?:""[^"]*+)*+" *+|(?! *+")[^\r\n%b]*+)' % re.escape(delimiter.encode())
+def _cell(delimiter: str, *, is_filled: bool = False) -> bytes:
+    """Pattern of one cell: in balanced quotes (spaces around them allowed), or without any.
+
+    ``is_filled``: of one that holds more than spaces.
+    """
+    stop = re.escape(delimiter.encode())
+    # Nothing but spaces up to the closing quote, which is none that is doubled; up to the end.
+    quoted, plain = (
+        (rb'(?! *+"(?!"))', rb"(?! *+(?:[\r\n%b]|\Z))" % stop) if is_filled else (b"", b"")
+    )
+    return rb'(?: *+"%b[^"]*+(?:""[^"]*+)*+" *+|(?! *+")%b[^\r\n%b]*+)' % (quoted, plain, stop)
 
 
 def _any_record(delimiter: str) -> re.Pattern[bytes]:
@@ -624,7 +632,7 @@ def _sound_records(delimiter: str, width: int, *, ends_open: bool) -> re.Pattern
     have it (``ends_open``) or no cell is empty: with an empty one, its cells may be shifted.
     """
     cell, stop = _cell(delimiter), re.escape(delimiter.encode())
-    filled, end = cell.replace(b"]*+)", b"]++)"), rb"(?:\r\n|\n|\r|\Z)"
+    filled, end = _cell(delimiter, is_filled=True), rb"(?:\r\n|\n|\r|\Z)"
     if ends_open:
         record = rb"%b(?:%b%b){%d}+%b?%b" % (cell, stop, cell, width - 1, stop, end)
     else:
