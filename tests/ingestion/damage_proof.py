@@ -17,11 +17,17 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import duckdb
 
-from tests.ingestion.damage_oracle import NOTES_SAY, PUBLISHED, ROWS_SAY, names, try_cases
+from tests.ingestion.damage_oracle import (
+    NOTES_SAY,
+    PUBLISHED,
+    ROWS_SAY,
+    damage_of,
+    names,
+    try_cases,
+)
 from tests.ingestion.damages import FAMILIES, Damaged, Family, Files, as_files, sound_export
 from tests.warehouse import PROJECT_ROOT
 
@@ -112,10 +118,7 @@ def some_cases(runs: Runs, number: int) -> Iterator[tuple[Family, Damaged]]:
     """So many damages of the sound export, of families evenly spread over the list."""
     for at in range(number):
         family = FAMILIES[at * len(FAMILIES) // number]
-        rng = Random(at)
-        damaged = next(filter(None, (family.damage(rng, runs.sound) for _ in range(20))), None)
-        if damaged is not None:
-            yield family, damaged
+        yield family, damage_of(runs.sound, at, family)
 
 
 def main() -> int:

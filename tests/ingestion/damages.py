@@ -187,24 +187,24 @@ def cells(sound: Sound, *kinds: str) -> list[Cell]:
     ]
 
 
-def marks_of(cell: Cell) -> tuple[str, ...]:
-    """What names a cell: its column or its row."""
-    _, at, column = cell
-    return (rf"\b{column}\b", row_mark(at))
-
-
 def row_mark(at: int) -> str:
     """What names a row of a CSV file."""
     return rf"\b(row|line) {at + 2}\b"
 
 
+def value_mark(value: str) -> str:
+    """What names a value: it stands there by itself."""
+    return rf"(?<!\w){re.escape(value)}(?!\w)"
+
+
 def with_cell(sound: Sound, cell: Cell, value: str) -> Damaged:
-    """The export with another value in one cell."""
+    """The export with another value in one cell; its row has to be named, or its line."""
     table, at, column = cell
+    line = as_csv(table, sound[table][:at]).count(b"\n") + 1
     rows = [
         {**row, column: value} if place == at else row for place, row in enumerate(sound[table])
     ]
-    return with_rows(sound, table, rows, *marks_of(cell))
+    return with_rows(sound, table, rows, row_mark(at), rf"\bline {line}\b")
 
 
 def with_rows(sound: Sound, table: str, rows: Rows, *marks: str) -> Damaged:
@@ -339,6 +339,7 @@ def a_misspelt_stage(rng: Random, sound: Sound) -> Damaged | None:
     at = rng.choice(filled)
     word = f"{sound[table][at][column].strip()}x"
     damaged = with_cell(sound, (table, at, column), word)
+    # A note shows some of the stages only.
     return Damaged(damaged.files, None, (STAGES_PLACE, rf"\b{column}\b"))
 
 
@@ -351,7 +352,9 @@ def a_misspelt_kind(rng: Random, sound: Sound) -> Damaged | None:
     if not fitting:
         return None
     at = rng.choice(fitting)
-    return with_cell(sound, (table, at, "kind"), f"{sound[table][at]['kind'].strip()}x")
+    word = f"{sound[table][at]['kind'].strip()}x"
+    damaged = with_cell(sound, (table, at, "kind"), word)
+    return Damaged(damaged.files, table, (value_mark(word),))
 
 
 @family
@@ -361,8 +364,9 @@ def a_misspelt_currency(rng: Random, sound: Sound) -> Damaged | None:
     if not filled:
         return None
     cell = ("opportunities", rng.choice(filled), "currency")
-    damaged = with_cell(sound, cell, rng.choice(("EURR", "XEU", "Euro?", "E")))
-    return Damaged(damaged.files, "opportunities", (*damaged.marks, r"\bamount\b"))
+    word = rng.choice(("EURR", "XEU", "Euro?", "E"))
+    damaged = with_cell(sound, cell, word)
+    return Damaged(damaged.files, "opportunities", (*damaged.marks, value_mark(word)))
 
 
 # Letters

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.ingestion.damage_oracle import try_cases
-from tests.ingestion.damages import FAMILIES, Family
+from tests.ingestion.damages import FAMILIES
 
 # Every family once: the whole number is in `damage_proof`.
 CASES = len(FAMILIES)
@@ -22,7 +20,5 @@ def test_each_damage_changes_nothing_or_is_named(tmp_path: Path) -> None:
     assert not silent, "\n".join(silent)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_each_family_says_what_it_is_in_one_line(family: Family) -> None:
-    assert family.meaning.strip()
-    assert "\n" not in family.meaning
+def test_each_family_says_what_it_is_in_one_line() -> None:
+    assert not [family.name for family in FAMILIES if len(family.meaning.strip().splitlines()) != 1]

@@ -149,7 +149,55 @@ def test_separator_too_many_shifts_nothing(ingest, export, rows):
     # Where all cells are filled nothing is shifted.
     assert found == [("L1", "R1", None), ("L3", "R3", "c3"), ("L4", None, "c4")]
     assert [row[:2] for row in rejected(rows)] == [(3, "the row has 5 fields, the header has 4")]
-    assert messages(result) == ["leads.csv: broken rows set aside: 1"]
+    table = result.tables["leads"]
+    assert (table.rows_read, table.rows_rejected) == (4, 1)
+    assert result.notes == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "aside"),
+    [
+        # The first rows end so, and not all.
+        (
+            "L2,2026-01-02,,R1,\nL3,2026-01-03,,R1,\nL4,2026-01-04,R4,c4\nL5,2026-01-05,R5,c5\n",
+            "23",
+        ),
+        ("L2,2026-01-02,,R1,\nL3,2026-01-03,,R1,\nL4,2026-01-04,R4,c4", "23"),
+        ("L4,2026-01-04,R4,c4\nL2,2026-01-02,,R1,\nL3,2026-01-03,,R1,", "23"),
+        # A column without a header: some of its rows look as if they ended so.
+        ("L2,2026-01-02,x,,\nL3,2026-01-03,x,R1,\nL6,2026-01-06,x,R6,c6\n", "26"),
+        # One row proves nothing.
+        ("\nL2,2026-01-02,,R1,\n\n", "2"),
+        ("L2,2026-01-02,,R1,", "2"),
+        # Others are of another length or broken.
+        ('L2,2026-01-02,R2,,\n\nL6\nL3,2026-01-03,,c3,\nL7,2026-01-07,"c7,,\nL8,,,,,\n', "678"),
+        ('L6\nL2,2026-01-02,R2,,\nL3,2026-01-03,,"c\n3",', "6"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_rows_end_open_only_where_all_do(ingest, export, rows, lines, aside, end):
+    text = "lead_id,created_at,owner_id,company\n" + lines
+    (export / "leads.csv").write_bytes(text.replace("\n", end).encode())
+    ingest()
+    set_aside = [cells.get("lead_id") or cells["row"][:2] for *_, cells in rejected(rows)]
+    assert sorted(set_aside) == [f"L{number}" for number in aside]
+    found = rows("select lead_id, owner_id from raw.leads order by 1")
+    assert not {lead_id for lead_id, _ in found} & set(set_aside)
+    assert len(found) + len(set_aside) == len(re.findall("L[0-9]", lines))
+    if aside[0] in "6":
+        assert found == [("L2", "R2"), ("L3", None)]
+
+
+@pytest.mark.parametrize("empty", ['""', "", " ", '" "', ' "" '])
+def test_cell_that_is_empty_in_quotes_is_empty(ingest, export, rows, empty):
+    header = "lead_id,created_at,owner_id,company\n"
+    sound = '"L1","2026-01-01","R1","c1"\n"L4","2026-01-04","R4","""",\n"L5","2026-01-05","",""\n'
+    shifted = f'"L2","2026-01-02",{empty},"R1",\n'
+    (export / "leads.csv").write_text(header + sound + shifted)
+    ingest()
+    found = rows("select lead_id, owner_id, company from raw.leads order by 1")
+    assert found == [("L1", "R1", "c1"), ("L4", "R4", '"'), ("L5", None, None)]
+    assert [row[:2] for row in rejected(rows)] == [(5, "the row has 5 fields, the header has 4")]
 
 
 def test_rows_that_all_end_with_a_separator_more_are_said_to(ingest, export, rows):

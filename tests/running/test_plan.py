@@ -63,10 +63,30 @@ def test_an_input_that_is_no_contract_export_is_refused_before_anything_is_done(
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_of_a_long_export_the_beginning_is_looked_at(line_end: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("shift", range(4))
+def test_of_a_long_export_the_beginning_is_looked_at(
+    shift: int, encoding: str, line_end: str, tmp_path: Path
+) -> None:
     rows = [f'{at},2026-01-01,"Müller, Söhne"' for at in range(9999)]
-    plan(tmp_path, leads_csv=line_end.join(["lead_id,created_at,company", *rows]).encode())
+    text = line_end.join(["lead_id,created_at,company" + " " * shift, *rows])
+    plan(tmp_path, leads_csv=text.encode(encoding))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("letter", "ĊਅӍ\U00013600")
+def test_no_half_of_a_letter_is_taken_for_a_line_end(
+    letter: str, encoding: str, tmp_path: Path
+) -> None:
+    text = f"lead_id,created_at\n1,2026-01-01\n{letter * 99_999}"
+    plan(tmp_path, leads_csv=text.encode(encoding))
 
 
 def test_a_packed_export_is_looked_at(tmp_path: Path) -> None:
     plan(tmp_path, **{"leads_csv.gz": gzip.compress(b"lead_id,created_at\nA,2026-01-01\n")})
+
+
+def test_a_packed_export_that_is_cut_is_refused(tmp_path: Path) -> None:
+    packed = gzip.compress(b"lead_id,created_at\nA,2026-01-01\n")
+    with pytest.raises(SourceError, match=r"leads\.csv\.gz: the gzip file is damaged or cut off"):
+        plan(tmp_path, **{"leads_csv.gz": packed[:-10]})

@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import re
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,7 +22,12 @@ from pathlib import Path
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.files.archives import member_names, unpack
-from dagster_project.ingestion.files.delimited_text import CsvTable, TextFormat, open_csv
+from dagster_project.ingestion.files.delimited_text import (
+    CsvTable,
+    TextFormat,
+    encoding_of,
+    open_csv,
+)
 from dagster_project.ingestion.files.resources import Headers, contract_columns
 from dagster_project.ingestion.files.settings import (
     UNFINISHED_SUFFIXES,
@@ -70,15 +76,26 @@ def refuse_other_exports(source: FilesSource) -> None:
 
 
 def _beginning_of(path: Path, scratch: Path) -> Path:
-    """A copy of the first lines of a text file, unpacked."""
+    """A copy of the first lines of a text file, unpacked; a file that can't be is given itself."""
     opener = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rb") as file:
-        beginning = file.read(_BEGINNING)
+    try:
+        with opener(path, "rb") as file:
+            beginning = file.read(_BEGINNING)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return path  # whose reader says what is wrong with it
     copy = scratch / "beginning.csv"
-    if len(beginning) == _BEGINNING:
-        beginning = beginning[: max(beginning.rfind(b"\n"), beginning.rfind(b"\r")) + 1]
-    copy.write_bytes(beginning)
+    copy.write_bytes(_whole_lines(beginning) if len(beginning) == _BEGINNING else beginning)
     return copy
+
+
+def _whole_lines(text: bytes) -> bytes:
+    """The lines of a text that is cut: behind its last line end there may be half a letter."""
+    size = 2 if encoding_of(text).startswith("utf-16") else 1
+    ends = {fill(end, size, b"\0") for fill in (bytes.ljust, bytes.rjust) for end in (b"\n", b"\r")}
+    for end in range(len(text), 0, -size):
+        if text[end - size : end] in ends:
+            return text[:end]
+    return text
 
 
 def open_file(

@@ -19,8 +19,8 @@ Three habits of the reader (DuckDB 1.5) decide how it is called:
   where the file has several kinds, a copy with line feeds only is read.
 
 What the reader takes without a word is looked for here: a separator too many before an empty last
-cell, which shifts the cells behind it (set aside, unless all rows end so), and quotes, letters and
-signs that look damaged (remarked).
+cell, which shifts the cells behind it (set aside, unless all rows of the file end so; one row alone
+proves nothing), and quotes, letters and signs that look damaged (remarked).
 
 Record numbers: the header is record 1, the first data record 2, as an editor shows them in files
 without quoted line breaks. Blank lines are not counted.
@@ -137,7 +137,7 @@ class CsvTable:
 
     ``label`` begins every message; ``scratch`` is a directory for copies. ``remarks``: what was
     noticed in opening it. ``instants``: none, all of it is text. ``above``: how many lines stand
-    above the header. ``ends_open``: each row ends with a delimiter more than the header.
+    above the header. ``ends_open``: all rows end with a delimiter more than the header.
     ``ends_in_line``: the last line has a line end.
     """
 
@@ -274,9 +274,7 @@ class CsvTable:
         sound = _sound_records(self.delimiter, len(self.headers), ends_open=self.ends_open)
         record = _any_record(self.delimiter)
         with _mapped(self.path) as text:
-            at = _after_line_ends(text, 3 if text[:3] == codecs.BOM_UTF8 else 0)
-            header = record.match(text, at)
-            at = header.end() if header else at
+            at = _behind_header(text, record)
             while at < len(text):
                 found = sound.match(text, at)
                 if found and found.end() > at:
@@ -374,7 +372,7 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
     delimiter = text_format.delimiter or named or _guess_delimiter(head, text_format.expected)
     if not _any_record(delimiter).match(head.lstrip().encode()):
         raise SourceError(f"{label}: the header line is broken: its quotes do not balance")
-    header, *first = _first_rows(head, delimiter, 3)
+    header = _first_row(head, delimiter)
     headers = header_names(label, header)
     with _mapped(text) as content:
         ends_in_line = content[-1:] in (b"\n", b"\r")
@@ -383,9 +381,7 @@ def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> 
     if named:
         remarks += ("the line sep= above the header is left out",)
     remarks += (*footer, *_stray_quotes(text, delimiter, above))
-    ends_open = bool(first) and all(
-        len(row) == len(headers) + 1 and not row[-1].strip() for row in first
-    )
+    ends_open = _all_end_open(text, delimiter, len(headers))
     if ends_open:
         remarks += ("rows end with a separator more than the header; it is left out",)
     return CsvTable(
@@ -484,6 +480,16 @@ def _unpacked(label: str, path: Path, scratch: Path) -> Path:
     return target
 
 
+def encoding_of(start: bytes, given: str | None = None) -> str:
+    """The encoding of a file that begins so, as Python calls it; UTF-8 where nothing tells."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if not given and b"\0" in start[:2]:
+        # Without its mark: the first sign of a header is one of ASCII.
+        return "utf-16-be" if start[0] == 0 else "utf-16-le"
+    return codecs.lookup(given or "utf-8").name
+
+
 def _as_utf8(
     label: str, path: Path, scratch: Path, text_format: TextFormat
 ) -> tuple[Path, tuple[str, ...]]:
@@ -494,12 +500,7 @@ def _as_utf8(
     key, given = text_format.encoding_key, text_format.encoding
     with path.open("rb") as source:
         start = source.read(4)
-    name = codecs.lookup(given or "utf-8").name
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        name = "utf-16"
-    elif not given and b"\0" in start[:2]:
-        # Without its mark: the first sign of a header is one of ASCII.
-        name = "utf-16-be" if start[0] == 0 else "utf-16-le"
+    name = encoding_of(start, given)
     remarks: tuple[str, ...] = ()
     try:
         if name in {"utf-8", "ascii", "utf-8-sig"}:
@@ -582,14 +583,10 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
                 return
 
 
-def _first_rows(text: str, delimiter: str, number: int = 1) -> list[list[str]]:
-    """The cells of the first lines that are not blank, at least of one; line ends end them."""
+def _first_row(text: str, delimiter: str) -> list[str]:
+    """The cells of the first line that is not blank; a line end ends it."""
     lines = io.StringIO(text, newline="")
-    rows = (row for row in csv.reader(lines, delimiter=delimiter) if row)
-    found = [next(rows, [])]
-    with contextlib.suppress(csv.Error):
-        found += itertools.islice(rows, number - 1)
-    return found
+    return next((row for row in csv.reader(lines, delimiter=delimiter) if row), [])
 
 
 def _guess_delimiter(head: str, expected: Sequence[str]) -> str:
@@ -598,7 +595,7 @@ def _guess_delimiter(head: str, expected: Sequence[str]) -> str:
 
     def worth(delimiter: str) -> tuple[int, int]:
         try:
-            [cells] = _first_rows(head, delimiter)
+            cells = _first_row(head, delimiter)
         except csv.Error:
             return (0, 0)
         return (sum(cell.strip().casefold() in names for cell in cells), len(cells))
@@ -606,9 +603,17 @@ def _guess_delimiter(head: str, expected: Sequence[str]) -> str:
     return max(DELIMITERS, key=worth)
 
 
-def _cell(delimiter: str) -> bytes:
-    """Pattern of one cell: in balanced quotes (spaces around them allowed), or without any."""
-    return rb'(?: *+"[^"]*+(?:""[^"]*+)*+" *+|(?! *+")[^\r\n%b]*+)' % re.escape(delimiter.encode())
+def _cell(delimiter: str, *, is_filled: bool = False) -> bytes:
+    """Pattern of one cell: in balanced quotes (spaces around them allowed), or without any.
+
+    ``is_filled``: of one that holds more than spaces.
+    """
+    stop = re.escape(delimiter.encode())
+    # Nothing but spaces up to the closing quote, which is none that is doubled; up to the end.
+    quoted, plain = (
+        (rb'(?! *+"(?!"))', rb"(?! *+(?:[\r\n%b]|\Z))" % stop) if is_filled else (b"", b"")
+    )
+    return rb'(?: *+"%b[^"]*+(?:""[^"]*+)*+" *+|(?! *+")%b[^\r\n%b]*+)' % (quoted, plain, stop)
 
 
 def _any_record(delimiter: str) -> re.Pattern[bytes]:
@@ -620,13 +625,13 @@ def _any_record(delimiter: str) -> re.Pattern[bytes]:
 def _sound_records(delimiter: str, width: int, *, ends_open: bool) -> re.Pattern[bytes]:
     """A stretch of records of so many cells each, and of blank lines.
 
-    One delimiter more at the end of a record is allowed, as the reader allows it, where all records
-    have it (``ends_open``) or no cell is empty: with an empty one, its cells may be shifted.
+    With ``ends_open`` each has one delimiter more at its end, else it may have one, as the reader
+    allows it, where no cell is empty: with an empty one, its cells may be shifted.
     """
     cell, stop = _cell(delimiter), re.escape(delimiter.encode())
-    filled, end = cell.replace(b"]*+)", b"]++)"), rb"(?:\r\n|\n|\r|\Z)"
+    filled, end = _cell(delimiter, is_filled=True), rb"(?:\r\n|\n|\r|\Z)"
     if ends_open:
-        record = rb"%b(?:%b%b){%d}+%b?%b" % (cell, stop, cell, width - 1, stop, end)
+        record = rb"%b(?:%b%b){%d}+%b%b" % (cell, stop, cell, width - 1, stop, end)
     else:
         record = rb"%b(?:%b%b){%d}+%b" % (cell, stop, cell, width - 1, end)
         record += rb"|%b(?:%b%b){%d}+%b%b" % (filled, stop, filled, width - 1, stop, end)
@@ -648,6 +653,32 @@ def _stretches(delimiter: str) -> re.Pattern[bytes]:
         rb'((?: *+"[^"]*+(?:""[^"]*+)*+"|[^"\r\n%b][^\r\n%b]*+|[\n%b]){0,%d}+)(\r\n?|)'
         % (stop, stop, stop, _RUN_LENGTH)
     )
+
+
+def _all_end_open(path: Path, delimiter: str, width: int) -> bool:
+    """Whether all rows end with a delimiter more than the header, and there are several.
+
+    Rows of another length and broken ones are set aside, and say nothing about it.
+    """
+    record, cell, stop = _any_record(delimiter), _cell(delimiter), re.escape(delimiter.encode())
+    open_rows = _sound_records(delimiter, width, ends_open=True)
+    other_row = re.compile(
+        rb"%b(?:%b%b){%d,%d}+(?=[\r\n]|\Z)" % (cell, stop, cell, width - 1, width)
+    )
+    rows = 0
+    with _mapped(path) as text:
+        at = _after_line_ends(text, _behind_header(text, record))
+        while at < len(text):
+            row = record.match(text, at) or _LINE.match(text, at)
+            behind = _after_line_ends(text, row.end() if row else len(text))
+            found = open_rows.match(text, at)
+            if found and found.end() > at:
+                rows += 1 if found.end() <= behind else 2
+                behind = _after_line_ends(text, found.end())
+            elif other_row.match(text, at):
+                return False
+            at = behind
+    return rows > 1
 
 
 def _may_have_surplus(path: Path, delimiter: str, width: int) -> bool:
@@ -732,6 +763,13 @@ def _tail_is_doubtful(path: Path, delimiter: str) -> bool:
 def _parts(text: mmap.mmap) -> range:
     """Where each chunk of a file begins."""
     return range(0, len(text), _CHUNK)
+
+
+def _behind_header(text: mmap.mmap, record: re.Pattern[bytes]) -> int:
+    """Where the first line that is not blank ends."""
+    start = _after_line_ends(text, 3 if text[:3] == codecs.BOM_UTF8 else 0)
+    header = record.match(text, start)
+    return header.end() if header else start
 
 
 def _after_line_end(text: mmap.mmap, at: int) -> int:

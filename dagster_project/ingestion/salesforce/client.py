@@ -139,6 +139,8 @@ class SalesforceClient(RestApi):
         address = f"{session.instance_url}/services/data/v{source.api_version}"
         super().__init__(source.name, address, session, progress, patience)
         self.source = source
+        # The last answer in CSV, and its rows if it came completely.
+        self._table: tuple[Response | None, list[list[str]] | None] = (None, None)
 
     def query_pages(self, soql: str) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """The pages of a query over all records, deleted and archived ones too.
@@ -178,9 +180,11 @@ class SalesforceClient(RestApi):
         params: dict[str, Any] = {"maxRecords": BULK_PAGE_ROWS}
         while params.get("locator") not in {"", "null"}:
             page = self.call("GET", path, params=params, headers={"Accept": "text/csv"})
-            if "csv" not in page.headers.get("Content-Type", "") or not self.is_whole(page):
+            # Read when `is_whole` was asked about it, and held no longer than needed.
+            (answer, table), self._table = self._table, (None, None)
+            if answer is not page or table is None:
                 raise self.odd_answer(f"GET {path}", "is no whole page of CSV")
-            header, *rows = _csv_rows(page) or [[]]
+            header, *rows = table
             yield [dict(zip(header, row, strict=True)) for row in rows]
             params["locator"] = page.headers.get("Sforce-Locator", "")
 
@@ -249,12 +253,8 @@ class SalesforceClient(RestApi):
         """Whether an answer came completely: CSV has as many rows as its header announces."""
         if "csv" not in response.headers.get("Content-Type", ""):
             return super().is_whole(response)
-        try:
-            header, *rows = _csv_rows(response) or [[]]
-        except (UnicodeDecodeError, csv.Error):
-            return False
-        announced = response.headers.get("Sforce-NumberOfRecords", str(len(rows)))
-        return announced == str(len(rows)) and all(len(row) == len(header) for row in rows)
+        self._table = (response, _whole_table(response))
+        return self._table[1] is not None
 
 
 def base_url(source: SalesforceSource) -> str:
@@ -273,7 +273,16 @@ def error_of(response: Response) -> tuple[str, str]:
     return str(code), str(first.get("message") or first.get("error_description") or "")
 
 
-def _csv_rows(page: Response) -> list[list[str]]:
-    """A page of Bulk results, the header first. NUL bytes are dropped."""
-    text = page.content.replace(b"\x00", b"").decode()
-    return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+def _whole_table(page: Response) -> list[list[str]] | None:
+    """A page of Bulk results, the header first; none if some of it is missing.
+
+    NUL bytes are dropped.
+    """
+    try:
+        text = page.content.replace(b"\x00", b"").decode()
+        table = [row for row in csv.reader(io.StringIO(text, newline="")) if row] or [[]]
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    came = str(len(table) - 1)
+    is_whole = page.headers.get("Sforce-NumberOfRecords", came) == came
+    return table if is_whole and all(len(row) == len(table[0]) for row in table) else None
