@@ -371,6 +371,27 @@ def test_files_of_one_kind_each_are_one_table(read: Proposed) -> None:
     ]
 
 
+def test_rows_without_a_kind_are_read_from_several_files_as_from_one(read: Proposed) -> None:
+    found = read(
+        {
+            "leads.csv": PEOPLE,
+            "stage_history.csv": HISTORY,
+            "activities.csv": (
+                "activity_id,lead_id,event_type,occurred_at\n1,A,Call,2026-01-05 10:00\n"
+                "2,A,,2026-01-05 11:00\n3,B,Email Opened,2026-01-05 12:00\n"
+            ),
+            "meetings.csv": "Meeting ID,Lead ID,Meeting Start Time\nm1,B,2026-01-06 10:00\n",
+        },
+        "quarantine",
+    )
+    assert "sql: |" in found.proposal.text
+    assert found.all("select lead_id, kind from raw.activities order by occurred_at") == [
+        ("A", "call"),
+        ("A", None),
+        ("B", "meeting"),
+    ]
+
+
 def test_sent_by_nobody_beside_opens_is_no_touch(read: Proposed) -> None:
     found = read(
         {

@@ -212,7 +212,7 @@ class Exports:
     ) -> Values:
         """The values of a column, within some rows of the file: a header's values in any case."""
         conditions = [
-            f"list_contains(${at}, lower(trim({file.column(name)})))"
+            f"list_contains(${at}, coalesce(lower(trim({file.column(name)})), ''))"
             for at, name in enumerate(where, start=1)
         ]
         cell = f"trim({file.column(header)})"
@@ -234,7 +234,7 @@ class Exports:
     def count(self, file: ExportFile, where: Mapping[str, list[str]]) -> int:
         """How many rows of a file fit a condition."""
         conditions = [
-            f"list_contains(${at}, lower(trim({file.column(name)})))"
+            f"list_contains(${at}, coalesce(lower(trim({file.column(name)})), ''))"
             for at, name in enumerate(where, start=1)
         ]
         query = f"select count(*) from {file.table} where {' and '.join(['true', *conditions])}"
