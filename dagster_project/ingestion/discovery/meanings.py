@@ -24,7 +24,6 @@ from dagster_project.ingestion.discovery.values import (
     names_of,
 )
 
-_ENOUGH = 0.98
 # What HubSpot and Salesforce call the properties, whatever their labels.
 _LIFECYCLE, _STATUSES = "lifecyclestage", ("hs_lead_status", "Status")
 _DELETED = {"deleted", "archived", "gelöscht", "archiviert", "supprimé", "eliminado", "削除済み"}
