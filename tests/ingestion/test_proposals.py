@@ -386,7 +386,7 @@ def test_rows_without_a_kind_are_read_from_several_files_as_from_one(read: Propo
     )
     assert "sql: |" in found.proposal.text
     assert found.all("select lead_id, kind from raw.activities order by occurred_at") == [
-        ("A", "call"),
+        ("A", "Call"),
         ("A", None),
         ("B", "meeting"),
     ]
@@ -406,6 +406,56 @@ def test_sent_by_nobody_beside_opens_is_no_touch(read: Proposed) -> None:
     )
     assert [it[1] for it in found.all(TOUCHES)] == [None, None]
     assert {it[0] for it in found.all("select kind from raw.activities")} == {"automated_email"}
+
+
+# Parts of a table, and exports of it again
+
+
+@pytest.mark.parametrize(
+    ("former", "newest"),
+    [
+        ("contacts.csv", "contacts (1).csv"),
+        ("contacts (9).csv", "contacts (10).csv"),
+        ("leads_2026-01.csv", "leads_2026-02.csv"),
+    ],
+)
+@pytest.mark.parametrize("header", ["lead_id,created_at,email,updated_at", "Name,Since,X,Y"])
+def test_of_an_export_made_again_the_newest_is_read(
+    read: Proposed, former: str, newest: str, header: str
+) -> None:
+    first = f"{header}\nA,2026-01-01,a@x.example,2026-01-09\nB,2026-01-02,b@x.example,2026-01-09\n"
+    again = first if header.startswith("Name") else first.replace("-09", "-31")
+    found = read({former: first, newest: f"{again}C,2026-01-03,c@x.example,2026-01-31\n"})
+    assert found.tried["leads"][:2] == (3, 1.0)
+    assert found.all("select distinct source_file from raw.leads") == [(newest,)]
+    assert (
+        f"{former}: left out, as it and {newest}, the newer one by its name, have most records in "
+        "common"
+    ) in found.notes
+    assert len(found.buckets) == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        # Mails to the same leads, month by month; rows that each part numbers from 1.
+        ("Lead ID,Type,Time", "{lead},Email,2026-{month}-05 10:00"),
+        ("No,Lead ID,Type,Time", "{at},{lead},Email,2026-{month}-05 10:00"),
+        ("Activity ID,Lead ID,Type,Time", "{month}{at},{lead},Email,2026-02-05 10:00"),
+    ],
+)
+def test_parts_with_events_of_the_same_leads_are_joined(
+    read: Proposed, header: str, row: str
+) -> None:
+    parts = {
+        f"activities_2026-{month}.csv": "\n".join(
+            [header, *(row.format(lead=lead, at=at, month=month) for at, lead in enumerate("AB"))]
+        )
+        for month in ("01", "02", "03")
+    }
+    found = read({"leads.csv": PEOPLE, **parts}, "quarantine")
+    assert found.tried["activities"][0] == 6
+    assert "left out" not in found.notes
 
 
 # Change logs, exits and their reasons
