@@ -18,9 +18,11 @@ from openpyxl import Workbook
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.settings import load_settings
+from dagster_project.config.warehouse import POLICY_DIR
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.discovery.plans import Proposal
 from dagster_project.ingestion.discovery.proposal import propose
+from dagster_project.ingestion.discovery.values import EventMeaning, event_meaning, read_vocabulary
 from tests.ingestion.test_troubles import as_archive
 from tests.warehouse import Warehouse, project
 
@@ -406,6 +408,91 @@ def test_sent_by_nobody_beside_opens_is_no_touch(read: Proposed) -> None:
     )
     assert [it[1] for it in found.all(TOUCHES)] == [None, None]
     assert {it[0] for it in found.all("select kind from raw.activities")} == {"automated_email"}
+
+
+# What a text stands for: nobody was called, met or interested where the last line has it.
+MEANT = {
+    "email_opened": "Email Open|Opened Email|EmailOpened|EMAIL_OPEN|E-Mail geöffnet|opens|開封",
+    "email_clicked": "Email Click|Clicked link in email|E-Mail geklickt|clicks",
+    "email_bounced": "Email Bounce|Hard bounced: delivery failed",
+    "unsubscribed": "Unsubscribed email|Opt-out",
+    "email_delivered": "Email Delivered",
+    "demo_request": "Demo Request|Requested a demo|Demo-Anfrage|Demoanfrage",
+    "trial_signup": "Trial signup|Started free trial|Trial",
+    "webinar_attended": "Webinar|Webinar attended",
+    "document_downloaded": "Whitepaper Download|Downloaded e-book|Ebook|heruntergeladen",
+    "form_submitted": "Form Submission|Submitted form|Web form|Formular ausgefüllt|FormSubmitted",
+    "page_view": "Page view|Visited website|Website visit|Seitenaufruf",
+    "pricing_page_view": "Pricing page visit|Viewed pricing",
+    "event_scanned": "Badge scan|Messe|Trade show",
+    "call": "Call|Calls|PhoneCall|Cold call|Outbound Call|Trial call|Anruf|Telefonat|Rückruf|電話",
+    "meeting": "Meeting|Demo|Demo performed|Termin|Kundentermin|Besprechung|ミーティング",
+    "email": "Email|E-Mail|Emailed|Mail sent|Correo",
+    "automated_email": "Automated email|Marketing email|List Email",
+    "message": "WhatsApp|Live chat|Facebook Messenger",
+    "linkedin": "LinkedIn|LinkedIn InMail|InMail",
+    "sms": "SMS|Text message",
+    "note": "Note",
+    "task": "Task|To-do",
+    "": (
+        "Contract terminated|Determined|Voicemail|Left voicemail|Email delivery failed|Call failed|"
+        "Industrial fair|Open|Opened|Closed|Click|Ad click|Pricing discussed|Trial expired|"
+        "Proposal submitted|Keynote delivered|Customer complaint|Scandinavia|Technically done|"
+        "Webinar invitation|Site visit|Subscriber|Renoted|Multitasking|Democracy|Adopt outreach|"
+        "Meeting cancelled|Email address changed|Undelivered|Recalled|Performed"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MEANT)
+def test_words_of_events_mean_what_they_say(kind: str) -> None:
+    vocabulary = read_vocabulary(POLICY_DIR)
+    found = {text: event_meaning(text, vocabulary) for text in MEANT[kind].split("|")}
+    assert {text: it.kind if it else "" for text, it in found.items()} == dict.fromkeys(found, kind)
+
+
+def test_what_is_opened_is_a_mail_only_beside_mails() -> None:
+    vocabulary = read_vocabulary(POLICY_DIR)
+    opened = EventMeaning("engagements", "email_opened")
+    assert event_meaning("Open", vocabulary, "mail log") == opened
+    assert event_meaning("Open", vocabulary, "voicemail log") is None
+
+
+@pytest.mark.parametrize("name", ["tickets.csv", "helpdesk export.csv", "rows.csv"])
+def test_tickets_are_no_events(read: Proposed, name: str) -> None:
+    tickets = (
+        "Ticket,Requester,Status,Opened,Source\n1,a@x.example,Open,2026-01-05 10:00,Portal\n"
+        "2,b@x.example,Closed,2026-01-05 10:00,Portal\n"
+    )
+    if name != "rows.csv":
+        tickets = tickets.replace("Portal", "Email")
+    found = read({"leads.csv": PEOPLE, name: tickets}, "quarantine")
+    assert found.proposal.tables.keys() == {"leads"}
+    assert found.proposal.unread == [name]
+
+
+def test_opens_among_bounces_and_voicemails(read: Proposed) -> None:
+    found = read(
+        {
+            "leads.csv": PEOPLE,
+            "stage_history.csv": HISTORY,
+            "events.csv": (
+                "lead_id,event,time\nA,open,2026-01-05 10:00\nA,click,2026-01-05 10:05\n"
+                "B,bounce,2026-01-05 10:00\n"
+            ),
+            "activities.csv": (
+                "activity_id,lead_id,rep_id,kind,occurred_at\n1,A,R,Voicemail,2026-01-05 10:00\n"
+                "2,B,R,Call,2026-01-06 10:00\n"
+            ),
+        }
+    )
+    assert found.all("select kind from raw.engagements order by 1") == [
+        ("email_bounced",),
+        ("email_clicked",),
+        ("email_opened",),
+    ]
+    assert [it[1] for it in found.all(TOUCHES)] == [None, "2026-01-06 10:00:00"]
+    assert "activities.kind: not known: Voicemail" in found.notes
 
 
 # Parts of a table, and exports of it again

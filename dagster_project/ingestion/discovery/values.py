@@ -17,6 +17,8 @@ from dagster_project.config import policy
 # In these languages and their countries, the day comes first and a comma before the decimals.
 DAY_FIRST = ("de", "fr", "es")
 _SIGNS = re.compile(r"[\W_]+")
+# What the texts of ``beside`` in events.csv look like; a voicemail is no mail.
+_BESIDE = {"mail": re.compile(r"(?<!voice)(?<!voice )mail|newsletter|correo|courriel|メール")}
 
 
 @dataclass(frozen=True)
@@ -92,22 +94,31 @@ class EventMeaning:
     direction: str = ""
 
 
-def event_meaning(text: str, vocabulary: Vocabulary) -> EventMeaning | None:
+def event_meaning(text: str, vocabulary: Vocabulary, beside: str = "") -> EventMeaning | None:
     """What a word such as ``Email Bounce`` or ``calls`` stands for; None if nothing known.
 
     Who opens, clicks or bounces a mail, or fills in a form, shows interest: an engagement. Calls,
-    meetings and mails that a person sends are activities.
+    meetings and mails that a person sends are activities. ``beside``: what stands around it, as
+    anything may be open or clicked.
     """
-    plain = _SIGNS.sub(" ", text).strip().casefold()
+    plain, around = _words(text), _words(f"{text} {beside}")
     name = plain.replace(" ", "_")
     if name in vocabulary.kinds:
         return EventMeaning("activities", name)
     if name in vocabulary.signals:
         return EventMeaning("engagements", name)
     for row in _rows("events"):
+        if row["beside"] and not _BESIDE[row["beside"]].search(around):
+            continue
         if re.search(row["pattern"], plain):
-            return EventMeaning(row["table"], row["kind"], row["direction"])
+            meaning = EventMeaning(row["table"], row["kind"], row["direction"])
+            return meaning if meaning.table else None
     return None
+
+
+def _words(text: str) -> str:
+    """A text in lower case with one space between its words: PhoneCall has two."""
+    return _SIGNS.sub(" ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)).strip().casefold()
 
 
 @functools.cache
