@@ -6,6 +6,7 @@ The exports are made up, in the shape that the vendors document.
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -591,6 +592,23 @@ def test_a_status_with_a_reason_is_an_exit(read: Proposed) -> None:
         ("C", "rejected", "not_icp", dt.date(2026, 2, 4)),
     ]
     assert "Disqualified Date" not in found.notes
+    assert found.all("select distinct from_stage from raw.stage_changes") == [("lead",)]
+
+
+def test_what_exits_start_from_is_policy(tmp_path: Path) -> None:
+    stages = (POLICY_DIR / "stages.csv").read_text().replace(",lead,Lead,", ",prospect,Prospect,")
+    policy = tmp_path / "policy"
+    shutil.copytree(POLICY_DIR, policy)
+    (policy / "stages.csv").write_text(stages)
+    export = tmp_path / "export"
+    export.mkdir()
+    (export / "leads.csv").write_text(
+        "Lead ID,Created Date,Status,Lost Reason,Disqualified Date\n"
+        "A,2026-01-01,Disqualified,No budget,2026-02-03\n"
+    )
+    proposal = propose(export, tmp_path / "handoff.yml", policy)
+    (exits,) = proposal.tables["stage_changes"]
+    assert exits.constants == {"from_stage": "prospect"}
 
 
 def test_a_history_takes_the_reasons_of_its_leads(read: Proposed) -> None:

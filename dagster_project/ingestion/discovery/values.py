@@ -27,7 +27,7 @@ class Vocabulary:
 
     ``stages``: a stage's name, label or alias -> stage. ``mapped``: CRM, property and value ->
     stage. ``meanings``: stage -> its milestone or exit kind. ``evidence``: what an opportunity
-    proves -> stage.
+    proves -> stage. ``captured``: tradition -> the last stage on its path of who was only captured.
     """
 
     stages: dict[str, str]
@@ -39,6 +39,7 @@ class Vocabulary:
     signals: tuple[str, ...]
     evidence: dict[str, str]
     exits: frozenset[str]
+    captured: dict[str, str]
 
     def stage(self, raw: str, crm: str = "", *headers: str) -> str | None:
         """The stage that a raw stage means, or None: by the CRM's map, else by the aliases.
@@ -66,6 +67,8 @@ def read_vocabulary(policy_dir: Path) -> Vocabulary:
     by_tradition: dict[str, set[str]] = defaultdict(set)
     for row in stages:
         by_tradition[row["tradition"]].add(row["stage"])
+    captured = [row for row in stages if row["milestone"] == "captured"]
+    captured.sort(key=lambda row: int(row["path_order"]))
     names = [(row[name], row["stage"]) for name in ("label", "stage") for row in reversed(stages)]
     names += [(row["raw_stage"], row["stage"]) for row in policy.cells(policy_dir, "stage_aliases")]
     kinds = policy.cells(policy_dir, "activity_kinds")
@@ -82,6 +85,7 @@ def read_vocabulary(policy_dir: Path) -> Vocabulary:
         signals=tuple(row["signal"] for row in policy.cells(policy_dir, "signals")),
         evidence={row["evidence"]: row["stage"] for row in reversed(stages) if row["evidence"]},
         exits=frozenset(row["stage"] for row in stages if row["exit_kind"]),
+        captured={row["tradition"]: row["stage"] for row in captured},
     )
 
 
