@@ -6,6 +6,7 @@ The exports are made up, in the shape that the vendors document.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import POLICY_DIR
 from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.plans import Proposal
 from dagster_project.ingestion.discovery.proposal import propose
 from dagster_project.ingestion.discovery.values import EventMeaning, event_meaning, read_vocabulary
@@ -494,6 +496,42 @@ def test_opens_among_bounces_and_voicemails(read: Proposed) -> None:
     ]
     assert [it[1] for it in found.all(TOUCHES)] == [None, "2026-01-06 10:00:00"]
     assert "activities.kind: not known: Voicemail" in found.notes
+
+
+# The macros that are asked before a run
+
+
+def test_macros_read_here_as_in_the_models_that_dbt_compiles() -> None:
+    sql = readings.macros()
+    won, lost = sql.deal_words("won"), sql.deal_words("lost")
+    rendered = {
+        "int_contract__opportunities": {
+            "written_date": sql.written_date("delivered.closed_at"),
+            "day_order_shown": sql.day_order_shown("closed_at_written"),
+            "iso_text": sql.iso_text(
+                "closed_at_written", "coalesce(closed_at_format, 'undecided')"
+            ),
+            "iso_moment": sql.iso_moment("closed_at_iso"),
+            "bare_number": sql.bare_number("delivered.amount", True),
+            "decimal_mark_shown": sql.decimal_mark_shown("amount_bare"),
+            "plain_number": sql.plain_number(
+                "amount_bare", "amount_mark", "coalesce(amount_format, 'dot')"
+            ),
+            "parse_boolean": sql.parse_boolean("is_won", won, lost),
+            "deal_words": ", ".join(f"'{word}'" for word in won),
+        },
+        "int_contract__leads": {"bare_number": sql.bare_number("delivered.employee_count", False)},
+        "int_contract__merge_lists": {"listed_values": sql.listed_values("merged_ids")},
+        "stg_files__leads": {"record_id": sql.record_id("lead_id")},
+    }
+    for model, found in rendered.items():
+        compiled = " ".join(project().models[model].query.split())
+        for name, text in found.items():
+            assert " ".join(text.split()) in compiled, name
+    package = Path(readings.__file__).parent
+    sources = [path.read_text(encoding="utf-8") for path in package.glob("*.py")]
+    used = {name for text in sources for name in re.findall(r"macros\(\)\.(\w+)", text)}
+    assert used == {name for found in rendered.values() for name in found}
 
 
 # Parts of a table, and exports of it again
