@@ -6,6 +6,8 @@ The exports are made up, in the shape that the vendors document.
 from __future__ import annotations
 
 import datetime as dt
+import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,9 +20,12 @@ from openpyxl import Workbook
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.settings import load_settings
+from dagster_project.config.warehouse import POLICY_DIR
 from dagster_project.ingestion import raw_schema
+from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.plans import Proposal
 from dagster_project.ingestion.discovery.proposal import propose
+from dagster_project.ingestion.discovery.values import EventMeaning, event_meaning, read_vocabulary
 from tests.ingestion.test_troubles import as_archive
 from tests.warehouse import Warehouse, project
 
@@ -371,6 +376,27 @@ def test_files_of_one_kind_each_are_one_table(read: Proposed) -> None:
     ]
 
 
+def test_rows_without_a_kind_are_read_from_several_files_as_from_one(read: Proposed) -> None:
+    found = read(
+        {
+            "leads.csv": PEOPLE,
+            "stage_history.csv": HISTORY,
+            "activities.csv": (
+                "activity_id,lead_id,event_type,occurred_at\n1,A,Call,2026-01-05 10:00\n"
+                "2,A,,2026-01-05 11:00\n3,B,Email Opened,2026-01-05 12:00\n"
+            ),
+            "meetings.csv": "Meeting ID,Lead ID,Meeting Start Time\nm1,B,2026-01-06 10:00\n",
+        },
+        "quarantine",
+    )
+    assert "sql: |" in found.proposal.text
+    assert found.all("select lead_id, kind from raw.activities order by occurred_at") == [
+        ("A", "Call"),
+        ("A", None),
+        ("B", "meeting"),
+    ]
+
+
 def test_sent_by_nobody_beside_opens_is_no_touch(read: Proposed) -> None:
     found = read(
         {
@@ -385,6 +411,177 @@ def test_sent_by_nobody_beside_opens_is_no_touch(read: Proposed) -> None:
     )
     assert [it[1] for it in found.all(TOUCHES)] == [None, None]
     assert {it[0] for it in found.all("select kind from raw.activities")} == {"automated_email"}
+
+
+# What a text stands for: nobody was called, met or interested where the last line has it.
+MEANT = {
+    "email_opened": "Email Open|Opened Email|EmailOpened|EMAIL_OPEN|E-Mail geöffnet|opens|開封",
+    "email_clicked": "Email Click|Clicked link in email|E-Mail geklickt|clicks",
+    "email_bounced": "Email Bounce|Hard bounced: delivery failed",
+    "unsubscribed": "Unsubscribed email|Opt-out",
+    "email_delivered": "Email Delivered",
+    "demo_request": "Demo Request|Requested a demo|Demo-Anfrage|Demoanfrage",
+    "trial_signup": "Trial signup|Started free trial|Trial",
+    "webinar_attended": "Webinar|Webinar attended",
+    "document_downloaded": "Whitepaper Download|Downloaded e-book|Ebook|heruntergeladen",
+    "form_submitted": "Form Submission|Submitted form|Web form|Formular ausgefüllt|FormSubmitted",
+    "page_view": "Page view|Visited website|Website visit|Seitenaufruf",
+    "pricing_page_view": "Pricing page visit|Viewed pricing",
+    "event_scanned": "Badge scan|Messe|Trade show",
+    "call": "Call|Calls|PhoneCall|Cold call|Outbound Call|Trial call|Anruf|Telefonat|Rückruf|電話",
+    "meeting": "Meeting|Demo|Demo performed|Termin|Kundentermin|Besprechung|ミーティング",
+    "email": "Email|E-Mail|Emailed|Mail sent|Correo",
+    "automated_email": "Automated email|Marketing email|List Email",
+    "message": "WhatsApp|Live chat|Facebook Messenger",
+    "linkedin": "LinkedIn|LinkedIn InMail|InMail",
+    "sms": "SMS|Text message",
+    "note": "Note",
+    "task": "Task|To-do",
+    "": (
+        "Contract terminated|Determined|Voicemail|Left voicemail|Email delivery failed|Call failed|"
+        "Industrial fair|Open|Opened|Closed|Click|Ad click|Pricing discussed|Trial expired|"
+        "Proposal submitted|Keynote delivered|Customer complaint|Scandinavia|Technically done|"
+        "Webinar invitation|Site visit|Subscriber|Renoted|Multitasking|Democracy|Adopt outreach|"
+        "Meeting cancelled|Email address changed|Undelivered|Recalled|Performed"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MEANT)
+def test_words_of_events_mean_what_they_say(kind: str) -> None:
+    vocabulary = read_vocabulary(POLICY_DIR)
+    found = {text: event_meaning(text, vocabulary) for text in MEANT[kind].split("|")}
+    assert {text: it.kind if it else "" for text, it in found.items()} == dict.fromkeys(found, kind)
+
+
+def test_what_is_opened_is_a_mail_only_beside_mails() -> None:
+    vocabulary = read_vocabulary(POLICY_DIR)
+    opened = EventMeaning("engagements", "email_opened")
+    assert event_meaning("Open", vocabulary, "mail log") == opened
+    assert event_meaning("Open", vocabulary, "voicemail log") is None
+
+
+@pytest.mark.parametrize("name", ["tickets.csv", "helpdesk export.csv", "rows.csv"])
+def test_tickets_are_no_events(read: Proposed, name: str) -> None:
+    tickets = (
+        "Ticket,Requester,Status,Opened,Source\n1,a@x.example,Open,2026-01-05 10:00,Portal\n"
+        "2,b@x.example,Closed,2026-01-05 10:00,Portal\n"
+    )
+    if name != "rows.csv":
+        tickets = tickets.replace("Portal", "Email")
+    found = read({"leads.csv": PEOPLE, name: tickets}, "quarantine")
+    assert found.proposal.tables.keys() == {"leads"}
+    assert found.proposal.unread == [name]
+
+
+def test_opens_among_bounces_and_voicemails(read: Proposed) -> None:
+    found = read(
+        {
+            "leads.csv": PEOPLE,
+            "stage_history.csv": HISTORY,
+            "events.csv": (
+                "lead_id,event,time\nA,open,2026-01-05 10:00\nA,click,2026-01-05 10:05\n"
+                "B,bounce,2026-01-05 10:00\n"
+            ),
+            "activities.csv": (
+                "activity_id,lead_id,rep_id,kind,occurred_at\n1,A,R,Voicemail,2026-01-05 10:00\n"
+                "2,B,R,Call,2026-01-06 10:00\n"
+            ),
+        }
+    )
+    assert found.all("select kind from raw.engagements order by 1") == [
+        ("email_bounced",),
+        ("email_clicked",),
+        ("email_opened",),
+    ]
+    assert [it[1] for it in found.all(TOUCHES)] == [None, "2026-01-06 10:00:00"]
+    assert "activities.kind: not known: Voicemail" in found.notes
+
+
+# The macros that are asked before a run
+
+
+def test_macros_read_here_as_in_the_models_that_dbt_compiles() -> None:
+    sql = readings.macros()
+    won, lost = sql.deal_words("won"), sql.deal_words("lost")
+    rendered = {
+        "int_contract__opportunities": {
+            "written_date": sql.written_date("delivered.closed_at"),
+            "day_order_shown": sql.day_order_shown("closed_at_written"),
+            "iso_text": sql.iso_text(
+                "closed_at_written", "coalesce(closed_at_format, 'undecided')"
+            ),
+            "iso_moment": sql.iso_moment("closed_at_iso"),
+            "bare_number": sql.bare_number("delivered.amount", True),
+            "decimal_mark_shown": sql.decimal_mark_shown("amount_bare"),
+            "plain_number": sql.plain_number(
+                "amount_bare", "amount_mark", "coalesce(amount_format, 'dot')"
+            ),
+            "parse_boolean": sql.parse_boolean("is_won", won, lost),
+            "deal_words": ", ".join(f"'{word}'" for word in won),
+        },
+        "int_contract__leads": {"bare_number": sql.bare_number("delivered.employee_count", False)},
+        "int_contract__merge_lists": {"listed_values": sql.listed_values("merged_ids")},
+        "stg_files__leads": {"record_id": sql.record_id("lead_id")},
+    }
+    for model, found in rendered.items():
+        compiled = " ".join(project().models[model].query.split())
+        for name, text in found.items():
+            assert " ".join(text.split()) in compiled, name
+    package = Path(readings.__file__).parent
+    sources = [path.read_text(encoding="utf-8") for path in package.glob("*.py")]
+    used = {name for text in sources for name in re.findall(r"macros\(\)\.(\w+)", text)}
+    assert used == {name for found in rendered.values() for name in found}
+
+
+# Parts of a table, and exports of it again
+
+
+@pytest.mark.parametrize(
+    ("former", "newest"),
+    [
+        ("contacts.csv", "contacts (1).csv"),
+        ("contacts (9).csv", "contacts (10).csv"),
+        ("leads_2026-01.csv", "leads_2026-02.csv"),
+    ],
+)
+@pytest.mark.parametrize("header", ["lead_id,created_at,email,updated_at", "Name,Since,X,Y"])
+def test_of_an_export_made_again_the_newest_is_read(
+    read: Proposed, former: str, newest: str, header: str
+) -> None:
+    first = f"{header}\nA,2026-01-01,a@x.example,2026-01-09\nB,2026-01-02,b@x.example,2026-01-09\n"
+    again = first if header.startswith("Name") else first.replace("-09", "-31")
+    found = read({former: first, newest: f"{again}C,2026-01-03,c@x.example,2026-01-31\n"})
+    assert found.tried["leads"][:2] == (3, 1.0)
+    assert found.all("select distinct source_file from raw.leads") == [(newest,)]
+    assert (
+        f"{former}: left out, as it and {newest}, the newer one by its name, have most records in "
+        "common"
+    ) in found.notes
+    assert len(found.buckets) == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        # Mails to the same leads, month by month; rows that each part numbers from 1.
+        ("Lead ID,Type,Time", "{lead},Email,2026-{month}-05 10:00"),
+        ("No,Lead ID,Type,Time", "{at},{lead},Email,2026-{month}-05 10:00"),
+        ("Activity ID,Lead ID,Type,Time", "{month}{at},{lead},Email,2026-02-05 10:00"),
+    ],
+)
+def test_parts_with_events_of_the_same_leads_are_joined(
+    read: Proposed, header: str, row: str
+) -> None:
+    parts = {
+        f"activities_2026-{month}.csv": "\n".join(
+            [header, *(row.format(lead=lead, at=at, month=month) for at, lead in enumerate("AB"))]
+        )
+        for month in ("01", "02", "03")
+    }
+    found = read({"leads.csv": PEOPLE, **parts}, "quarantine")
+    assert found.tried["activities"][0] == 6
+    assert "left out" not in found.notes
 
 
 # Change logs, exits and their reasons
@@ -433,6 +630,23 @@ def test_a_status_with_a_reason_is_an_exit(read: Proposed) -> None:
         ("C", "rejected", "not_icp", dt.date(2026, 2, 4)),
     ]
     assert "Disqualified Date" not in found.notes
+    assert found.all("select distinct from_stage from raw.stage_changes") == [("lead",)]
+
+
+def test_what_exits_start_from_is_policy(tmp_path: Path) -> None:
+    stages = (POLICY_DIR / "stages.csv").read_text().replace(",lead,Lead,", ",prospect,Prospect,")
+    policy = tmp_path / "policy"
+    shutil.copytree(POLICY_DIR, policy)
+    (policy / "stages.csv").write_text(stages)
+    export = tmp_path / "export"
+    export.mkdir()
+    (export / "leads.csv").write_text(
+        "Lead ID,Created Date,Status,Lost Reason,Disqualified Date\n"
+        "A,2026-01-01,Disqualified,No budget,2026-02-03\n"
+    )
+    proposal = propose(export, tmp_path / "handoff.yml", policy)
+    (exits,) = proposal.tables["stage_changes"]
+    assert exits.constants == {"from_stage": "prospect"}
 
 
 def test_a_history_takes_the_reasons_of_its_leads(read: Proposed) -> None:

@@ -1,7 +1,7 @@
 """Files of events: what people did is read as activities, what leads did as engagements."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports, Values
@@ -17,6 +17,7 @@ from dagster_project.ingestion.discovery.values import (
 EVENTS = ("activities", "engagements")
 # More texts than this are no kinds or stages.
 MOST_WORDS = 100
+_OF_MAILS = {"email_opened", "email_clicked", "email_bounced", "email_spam_report", "unsubscribed"}
 _SAYS_NOTHING = re.compile(
     r"activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all|\d+", re.IGNORECASE
 ).fullmatch
@@ -41,7 +42,7 @@ def _event_plans(
     texts = exports.values(file, header).texts if header else []
     if not header or not texts or len(texts) > MOST_WORDS:
         return [by_name]
-    meanings = {text: event_meaning(text, vocabulary) for text in texts}
+    meanings = _meanings(file, header, texts, vocabulary)
     kinds = {meaning.kind for meaning in meanings.values() if meaning}
     if not kinds and by_name.constants:
         return [by_name]
@@ -84,7 +85,29 @@ def _telling_subject(exports: Exports, file: ExportFile, vocabulary: Vocabulary)
     """The header of subjects, where these are kinds: Call, Email: hello."""
     subject = header_for(file, "activities", "(subject)")
     words = words_of(exports, file, set(file.headers) - {subject})
-    return next(iter(known_columns(words, lambda text: event_meaning(text, vocabulary))), None)
+    return next(iter(columns_of_kinds(file, words, vocabulary)), None)
+
+
+def columns_of_kinds(
+    file: ExportFile, words: Mapping[str, Values], vocabulary: Vocabulary
+) -> list[str]:
+    """The columns most of whose rows have a kind of event that is known."""
+    return [
+        header
+        for header, seen in words.items()
+        if known_columns({header: seen}, _meanings(file, header, seen.rows, vocabulary).get)
+    ]
+
+
+def _meanings(
+    file: ExportFile, header: str, texts: Iterable[str], vocabulary: Vocabulary
+) -> dict[str, EventMeaning | None]:
+    """What the values of a column mean: beside bounces, what is opened is a mail, too."""
+    beside = f"{file.stem} {header}"
+    found = {text: event_meaning(text, vocabulary, beside) for text in texts}
+    if _OF_MAILS & {meaning.kind for meaning in found.values() if meaning}:
+        found = {text: event_meaning(text, vocabulary, f"{beside} mail") for text in found}
+    return found
 
 
 def meaning_of_name(file: ExportFile, vocabulary: Vocabulary) -> EventMeaning | None:

@@ -31,6 +31,11 @@ _SAMPLE = 2_000
 _PART = re.compile(
     r"(?P<base>.*?)[ _.-]*(?:part|teil|partie|parte)?[ _.-]*(?<!\d)\(?\d{1,4}\)?", re.IGNORECASE
 )
+# What numbers or names a record, if each of its values is there once.
+_ID = re.compile(r"(id|no|nr|number|nummer|num[ée]ro|key|番号)\.?$|mail", re.IGNORECASE)
+_ONCE = 0.9
+# Files that have this share of the smaller one's records in common are no parts of one table.
+_AGAIN = 0.5
 _NO_TITLE = re.compile(r"(sheet|tabelle|feuil|hoja|シート) ?\d*", re.IGNORECASE)
 _DATE_AT_END = re.compile(r"(\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{2}[-_.]\d{2}[-_.]\d{4})$")
 
@@ -100,7 +105,10 @@ class TimeReading:
 
 
 class Exports:
-    """The files of a directory that can be read. ``problems``: a line for each that can't."""
+    """The files of a directory that can be read.
+
+    ``problems``: a line for each that can't, and for each that a newer export stands in for.
+    """
 
     def __init__(self, connection: DuckDBPyConnection, directory: Path, scratch: Path) -> None:
         self.connection = connection
@@ -169,7 +177,10 @@ class Exports:
         return f"export_{self._tables}"
 
     def _with_parts(self, files: Sequence[ExportFile]) -> list[ExportFile]:
-        """The files, with those that are parts of one table as one."""
+        """The files, with those that are parts of one table as one.
+
+        Of a table that was exported again, only the newest is one of them.
+        """
         by_base: dict[tuple[str, str, str | None], list[ExportFile]] = {}
         for file in files:
             by_base.setdefault(_base(file), []).append(file)
@@ -178,8 +189,85 @@ class Exports:
             first = set(group[0].headers)
             alike = [file for file in group if 2 * len(first & set(file.headers)) > len(first)]
             found += [file for file in group if file not in alike]
-            found.append(self._joined(alike) if len(alike) > 1 else alike[0])
+            parts = self._newest(alike) if len(alike) > 1 else alike
+            found.append(self._joined(parts) if len(parts) > 1 else parts[0])
         return sorted(found, key=lambda file: file.names)
+
+    def _newest(self, files: Sequence[ExportFile]) -> list[ExportFile]:
+        """Files that look like parts, without those whose records a newer one has, too."""
+        again = self._in_common(files)
+        kept: list[int] = []
+        for at in sorted(range(len(files)), key=lambda at: _age(files[at]), reverse=True):
+            newer = next((it for it in kept if (min(at, it), max(at, it)) in again), None)
+            if newer is None:
+                kept.append(at)
+            else:
+                self.problems.append(
+                    f"{files[at].name}: left out, as it and {files[newer].name}, the newer one by "
+                    "its name, have most records in common"
+                )
+        return [files[at] for at in sorted(kept)]
+
+    def _in_common(self, files: Sequence[ExportFile]) -> set[tuple[int, int]]:
+        """Which of these files, by their places, have most records in common.
+
+        Records are the same if their ids are, whatever column has them, and one of their times:
+        events about the same leads have times of their own.
+        """
+        shared = [it for it in files[0].headers if all(it in file.headers for file in files)]
+        if not shared:
+            return set()
+        ids = [it for it in shared if _ID.search(it.strip()) and self._is_once(files, it)]
+        times = [it for it in shared if ids and it not in ids and self._is_time(files[0], it)]
+        common = []
+        for header in ids or [""]:
+            selects = []
+            for at, file in enumerate(files):
+                cells = [f"trim({file.column(name)})" for name in ([header] if header else shared)]
+                record = id_key(cells[0]) if header else f"cast([{', '.join(cells)}] as varchar)"
+                dates = [f"trim({file.column(name)}) as t{n}" for n, name in enumerate(times)]
+                columns = ", ".join([f"{at} as part", f"{record} as record", *dates])
+                selects.append(f"select {columns} from {file.table}")
+            dates = [f"any_value(t{n}) as t{n}" for n in range(len(times))]
+            # Without times, ids have to do.
+            same = [f"count(*) filter (one.t{n} = other.t{n})" for n in range(len(times))]
+            query = f"""
+                with records as (
+                    select {", ".join(["part", "record", *dates])}
+                    from ({" union all ".join(selects)})
+                    where record <> ''
+                    group by part, record
+                ),
+                sizes as (select part, count(*) as records from records group by part),
+                pairs as (
+                    select
+                        one.part as one_part, other.part as other_part, count(*) as again,
+                        greatest({", ".join(same or ["count(*)"])}) as same_times
+                    from records as one
+                    inner join records as other
+                        on one.record = other.record and one.part < other.part
+                    group by one.part, other.part
+                )
+                select one_part, other_part
+                from pairs
+                inner join sizes as one on pairs.one_part = one.part
+                inner join sizes as other on pairs.other_part = other.part
+                where
+                    again >= {_AGAIN} * least(one.records, other.records)
+                    and same_times >= {_AGAIN} * again
+            """
+            common.append(set(self.connection.execute(query).fetchall()))
+        return set.intersection(*common)
+
+    def _is_once(self, files: Sequence[ExportFile], header: str) -> bool:
+        """Whether each record of these files has a value of its own in a column."""
+        seen = [(file.rows, self.values_where(file, header)) for file in files]
+        return all(it.distinct >= _ONCE * it.filled >= _ONCE**2 * rows for rows, it in seen)
+
+    def _is_time(self, file: ExportFile, header: str) -> bool:
+        texts = self.values_where(file, header).texts
+        is_number = all(text.isdigit() and len(text) < 9 for text in texts)
+        return not is_number and readings.read_times(self.connection, texts).share > 0.95
 
     def _joined(self, parts: Sequence[ExportFile]) -> ExportFile:
         names = tuple(file.names[0] for file in parts)
@@ -212,7 +300,7 @@ class Exports:
     ) -> Values:
         """The values of a column, within some rows of the file: a header's values in any case."""
         conditions = [
-            f"list_contains(${at}, lower(trim({file.column(name)})))"
+            f"list_contains(${at}, coalesce(lower(trim({file.column(name)})), ''))"
             for at, name in enumerate(where, start=1)
         ]
         cell = f"trim({file.column(header)})"
@@ -234,7 +322,7 @@ class Exports:
     def count(self, file: ExportFile, where: Mapping[str, list[str]]) -> int:
         """How many rows of a file fit a condition."""
         conditions = [
-            f"list_contains(${at}, lower(trim({file.column(name)})))"
+            f"list_contains(${at}, coalesce(lower(trim({file.column(name)})), ''))"
             for at, name in enumerate(where, start=1)
         ]
         query = f"select count(*) from {file.table} where {' and '.join(['true', *conditions])}"
@@ -311,6 +399,11 @@ class Exports:
 def id_key(sql: str) -> str:
     """SQL for an id as it is compared with others."""
     return f"lower(trim({readings.macros().record_id(f'trim({sql})')}))"
+
+
+def _age(file: ExportFile) -> tuple[tuple[int, ...], str]:
+    """What puts exports of one table in order: the numbers in their names."""
+    return tuple(int(number) for number in re.findall(r"\d+", file.stem)), file.names[0]
 
 
 def _base(file: ExportFile) -> tuple[str, str, str | None]:

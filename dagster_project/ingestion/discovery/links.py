@@ -19,12 +19,6 @@ _KEYS = re.compile(
 _NAMES_A_LEAD = re.compile(
     r"lead|contact|person|customer|client|prospect|who|kontakt|kunde|parent", re.IGNORECASE
 )
-_LINKS = re.compile(
-    r"id$|ids$|lead|contact|person|customer|kontakt|kunde|who|mail|ref", re.IGNORECASE
-)
-_NAMES_A_LEAD = re.compile(
-    r"lead|contact|person|customer|client|prospect|who|kontakt|kunde|parent", re.IGNORECASE
-)
 _LINKS = re.compile(r"ids?$|lead|contact|person|customer|kontakt|kunde|who|mail|ref", re.IGNORECASE)
 
 

@@ -24,7 +24,6 @@ from dagster_project.ingestion.discovery.values import (
     names_of,
 )
 
-_ENOUGH = 0.98
 # What HubSpot and Salesforce call the properties, whatever their labels.
 _LIFECYCLE, _STATUSES = "lifecyclestage", ("hs_lead_status", "Status")
 _DELETED = {"deleted", "archived", "gelöscht", "archiviert", "supprimé", "eliminado", "削除済み"}
@@ -56,6 +55,7 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
     _name_directions(exports, proposal)
     _date_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
+    _start_exits(proposal, vocabulary)
     allowed = {*vocabulary.by_tradition[proposal.tradition], IGNORED_STAGE, None}
     if lacking := [f"{it.raw} ({it.stage})" for it in proposal.stages if it.stage not in allowed]:
         proposal.unplaced.append(
@@ -211,7 +211,7 @@ def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary)
     if reason and exits and history:
         _explain_history(exports, history, leads, reason, proposal, vocabulary)
     elif reason and exits:
-        _add_exits(exports, proposal, leads, reason, *next(iter(exits.items())), vocabulary)
+        _add_exits(exports, proposal, leads, reason, *next(iter(exits.items())))
     elif reason:
         proposal.unplaced.append(
             f"{leads.file.name}: {reason} is not read: no status beside it is known as an exit"
@@ -248,7 +248,6 @@ def _add_exits(
     reason: str,
     status: str,
     texts: list[str],
-    vocabulary: Vocabulary,
 ) -> None:
     """Stage changes of leads that are out, dated by a column that says when, else the last one."""
     last = leads.columns.get("updated_at")
@@ -265,7 +264,6 @@ def _add_exits(
         leads.file,
         columns | {"to_stage": status, "reason": reason},
         where={status: texts, when: "filled"},
-        constants={"from_stage": _first_stage(vocabulary)},
     )
     if when == last:
         plan.remarks["changed_at"] = "the last change of the lead, as nothing else dates its exit"
@@ -312,13 +310,12 @@ def _stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary)
     return vocabulary.stage(raw, proposal.crm, *names)
 
 
-def _first_stage(vocabulary: Vocabulary) -> str:
-    """The stage of who was only captured."""
-    return next(
-        stage
-        for name in ("lead", "subscriber", *vocabulary.meanings)
-        if vocabulary.meanings.get(stage := name) == "captured"
-    )
+def _start_exits(proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """Leads whose exit is all that is known of them were only captured before."""
+    leads, stage = proposal.plan("leads"), vocabulary.captured.get(proposal.tradition)
+    for plan in proposal.tables.get("stage_changes", []):
+        if leads and stage and plan.file == leads.file:
+            plan.constants["from_stage"] = stage
 
 
 def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.ingestion.discovery.events import (
     EVENTS,
+    columns_of_kinds,
     known_columns,
     meaning_of_name,
     tell_events_apart,
@@ -33,7 +34,6 @@ from dagster_project.ingestion.discovery.plans import (
 )
 from dagster_project.ingestion.discovery.values import (
     Vocabulary,
-    event_meaning,
     key,
     known_headers,
 )
@@ -124,12 +124,11 @@ def _score(file: ExportFile, table: ContractTable, columns: dict[str, str]) -> f
     known = known_headers().get(table.name, {})
     present = {key(header) for header in file.headers}
     telling = len({key(header) for header in known.get("(header)", [])} & present)
-    stem = file.stem.casefold()
-    words = {*re.split(r"[\W_\d]+", stem), stem}
+    stem, words = file.stem.casefold(), _words_of_name(file)
     own = len({key(name) for name in table.columns} & present)
     names = known.get("(name)", [])
     named = next((len(names) - at for at, name in enumerate(names) if name in words), 0)
-    if words & set(known.get("(not)", [])) and own < 3:
+    if _is_named(file, table.name, "(not)") and own < 3:
         return 0
     if not telling and not named and own < 3:
         return 0
@@ -137,6 +136,16 @@ def _score(file: ExportFile, table: ContractTable, columns: dict[str, str]) -> f
     return (
         (4 + first if named else 0) + 20 * (stem == table.name) + 2 * telling + len(columns) + own
     )
+
+
+def _words_of_name(file: ExportFile) -> set[str]:
+    stem = file.stem.casefold()
+    return {*re.split(r"[\W_\d]+", stem), stem}
+
+
+def _is_named(file: ExportFile, table: str, role: str) -> bool:
+    """Whether a file's name has a word that is known to play a role for a table."""
+    return not _words_of_name(file).isdisjoint(known_headers().get(table, {}).get(role, []))
 
 
 def _share_history(exports: Exports, proposal: Proposal) -> None:
@@ -247,12 +256,14 @@ def _place_by_values(
             continue
         words = words_of(exports, file, {*pointing, *times})
         stages = known_columns(words, lambda text: vocabulary.stage(text, proposal.crm))
-        kinds = known_columns(words, lambda text: event_meaning(text, vocabulary))
+        kinds = columns_of_kinds(file, words, vocabulary)
         if stages and not proposal.plan("stage_changes"):
             table, columns = "stage_changes", _stage_columns(file, stages)
             if reason := header_for(file, "leads", "(reason)"):
                 columns["reason"] = reason
             time = "changed_at"
+        elif _is_named(file, "activities", "(not)"):
+            continue
         elif kinds or meaning_of_name(file, vocabulary):
             columns = {"kind": kinds[0]} if kinds else {}
             table, time = "activities", "occurred_at"

@@ -1,6 +1,11 @@
 """How the models read a text: the macros of the dbt project, asked of DuckDB before any mapping.
 
 They are rendered here as dbt renders them, so that what is proposed is judged by what a run does.
+dbt has no public way to render a macro without a project to parse, which takes seconds. So these
+are read by Jinja alone, and of dbt there is only what is given below: ``adapter.dispatch`` to
+DuckDB, ``return`` at the end of a macro (it does not leave one early) and the variable ``no_id``.
+A macro that asks for ``ref``, ``dbt.``, a package or ``target`` fails when it is called. A test
+compares each macro that is used here with what dbt compiles.
 """
 
 import functools

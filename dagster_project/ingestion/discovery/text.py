@@ -155,6 +155,8 @@ def _condition(conditions: Mapping[str, list[str] | str]) -> str:
     for header, values in conditions.items():
         cell = f"lower(trim({identifier(header)}))"
         named = ", ".join(literal(value.lower()) for value in values)
+        if "" in values:
+            cell = f"coalesce({cell}, '')"
         terms.append(f"{cell} in ({named})" if isinstance(values, list) else f"{cell} <> ''")
     return " and ".join(terms)
 

@@ -17,6 +17,8 @@ from dagster_project.config import policy
 # In these languages and their countries, the day comes first and a comma before the decimals.
 DAY_FIRST = ("de", "fr", "es")
 _SIGNS = re.compile(r"[\W_]+")
+# What the texts of ``beside`` in events.csv look like; a voicemail is no mail.
+_BESIDE = {"mail": re.compile(r"(?<!voice)(?<!voice )mail|newsletter|correo|courriel|メール")}
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Vocabulary:
 
     ``stages``: a stage's name, label or alias -> stage. ``mapped``: CRM, property and value ->
     stage. ``meanings``: stage -> its milestone or exit kind. ``evidence``: what an opportunity
-    proves -> stage.
+    proves -> stage. ``captured``: tradition -> the last stage on its path of who was only captured.
     """
 
     stages: dict[str, str]
@@ -37,6 +39,7 @@ class Vocabulary:
     signals: tuple[str, ...]
     evidence: dict[str, str]
     exits: frozenset[str]
+    captured: dict[str, str]
 
     def stage(self, raw: str, crm: str = "", *headers: str) -> str | None:
         """The stage that a raw stage means, or None: by the CRM's map, else by the aliases.
@@ -64,6 +67,8 @@ def read_vocabulary(policy_dir: Path) -> Vocabulary:
     by_tradition: dict[str, set[str]] = defaultdict(set)
     for row in stages:
         by_tradition[row["tradition"]].add(row["stage"])
+    captured = [row for row in stages if row["milestone"] == "captured"]
+    captured.sort(key=lambda row: int(row["path_order"]))
     names = [(row[name], row["stage"]) for name in ("label", "stage") for row in reversed(stages)]
     names += [(row["raw_stage"], row["stage"]) for row in policy.cells(policy_dir, "stage_aliases")]
     kinds = policy.cells(policy_dir, "activity_kinds")
@@ -80,6 +85,7 @@ def read_vocabulary(policy_dir: Path) -> Vocabulary:
         signals=tuple(row["signal"] for row in policy.cells(policy_dir, "signals")),
         evidence={row["evidence"]: row["stage"] for row in reversed(stages) if row["evidence"]},
         exits=frozenset(row["stage"] for row in stages if row["exit_kind"]),
+        captured={row["tradition"]: row["stage"] for row in captured},
     )
 
 
@@ -92,22 +98,31 @@ class EventMeaning:
     direction: str = ""
 
 
-def event_meaning(text: str, vocabulary: Vocabulary) -> EventMeaning | None:
+def event_meaning(text: str, vocabulary: Vocabulary, beside: str = "") -> EventMeaning | None:
     """What a word such as ``Email Bounce`` or ``calls`` stands for; None if nothing known.
 
     Who opens, clicks or bounces a mail, or fills in a form, shows interest: an engagement. Calls,
-    meetings and mails that a person sends are activities.
+    meetings and mails that a person sends are activities. ``beside``: what stands around it, as
+    anything may be open or clicked.
     """
-    plain = _SIGNS.sub(" ", text).strip().casefold()
+    plain, around = _words(text), _words(f"{text} {beside}")
     name = plain.replace(" ", "_")
     if name in vocabulary.kinds:
         return EventMeaning("activities", name)
     if name in vocabulary.signals:
         return EventMeaning("engagements", name)
     for row in _rows("events"):
+        if row["beside"] and not _BESIDE[row["beside"]].search(around):
+            continue
         if re.search(row["pattern"], plain):
-            return EventMeaning(row["table"], row["kind"], row["direction"])
+            meaning = EventMeaning(row["table"], row["kind"], row["direction"])
+            return meaning if meaning.table else None
     return None
+
+
+def _words(text: str) -> str:
+    """A text in lower case with one space between its words: PhoneCall has two."""
+    return _SIGNS.sub(" ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)).strip().casefold()
 
 
 @functools.cache
