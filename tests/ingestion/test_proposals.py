@@ -758,3 +758,42 @@ def test_an_odd_flag_leaves_deleted_leads_deleted(
     assert (found.buckets["A"], found.buckets["B"]) == ("in marts", "deleted")
     assert ("leads", "is_deleted") in [it[:2] for it in found.set_aside]
     assert f"{header} has values that are neither yes nor no: {cells[-1]} (1)" in found.notes
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Devise",
+        "Moneda",
+        "Divisa",
+        "通貨",
+        "Betrag Währung",
+        "Deal-Währung",
+        "Opportunity Currency",
+        "Amount Currency",
+        "Deal currency",
+        "Valuta",
+        "Waehrg.",
+    ],
+)
+def test_amounts_of_several_currencies_are_not_added(read: Proposed, header: str) -> None:
+    cells = [f"{it},true,2026-03-01" for it in ("CHF", "PLN", "CHF", "CHF")]
+    found = read(deals_export(f"{header},Won,Close Date", *cells), *MODELS)
+    assert found.all("select distinct currency from raw.opportunities order by 1") == [
+        ("CHF",),
+        ("PLN",),
+    ]
+    assert [it[3] for it in found.all(CYCLES)] == [100, None, 100, 100]
+
+
+def test_codes_that_are_no_currency_of_the_deals_are_left(read: Proposed) -> None:
+    cells = [f"{it},EUR,true,2026-03-01" for it in ("DEU", "ALL", "POL")]
+    found = read(deals_export("Market,Company currency,Won,Close Date", *cells), *MODELS)
+    assert found.all("select distinct currency from raw.opportunities") == [(None,)]
+
+
+def test_amounts_in_the_currency_of_the_company_stay_as_they_are(read: Proposed) -> None:
+    export = deals_export("Währung,Won,Close Date", *["CHF,ja,2026-03-01", "EUR,ja,2026-03-02"])
+    export["deals.csv"] = export["deals.csv"].replace(",Amount,", ",Betrag in Firmenwährung,")
+    found = read(export, *MODELS)
+    assert [it[3] for it in found.all(CYCLES)] == [100, 100]
