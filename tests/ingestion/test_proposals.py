@@ -878,3 +878,136 @@ def test_zoho_analytics_tables(read: Proposed) -> None:
     assert found.all(CYCLES) == [("1001", "won", 12000, 12000), ("1002", "screened_out", 0, 0)]
     assert found.tried["stage_changes"] == (1, 1.0, 1.0, (1, 1))
     assert found.tried["reps"][0] == 1
+
+
+# Odd values among truth values, closing dates, currencies
+
+DEALS = "select opportunity_id, status from int_opportunities order by 1"
+
+
+def deals_export(headers: str, *cells: str) -> dict[str, str]:
+    """Leads and a deal of each, with these cells at its end."""
+    people = "".join(f"L{at},2026-01-{at:02d}\n" for at in range(1, len(cells) + 1))
+    deals = "".join(f"D{at},L{at},2026-02-01,100,{it}\n" for at, it in enumerate(cells, start=1))
+    return {
+        "leads.csv": f"Lead ID,Created Date\n{people}",
+        "deals.csv": f"Deal ID,Lead ID,Create Date,Amount,{headers}\n{deals}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "won", "lost", "odd"),
+    [
+        ("Won", "oui", "non", "peut-être"),
+        ("Is Won", "1", "0", "?"),
+        ("IsWon", "y", "n", "u"),
+        ("Outcome", "Sí", "No", "quizás"),
+        ("Result", "はい", "いいえ", "未定"),
+    ],
+)
+def test_an_odd_value_leaves_the_won_deals_won(
+    read: Proposed, header: str, won: str, lost: str, odd: str
+) -> None:
+    cells = [f"{it},2026-03-01" for it in (*(won, lost) * 4, odd, won)]
+    found = read(deals_export(f"{header},Close Date", *cells), "int_opportunities", "quarantine")
+    statuses = dict(found.all(DEALS))
+    assert [statuses.get(f"D{at}") for at in (1, 2, 3, 4, 9)] == ["won", "lost"] * 2 + [None]
+    assert [it[:2] for it in found.set_aside] == [("opportunities", "is_won")]
+    assert f"{header} has values that are neither yes nor no: {odd} (1)" in found.notes
+
+
+def test_a_word_of_deals_among_truth_values_is_read(read: Proposed) -> None:
+    cells = [f"{it},2026-03-01" for it in ("ja", "nein", "Leider verloren", "Gewonnen", "ja")]
+    found = read(deals_export("Won,Close Date", *cells), "int_opportunities", "quarantine")
+    assert found.set_aside == []
+    assert [it[1] for it in found.all(DEALS)] == ["won", "lost", "lost", "won", "won"]
+
+
+def test_yes_among_stages_of_deals_is_read_and_told(read: Proposed) -> None:
+    cells = [f"{it},2026-03-01" for it in ("Closed Won", "Demo", "yes", "Closed Lost", "Demo")]
+    found = read(deals_export("Stage,Close Date", *cells), "int_opportunities", "quarantine")
+    assert found.set_aside == []
+    assert [it[1] for it in found.all(DEALS)] == ["won", "open", "won", "lost", "open"]
+    assert "yes in Stage is read as won or lost" in found.notes
+
+
+def test_numbers_of_stages_are_no_truth_values(read: Proposed) -> None:
+    cells = [f"{it},2026-03-01" for it in (1, 2, 1, 3, 1)]
+    found = read(deals_export("Stage,Close Date", *cells), "int_opportunities", "quarantine")
+    assert found.all("select distinct is_won from raw.opportunities") == [(None,)]
+    assert "no value of Stage reads as won or lost: 1, 2, 3" in found.notes
+
+
+@pytest.mark.parametrize("headers", ["Won,Closed", "IsWon,Closed,Is Closed", "Won,Closed,Closed?"])
+def test_a_closing_date_is_no_flag_of_closed_deals(read: Proposed, headers: str) -> None:
+    cells = [f"{it},2026-03-0{at}" for at, it in enumerate(("true", "false", "true"), start=1)]
+    found = read(deals_export(headers, *(f"{it}," for it in cells)), "int_opportunities")
+    assert "only_when" not in found.proposal.text
+    assert [it[1] for it in found.all(DEALS)] == ["won", "lost", "won"]
+
+
+def test_closing_dates_that_no_flag_lets_count_are_told(read: Proposed) -> None:
+    cells = [f"no,2026-12-0{at},{it}" for at, it in enumerate(("nej", "nej", "måske"), start=1)]
+    found = read(deals_export("Won,Close Date,Is Closed", *cells), "int_opportunities")
+    assert [it[1] for it in found.all(DEALS)] == ["open"] * 3
+    assert "only_when fits no row that has a Close Date: nowhere Is Closed is true" in found.notes
+    assert "opportunities.closed_at: not read beside måske in Is Closed" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("Archived", ("no", "yes", "no", "no", "ask Rob")),
+        ("Supprimé", ("faux", "vrai", "faux", "faux", "à voir")),
+        ("Is Removed", ("0", "1", "0", "0", "#REF!")),
+    ],
+)
+def test_an_odd_flag_leaves_deleted_leads_deleted(
+    read: Proposed, header: str, cells: tuple[str, ...]
+) -> None:
+    rows = "".join(f"{lead},2026-01-01,{it}\n" for lead, it in zip("ABCDE", cells, strict=True))
+    found = read(
+        {"leads.csv": f"lead_id,created_at,{header}\n{rows}"}, "lead_accounting", "quarantine"
+    )
+    assert (found.buckets["A"], found.buckets["B"]) == ("in marts", "deleted")
+    assert ("leads", "is_deleted") in [it[:2] for it in found.set_aside]
+    assert f"{header} has values that are neither yes nor no: {cells[-1]} (1)" in found.notes
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Devise",
+        "Moneda",
+        "Divisa",
+        "通貨",
+        "Betrag Währung",
+        "Deal-Währung",
+        "Opportunity Currency",
+        "Amount Currency",
+        "Deal currency",
+        "Valuta",
+        "Waehrg.",
+    ],
+)
+def test_amounts_of_several_currencies_are_not_added(read: Proposed, header: str) -> None:
+    cells = [f"{it},true,2026-03-01" for it in ("CHF", "PLN", "CHF", "CHF")]
+    found = read(deals_export(f"{header},Won,Close Date", *cells), *MODELS)
+    assert found.all("select distinct currency from raw.opportunities order by 1") == [
+        ("CHF",),
+        ("PLN",),
+    ]
+    assert [it[3] for it in found.all(CYCLES)] == [100, None, 100, 100]
+
+
+def test_codes_that_are_no_currency_of_the_deals_are_left(read: Proposed) -> None:
+    cells = [f"{it},EUR,true,2026-03-01" for it in ("DEU", "ALL", "POL")]
+    found = read(deals_export("Market,Company currency,Won,Close Date", *cells), *MODELS)
+    assert found.all("select distinct currency from raw.opportunities") == [(None,)]
+
+
+def test_amounts_in_the_currency_of_the_company_stay_as_they_are(read: Proposed) -> None:
+    export = deals_export("Währung,Won,Close Date", *["CHF,ja,2026-03-01", "EUR,ja,2026-03-02"])
+    export["deals.csv"] = export["deals.csv"].replace(",Amount,", ",Betrag in Firmenwährung,")
+    found = read(export, *MODELS)
+    assert [it[3] for it in found.all(CYCLES)] == [100, 100]

@@ -27,6 +27,8 @@ from dagster_project.ingestion.discovery.values import (
 # What HubSpot and Salesforce call the properties, whatever their labels.
 _LIFECYCLE, _STATUSES = "lifecyclestage", ("hs_lead_status", "Status")
 _DELETED = {"deleted", "archived", "gelöscht", "archiviert", "supprimé", "eliminado", "削除済み"}
+# What may be a truth value or the number of a stage.
+_CODE = re.compile(r"[a-z]|[+-]?\d+([.,]\d+)?", re.IGNORECASE)
 _INBOUND = ("incoming", "eingehend", "entrant", "entrante", "received", "受信", "着信")
 _STAGE_DATE_HEADERS = (
     r"^(?:date )?became an? (?P<stage>.+?)(?: date)?$",
@@ -50,6 +52,7 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
         if "is_deleted" in plan.table.columns:
             _tell_deleted(exports, proposal, plan)
     _close_opportunities(exports, proposal, vocabulary)
+    _tell_unmet(exports, proposal)
     _explain_exits(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
     _name_directions(exports, proposal)
@@ -123,8 +126,11 @@ def _tell_deleted(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
     """Deleted records by a flag, or by when they were deleted; a column that says neither goes."""
     header = plan.columns.get("is_deleted")
     if header:
-        flags = readings.read_flags(exports.connection, exports.values(plan.file, header).texts)
-        if all(flag is not None for flag in flags.values()):
+        flags = _flags(exports, plan.file, header)
+        if _is_truth(exports, plan.file, header):
+            _tell_odd(
+                exports, proposal, plan, "is_deleted", [it for it in flags if flags[it] is None]
+            )
             return
         del plan.columns["is_deleted"]
         plan.remarks.pop("is_deleted", None)
@@ -149,23 +155,26 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
     if not plan or not header:
         return
     if _is_truth(exports, plan.file, header):
-        flag = plan.file.header_of(known_headers()["opportunity"]["closed_flag"])
-        if flag and "closed_at" in plan.columns:
-            flags = readings.read_flags(exports.connection, exports.values(plan.file, flag).texts)
-            plan.only_when["closed_at"] = {
-                flag: [text for text, it in flags.items() if it] or ["true"]
-            }
-            return
         headers = [plan.file.header_of([name]) for name in names_of("opportunities", "is_won")]
         named = [name for name in headers if name and not _is_truth(exports, plan.file, name)]
-        if not named:
+        if _close_by_flag(exports, proposal, plan) or not named:
+            _read_won(exports, proposal, plan, vocabulary)
             return
         header = plan.columns["is_won"] = named[0]
     texts = exports.values(plan.file, header).texts
     outcomes = {text: _outcome(text, vocabulary) for text in texts}
+    # The models read yes and no; whoever writes them among stages means them.
+    flags = _flags(exports, plan.file, header)
+    read = [text for text in texts if flags[text] is not None and not outcomes[text]]
     meant = {"won": "true", "lost": "false", "": ""}
-    plan.values["is_won"] = {text: meant[outcome] for text, outcome in outcomes.items()}
-    closed = [text for text, outcome in outcomes.items() if outcome]
+    plan.values["is_won"] = {
+        text: meant[outcome] for text, outcome in outcomes.items() if text not in read
+    }
+    closed = [text for text, outcome in outcomes.items() if outcome or text in read]
+    if read:
+        proposal.unplaced.append(
+            f"{plan.about('is_won')}: {', '.join(read[:10])} in {header} is read as won or lost"
+        )
     if "closed_at" in plan.columns and closed:
         plan.only_when["closed_at"] = {header: closed}
     if "is_deleted" not in plan.columns and any(text.casefold() in _DELETED for text in texts):
@@ -179,10 +188,81 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
         )
 
 
+def _close_by_flag(exports: Exports, proposal: Proposal, plan: TablePlan) -> bool:
+    """Keep the closing dates of closed deals only, if a column of truth values says which are."""
+    names = known_headers()["opportunity"]["closed_flag"]
+    closed_at = plan.columns.get("closed_at")
+    for flag in filter(None, (plan.file.header_of([name]) for name in names)):
+        is_told = exports.values(plan.file, flag).texts and _is_truth(exports, plan.file, flag)
+        if closed_at and flag != closed_at and is_told:
+            flags = _flags(exports, plan.file, flag)
+            plan.only_when["closed_at"] = {flag: [it for it in flags if flags[it]] or ["true"]}
+            if odd := [text for text, it in flags.items() if it is None]:
+                proposal.unplaced.append(
+                    f"{plan.about('closed_at')}: not read beside {', '.join(odd[:10])} in {flag}"
+                )
+            return True
+    return False
+
+
+def _read_won(
+    exports: Exports, proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary
+) -> None:
+    """Truth values stay as they are; a word for won or lost among them becomes one."""
+    texts = exports.values(plan.file, plan.columns["is_won"]).texts
+    flags = readings.read_flags(exports.connection, texts, of_deals=True)
+    odd = {text: _outcome(text, vocabulary) for text in texts if flags[text] is None}
+    if meant := {text: str(it == "won").lower() for text, it in odd.items() if it}:
+        plan.values["is_won"] = meant
+    _tell_odd(exports, proposal, plan, "is_won", [text for text, it in odd.items() if not it])
+
+
+def _tell_odd(
+    exports: Exports, proposal: Proposal, plan: TablePlan, column: str, odd: list[str]
+) -> None:
+    """Name the values of a column of truth values that are none: a run sets their rows aside."""
+    header = plan.columns[column]
+    rows = exports.values(plan.file, header).rows
+    if odd:
+        shown = ", ".join(f"{text} ({rows[text]:,})" for text in odd[:10])
+        proposal.unplaced.append(
+            f"{plan.about(column)}: {header} has values that are neither yes nor no: {shown}"
+            + (f" and {len(odd) - 10:,} more" if len(odd) > 10 else "")
+        )
+
+
+def _tell_unmet(exports: Exports, proposal: Proposal) -> None:
+    """Say where a column counts beside values that no row has beside it."""
+    for plan in proposal.plans:
+        for column, conditions in plan.only_when.items():
+            header = plan.columns.get(column)
+            beside = {name: it for name, it in conditions.items() if isinstance(it, list)}
+            if not header or not beside or not exports.values(plan.file, header).filled:
+                continue
+            if not exports.values_where(plan.file, header, beside).filled:
+                named = " and ".join(f"{name} is {' or '.join(beside[name])}" for name in beside)
+                proposal.unplaced.append(
+                    f"{plan.about(column)}: only_when fits no row that has a {header}: "
+                    f"nowhere {named}"
+                )
+
+
+def _flags(exports: Exports, file: ExportFile, header: str) -> dict[str, bool | None]:
+    """The values of a column as truth values; numbers and letters of stages are none."""
+    values = exports.values(file, header)
+    flags = readings.read_flags(exports.connection, values.texts)
+    codes = [text for text in flags if _CODE.fullmatch(text)]
+    others = sum(values.rows[text] for text in codes if flags[text] is None)
+    if others > 0.1 * values.filled or (others and not {True, False} <= set(flags.values())):
+        flags |= dict.fromkeys(codes)
+    return flags
+
+
 def _is_truth(exports: Exports, file: ExportFile, header: str) -> bool:
-    """Whether a column holds truth values, or nothing."""
-    texts = exports.values(file, header).texts
-    return None not in readings.read_flags(exports.connection, texts).values()
+    """Whether a column holds truth values, up to odd ones, or nothing."""
+    values, flags = exports.values(file, header), _flags(exports, file, header)
+    odd = values.filled - sum(values.rows[text] for text in flags if flags[text] is not None)
+    return 2 * odd <= values.filled
 
 
 def _outcome(text: str, vocabulary: Vocabulary) -> str:

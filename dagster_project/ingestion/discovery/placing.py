@@ -9,6 +9,7 @@ import re
 from collections import Counter
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
+from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.events import (
     EVENTS,
     columns_of_kinds,
@@ -47,6 +48,25 @@ _CREATED = re.compile(
 _ID = re.compile(r"(id|no|nr|number|nummer|num[ée]ro|n[úu]mero|code|key|番号)\.?$", re.IGNORECASE)
 _TITLE = re.compile(r"(deal|opportunity|potential|verkaufschance).*(name|title)", re.IGNORECASE)
 _USER_ID = re.compile(r"005\w+")
+# Of the company, not of the deal.
+_HOME = re.compile(
+    r"convert|company|home|base|firm|umgerechnet|entreprise|empresa|会社|換算", re.IGNORECASE
+)
+# Codes of currencies without a sign of their own.
+_MORE_CURRENCIES = (
+    "AED",
+    "ARS",
+    "BGN",
+    "CHF",
+    "CLP",
+    "COP",
+    "EGP",
+    "IDR",
+    "MAD",
+    "MYR",
+    "SAR",
+    "ZAR",
+)
 _NO_TIME = re.compile(r"\d{1,8}([.,]\d+)?")
 
 
@@ -91,6 +111,8 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
                 link_to_leads(exports, proposal, plan, leads)
         drop_unlinked(proposal, leads)
     name_owners(exports, proposal)
+    if deals := proposal.plan("opportunities"):
+        _find_currency(exports, deals)
     if history := proposal.plan("owner_changes"):
         history.previous_owner = header_for(history.file, "owner_changes", "(previous)")
     for plan in proposal.plans:
@@ -297,6 +319,33 @@ def _find_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         proposal.unplaced.append(
             f"{plan.file.name}: looks like stage_changes, but no column of it has stages"
         )
+
+
+def _find_currency(exports: Exports, deals: TablePlan) -> None:
+    """The currency of amounts: as named, else a column of codes or signs, next to them at best."""
+    amount = deals.columns.get("amount")
+    if not amount:
+        return
+    home = known_headers()["opportunities"]["(home_amount)"]
+    if key(amount) in {key(name) for name in home}:
+        deals.columns.pop("currency", None)
+        return
+    if "currency" in deals.columns:
+        return
+    signs, shared = readings.macros().currency_signs(), readings.macros().shared_signs()
+    known = {*signs, *signs.values(), *shared, *_MORE_CURRENCIES}.union(*shared.values())
+    found = []
+    for header in deals.file.headers:
+        values = exports.values(deals.file, header)
+        rows = sum(count for text, count in values.rows.items() if text in known)
+        is_free = header not in deals.columns.values() and not _HOME.search(header)
+        if is_free and rows >= 0.95 * values.filled > 0:
+            found.append(header)
+    if found:
+        at = deals.file.headers.index
+        nearest = min(found, key=lambda header: abs(at(header) - at(amount)))
+        deals.columns["currency"] = nearest
+        deals.remarks["currency"] = "by its values"
 
 
 def _leave_out_empty(exports: Exports, plan: TablePlan) -> None:
