@@ -367,3 +367,9 @@ def test_doctor_reports_a_stage_date_that_cannot_be_read_once(export, item, prob
     found = check(FilesSource.model_validate(source))
     [message] = [finding.message for finding in found if finding.status == "error"]
     assert problem in message
+
+
+def test_files_that_nothing_reads_are_named_before_a_run(export):
+    (export / "stage_change.csv").write_text("lead_id,changed_at\n")
+    said = [finding.message for finding in check(FilesSource(kind="files", path=export))]
+    assert "not read, as no table has the name: stage_change.csv" in said

@@ -101,6 +101,7 @@ def check(source: FilesSource) -> list[Finding]:
                 found = [Finding("error", problem) for problem in error.problems]
             findings += [finding for finding in found if finding not in findings]
         reader.note_gaps()
+        reader.note_unread_files()
         findings += [
             Finding("warning" if note.severity == "warning" else "ok", note.message)
             for note in load.result.notes
@@ -170,7 +171,7 @@ class _ExportReader:
         self.note_gaps()
         self._note_open_ends()
         self._drop_absent_tables()
-        self._note_unread_files()
+        self.note_unread_files()
         for relation in self._lookup_tables.values():
             self._load.connection.execute(f"drop table {relation}")
 
@@ -688,7 +689,7 @@ class _ExportReader:
                 self._load.remove_earlier_rows(name)
                 self._load.note(f"the export no longer has {name}; the table is empty now", name)
 
-    def _note_unread_files(self) -> None:
+    def note_unread_files(self) -> None:
         """Name data files that nothing reads."""
         unread = [
             file.name
