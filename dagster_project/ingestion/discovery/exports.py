@@ -2,8 +2,9 @@
 
 import fnmatch
 import functools
+import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -38,6 +39,8 @@ _ONCE = 0.9
 _AGAIN = 0.5
 _NO_TITLE = re.compile(r"(sheet|tabelle|feuil|hoja|シート) ?\d*", re.IGNORECASE)
 _DATE_AT_END = re.compile(r"(\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{2}[-_.]\d{2}[-_.]\d{4})$")
+
+_YEAR_LAST = re.compile(r"\d{2}[-_.]\d{2}[-_.]\d{4}(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -181,20 +184,18 @@ class Exports:
 
         Of a table that was exported again, only the newest is one of them.
         """
-        by_base: dict[tuple[str, str, str | None], list[ExportFile]] = {}
-        for file in files:
-            by_base.setdefault(_base(file), []).append(file)
         found = []
-        for group in by_base.values():
-            first = set(group[0].headers)
-            alike = [file for file in group if 2 * len(first & set(file.headers)) > len(first)]
-            found += [file for file in group if file not in alike]
-            parts = self._newest(alike) if len(alike) > 1 else alike
+        for alike in _groups(files, _base):
+            parts = self._newest(alike)
             found.append(self._joined(parts) if len(parts) > 1 else parts[0])
-        return sorted(found, key=lambda file: file.names)
+        # Those of several days are parts of nothing, but may hold the same again.
+        of_days = [self._newest(alike) for alike in _groups(found, _base_of_days)]
+        return sorted(itertools.chain.from_iterable(of_days), key=lambda file: file.names)
 
     def _newest(self, files: Sequence[ExportFile]) -> list[ExportFile]:
-        """Files that look like parts, without those whose records a newer one has, too."""
+        """Files of one name, without those whose records a newer one has, too."""
+        if len(files) == 1:
+            return list(files)
         again = self._in_common(files)
         kept: list[int] = []
         for at in sorted(range(len(files)), key=lambda at: _age(files[at]), reverse=True):
@@ -218,7 +219,10 @@ class Exports:
         if not shared:
             return set()
         ids = [it for it in shared if _ID.search(it.strip()) and self._is_once(files, it)]
-        times = [it for it in shared if ids and it not in ids and self._is_time(files[0], it)]
+        times = [it for it in shared if it not in ids and self._is_time(files[0], it)]
+        first = shared[0]
+        if times and not ids and first not in times and self._is_once(files, first):
+            ids = [first]
         common = []
         for header in ids or [""]:
             selects = []
@@ -401,9 +405,33 @@ def id_key(sql: str) -> str:
     return f"lower(trim({readings.macros().record_id(f'trim({sql})')}))"
 
 
-def _age(file: ExportFile) -> tuple[tuple[int, ...], str]:
-    """What puts exports of one table in order: the numbers in their names."""
-    return tuple(int(number) for number in re.findall(r"\d+", file.stem)), file.names[0]
+def _groups(
+    files: Iterable[ExportFile], base: Callable[[ExportFile], tuple[str | None, ...]]
+) -> Iterator[list[ExportFile]]:
+    """The files by what their names share; a file with other headers than the first is alone."""
+    by_base: dict[tuple[str | None, ...], list[ExportFile]] = {}
+    for file in files:
+        by_base.setdefault(base(file), []).append(file)
+    for group in by_base.values():
+        first = set(group[0].headers)
+        alike = [file for file in group if 2 * len(first & set(file.headers)) > len(first)]
+        yield from ([file] for file in group if file not in alike)
+        yield alike
+
+
+def _base_of_days(file: ExportFile) -> tuple[str | None, ...]:
+    """What exports of one table share: the name without a date at its end."""
+    stem, suffix, sheet = _base(file)
+    return (_DATE_AT_END.sub("", stem), suffix, sheet) if len(file.names) == 1 else file.names
+
+
+def _age(file: ExportFile) -> tuple[list[int], str]:
+    """What puts exports of one table in order: the numbers in their names; of a date, the year."""
+    name = file.names[0]
+    numbers = re.findall(r"\d+", name.removesuffix(table_suffix(name) or ""))
+    if _YEAR_LAST.search(name):
+        numbers.reverse()
+    return [int(number) for number in numbers], name
 
 
 def _base(file: ExportFile) -> tuple[str, str, str | None]:
