@@ -664,3 +664,74 @@ def test_zoho_analytics_tables(read: Proposed) -> None:
     assert found.all(CYCLES) == [("1001", "won", 12000, 12000), ("1002", "screened_out", 0, 0)]
     assert found.tried["stage_changes"] == (1, 1.0, 1.0, (1, 1))
     assert found.tried["reps"][0] == 1
+
+
+KNOWN_BY_ID = "lead_id,created_at,email,stage\n" + "".join(
+    f"K{n},2026-01-0{n} 08:00,k{n}@x.example,MQL\n" for n in range(1, 6)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "words"),
+    [
+        ("courriels.csv", "Événement", ("Ouvert", "Cliqué", "Bounce", "Délivré")),
+        ("E-Mail-Protokoll.csv", "Was geschah", ("Geöffnet", "Geklickt", "BOUNCED", "Zugestellt")),
+        ("emails.csv", "Resultado", ("abierto", "click", "bounce", "entregado")),
+    ],
+)
+def test_what_became_of_mails_is_told_by_values(
+    read: Proposed, name: str, header: str, words: tuple[str, ...]
+) -> None:
+    events = f"Lead ID,{header},Date\n" + "".join(
+        f"K{n},{word},2026-02-0{n} 09:00\n" for n, word in enumerate(words, start=1)
+    )
+    found = read({"leads.csv": KNOWN_BY_ID, name: events}, "int_contract__engagements")
+    assert found.all("select count(*) from raw.activities") == [(0,)]
+    assert found.all("select lead_id, kind from raw.engagements order by 1") == [
+        ("K1", "email_opened"),
+        ("K2", "email_clicked"),
+        ("K3", "email_bounced"),
+        ("K4", "email_delivered"),
+    ]
+
+
+def test_mails_of_people_stay_mails_whatever_became_of_them(read: Proposed) -> None:
+    mails = "Lead ID,Sent At,Sender,Result\n" + "".join(
+        f"K{n},2026-02-0{n} 09:00,Rob,{word}\n"
+        for n, word in enumerate(("Opened", "Bounced", "Clicked"), start=1)
+    )
+    found = read({"leads.csv": KNOWN_BY_ID, "emails.csv": mails}, "quarantine")
+    assert found.all("select distinct kind from raw.activities") == [("email",)]
+    assert found.all("select count(*) from raw.engagements") == [(0,)]
+
+
+def test_tracked_mails_of_nobody_are_sent_by_a_machine(read: Proposed) -> None:
+    mails = "Lead ID,Sent At,Geöffnet,Klicks\nK1,2026-02-01 09:00,1,0\nK2,2026-02-02 09:00,0,0\n"
+    found = read({"leads.csv": KNOWN_BY_ID, "mails.csv": mails}, "quarantine")
+    assert found.all("select distinct kind from raw.activities") == [("automated_email",)]
+    assert "mails.csv: activities.kind: with Geöffnet, Klicks and of nobody" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("header", "inbound", "outbound"),
+    [
+        ("E-Mail-Typ (Richtung)", "INCOMING_EMAIL", "FORWARDED_EMAIL"),
+        ("Sens du message", "Reçu", "Envoyé"),
+        ("Way", "Eingehende E-Mail", "Ausgehende E-Mail"),
+        ("Flujo", "Entrante", "Saliente"),
+        ("Ein/Aus", "Eingang", "Ausgang"),
+        ("方向", "受信", "送信"),
+    ],
+)
+def test_directions_are_told_by_values(
+    read: Proposed, header: str, inbound: str, outbound: str
+) -> None:
+    mails = f"Lead ID,Sent At,State,{header}\n" + "".join(
+        f"K{n},2026-02-0{n} 09:00,In progress,{word}\n"
+        for n, word in enumerate((inbound, outbound), start=1)
+    )
+    found = read({"leads.csv": KNOWN_BY_ID, "emails.csv": mails}, "quarantine")
+    assert found.all("select lead_id, kind, direction from raw.activities order by 1") == [
+        ("K1", "email", "inbound"),
+        ("K2", "email", outbound),
+    ]

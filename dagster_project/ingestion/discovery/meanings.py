@@ -28,7 +28,6 @@ _ENOUGH = 0.98
 # What HubSpot and Salesforce call the properties, whatever their labels.
 _LIFECYCLE, _STATUSES = "lifecyclestage", ("hs_lead_status", "Status")
 _DELETED = {"deleted", "archived", "gelöscht", "archiviert", "supprimé", "eliminado", "削除済み"}
-_INBOUND = ("incoming", "eingehend", "entrant", "entrante", "received", "受信", "着信")
 _STAGE_DATE_HEADERS = (
     r"^(?:date )?became an? (?P<stage>.+?)(?: date)?$",
     r'^date entered "?(?P<stage>.+?)"?(?: \(.*\))?$',
@@ -53,7 +52,6 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
     _close_opportunities(exports, proposal, vocabulary)
     _explain_exits(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
-    _name_directions(exports, proposal)
     _date_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
     allowed = {*vocabulary.by_tradition[proposal.tradition], IGNORED_STAGE, None}
@@ -346,21 +344,6 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         proposal.unplaced.append(
             f"stage_names: not known what these mean: {', '.join(unknown[:20])}"
         )
-
-
-def _name_directions(exports: Exports, proposal: Proposal) -> None:
-    """Map the words for what the lead did itself."""
-    for plan in proposal.plans:
-        header = plan.columns.get("direction")
-        if header and "direction" not in plan.values:
-            texts = exports.values(plan.file, header).texts
-            found = {
-                text: "inbound"
-                for text in texts
-                if text.casefold() != "inbound" and named_in(text, ("inbound", *_INBOUND))
-            }
-            if found:
-                plan.values["direction"] = found
 
 
 def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
