@@ -543,7 +543,7 @@ def test_parts_in_archives_and_sheets_of_workbooks_are_read(read: Proposed) -> N
     book, out = Workbook(), BytesIO()
     book.active.append(["nothing", "to see"])
     for title, rows in {
-        "Calls": [["Record ID", "Date"], [1, dt.datetime(2026, 2, 5, 9)]],
+        "Calls": [["Contact ID", "Date"], [1, dt.datetime(2026, 2, 5, 9)]],
         "Deals": [
             ["Deal ID", "Contact", "Created", "Stage"],
             [9, 2, dt.datetime(2026, 2, 6), "Won"],
@@ -735,3 +735,80 @@ def test_directions_are_told_by_values(
         ("K1", "email", "inbound"),
         ("K2", "email", outbound),
     ]
+
+
+def numbered(header: str, rows: int, *cells: str) -> str:
+    """Rows with a running number, and other cells in which {n} and {back} are numbers."""
+    lines = [
+        ",".join([str(n), *cells]).format(n=n, back=rows + 1 - n, day=f"{n:02}")
+        for n in range(1, rows + 1)
+    ]
+    return "\n".join([header, *lines, ""])
+
+
+NUMBERED_LEADS = numbered("Id,Created,Mail", 9, "2026-01-{day} 09:00", "m{n}@x.example")
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "number"),
+    [
+        ("anrufe.csv", "Anruf-ID,Datum,Agent,Dauer", "Anruf-ID"),
+        ("calls.csv", "Record ID,Call Start Time,Handled by user,Seconds", "Record ID"),
+        ("meetings.csv", "ID,Meeting Start Time,Account Owner ID,Rooms", "ID"),
+    ],
+)
+def test_running_numbers_and_agents_are_no_leads(
+    read: Proposed, name: str, header: str, number: str
+) -> None:
+    calls = numbered(header, 5, "2026-02-{day} 09:00", "{back}", "{n}")
+    found = read({"leads.csv": NUMBERED_LEADS, name: calls}, "quarantine")
+    assert "activities" not in found.tried
+    assert f"{name}: activities.lead_id: a guess to make: {number} is found in Id" in found.notes
+    assert "a guess to make: Agent" not in found.notes
+
+
+def test_running_numbers_that_are_called_like_leads_are_leads(read: Proposed) -> None:
+    calls = numbered("Call ID,Call Start Time,Client", 5, "2026-02-{day} 09:00", "{back}")
+    found = read({"leads.csv": NUMBERED_LEADS, "calls.csv": calls}, "quarantine")
+    assert found.all("select lead_id from raw.activities order by occurred_at") == [
+        (str(n),) for n in (5, 4, 3, 2, 1)
+    ]
+
+
+@pytest.mark.parametrize("link", ["Deal - Contact person", "Deal - Contact e-mail"])
+def test_deals_are_linked_by_a_name_rather_than_by_their_numbers(read: Proposed, link: str) -> None:
+    leads = numbered(
+        "Person - ID,Lead - ID,Lead - Lead created,Lead - Person,Lead - E-mail",
+        9,
+        "0f{n}e-a",
+        "2026-01-{day} 09:00",
+        "Ada {n}" if link.endswith("person") else "",
+        "p{n}@x.example" if link.endswith("mail") else "",
+    )
+    deals = numbered(
+        f"Deal - ID,Deal - Title,Deal - Deal created,Deal - Status,{link}",
+        5,
+        "big",
+        "2026-02-{day} 09:00",
+        "Open",
+        "Ada {back}" if link.endswith("person") else "p{back}@x.example",
+    )
+    found = read({"leads.csv": leads, "deals.csv": deals}, "quarantine")
+    assert found.proposal.tables["opportunities"][0].columns["lead_id"] == link
+    assert found.tried["opportunities"][2] == 1.0
+
+
+def test_a_number_is_looked_up_where_leads_have_a_column_of_its_name(read: Proposed) -> None:
+    leads = numbered(
+        "Lead - ID,Lead - Lead created,Person - ID", 9, "2026-01-{day} 09:00", "{back}"
+    )
+    deals = numbered(
+        "Deal - ID,Deal - Title,Deal - Deal created,Person - ID",
+        5,
+        "x",
+        "2026-02-{day} 09:00",
+        "{n}",
+    )
+    found = read({"leads.csv": leads, "deals.csv": deals}, "quarantine")
+    (plan,) = found.proposal.tables["opportunities"]
+    assert (plan.columns["lead_id"], plan.lookups["lead_id"]["key"]) == ("Person - ID",) * 2
