@@ -11,13 +11,30 @@ from dagster_project.ingestion.discovery.values import (
     Vocabulary,
     event_meaning,
     key,
+    names_of,
 )
 
 # Each file may add to these tables; the others are in one file.
 EVENTS = ("activities", "engagements")
 # More texts than this are no kinds or stages.
 MOST_WORDS = 100
-_OF_MAILS = {"email_opened", "email_clicked", "email_bounced", "email_spam_report", "unsubscribed"}
+# What becomes of mails.
+_OF_MAILS = {
+    "email_opened",
+    "email_clicked",
+    "email_bounced",
+    "email_delivered",
+    "email_spam_report",
+    "unsubscribed",
+}
+_INBOUND = re.compile(
+    r"inbound|incoming|received|eingehend\w*|eingang|eingegangen|empfangen|erhalten|entrante?s?"
+    r"|recue?s?|recibid[oa]s?|entrada|inkomend\w*|受信.*|着信.*"
+).fullmatch
+_OUTBOUND = re.compile(
+    r"outbound|outgoing|sent|forwarded|ausgehend\w*|ausgang|gesendet|versendet|sortante?s?"
+    r"|envoyee?s?|salientes?|enviad[oa]s?|salida|uitgaand\w*|送信.*|発信.*"
+).fullmatch
 _SAYS_NOTHING = re.compile(
     r"activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all|\d+", re.IGNORECASE
 ).fullmatch
@@ -27,7 +44,10 @@ def tell_events_apart(exports: Exports, proposal: Proposal, vocabulary: Vocabula
     """Read what people did as activities, and what leads did as engagements."""
     for plan in [plan for plan in proposal.plans if plan.table.name in EVENTS]:
         proposal.plans.remove(plan)
-        proposal.plans += _event_plans(exports, proposal, plan, vocabulary)
+        found = _event_plans(exports, proposal, plan, vocabulary)
+        for one in found:
+            _name_directions(exports, one)
+        proposal.plans += found
 
 
 def _event_plans(
@@ -37,10 +57,14 @@ def _event_plans(
     file = plan.file
     header = plan.columns.get("kind") or match(file, CONTRACT_TABLES["activities"]).get("kind")
     by_name = _events_of_one_kind(plan, vocabulary)
+    texts = exports.values(file, header).texts if header else []
+    if not any(event_meaning(text, vocabulary) for text in texts):
+        header = _telling_column(exports, plan, vocabulary) or header
     if not header and by_name.constants.get("kind", "task") == "task":
         header = _telling_subject(exports, file, vocabulary)
     texts = exports.values(file, header).texts if header else []
     if not header or not texts or len(texts) > MOST_WORDS:
+        _tell_tracked_mails(exports, proposal, by_name, vocabulary)
         return [by_name]
     meanings = _meanings(file, header, texts, vocabulary)
     kinds = {meaning.kind for meaning in meanings.values() if meaning}
@@ -56,7 +80,10 @@ def _event_plans(
         proposal.unplaced.append(
             f"{plan.about('kind')}: not known: {', '.join(sorted(unknown)[:20])}"
         )
-    tables = {text: it.table if it else plan.table.name for text, it in meanings.items()}
+    # What is not known is of the sort of the others.
+    known = {it.table for it in meanings.values() if it}
+    other = known.pop() if len(known) == 1 else plan.table.name
+    tables = {text: it.table if it else other for text, it in meanings.items()}
     found = []
     for table in EVENTS:
         own = [text for text in texts if tables[text] == table]
@@ -79,6 +106,84 @@ def _event_plans(
             one.where = {header: [*own, *([""] if is_any_empty else [])]}
         found.append(one)
     return found
+
+
+def _telling_column(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -> str | None:
+    """The header of kinds by its values, whatever it is called.
+
+    Where the file's name tells that it is about mails, only a column of what became of them; mails
+    of a person stay mails, whatever became of them.
+    """
+    file = plan.file
+    by_name = meaning_of_name(file, vocabulary)
+    by_hand = "rep_id" in plan.columns or _direction_header(exports, plan)
+    if by_name and (by_name.kind != "email" or by_hand):
+        return None
+    apart = {*plan.columns.values(), header_for(file, "activities", "(subject)")}
+    apart |= {file.header_of([name]) for name in names_of("leads", "lead_source")}
+    apart -= {plan.columns.get("kind")}
+
+    def is_kind(text: str) -> bool:
+        meaning = event_meaning(text, vocabulary, file.stem)
+        return bool(meaning and (not by_name or meaning.kind in _OF_MAILS))
+
+    words = words_of(exports, file, {header for header in apart if header})
+    return next(iter(known_columns(words, is_kind)), None)
+
+
+def _tell_tracked_mails(
+    exports: Exports, proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary
+) -> None:
+    """Mails of nobody, each with what became of it in columns of its own: sent by a machine."""
+    if plan.constants.get("kind") != "email" or "rep_id" in plan.columns:
+        return
+    tracked = [
+        header
+        for header in plan.file.headers
+        if (meaning := event_meaning(header, vocabulary, "mail")) and meaning.kind in _OF_MAILS
+    ]
+    if tracked and not _direction_header(exports, plan):
+        plan.constants["kind"] = "automated_email"
+        proposal.unplaced.append(
+            f"{plan.about('kind')}: with {', '.join(tracked)} and of nobody, taken as sent by a "
+            "machine; name rep_id, or the kind email, if people sent them"
+        )
+
+
+def direction_of(text: str) -> str:
+    """``inbound`` or ``outbound``, if a word of a text says so; else nothing."""
+    words = [key(word) for word in re.split(r"[\s_-]+", text)]
+    if any(map(_INBOUND, words)) or words == ["in"]:
+        return "inbound"
+    is_outbound = any(map(_OUTBOUND, words)) or words in (["out"], ["email"])
+    return "outbound" if is_outbound else ""
+
+
+def _direction_header(exports: Exports, plan: TablePlan) -> str | None:
+    """The header of directions, whatever it is called: all of its values are, one is inbound."""
+    named = plan.columns.get("direction")
+    if named and any(map(direction_of, exports.values(plan.file, named).texts)):
+        return named
+    sources = {plan.file.header_of([name]) for name in names_of("leads", "lead_source")}
+    apart = sources | set(plan.columns.values())
+    words = words_of(exports, plan.file, {header for header in apart if header})
+    for header, seen in words.items():
+        found = {direction_of(text) for text in seen.texts}
+        if "inbound" in found and "" not in found:
+            return header
+    return None
+
+
+def _name_directions(exports: Exports, plan: TablePlan) -> None:
+    """Find the column of directions, and map the words for what the lead did itself."""
+    if plan.table.name != "activities" or {"direction"} & {*plan.values, *plan.constants}:
+        return
+    if header := _direction_header(exports, plan):
+        plan.columns["direction"] = header
+        texts = exports.values(plan.file, header).texts
+        inbound = [text for text in texts if direction_of(text) == "inbound"]
+        meant = {text: "inbound" for text in inbound if text.casefold() != "inbound"}
+        plan.values |= {"direction": meant} if meant else {}
 
 
 def _telling_subject(exports: Exports, file: ExportFile, vocabulary: Vocabulary) -> str | None:

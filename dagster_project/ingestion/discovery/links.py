@@ -7,6 +7,7 @@ from typing import Any
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
 from dagster_project.ingestion.discovery.plans import Proposal, TablePlan, header_for
+from dagster_project.ingestion.discovery.values import key, known_headers
 
 # A column links to another when at least this share of its rows is there.
 LINKED = 0.5
@@ -20,6 +21,20 @@ _NAMES_A_LEAD = re.compile(
     r"lead|contact|person|customer|client|prospect|who|kontakt|kunde|parent", re.IGNORECASE
 )
 _LINKS = re.compile(r"ids?$|lead|contact|person|customer|kontakt|kunde|who|mail|ref", re.IGNORECASE)
+
+# Columns of these have no ids of their own: a record's id is the lead's.
+_HISTORIES = ("stage_changes", "owner_changes")
+_OWNER = re.compile(
+    r"owner|agent\b|user|\brep\b|assigned|zuständig|besitzer|inhaber|propri|responsable|担当者|所有者",
+    re.IGNORECASE,
+)
+_OTHER_OBJECT = re.compile(
+    r"deal|opportunit|potential|account|compan|organi[sz]ation|campaign|activity|call|meeting|task",
+    re.IGNORECASE,
+)
+_DEAL = re.compile(r"deal|opportunit|potential", re.IGNORECASE)
+# Larger numbers are not found among others by chance.
+_SMALL = 1_000_000
 
 
 def ids_of_leads(leads: TablePlan) -> str:
@@ -39,7 +54,9 @@ def keys_of_leads(exports: Exports, leads: TablePlan) -> dict[str, str]:
     keys = {"": ids_of_leads(leads)}
     for header in leads.file.headers:
         values = exports.values(leads.file, header)
-        is_key = 0.9 * values.filled <= values.distinct > 0 and _KEYS.search(header.strip())
+        named = header.strip().casefold()
+        is_named = _KEYS.search(named) or named.endswith(("person", "kontakt", "cliente"))
+        is_key = 0.9 * values.filled <= values.distinct > 0 and is_named
         if is_key and header != leads.columns["lead_id"]:
             cell = leads.file.column(header)
             keys[header] = f"select lower(trim({cell})) as key from {leads.file.table}"
@@ -52,7 +69,11 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
     Where their ids are not enough, by another key of theirs: an address, what they became.
     """
     named = own = plan.columns.get("lead_id")
-    shares = exports.shares_found(plan.file, keys_of_leads(exports, leads))
+    keys = keys_of_leads(exports, leads)
+    shares = exports.shares_found(plan.file, keys)
+    guesses = _take_out_chance(exports, plan, leads, keys, shares)
+    if own and not shares[own] and own in guesses:
+        own = None
     # An event needs no id of its own, and what looks like it may be the lead's.
     by_itself = plan.columns.get(next(iter(plan.table.columns)))
     taken = set(plan.columns.values()) - {own}
@@ -88,10 +109,105 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
         )
     if own is None or direct(own) == 0:
         plan.columns.pop("lead_id", None)
+        proposal.unplaced += [
+            f"{plan.about('lead_id')}: a guess to make: {header} is found in "
+            f"{name or leads.columns['lead_id']} of {leads.file.name}, as running numbers are by "
+            "chance; name it if it means the lead"
+            for header, name in guesses.items()
+        ]
         return
     if own != named and "lead_id" not in plan.lookups:
         plan.columns = {name: used for name, used in plan.columns.items() if used != own}
     plan.columns["lead_id"] = own
+
+
+def _take_out_chance(
+    exports: Exports,
+    plan: TablePlan,
+    leads: TablePlan,
+    keys: Mapping[str, str],
+    shares: Mapping[str, dict[str, float]],
+) -> dict[str, str]:
+    """Take out what is no link: columns of owners, and running numbers found by chance.
+
+    Of the latter, what is called like an id is returned, with the key that it is found in.
+    """
+    owners = {
+        key(name)
+        for table in known_headers()
+        for column in ("owner_id", "rep_id")
+        for name in known_headers()[table].get(column, [])
+    }
+    ids = {key(leads.columns["lead_id"]), key(plan.columns.get("lead_id", ""))}
+    guesses: dict[str, str] = {}
+    for header, found in shares.items():
+        if key(header) not in ids and (key(header) in owners or _OWNER.search(header)):
+            found.clear()
+        by_chance = [
+            name
+            for name in found
+            if not _is_told(exports, plan, leads, header, name, set(found))
+            and _are_running_numbers(exports, plan.file, header, keys[name])
+        ]
+        for name in by_chance:
+            share = found.pop(name)
+            if share >= LINKED and _LINKS.search(header.strip()):
+                guesses.setdefault(header, name)
+    return guesses
+
+
+def _is_told(
+    exports: Exports,
+    plan: TablePlan,
+    leads: TablePlan,
+    header: str,
+    name: str,
+    names: Set[str],
+) -> bool:
+    """Whether its header says that a column points to the leads, or to this key of theirs.
+
+    ``names``: the keys in which it is found; one that is called the same goes before the others.
+    """
+    same = {it for it in names if it and key(it) == key(header)}
+    if same:
+        return name in same
+    names_a_lead = bool(_NAMES_A_LEAD.search(header))
+    if name:
+        # The id of a deal may be called Id, and what a lead became, Converted Deal ID.
+        is_deal = header == plan.columns.get("opportunity_id")
+        other = _DEAL.search(name) if is_deal else _OTHER_OBJECT.search(header)
+        is_other = bool(other and other[0].casefold() in name.casefold())
+        return is_other or (names_a_lead and bool(_NAMES_A_LEAD.search(name)))
+    if names_a_lead:
+        return True
+    if other := _OTHER_OBJECT.search(header):
+        return other[0].casefold() in leads.columns["lead_id"].casefold()
+    is_own = header in _own_ids(exports, plan) and plan.table.name not in _HISTORIES
+    return header == plan.columns.get("lead_id") and not is_own
+
+
+def _are_running_numbers(exports: Exports, file: ExportFile, header: str, query: str) -> bool:
+    """Whether a column has numbers of which these keys have most, whatever they count."""
+    cell = f"trim({file.column(header)})"
+    ((is_numbers, most),) = exports.connection.execute(
+        f"""
+        with cells as (select {cell} as cell from {file.table} where {cell} <> ''),
+        span as (
+            select
+                count(try_cast(cell as bigint)) >= 0.9 * count(*) as is_numbers,
+                min(try_cast(cell as bigint)) as low,
+                max(try_cast(cell as bigint)) as high
+            from cells
+        ),
+        keys as (select distinct try_cast(key as bigint) as number from ({query}))
+        select
+            any_value(span.is_numbers and span.high <= {_SMALL}),
+            count(keys.number) / (any_value(span.high - span.low) + 1)
+        from span
+        left join keys on keys.number between span.low and span.high
+        """
+    ).fetchall()
+    return bool(is_numbers) and most >= LINKED
 
 
 def _own_ids(exports: Exports, plan: TablePlan) -> set[str]:

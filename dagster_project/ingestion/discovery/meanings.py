@@ -29,7 +29,6 @@ _LIFECYCLE, _STATUSES = "lifecyclestage", ("hs_lead_status", "Status")
 _DELETED = {"deleted", "archived", "gelöscht", "archiviert", "supprimé", "eliminado", "削除済み"}
 # What may be a truth value or the number of a stage.
 _CODE = re.compile(r"[a-z]|[+-]?\d+([.,]\d+)?", re.IGNORECASE)
-_INBOUND = ("incoming", "eingehend", "entrant", "entrante", "received", "受信", "着信")
 _STAGE_DATE_HEADERS = (
     r"^(?:date )?became an? (?P<stage>.+?)(?: date)?$",
     r'^date entered "?(?P<stage>.+?)"?(?: \(.*\))?$',
@@ -55,7 +54,6 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
     _tell_unmet(exports, proposal)
     _explain_exits(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
-    _name_directions(exports, proposal)
     _date_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
     _start_exits(proposal, vocabulary)
@@ -423,21 +421,6 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         proposal.unplaced.append(
             f"stage_names: not known what these mean: {', '.join(unknown[:20])}"
         )
-
-
-def _name_directions(exports: Exports, proposal: Proposal) -> None:
-    """Map the words for what the lead did itself."""
-    for plan in proposal.plans:
-        header = plan.columns.get("direction")
-        if header and "direction" not in plan.values:
-            texts = exports.values(plan.file, header).texts
-            found = {
-                text: "inbound"
-                for text in texts
-                if text.casefold() != "inbound" and named_in(text, ("inbound", *_INBOUND))
-            }
-            if found:
-                plan.values["direction"] = found
 
 
 def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
