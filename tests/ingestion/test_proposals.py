@@ -1163,3 +1163,26 @@ def test_a_number_is_looked_up_where_leads_have_a_column_of_its_name(read: Propo
     found = read({"leads.csv": leads, "deals.csv": deals}, "quarantine")
     (plan,) = found.proposal.tables["opportunities"]
     assert (plan.columns["lead_id"], plan.lookups["lead_id"]["key"]) == ("Person - ID",) * 2
+
+
+@pytest.mark.parametrize("day", ["2026-02-{day}", "2026-03-{day}"])
+def test_files_that_number_their_rows_each_for_itself_lose_none(read: Proposed, day: str) -> None:
+    header = "Activity ID,Contact ID,{},Owner"
+    calls = numbered(header.format("Call Start Time"), 4, "{n}", "2026-02-{day} 10:00", "Rob")
+    meetings = numbered(header.format("Meeting Start Time"), 6, "{n}", f"{day} 10:00", "Rob")
+    files = {"leads.csv": NUMBERED_LEADS, "calls.csv": calls, "meetings.csv": meetings}
+    found = read(files, "fct_activities", "quarantine")
+    assert found.set_aside == []
+    assert found.all("select kind, count(*) from fct_activities group by 1 order by 1") == [
+        ("call", 4),
+        ("meeting", 6),
+    ]
+    assert "calls.csv, meetings.csv: activities.activity_id is left out" in found.notes
+
+
+def test_rows_that_two_files_have_in_common_are_read_once(read: Proposed) -> None:
+    header = "Activity ID,Contact ID,Call Start Time,Owner"
+    rows = ("{n}", "2026-02-{day} 09:00", "Rob")
+    files = {"calls.csv": numbered(header, 4, *rows), "all calls.csv": numbered(header, 6, *rows)}
+    found = read({"leads.csv": NUMBERED_LEADS} | files, "fct_activities")
+    assert found.all("select count(*) from fct_activities") == [(6,)]

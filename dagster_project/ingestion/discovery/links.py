@@ -1,9 +1,11 @@
 """Which columns link the tables of an export: to the leads, and from owners to users."""
 
+import itertools
 import re
 from collections.abc import Mapping, Set
 from typing import Any
 
+from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
 from dagster_project.ingestion.discovery.plans import Proposal, TablePlan, header_for
@@ -250,6 +252,50 @@ def drop_unlinked(proposal: Proposal, leads: TablePlan) -> None:
                 f"{plan.file.name}: looks like {plan.table.name}, but names no lead of "
                 f"{leads.file.name}; it is not read"
             )
+
+
+def leave_out_repeated_ids(exports: Exports, proposal: Proposal) -> None:
+    """Files of a table that number their rows each for itself: together, these are no ids."""
+    for name, plans in proposal.tables.items():
+        column = next(iter(CONTRACT_TABLES[name].columns))
+        numbered = [plan for plan in plans if column in plan.columns]
+        repeated = [
+            plan
+            for pair in itertools.combinations(numbered, 2)
+            if pair[0].file != pair[1].file and _repeat_ids(exports, *pair, column)
+            for plan in pair
+        ]
+        if not repeated:
+            continue
+        files = ", ".join(dict.fromkeys(plan.file.name for plan in repeated))
+        proposal.unplaced.append(
+            f"{files}: {name}.{column} is left out, as the same ids are of other rows in each"
+        )
+        for plan in numbered:
+            plan.columns.pop(column, None)
+
+
+def _repeat_ids(exports: Exports, one: TablePlan, other: TablePlan, column: str) -> bool:
+    """Whether two files have ids in common, most of them of rows of another kind or time."""
+    time = next(it for it in ("occurred_at", column) if {it} <= {*one.columns} & {*other.columns})
+    ((common, alike),) = exports.connection.execute(
+        f"""
+        select
+            count(*),
+            count(*) filter (
+                one.{one.file.column(one.columns[time])}
+                = other.{other.file.column(other.columns[time])}
+            )
+        from {one.file.table} as one
+        inner join {other.file.table} as other
+            on
+                {id_key(f"one.{one.file.column(one.columns[column])}")}
+                = {id_key(f"other.{other.file.column(other.columns[column])}")}
+                and trim(one.{one.file.column(one.columns[column])}) <> ''
+        """
+    ).fetchall()
+    is_one_kind = one.constants.get("kind") == other.constants.get("kind")
+    return bool(common > 2 * alike * is_one_kind)
 
 
 def name_owners(exports: Exports, proposal: Proposal) -> None:

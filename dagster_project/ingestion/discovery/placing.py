@@ -23,6 +23,7 @@ from dagster_project.ingestion.discovery.links import (
     LINKED,
     drop_unlinked,
     keys_of_leads,
+    leave_out_repeated_ids,
     link_to_leads,
     name_owners,
 )
@@ -110,6 +111,7 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
             if plan is not leads and "lead_id" in plan.table.columns:
                 link_to_leads(exports, proposal, plan, leads)
         drop_unlinked(proposal, leads)
+    leave_out_repeated_ids(exports, proposal)
     name_owners(exports, proposal)
     if deals := proposal.plan("opportunities"):
         _find_currency(exports, deals)
