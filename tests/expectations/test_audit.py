@@ -275,7 +275,7 @@ def test_an_unknown_check_in_the_configuration_is_one_clear_line(tmp_path: Path)
     (problem,) = error.value.problems
     assert "checks.rejected_leads_have_reasons: unknown check" in problem
     assert "did you mean rejected_leads_have_a_reason?" in problem
-    assert "visits_tile_time" in problem
+    assert "docs/checks.md lists them" in problem
 
 
 def test_former_names_of_checks_work_and_are_named(tmp_path: Path) -> None:
