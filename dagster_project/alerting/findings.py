@@ -15,6 +15,7 @@ from dagster_project.config.errors import (
     BuildError,
     ConfigError,
     HandoffError,
+    NoLeads,
     SourceError,
 )
 from dagster_project.running import publishing
@@ -63,6 +64,7 @@ _PIPELINE = {
 }
 
 _FAILURES: dict[type[HandoffError], str] = {
+    NoLeads: NO_LEAD,
     AuditBlocked: PUBLICATION_BLOCKED,
     SourceError: SOURCE_DOWN,
     ConfigError: CONFIGURATION_WRONG,
@@ -164,8 +166,6 @@ def pipeline_report(
         # Refused because another run holds the output: nothing failed.
         return Report(run_id=run_id)
     place = "pipeline"
-    if failed == PUBLICATION_BLOCKED and error.problems[:1] == [publishing.NO_LEAD]:
-        failed = NO_LEAD
     if failed == SOURCE_DOWN:
         named = re.match(r"source (\S+?):", error.problems[0]) if error.problems else None
         place = f"source {named[1]}" if named else "sources"

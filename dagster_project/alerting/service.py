@@ -18,12 +18,12 @@ from dagster_project.alerting.delivery import Delivered, Sender, deliver
 from dagster_project.alerting.findings import Report, pipeline_report
 from dagster_project.alerting.incidents import Changes, Incidents
 from dagster_project.alerting.store import Store, as_time
-from dagster_project.config.errors import AuditBlocked, HandoffError, OutputLocked
+from dagster_project.config.errors import AuditBlocked, HandoffError, NoLeads, OutputLocked
 from dagster_project.config.settings import Settings
 from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, warehouse_path
 from dagster_project.running.execute import DataTest
 from dagster_project.running.output_lock import visit_output
-from dagster_project.running.publishing import NO_LEAD, published_manifest, with_cause
+from dagster_project.running.publishing import published_manifest, with_cause
 
 # What quality.alerts holds of each incident.
 _COPIED = """
@@ -91,7 +91,7 @@ def after_run(
         is_whole = audit.known and tests
         known = audit.known | {test.name for test in tests} if is_whole else frozenset()
         report = replace(audit, known=known).merged(data_test_report(tests, run_id))
-        lacks_rows = audit.lacks_rows or (error is not None and error.problems[:1] == [NO_LEAD])
+        lacks_rows = audit.lacks_rows or isinstance(error, NoLeads)
         if lacks_rows:
             report = report.without_passes()
         has_built = audit.has_built and not lacks_rows

@@ -26,6 +26,10 @@ class AuditBlocked(HandoffError):
     exit_code = 1
 
 
+class NoLeads(AuditBlocked):
+    """The build has not a single lead: nothing was published, whatever the checks say."""
+
+
 class ConfigError(HandoffError):
     """The command line, ``handoff.yml``, the policy or the output directory is wrong."""
 

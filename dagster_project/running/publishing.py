@@ -22,7 +22,7 @@ from typing import Any, get_args
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
+from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError, NoLeads
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import (
     BUILD_SCHEMA,
@@ -177,15 +177,16 @@ def _beside(warehouse: Path) -> Iterator[DuckDBPyConnection]:
 def require_leads(output: Path) -> None:
     """Refuse a build without a single lead, whatever its audit said: readers keep the one before.
 
-    Raises ``AuditBlocked`` with what was noticed about leads.
+    Raises ``NoLeads`` with what was noticed about leads.
     """
     if missing := without_leads(output):
-        raise AuditBlocked(missing)
+        raise NoLeads(missing)
 
 
 def with_cause(output: Path, run_id: str, error: AuditBlocked) -> AuditBlocked:
     """Why a run was held back, the cause first: without a single lead many a check fails, too."""
-    return AuditBlocked(dict.fromkeys([*without_leads(output, run_id), *error.problems]))
+    missing = without_leads(output, run_id)
+    return NoLeads(dict.fromkeys([*missing, *error.problems])) if missing else error
 
 
 def without_leads(output: Path, run_id: str | None = None) -> list[str]:

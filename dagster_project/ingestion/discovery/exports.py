@@ -303,35 +303,28 @@ class Exports:
         self, file: ExportFile, header: str, where: Mapping[str, list[str]] = MappingProxyType({})
     ) -> Values:
         """The values of a column, within some rows of the file: a header's values in any case."""
-        conditions = [
-            f"list_contains(${at}, coalesce(lower(trim({file.column(name)})), ''))"
-            for at, name in enumerate(where, start=1)
-        ]
+        condition, accepted = _condition(file, where)
         cell = f"trim({file.column(header)})"
         found = self.connection.execute(
             f"""
             select {cell} as text, count(*) as found,
                 sum(found) over () as filled, count(*) over () as texts
             from {file.table}
-            where {" and ".join([f"{cell} <> ''", *conditions])}
+            where {cell} <> '' and {condition}
             group by text
             order by found desc, text
             limit {_SAMPLE}
             """,
-            [[text.casefold() for text in accepted] for accepted in where.values()],
+            accepted,
         ).fetchall()
         filled, distinct = found[0][2:] if found else (0, 0)
         return Values({text: rows for text, rows, *_ in found}, filled, distinct)
 
     def count(self, file: ExportFile, where: Mapping[str, list[str]]) -> int:
         """How many rows of a file fit a condition."""
-        conditions = [
-            f"list_contains(${at}, coalesce(lower(trim({file.column(name)})), ''))"
-            for at, name in enumerate(where, start=1)
-        ]
-        query = f"select count(*) from {file.table} where {' and '.join(['true', *conditions])}"
-        values = [[text.casefold() for text in accepted] for accepted in where.values()]
-        ((rows,),) = self.connection.execute(query, values).fetchall()
+        condition, accepted = _condition(file, where)
+        query = f"select count(*) from {file.table} where {condition}"
+        ((rows,),) = self.connection.execute(query, accepted).fetchall()
         return int(rows)
 
     def shares_found(
@@ -398,6 +391,16 @@ class Exports:
                     if reading.share > 0.95 and reading.order in ("day", "month"):
                         return reading.order
         return None
+
+
+def _condition(file: ExportFile, where: Mapping[str, list[str]]) -> tuple[str, list[list[str]]]:
+    """SQL for the rows whose headers have one of their values, in any case, and the values."""
+    terms = [
+        f"list_contains(${at}, coalesce(lower(trim({file.column(name)})), ''))"
+        for at, name in enumerate(where, start=1)
+    ]
+    values = [[text.casefold() for text in accepted] for accepted in where.values()]
+    return " and ".join(["true", *terms]), values
 
 
 def id_key(sql: str) -> str:
