@@ -207,6 +207,8 @@ class Warehouse:
         self.execute(f"use {DATABASE}")
         self.execute("set timezone = 'UTC'")
         self.execute("set preserve_insertion_order = false")
+        # On few rows a plan costs more than it saves.
+        self.execute("pragma disable_optimizer")
         for schema in ("raw", "policy", "build", "quality"):
             self.execute(f"create schema {schema}")
         # A bare name is that of a model.

@@ -11,7 +11,10 @@ import json
 import os
 import re
 import signal
+import subprocess
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -106,13 +109,16 @@ def _story(deployment: Deployment) -> Story:
         "the run of the shell",
         lambda run: not any(tag.startswith("dagster/s") for tag in run.tags) and _is_working(run),
     )
-    # It hangs, so the next one has to wait behind it.
-    shell.send_signal(signal.SIGSTOP)
     with (deployment.place / "export" / "reps.csv").open("a") as stream:
         stream.write("\n")
-    waiting = wait_for_run(
-        "the run that waits", lambda run: _is_of_files(run) and run.status == "QUEUED"
-    )
+
+    def waits_behind(run: Run) -> bool:
+        return _is_of_files(run) and run.status == "QUEUED"
+
+    # The shell's run hardly moves, so the next one has to wait behind it. Stopped for good, it could
+    # keep a lock on Dagster's database for as long.
+    with _slowed(shell):
+        waiting = wait_for_run("the run that waits", waits_behind)
     shell.kill()
     shell.communicate()
     killed = wait_for_run("the end of the shell's", lambda run: _is(run, working, "FAILURE"))
@@ -159,6 +165,27 @@ def _is_working(run: Run) -> bool:
 def _kill(run: Run) -> None:
     """End the process of a run at once, which lets it say nothing."""
     os.kill(int(run.tags[PROCESS_TAG].split(":")[1]), signal.SIGKILL)
+
+
+@contextmanager
+def _slowed(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Let a process work for a small part of each second only."""
+    over = threading.Event()
+
+    def hold() -> None:
+        while not over.is_set():
+            process.send_signal(signal.SIGSTOP)
+            over.wait(0.5)
+            process.send_signal(signal.SIGCONT)
+            over.wait(0.02)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        yield
+    finally:
+        over.set()
+        holder.join()
 
 
 def _resolved(deployment: Deployment) -> int:
