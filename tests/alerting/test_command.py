@@ -1,13 +1,12 @@
-"""Alerts through the command: a blocked run is reported, listed, acknowledged, snoozed."""
+"""Alerts through the command: incidents are listed, acknowledged, snoozed, channels tried."""
 
 from pathlib import Path
 
 import pytest
 import yaml
 
-from dagster_project.config.warehouse import PROJECT_ROOT
 from tests.alerting.conftest import Company, leads
-from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
+from tests.conftest import handoff
 
 pytestmark = pytest.mark.starts_runs
 
@@ -28,32 +27,6 @@ def config(company: Company, tmp_path: Path) -> Path:
     return path
 
 
-def test_a_blocked_run_is_told_and_a_broken_channel_fails_no_run(
-    company: Company, config: Path
-) -> None:
-    ran = handoff(
-        "run",
-        "--config",
-        config,
-        "--input",
-        PROJECT_ROOT / "seeds" / "sample_crm",
-        "--as-of",
-        "2026-07-01T00:00:00Z",
-        "--output",
-        company.output,
-        TEST_MAIL_URL="mailto://127.0.0.1:1?from=a@example.com&to=b@example.com",
-    )
-    assert ran.returncode == 1, ran.stderr
-    assert sorted(company.chat.titles) == [
-        "New error for data: the marts were not updated, since a check blocks",
-        "New error for sales: 21 rejections without a reason (7.5% of 280)",
-    ]
-    assert "2 messages sent" in ran.stdout
-    listed = handoff("alerts", "list", "--config", config, "--output", company.output)
-    assert "the marts were not updated, since a check blocks" in listed.stdout
-    assert "21 rejections without a reason (7.5% of 280)" in listed.stdout
-
-
 def test_a_run_that_could_not_start_is_told_and_a_slip_at_the_shell_is_not(
     company: Company, config: Path, tmp_path: Path
 ) -> None:
@@ -68,28 +41,6 @@ def test_a_run_that_could_not_start_is_told_and_a_slip_at_the_shell_is_not(
     assert nightly.returncode == 2
     assert company.chat.titles == ["New error for data: the configuration is wrong, so nothing ran"]
     assert "no_policy" in company.chat.messages[0]["message"]
-
-
-def test_incidents_that_cannot_be_kept_fail_no_command(company: Company, config: Path) -> None:
-    (company.output / "alerts.sqlite").write_text("no database, but a text of some length")
-    ran = handoff(
-        "run",
-        "--config",
-        config,
-        "--input",
-        GOLDEN_EXPORT,
-        "--as-of",
-        AS_OF,
-        "--audit",
-        "warn",
-        "--output",
-        company.output,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert "handoff: alerts: DatabaseError" in ran.stderr
-    status = handoff("status", "--output", company.output)
-    assert status.returncode == 0
-    assert "alerts.sqlite can't be read" in status.stdout
 
 
 def test_incidents_are_listed_shown_acknowledged_and_snoozed(

@@ -115,8 +115,8 @@ def _story(deployment: Deployment) -> Story:
     def waits_behind(run: Run) -> bool:
         return _is_of_files(run) and run.status == "QUEUED"
 
-    # The shell's run hardly moves, so the next one has to wait behind it. Stopped for good, it could
-    # keep a lock on Dagster's database for as long.
+    # The shell's run hardly moves, so the next one has to wait behind it. Stopped for good, it
+    # might hold a lock on Dagster's database for as long.
     with _slowed(shell):
         waiting = wait_for_run("the run that waits", waits_behind)
     shell.kill()

@@ -1,8 +1,9 @@
 """Whole runs, as a user starts them: what is published, what is kept, what a failure leaves.
 
 Runs cost seconds, so one story on one output directory serves many tests: a first build; a blocked
-one while a reader has the published file open; one under another tradition, during which a second
-run is refused; one that is killed; one that publishes in spite of its audit; two roll-backs.
+one, which is told, while a reader has the published file open; one that is killed; one under
+another tradition, during which a second run is refused, and whose incidents can't be kept; a
+roll-back. What an audit that only warns publishes is seen on the golden export.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import duckdb
 import pytest
 
 from dagster_project.config.warehouse import PROJECT_ROOT
+from tests.alerting.receivers import HttpReceiver
 from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff, start_handoff, wait_for
 from tests.lifecycle import golden
 
@@ -40,6 +42,7 @@ class Story:
     results: dict[str, Result] = field(default_factory=dict)
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, Any] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
 
     @property
     def published(self) -> Path:
@@ -112,8 +115,15 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     told.note("first", handoff("run", "--input", told.export, *common, "--verbose"))
 
     reader = duckdb.connect(str(told.published), read_only=True)
-    told.note("blocked", handoff("run", "--input", broken, *common))
+    told.note("blocked", _run_with_alerts(told, broken, *common))
 
+    killed = start_handoff("run", "--input", told.export, *common)
+    wait_for(killed, "reading the sources")
+    killed.send_signal(signal.SIGKILL)
+    said = killed.communicate()
+    told.note("killed", Result(killed.args, killed.returncode, *said))
+
+    (told.output / "alerts.sqlite").write_text("no database, but a text of some length")
     second = start_handoff("run", "--input", told.export, *common, "--tradition", "handoff_first")
     wait_for(second, "reading the sources")
     told.results["refused"] = handoff("run", "--input", told.export, *common)
@@ -122,21 +132,30 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     told.counts["old reader"] = reader.execute(TRADITION).fetchall()
     told.counts["new reader"] = read_elsewhere(told.published, TRADITION)
     reader.close()
-
-    killed = start_handoff("run", "--input", told.export, *common)
-    wait_for(killed, "reading the sources")
-    killed.send_signal(signal.SIGKILL)
-    said = killed.communicate()
-    told.note("killed", Result(killed.args, killed.returncode, *said))
-
-    told.note("warned", handoff("run", "--input", broken, *common, "--audit", "warn"))
     told.results["status"] = handoff("status", "--output", told.output)
+
     told.note("back", handoff("rollback", "--output", told.output))
     told.counts["after rollback"] = read_elsewhere(told.published, TRADITION)
-    told.note("further back", handoff("rollback", "--output", told.output))
     told.note("no further", handoff("rollback", "--output", told.output))
     told.note("one mart", materialize('key:"handoff_sla"', told, place / "handoff.yml"))
     return told
+
+
+NO_MAIL = "mailto://127.0.0.1:1?from=a@example.com&to=b@example.com"
+
+
+def _run_with_alerts(told: Story, export: Path, *arguments: str | Path) -> Result:
+    """A run whose errors are told to a chat, and to a mail server that is not there."""
+    chat = HttpReceiver()
+    urls = {"TEST_CHAT_URL": chat.url, "TEST_MAIL_URL": NO_MAIL}
+    channels = {"chat": {"url_env": "TEST_CHAT_URL"}, "mail": {"url_env": "TEST_MAIL_URL"}}
+    routes = [{"severities": ["error"], "channels": list(channels)}]
+    config = export.with_name("alerts.yml")
+    config.write_text(json.dumps({"alerts": {"channels": channels, "routes": routes}}))
+    done = handoff("run", "--config", config, "--input", export, *arguments, **urls)
+    told.messages = sorted(chat.titles)
+    chat.close()
+    return done
 
 
 def materialize(selection: str, told: Story, config: Path) -> Result:
@@ -165,11 +184,9 @@ def test_exit_codes(story: Story) -> None:
         "blocked": 1,
         "refused": 5,
         "second": 0,
-        "killed": -signal.SIGKILL,
-        "warned": 0,
         "status": 0,
+        "killed": -signal.SIGKILL,
         "back": 0,
-        "further back": 0,
         "no further": 2,
         "one mart": 0,
     }, {step: result.stderr for step, result in story.results.items()}
@@ -220,6 +237,21 @@ def test_a_blocked_build_is_not_published_and_says_which_check(story: Story) -> 
     assert "blocks above 20" in said
 
 
+def test_a_blocked_build_is_told_and_a_broken_channel_fails_no_run(story: Story) -> None:
+    assert story.messages == [
+        "New error for data: the marts were not updated, since a check blocks",
+        "New error for sales: 1 disqualification without a reason (100% of 1)",
+        "New error for sales: 1 lost lead without a reason (100% of 1)",
+        "Now an error for sales: 5 rejections without a reason (83.3% of 6), 4 new",
+    ]
+    assert "4 messages sent, 4 messages waiting" in story.results["blocked"].stdout
+
+
+def test_incidents_that_cannot_be_kept_fail_no_command(story: Story) -> None:
+    assert "handoff: alerts: DatabaseError" in story.results["second"].stderr
+    assert "alerts.sqlite can't be read" in story.results["status"].stdout
+
+
 def test_a_blocked_build_still_shows_its_figures(story: Story) -> None:
     assert "Funnel" in story.results["blocked"].stdout
     assert "Published" not in story.results["blocked"].stdout
@@ -236,7 +268,7 @@ def test_who_holds_the_old_file_open_keeps_it_and_new_readers_see_the_new(story:
 
 
 def test_a_killed_run_leaves_what_is_published(story: Story) -> None:
-    assert story.manifests["killed"] == story.manifests["second"]
+    assert story.manifests["killed"] == story.manifests["first"]
 
 
 def test_one_mart_is_built_alone(story: Story) -> None:
@@ -248,21 +280,21 @@ def test_one_mart_is_built_alone(story: Story) -> None:
     assert story.manifests["one mart"] == story.manifests["no further"]
 
 
-def test_audit_warn_publishes_and_says_so(story: Story) -> None:
-    manifest = story.manifests["warned"]
+def test_audit_warn_publishes_and_says_so(golden_output: Path) -> None:
+    manifest = json.loads((golden_output / "published" / "manifest.json").read_text())
     assert manifest["audit_mode"] == "warn"
     failed = {item["check_name"] for item in manifest["checks"] if item["status"] == "blocked"}
     assert "rejected_leads_have_a_reason" in failed
-    assert "--audit warn" in story.results["warned"].stdout
-    assert "rejected_leads_have_a_reason" in story.results["status"].stdout
+    assert "--audit warn" in (golden_output / "said").read_text()
+    status = handoff("status", "--output", golden_output).stdout
+    assert "rejected_leads_have_a_reason" in status
 
 
-def test_roll_back_goes_one_build_back_at_a_time(story: Story) -> None:
-    assert story.manifests["back"]["build_id"] == story.manifests["second"]["build_id"]
-    assert story.manifests["back"]["rolled_back_from"] == story.manifests["warned"]["build_id"]
-    assert story.counts["after rollback"] == [["handoff_first"]]
-    assert story.manifests["further back"]["build_id"] == story.manifests["first"]["build_id"]
-    assert story.manifests["no further"] == story.manifests["further back"]
+def test_roll_back_goes_one_build_back(story: Story) -> None:
+    assert story.manifests["back"]["build_id"] == story.manifests["first"]["build_id"]
+    assert story.manifests["back"]["rolled_back_from"] == story.manifests["second"]["build_id"]
+    assert story.counts["after rollback"] == [["four_stage"]]
+    assert story.manifests["no further"] == story.manifests["back"]
     assert "no build before" in story.results["no further"].stderr
 
 
@@ -331,20 +363,19 @@ def test_the_runs_show_in_dagsters_instance(story: Story) -> None:
         assert [run.status for run in mine] == [
             DagsterRunStatus.SUCCESS,
             DagsterRunStatus.FAILURE,  # blocked
-            DagsterRunStatus.SUCCESS,
             DagsterRunStatus.FAILURE,  # killed: closed by the next run
             DagsterRunStatus.SUCCESS,
         ]
-        choices = mine[2].run_config["resources"]["run"]["config"]
+        choices = mine[3].run_config["resources"]["run"]["config"]
         assert choices["tradition"] == "handoff_first"
-        assert mine[2].tags["handoff/tradition"] == "handoff_first"
-        assert mine[2].tags["handoff/as_of"] == AS_OF
-        assert mine[2].tags["handoff/build"] == story.manifests["second"]["build_id"]
+        assert mine[3].tags["handoff/tradition"] == "handoff_first"
+        assert mine[3].tags["handoff/as_of"] == AS_OF
+        assert mine[3].tags["handoff/build"] == story.manifests["second"]["build_id"]
         fact = instance.get_latest_materialization_event(AssetKey(["fct_lead_stages"]))
         assert fact is not None
         assert fact.asset_materialization is not None
         rows = fact.asset_materialization.metadata["dagster/row_count"].value
-        assert rows == story.manifests["warned"]["row_counts"]["fct_lead_stages"]
+        assert rows == story.manifests["second"]["row_counts"]["fct_lead_stages"]
 
 
 def test_a_warehouse_that_is_open_elsewhere_exits_4(tmp_path: Path) -> None:
