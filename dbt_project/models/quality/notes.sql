@@ -3,7 +3,7 @@
     'no_stage': ('warning', 'map the column that holds the stage (current_stage), or its changes'),
     'unmapped_stages': ('warning', 'map them: handoff doctor --write-stage-map lists them'),
     'unreadable_values': ('warning', 'see quality.unreadable_values; fix the export or the mapping'),
-    'rows_in_quarantine': ('warning', 'see quality.quarantine; fix the export or the mapping'),
+    'rows_in_quarantine': ('warning', 'fix the quotes or delimiters of these lines'),
     'currency_without_rate': ('warning', 'add a rate to currency_rates: the amounts are unknown'),
     'unknown_references': ('info', 'look whether ids lost their zeros, or their table is cut off'),
     'contradictions': ('warning', 'check why the export holds them twice: of leads the latest updated counts, else the greatest row'),
@@ -11,6 +11,7 @@
     'words_for_nothing': ('info', 'map them to empty in values, if that is what they mean'),
     'never_filled': ('info', 'export it too: what needs it is not judged for this source'),
     'before_creation': ('info', 'look whether leads have the creation date of an import'),
+    'dates_without_time': ('info', 'export them with their times: what came first on such a day is not known'),
     'leads_without_stage': ('info', 'they are in no cycle; export their stages if they have any'),
     'no_history': ('info', 'export the stage changes: a current stage has no date of its own'),
     'ingestion': ('as its reader says', ''),
@@ -18,16 +19,15 @@
     'format_decided': ('info', 'see quality.column_formats; name the format if it is another one'),
     'currency_decided': ('info', 'set lifecycle.currency for another one')
 } -%}
-{#- Of rows in quarantine, by what is said of them; the first that fits. -#}
-{%- set fixes_of_rows = [
-    ('%unknown lead%', 'export these leads, too, or the id that the leads have'),
-    ('%is missing%', 'fill it in the CRM, or map the column that holds it'),
-    ('%(%', 'fix the export or the mapping as the reason says'),
-    ("%number can''t be read%", 'fix these values in the CRM or the export'),
-    ('%truth value%', 'say what they mean in values of the mapping'),
-    ("%can''t be read%", 'fix these values, or name their format in time_formats'),
-    ('%the row %', 'fix the quotes or delimiters of these lines')
-] -%}
+{#- What to do about rows in quarantine, by the reason; those that no model has are broken lines. -#}
+{%- set fixes = {
+    'unknown lead': 'export these leads, too, or the id that the leads have',
+    'required value is missing': 'fill it in the CRM, or map the column that holds it',
+    'the header again': 'nothing is lost; leave these lines out where exports are joined'
+} -%}
+{%- for reason, fix in unreadable_kinds().values() -%}
+    {%- do fixes.update({reason: fix, 'required ' ~ reason: fix}) -%}
+{%- endfor -%}
 -- What the run did not understand, left out or had to decide.
 with noticed as (
 
@@ -36,6 +36,22 @@ with noticed as (
     select * from {{ ref('value_notes') }}
     union all
     select * from {{ ref('consistency_notes') }}
+
+),
+
+quarantined as (
+
+    select
+        source_system,
+        reason,
+        table_name || coalesce('.' || column_name, '') as place,
+        count(*) as row_count,
+        {{ few_texts(
+            'coalesce(' ~ json_text('row_json', 'column_name')
+            ~ ", source_file || ' row ' || source_row)"
+        ) }} as samples
+    from {{ ref('quarantine') }}
+    group by source_system, table_name, column_name, reason
 
 ),
 
@@ -93,16 +109,31 @@ final as (
         note,
         row_count,
         samples,
-        case
-            {%- for pattern, fix in fixes_of_rows %}
-                when kind = 'rows_in_quarantine' and note like '{{ pattern }}'
-                    then '{{ fix }}'
-            {%- endfor %}
+        case kind
             {%- for kind, (_, what_to_do) in kinds.items() %}
-                when kind = '{{ kind }}' then '{{ what_to_do }}'
+                when '{{ kind }}' then '{{ what_to_do }}'
             {%- endfor %}
-        end as what_to_do
+        end as what_to_do,
+        cast(null as {{ dbt.type_string() }}) as reason
     from noticed
+    union all
+    select
+        source_system,
+        'rows_in_quarantine' as kind,
+        '{{ kinds['rows_in_quarantine'][0] }}' as severity,
+        {{ (kinds.keys() | list).index('rows_in_quarantine') + 1 }} as kind_rank,
+        place,
+        'rows that can''t be used: ' || reason as note,
+        row_count,
+        samples,
+        case reason
+            {%- for reason, fix in fixes.items() %}
+                when '{{ reason }}' then '{{ fix }}'
+            {%- endfor %}
+            else '{{ kinds['rows_in_quarantine'][1] }}'
+        end as what_to_do,
+        reason
+    from quarantined
     union all
     select
         source_system,
@@ -113,7 +144,8 @@ final as (
         message as note,
         cast(null as bigint) as row_count,
         cast(null as {{ dbt.type_string() }}) as samples,
-        cast(null as {{ dbt.type_string() }}) as what_to_do
+        cast(null as {{ dbt.type_string() }}) as what_to_do,
+        cast(null as {{ dbt.type_string() }}) as reason
     from ingestion_notes
 
 )

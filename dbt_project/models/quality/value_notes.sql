@@ -1,6 +1,8 @@
+{#- The times that are compared with each other; the first of a table dates its rows. -#}
 {%- set times = {
-    'leads': 'created_at', 'stage_changes': 'changed_at', 'activities': 'occurred_at',
-    'engagements': 'occurred_at', 'opportunities': 'created_at', 'owner_changes': 'changed_at'
+    'leads': ['created_at'], 'stage_changes': ['changed_at'],
+    'activities': ['occurred_at'], 'engagements': ['occurred_at'],
+    'opportunities': ['created_at', 'closed_at'], 'owner_changes': ['changed_at']
 } -%}
 {%- set amounts = {'opportunities': 'opportunity_id', 'channel_spend': 'channel'} -%}
 {#- Columns whose unreadable values put their row into quarantine: told of there. -#}
@@ -17,20 +19,57 @@ with run_policy as (
 
 ),
 
-final as (
+-- A time at midnight, in the zone of the reports, is a date: CRMs and spreadsheets write
+-- many so. By chance one time of 86,400 is, so one of a hundred is no chance.
+time_columns as (
+
+    {% for table, columns in times.items() -%}
+        {% set outer_loop = loop -%}
+        {% for column in columns -%}
+            select
+                rows_of_{{ table }}.source_system,
+                '{{ table }}.{{ column }}' as place,
+                count(*) as value_count,
+                sum(case when {{ is_midnight(
+                    'rows_of_' ~ table ~ '.' ~ column, 'run_policy.timezone'
+                ) | indent(20) }} then 1 else 0 end) as date_count
+            from {{ ref('int_contract__' ~ table) }} as rows_of_{{ table }}
+            cross join run_policy
+            where
+                rows_of_{{ table }}.problem is null
+                and rows_of_{{ table }}.{{ column }} is not null
+            group by rows_of_{{ table }}.source_system
+            {% if not (loop.last and outer_loop.last) %}union all{% endif %}
+        {% endfor %}
+    {% endfor %}
+
+),
+
+sources_with_times as (
 
     select
         source_system,
-        'rows_in_quarantine' as kind,
-        table_name || coalesce('.' || column_name, '') as place,
-        'rows that can''t be used: ' || reason as note,
-        count(*) as row_count,
-        {{ few_texts(
-            'coalesce(' ~ json_text('row_json', 'column_name')
-            ~ ", source_file || ' row ' || source_row)"
-        ) }} as samples
-    from {{ ref('quarantine') }}
-    group by source_system, table_name, column_name, reason
+        {{ dbt.listagg('place', "', '", 'order by place') }} as places
+    from time_columns
+    where date_count * 2 < value_count
+    group by source_system
+
+),
+
+final as (
+
+    select
+        time_columns.source_system,
+        'dates_without_time' as kind,
+        time_columns.place,
+        'dates without a time: each counts as the midnight that begins it, before the '
+        || 'times of its day in ' || sources_with_times.places as note,
+        time_columns.date_count as row_count,
+        cast(null as {{ dbt.type_string() }}) as samples
+    from time_columns
+    inner join sources_with_times
+        on time_columns.source_system = sources_with_times.source_system
+    where time_columns.date_count * 100 > time_columns.value_count
     union all
     select
         source_system,
@@ -61,7 +100,8 @@ final as (
         group by source_system, currency
         union all
     {% endfor -%}
-    {% for table, moment in times.items() -%}
+    {% for table, columns in times.items() -%}
+        {%- set moment = columns[0] -%}
         select
             rows_of_{{ table }}.source_system,
             'later_than_as_of' as kind,
