@@ -49,7 +49,7 @@ sources_with_times as (
 
     select
         source_system,
-        {{ dbt.listagg('place', "', '", 'order by place') }} as places
+        {{ few_texts('place') }} as places
     from time_columns
     where date_count * 2 < value_count
     group by source_system
@@ -62,8 +62,8 @@ final as (
         time_columns.source_system,
         'dates_without_time' as kind,
         time_columns.place,
-        'dates without a time: each counts as the midnight that begins it, before the '
-        || 'times of its day in ' || sources_with_times.places as note,
+        'dates without a time: each counts as midnight, before the times of its day in '
+        || sources_with_times.places as note,
         time_columns.date_count as row_count,
         cast(null as {{ dbt.type_string() }}) as samples
     from time_columns
