@@ -19,7 +19,7 @@
     'format_decided': ('info', 'see quality.column_formats; name the format if it is another one'),
     'currency_decided': ('info', 'set lifecycle.currency for another one')
 } -%}
-{#- What to do about rows in quarantine, by the reason; those that no model has are broken lines. -#}
+{#- By the reason of rows in quarantine; of any other they are broken lines. -#}
 {%- set fixes = {
     'unknown lead': 'export these leads, too, or the id that the leads have',
     'required value is missing': 'fill it in the CRM, or map the column that holds it',
@@ -31,25 +31,24 @@
 -- What the run did not understand, left out or had to decide.
 with noticed as (
 
-    select * from {{ ref('lead_notes') }}
-    union all
-    select * from {{ ref('value_notes') }}
-    union all
-    select * from {{ ref('consistency_notes') }}
-
-),
-
-quarantined as (
-
+    {% for model in ['lead_notes', 'value_notes', 'consistency_notes'] -%}
+        select
+            *,
+            cast(null as {{ dbt.type_string() }}) as reason
+        from {{ ref(model) }}
+        union all
+    {% endfor -%}
     select
         source_system,
-        reason,
+        'rows_in_quarantine' as kind,
         table_name || coalesce('.' || column_name, '') as place,
+        'rows that can''t be used: ' || reason as note,
         count(*) as row_count,
         {{ few_texts(
             'coalesce(' ~ json_text('row_json', 'column_name')
             ~ ", source_file || ' row ' || source_row)"
-        ) }} as samples
+        ) }} as samples,
+        reason
     from {{ ref('quarantine') }}
     group by source_system, table_name, column_name, reason
 
@@ -109,31 +108,20 @@ final as (
         note,
         row_count,
         samples,
-        case kind
-            {%- for kind, (_, what_to_do) in kinds.items() %}
-                when '{{ kind }}' then '{{ what_to_do }}'
-            {%- endfor %}
-        end as what_to_do,
-        cast(null as {{ dbt.type_string() }}) as reason
-    from noticed
-    union all
-    select
-        source_system,
-        'rows_in_quarantine' as kind,
-        '{{ kinds['rows_in_quarantine'][0] }}' as severity,
-        {{ (kinds.keys() | list).index('rows_in_quarantine') + 1 }} as kind_rank,
-        place,
-        'rows that can''t be used: ' || reason as note,
-        row_count,
-        samples,
-        case reason
-            {%- for reason, fix in fixes.items() %}
-                when '{{ reason }}' then '{{ fix }}'
-            {%- endfor %}
-            else '{{ kinds['rows_in_quarantine'][1] }}'
-        end as what_to_do,
+        coalesce(
+            case reason
+                {%- for reason, fix in fixes.items() %}
+                    when '{{ reason }}' then '{{ fix }}'
+                {%- endfor %}
+            end,
+            case kind
+                {%- for kind, (_, what_to_do) in kinds.items() %}
+                    when '{{ kind }}' then '{{ what_to_do }}'
+                {%- endfor %}
+            end
+        ) as what_to_do,
         reason
-    from quarantined
+    from noticed
     union all
     select
         source_system,

@@ -1,9 +1,10 @@
-{#- The times that are compared with each other; the first of a table dates its rows. -#}
-{%- set times = {
-    'leads': ['created_at'], 'stage_changes': ['changed_at'],
-    'activities': ['occurred_at'], 'engagements': ['occurred_at'],
-    'opportunities': ['created_at', 'closed_at'], 'owner_changes': ['changed_at']
-} -%}
+{#- The times that are compared with each other. -#}
+{%- set times = [
+    ('leads', 'created_at'), ('stage_changes', 'changed_at'),
+    ('activities', 'occurred_at'), ('engagements', 'occurred_at'),
+    ('opportunities', 'created_at'), ('opportunities', 'closed_at'),
+    ('owner_changes', 'changed_at')
+] -%}
 {%- set amounts = {'opportunities': 'opportunity_id', 'channel_spend': 'channel'} -%}
 {#- Columns whose unreadable values put their row into quarantine: told of there. -#}
 {%- set quarantining = [] -%}
@@ -19,28 +20,23 @@ with run_policy as (
 
 ),
 
--- A time at midnight, in the zone of the reports, is a date: CRMs and spreadsheets write
--- many so. By chance one time of 86,400 is, so one of a hundred is no chance.
+-- A midnight in the zone of the reports is a date: CRMs and spreadsheets write many so.
+-- By chance one time of 86,400 is, so one of a hundred is no chance.
 time_columns as (
 
-    {% for table, columns in times.items() -%}
-        {% set outer_loop = loop -%}
-        {% for column in columns -%}
-            select
-                rows_of_{{ table }}.source_system,
-                '{{ table }}.{{ column }}' as place,
-                count(*) as value_count,
-                sum(case when {{ is_midnight(
-                    'rows_of_' ~ table ~ '.' ~ column, 'run_policy.timezone'
-                ) | indent(20) }} then 1 else 0 end) as date_count
-            from {{ ref('int_contract__' ~ table) }} as rows_of_{{ table }}
-            cross join run_policy
-            where
-                rows_of_{{ table }}.problem is null
-                and rows_of_{{ table }}.{{ column }} is not null
-            group by rows_of_{{ table }}.source_system
-            {% if not (loop.last and outer_loop.last) %}union all{% endif %}
-        {% endfor %}
+    {% for table, column in times -%}
+        select
+            times.source_system,
+            '{{ table }}.{{ column }}' as place,
+            count(times.{{ column }}) as value_count,
+            sum(case when {{ is_midnight(
+                'times.' ~ column, 'run_policy.timezone'
+            ) | indent(16) }} then 1 else 0 end) as date_count
+        from {{ ref('int_contract__' ~ table) }} as times
+        cross join run_policy
+        where times.problem is null
+        group by times.source_system
+        {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
 ),
@@ -100,8 +96,7 @@ final as (
         group by source_system, currency
         union all
     {% endfor -%}
-    {% for table, columns in times.items() -%}
-        {%- set moment = columns[0] -%}
+    {% for table, moment in times if moment != 'closed_at' -%}
         select
             rows_of_{{ table }}.source_system,
             'later_than_as_of' as kind,
