@@ -25,6 +25,8 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.files.settings import FilesSource
+from expectations.case_counts import count_cases
+from expectations.catalogue import known_checks
 from tests.warehouse import Warehouse, project
 
 Rows = list[dict[str, Any]]
@@ -415,7 +417,7 @@ def test_what_to_do_about_rows_in_quarantine_follows_from_their_reason(export: E
             f"lead_id,created_at,is_deleted\nL1,{DAY},\n1E+12,{DAY},\nL3,{DAY},maybe\n"
             "L4,soon,\nL5,,\nL6\nlead_id,created_at,is_deleted\n",
         )
-        .read("notes")
+        .read("notes", "row_counts")
     )
     found = built.rows("from quality.notes where kind = 'rows_in_quarantine'")
     fix = {row["reason"]: row["what_to_do"] for row in found}
@@ -436,6 +438,9 @@ def test_what_to_do_about_rows_in_quarantine_follows_from_their_reason(export: E
         "the header again": "nothing is lost; leave these lines out where exports are joined",
         "the row has 1 fields, the header has 3": "fix the quotes or delimiters of these lines",
     }
+    # The header is no row that could be used.
+    (usable,) = count_cases(built.connection, [known_checks()["leads_rows_are_usable"]])
+    assert (usable.failing, usable.cases, len(usable.keys)) == (5, 6, 5)
 
 
 def test_cells_of_dates_stay_dates(export: Export) -> None:

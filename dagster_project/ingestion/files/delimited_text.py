@@ -46,6 +46,7 @@ from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
+from dagster_project.config.contract import HEADER_AGAIN
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
@@ -79,9 +80,6 @@ _ODD_LETTERS = {
 }
 
 _numbers = itertools.count(1)
-
-# Why a record is set aside that is no row at all.
-HEADER_AGAIN = "the header again"
 
 
 class RejectedRow(NamedTuple):
