@@ -87,8 +87,10 @@ def _outcome(
         return could_not_run(check, f"{unjudged:,} cases have no verdict (null)")
     if cases < check.minimum_cases:
         return Outcome(check, "not_judged", observed, cases, failing)
-    keys = tuple(json.loads(case)["keys"] for case in failing_cases or ())
-    return Outcome(check, "passed", observed, cases, failing, _parts(parts), keys)
+    shown = [json.loads(case) for case in failing_cases or ()]
+    keys = tuple(case["keys"] for case in shown)
+    said = next((case["told"].get("said") for case in shown if case["told"]), None)
+    return Outcome(check, "passed", observed, cases, failing, _parts(parts), keys, said)
 
 
 def _parts(counted: str | None) -> tuple[Part, ...]:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Protocol
 
+from dagster_project.config.contract import CONTRACT_TABLES
 from expectations.check import TRAILING_SUFFIX, Check, Severity
 
 # One module of this package per suite, in the order in which the Data Docs and reports list them.
@@ -33,8 +34,12 @@ FORMER_NAMES = {
     "at_most_seven_reasons_are_in_use": "few_reasons_are_in_use",
     "rejected_leads_are_recycled": "rejected_and_disqualified_leads_are_recycled",
 }
-# A check that judges something else than in the release before, and what judges that now.
-NOW_JUDGED_BY = {"handed_off_leads_are_touched_in_time": "handed_off_leads_are_touched"}
+# A check that judges something else than in the release before (its ``meaning`` went up), and what
+# judges that now.
+NOW_JUDGED_BY = {
+    "handed_off_leads_are_touched_in_time": "handed_off_leads_are_touched",
+    **{f"{table}_are_fresh": "sources_are_fresh" for table in CONTRACT_TABLES if table != "reps"},
+}
 
 
 class Thresholds(Protocol):
@@ -82,6 +87,14 @@ def known_checks() -> dict[str, Check]:
 def current_name(name: str) -> str:
     """What a check of this name, or of this former name, is called now."""
     return _renamed(name, FORMER_NAMES) or name
+
+
+def judged_now_by(name: str, meaning: int) -> str:
+    """The check that judges now what one of this name judged while it had that meaning."""
+    now = current_name(name)
+    check = known_checks().get(now)
+    is_other = check is not None and meaning < check.meaning
+    return (_renamed(now, NOW_JUDGED_BY) if is_other else None) or now
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str | None:

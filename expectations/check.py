@@ -44,8 +44,11 @@ class Check:
 
     ``headline``: what is wrong when it fails, in a few words: ``{failing}`` stands for the number
     of failing cases, ``{s}`` for the plural of the word before it, ``{observed}`` for the measure.
-    ``told_with``: columns of the cases that help people beside the keys, such as the owner.
+    ``told_with``: columns of the cases that help people beside the keys, such as the owner. One
+    called ``said`` is what is told of the worst case in place of headline and figures.
     ``split_by``: a column of the cases; what a share observes is shown for each of its values, too.
+    ``meaning``: counted up when a check comes to judge something else under its name, so that an
+    open incident is not taken for one of the other kind.
 
     ``warn`` and ``block`` are in ``unit``; ``block`` is null where nothing blocks. Below
     ``minimum_cases`` the check is not judged; below ``blocks_from`` cases it warns at most: a
@@ -75,6 +78,7 @@ class Check:
     blocks_from: int = 1
     told_with: tuple[str, ...] = ()
     split_by: str | None = None
+    meaning: int = 1
     suite: str = ""
     table: str = ""
 
@@ -111,8 +115,15 @@ class Check:
         """The SQL condition for a case to fail."""
         return "is_broken" if self.unit == "share" else f"measure > {self.warn!r}"
 
-    def headline_of(self, observed: float | None, failing: int, cases: int) -> str:
-        """What is wrong, with its figures: ``17 rejections without a reason (6.1% of 280)``."""
+    def headline_of(
+        self, observed: float | None, failing: int, cases: int, said: str | None = None
+    ) -> str:
+        """What is wrong, with its figures: ``17 rejections without a reason (6.1% of 280)``.
+
+        ``said``: what the worst case says of itself.
+        """
+        if said:
+            return said + (f" and {failing - 1:,} more" if failing > 1 else "")
         said = self.headline.format(
             failing=f"{failing:,}", s="" if failing == 1 else "s", observed=self.shown(observed)
         )
@@ -170,7 +181,8 @@ class Outcome:
     """What a check found in one build.
 
     ``observed``: in the check's unit, null without cases. ``parts``: of a check that is split, the
-    worst first. ``keys``: up to 20 failing cases, ids only. ``problem``: why it could not run.
+    worst first. ``keys``: up to 20 failing cases, ids only. ``said``: what the worst one says of
+    itself. ``problem``: why it could not run.
     ``previous``: what the build before observed. ``stops_publication``: it blocks, or could not
     run, and the audit was not told to warn only.
     """
@@ -182,6 +194,7 @@ class Outcome:
     failing: int = 0
     parts: tuple[Part, ...] = ()
     keys: tuple[dict[str, Any], ...] = ()
+    said: str | None = None
     problem: str | None = None
     previous: float | None = None
     stops_publication: bool = False
@@ -219,6 +232,8 @@ class Outcome:
                 return f"Not judged: no cases over the {check.window}"
             cases = "1 case" if self.cases == 1 else f"{self.cases:,} cases"
             return f"Not judged: {cases}, needs {check.minimum_cases:,}"
+        if self.said and self.passed is False:
+            return check.headline_of(self.observed, self.failing, self.cases, self.said)
         said = f"{self.found} over the {check.window}; warns above {check.shown(check.warn)}"
         if check.blocks_above is not None:
             said += f", blocks above {check.shown(check.block)}"

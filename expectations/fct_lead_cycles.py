@@ -130,6 +130,7 @@ SERVICE_LEVEL = in_both_windows(
         keys=CYCLE,
         told_with=("intent_tier", "owner_id"),
         split_by="intent_tier",
+        meaning=2,
         warn=0.20,
     ),
     moment="sla_due_at",

@@ -1,10 +1,13 @@
-"""Suite of the sources' coverage: what a source never fills, reported once, not lead by lead."""
+"""Suite of the sources: what one never fills, or that it brings nothing new; reported once, not
+lead by lead or table by table."""
 
 from expectations.check import Check
+from expectations.source_checks import fresh_source
 
 TABLE = "build.int_source_coverage"
 
 CHECKS: tuple[Check, ...] = (
+    fresh_source(4.0),
     Check(
         name="sources_hold_owners_activities_and_engagements",
         headline="{failing} kind{s} of data that a source never holds",

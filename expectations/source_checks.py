@@ -4,7 +4,7 @@ They tell of the source, not of a lead, so most warn by default, and they ask fo
 say something: in a tiny export most are not judged.
 """
 
-from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.config.contract import CONTRACT_TABLES, HEADER_AGAIN, RHYTHM
 from expectations.check import Check
 
 QUARANTINE_BLOCK = 0.05
@@ -14,17 +14,22 @@ UNREADABLE_BLOCK = 0.05
 _BLOCKING_KINDS = {"money", "time", "flag", "id", "event_id"}
 _BLOCKS_FROM_VALUES = 5
 
-# The newest row of a table is overdue from three of its usual gaps on; where fewer than eight gaps
-# are known (a new table, or one that was imported in a day), from 90 days on, or three gaps if they
-# are longer. With the days that a check allows beyond, a table that fills by chance at any pace, on
-# working days or in batches warns less than once in two years.
-_USUAL_GAPS, _KNOWN_GAPS, _DAYS_WITHOUT_RHYTHM = 3, 8, 90
+# New rows are overdue from three of the usual gaps on; where fewer than eight gaps are known (a new
+# table, or one that was imported in a day), from 90 days on, or three gaps if they are longer. With
+# the days that a check allows beyond, what fills by chance at any pace, on working days or in
+# batches warns less than once in two years.
+_USUAL_GAPS, _KNOWN_GAPS, _DAYS_WITHOUT_RHYTHM = 3, RHYTHM["known_gaps"], 90
+_OVERDUE = (
+    f"{_USUAL_GAPS} times the gap between two days with rows that is usual "
+    f"({RHYTHM['usual_share']:.0%} of those of a year do not exceed it), or within "
+    f"{_DAYS_WITHOUT_RHYTHM} days where fewer than {_KNOWN_GAPS} gaps are known"
+)
 # Volume is judged by the shortest span (day, week, four weeks) that usually holds 50 rows: below,
 # chance alone halves it now and then. Four weeks with 12 rows or more are judged, too; there, what
 # chance may do counts as no difference: the square roots of two counts of one rhythm differ by
 # more than 2, four standard deviations of either, in less than one span of a thousand.
 _USUAL_ROWS, _USUAL_ROWS_OF_WEEKS, _CHANCE_OF_ROOTS = 50, 12, 2
-_LONGEST_SPAN, _SPANS_BEFORE = 28, 4
+_LONGEST_SPAN, _SPANS_BEFORE = max(RHYTHM["spans"].items())
 # Rows and columns are compared with the build before where it had 50 rows of the table or more;
 # that none are left is worse at any size.
 _FILLED_ROWS = 50
@@ -36,7 +41,7 @@ LASTING_ROWS = frozenset(f"{name}_do_not_vanish" for name in CONTRACT_TABLES)
 def source_checks(
     table_name: str, *, fresh_days: float | None = None, has_usual_volume: bool = False
 ) -> tuple[Check, ...]:
-    """The checks of one table. ``fresh_days``: how many days it may be overdue, if it is dated."""
+    """The checks of one table. ``fresh_days``: how many days it may lag behind, if it is dated."""
     table = CONTRACT_TABLES[table_name]
     checks = [_usable_rows(table_name), _lasting_rows(table_name), _steady_columns(table_name)]
     checks += [
@@ -58,7 +63,8 @@ def _usable_rows(table_name: str) -> Check:
         name=f"{table_name}_rows_are_usable",
         headline=f"{{failing}} row{{s}} of {table_name} in quarantine",
         description=f"Rows of {table_name} can be used: required values are there and readable, "
-        "and the lead they name is known.",
+        "and the lead they name is known. A header among them, as where exports were joined, is no "
+        "row.",
         severity="error",
         owner="data",
         runbook="Read the reasons in quality.quarantine for the listed rows; fix the export or "
@@ -66,13 +72,17 @@ def _usable_rows(table_name: str) -> Check:
         cases=f"""
             select source_system, source_file, source_row, load_id, true as is_broken
             from quality.quarantine
-            where table_name = '{table_name}'
+            where table_name = '{table_name}' and reason <> '{HEADER_AGAIN}'
         """,
         counts=f"""
             select
-                coalesce(sum(rows_read), 0) as cases,
-                coalesce(sum(rows_quarantined), 0) as broken
+                coalesce(sum(rows_read), 0) - coalesce(max(headers), 0) as cases,
+                coalesce(sum(rows_quarantined), 0) - coalesce(max(headers), 0) as broken
             from quality.row_counts
+            cross join (
+                select count(*) as headers from quality.quarantine
+                where table_name = '{table_name}' and reason = '{HEADER_AGAIN}'
+            ) as again
             where table_name = '{table_name}'
         """,
         keys=("source_system", "source_file", "source_row"),
@@ -128,38 +138,74 @@ def _readable_values(table_name: str, column: str, kind: str) -> Check:
     )
 
 
-def _fresh(table_name: str, days: float) -> Check:
-    """The newest row of a table is at most ``days`` overdue, per source."""
+def fresh_source(days: float) -> Check:
+    """The newest row of a source is at most ``days`` overdue, whatever its table."""
     return Check(
-        name=f"{table_name}_are_fresh",
-        headline=f"the newest row of {table_name} is {{observed}} overdue",
-        description=f"The newest row of {table_name} is as recent as the table's own rhythm lets "
-        f"expect: overdue is what goes beyond {_USUAL_GAPS} times the gap between two days with "
-        "rows that it usually keeps to (95 % of those of a year), or beyond "
-        f"{_DAYS_WITHOUT_RHYTHM} days where fewer than {_KNOWN_GAPS} gaps are known; per source.",
+        name="sources_are_fresh",
+        headline="the newest row of a source is older than usual",
+        description=f"A source brings new rows, of any table, as often as it usually does: within "
+        f"{_OVERDUE}; per source.",
         severity="warning",
         owner="data",
         runbook="Look whether the export or the API user still works, then whether the CRM is "
-        "still used for this.",
-        cases=f"""
-            select
-                source_system,
-                cast(newest_at as date) as newest_day,
-                greatest(
-                    days_old - greatest(
-                        {_USUAL_GAPS} * coalesce(usual_gap_days, 0),
-                        case when recent_gaps < {_KNOWN_GAPS} then {_DAYS_WITHOUT_RHYTHM} else 0 end
-                    ),
-                    0
-                ) as measure
-            from quality.source_freshness
-            where table_name = '{table_name}'
-        """,
+        "still used. An old export that is read on purpose: run it with --as-of its day.",
+        cases=_late("table_name is null", "days_old", "from ' || source_system || '"),
         keys=("source_system",),
-        told_with=("newest_day",),
+        told_with=("newest_day", "said"),
         unit="days",
         warn=days,
     )
+
+
+def _fresh(table_name: str, days: float) -> Check:
+    """The newest row of a table is at most ``days`` later than the source lets expect."""
+    return Check(
+        name=f"{table_name}_are_fresh",
+        headline=f"the newest row of {table_name} is older than usual",
+        description=f"{table_name} get new rows as often as they usually do while their source "
+        f"brings rows: within {_OVERDUE}, up to the newest row of any table; per source. That a "
+        "source brings nothing at all is for sources_are_fresh to tell.",
+        severity="warning",
+        owner="data",
+        runbook="Look whether the export of this table still works, then whether the CRM is still "
+        "used for this.",
+        meaning=2,
+        cases=_late(f"table_name = '{table_name}'", "days_behind_source", f"of {table_name}"),
+        keys=("source_system",),
+        told_with=("newest_day", "said"),
+        unit="days",
+        warn=days,
+    )
+
+
+def _late(condition: str, silent_days: str, whose: str) -> str:
+    """Cases of freshness: what goes beyond the usual, and what is said of it."""
+    return f"""
+        select
+            source_system,
+            cast(newest_at as date) as newest_day,
+            greatest(
+                {silent_days} - greatest(
+                    {_USUAL_GAPS} * coalesce(usual_gap_days, 0),
+                    case when recent_gaps < {_KNOWN_GAPS} then {_DAYS_WITHOUT_RHYTHM} else 0 end
+                ),
+                0
+            ) as measure,
+            concat(
+                'no new rows {whose} since ',
+                cast(newest_at as date),
+                case
+                    when recent_gaps < {_KNOWN_GAPS} then ''
+                    when usual_gap_days <= 1 then ' (usually every day)'
+                    when middle_gap_days >= usual_gap_days
+                        then ' (usually every ' || ceil(usual_gap_days)::integer || ' days)'
+                    else ' (usually every ' || floor(middle_gap_days)::integer || '-'
+                        || ceil(usual_gap_days)::integer || ' days)'
+                end
+            ) as said
+        from quality.source_freshness
+        where {condition}
+    """
 
 
 def _usual_volume(table_name: str) -> Check:

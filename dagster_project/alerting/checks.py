@@ -32,7 +32,7 @@ Row = dict[str, Any]
 # A row's number in a file changes when rows before it come or go.
 _VOLATILE_KEY = "source_row"
 # Columns of a case that its label leaves out.
-_SHOWN_OTHERWISE = {"source_system", "lead_id", "measure"}
+_SHOWN_OTHERWISE = {"source_system", "lead_id", "measure", "said"}
 # What fails, from bad to worse. A check that passed or was not judged does not.
 _RANKS = {"warned": 0, "blocked": 1, "errored": 2}
 _NOT_JUDGED = "not_judged"
@@ -173,15 +173,20 @@ def _finding(
     worst = max(windows, key=lambda row: _RANKS.get(row["status"], -1))
     check = checks.get(worst["check_name"])
     place, before = worst["table_name"], worst["observed_before"]
+    failing = cases.get(worst["check_name"], [])
     is_warning, is_errored = worst["status"] == "warned", worst["status"] == "errored"
     if is_errored:
         headline = f"the check {name} could not run"
     elif check is None:
         headline = f"{name.replace('_', ' ')}: {worst['message']}"
     else:
-        headline = check.headline_of(worst["observed"], worst["failing_rows"], worst["cases"])
+        headline = check.headline_of(
+            worst["observed"],
+            worst["failing_rows"],
+            worst["cases"],
+            next((case.get("said") for case in failing), None),
+        )
     members = None
-    failing = cases.get(worst["check_name"], [])
     # Followed one by one where the audit kept all of them.
     is_complete = len(failing) == worst["failing_rows"] and not is_errored
     if check and is_complete and _VOLATILE_KEY not in check.keys:
@@ -204,6 +209,7 @@ def _finding(
         members=members,
         tags=frozenset({"check", place.rpartition(".")[2], *tags}),
         windows=tuple(row["check_name"] for row in windows if row["status"] in _RANKS),
+        meaning=check.meaning if check else 1,
     )
 
 

@@ -90,6 +90,7 @@ class Finding:
     the previous build. ``failing``: the number of failing cases, if it has cases. ``members``: the
     failing cases by a key that stays the same from build to build; None where only their number is
     followed. ``windows``: which of the check's windows fail, by name; empty: it has one only.
+    ``meaning``: which of the things that the check ever judged under its name.
     """
 
     check: str
@@ -107,6 +108,7 @@ class Finding:
     members: Mapping[str, Member] | None = None
     tags: frozenset[str] = frozenset()
     windows: tuple[str, ...] = ()
+    meaning: int = 1
 
 
 @dataclass(frozen=True)

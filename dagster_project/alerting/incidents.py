@@ -18,7 +18,7 @@ from dagster_project.alerting.routes import channels_of, digest_due, not_before
 from dagster_project.alerting.store import Row, Store, as_text, as_time
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.errors import ConfigError
-from expectations.catalogue import current_name, known_checks
+from expectations.catalogue import current_name, judged_now_by, known_checks
 
 # Resolved incidents are kept this long.
 KEPT_DAYS = 400
@@ -50,7 +50,7 @@ class Incidents:
                     return changes
                 handled = {"run_id": report.run_id, "handled_at": as_text(now)}
                 self.store.insert("handled_runs", handled)
-            self._carry_over()
+            self._carry_over(now)
             for finding in report.findings:
                 self._record_finding(finding, report, now, changes)
             self._send_held(now)
@@ -65,18 +65,29 @@ class Incidents:
             self._forget(now)
         return changes
 
-    def _carry_over(self) -> None:
-        """An open incident of a check that got another name or table goes on under that."""
+    def _carry_over(self, now: datetime) -> None:
+        """An open incident goes on under the check that judges its trouble now.
+
+        That may have another name or table, since a release ago; or another check may judge it,
+        while the one that it was opened by judges something else. Where several become one, the
+        others end without a message.
+        """
         checks = known_checks()
         incidents = self.store.open_incidents()
         taken = {(incident["check_name"], incident["place"]) for incident in incidents}
         for incident in incidents:
-            check = checks.get(current_name(incident["check_name"]))
-            if check is None or (check.name, check.table) in taken:
+            name, finding = incident["check_name"], json.loads(incident["finding"])
+            meaning = finding.get("meaning", 1)
+            check = checks.get(judged_now_by(name, meaning))
+            if check is None:
+                continue
+            if (check.name, check.table) in taken:
+                if check.name != current_name(name):
+                    self._end(incident["id"], now)
                 continue
             taken.add((check.name, check.table))
-            finding = json.loads(incident["finding"])
-            finding["windows"] = [current_name(name) for name in finding.get("windows", [])]
+            windows = [judged_now_by(window, meaning) for window in finding.get("windows", [])]
+            finding |= {"windows": windows, "meaning": check.meaning}
             values = {
                 "check_name": check.name,
                 "place": check.table,
@@ -176,20 +187,20 @@ class Incidents:
         return max((self.store.incident(incident_id)["failing"] or 0) - told, 0)
 
     def _resolve(self, incident: Row, report: Report, now: datetime) -> None:
-        self.store.update(
-            "incidents",
-            incident["id"],
-            {
-                "state": "resolved",
-                "resolved_at": as_text(now),
-                "run_id": report.run_id or incident["run_id"],
-                "build_id": report.build_id or incident["build_id"],
-            },
-        )
+        seen_by = {
+            "run_id": report.run_id or incident["run_id"],
+            "build_id": report.build_id or incident["build_id"],
+        }
+        self.store.update("incidents", incident["id"], seen_by)
+        self._end(incident["id"], now)
         self._notify(incident["id"], "resolved", now)
+
+    def _end(self, incident_id: int, now: datetime) -> None:
+        ended = {"state": "resolved", "resolved_at": as_text(now)}
+        self.store.update("incidents", incident_id, ended)
         self.store.execute(
             "update members set resolved_at = ? where incident_id = ? and resolved_at is null",
-            [as_text(now), incident["id"]],
+            [as_text(now), incident_id],
         )
 
     # --- reminders and digests ------------------------------------------------------------------

@@ -80,7 +80,7 @@ def as_check_result(outcome: Outcome, data_docs: Path) -> dg.AssetCheckResult:
     """
     check = outcome.check
     metadata: dict[str, Any] = {
-        "status": outcome.status,
+        "status": outcome.status.replace("_", " "),
         "cases": outcome.cases,
         "failing": outcome.failing,
         "warns above": check.warn,

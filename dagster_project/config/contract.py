@@ -6,7 +6,7 @@ way; what a value means is decided in the dbt project, which lists them.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -52,5 +52,9 @@ def _table(name: str, notation: str) -> ContractTable:
 # As the dbt project lists them, which casts their values.
 _VARS = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 CONTRACT_TABLES = {name: _table(name, notation) for name, notation in _VARS["contract"].items()}
+# Why a record is set aside that is no row at all, as where exports were joined.
+HEADER_AGAIN = "the header again"
+# How the rows of a source usually come.
+RHYTHM: Mapping[str, Any] = _VARS["rhythm"]
 # The regular expression of a text that is no id.
 NO_ID = "".join(_VARS["no_id"])

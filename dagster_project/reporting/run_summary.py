@@ -39,8 +39,7 @@ _NOTES = f"""
 """
 _QUARANTINED = f"""
     select
-        source_system, place, replace(note, 'rows that can''t be used: ', ''),
-        format('{{:,}}', row_count), samples, what_to_do
+        source_system, place, reason, format('{{:,}}', row_count), samples, what_to_do
     from {QUALITY_SCHEMA}.notes
     where kind = 'rows_in_quarantine'
     order by {NOTES_ORDER}

@@ -206,25 +206,36 @@ chosen as (
     {{ return(columns) }}
 {%- endmacro %}
 
-{# What is said of a value that is there and can't be read, by the kind of its column. #}
-{% macro not_readable(kind) -%}
+{#
+    By the kind of a column what is said of a value that is there and can't be read, and what to do
+    about the row that it puts into quarantine.
+#}
+{% macro unreadable_kinds() -%}
     {%- set time = 'time has the day or the month first (name its format in time_formats or stage_dates)' -%}
     {%- set number = 'number has a mark of decimals or of thousands (name it in decimal_marks)' -%}
     {%- set id = 'id is in scientific notation or stands for nothing (export ids as text)' -%}
+    {%- set as_it_says = 'fix the export or the mapping as the reason says' -%}
+    {%- set fix_values = 'fix these values in the CRM or the export' -%}
+    {%- set name_format = 'fix these values, or name their format in time_formats' -%}
     {{ return({
-        'id': id,
-        'event_id': id,
-        'time': "time can''t be read",
-        'date': "date can''t be read",
-        'open_time': time,
-        'open_date': time,
-        'whole': "number can''t be read",
-        'number': "number can''t be read",
-        'money': "number can''t be read",
-        'open_number': number,
-        'open_money': number,
-        'flag': "truth value can''t be read"
-    }[kind]) }}
+        'id': (id, as_it_says),
+        'event_id': (id, as_it_says),
+        'time': ("time can''t be read", name_format),
+        'date': ("date can''t be read", name_format),
+        'open_time': (time, as_it_says),
+        'open_date': (time, as_it_says),
+        'whole': ("number can''t be read", fix_values),
+        'number': ("number can''t be read", fix_values),
+        'money': ("number can''t be read", fix_values),
+        'open_number': (number, as_it_says),
+        'open_money': (number, as_it_says),
+        'flag': ("truth value can''t be read", 'say what they mean in values of the mapping')
+    }) }}
+{%- endmacro %}
+
+{# What is said of a value that is there and can't be read, by the kind of its column. #}
+{% macro not_readable(kind) -%}
+    {{ return(unreadable_kinds()[kind][0]) }}
 {%- endmacro %}
 
 {#

@@ -1,10 +1,14 @@
 """An open incident goes on when its check gets another name or table."""
 
+from datetime import timedelta
+
 import pytest
 
+from dagster_project.alerting.findings import Finding, Member, Report
+from dagster_project.alerting.incidents import Incidents
 from expectations.catalogue import FORMER_NAMES
 from tests.alerting.builds import CHECK
-from tests.alerting.conftest import Company, leads
+from tests.alerting.conftest import START, Company, leads
 
 FORMER = "rejections_say_why"
 
@@ -56,3 +60,57 @@ def test_tags_under_the_former_name_are_those_of_the_check(
     }
     company.build(0, leads(2))
     assert len(company.chat.titles) == 1
+
+
+LATE, UNTOUCHED = "handed_off_leads_are_touched_in_time", "handed_off_leads_are_touched"
+
+
+def found(check: str, meaning: int, lead: str) -> Finding:
+    """That a check fails for one lead."""
+    return Finding(
+        check=check,
+        place="build.fct_lead_cycles",
+        severity="warning",
+        owner="sales",
+        status="warned",
+        headline="",
+        description="",
+        runbook="",
+        failing=1,
+        members={lead: Member(lead)},
+        windows=(check,),
+        meaning=meaning,
+    )
+
+
+def opened(company: Company, *findings: Finding, hours: int = 0) -> dict[str, tuple[int, str]]:
+    """The open incidents after a run with these findings: by check their number and leads."""
+    judged = frozenset((check, "*") for check in (LATE, UNTOUCHED, "sources_are_fresh"))
+    report = Report(judged, findings, run_id=f"run {hours}")
+    with company.store() as store:
+        Incidents(store, company.settings.alerts, company.output).record(
+            report, START + timedelta(hours=hours)
+        )
+        return {
+            row["check_name"]: (
+                row["id"],
+                ", ".join(member["member"] for member in store.members(row["id"])),
+            )
+            for row in store.open_incidents()
+        }
+
+
+def test_an_incident_of_what_another_check_judges_now_goes_on_there(company: Company) -> None:
+    assert opened(company, found(LATE, 1, "never touched")) == {LATE: (1, "never touched")}
+    now = opened(company, found(UNTOUCHED, 1, "never touched"), found(LATE, 2, "late"), hours=1)
+    assert now == {UNTOUCHED: (1, "never touched"), LATE: (2, "late")}
+    # From now on each is what it says.
+    assert opened(company, found(LATE, 2, "late"), hours=2) == {LATE: (2, "late")}
+
+
+def test_warnings_that_become_one_go_on_as_one(company: Company) -> None:
+    before = ("leads_are_fresh", "activities_are_fresh")
+    assert len(opened(company, *(found(check, 1, "crm") for check in before))) == 2
+    now = opened(company, found("sources_are_fresh", 1, "crm"), hours=1)
+    assert list(now) == ["sources_are_fresh"]
+    assert not [title for title in company.chat.titles if title.startswith("Resolved")]

@@ -307,4 +307,10 @@ RULES = tuple(
     for name in (whole_history, whole_history + TRAILING_SUFFIX)
 )
 
-BREAKS = (*RULES, *TRUTH, *AMOUNTS, *BUSINESS, *SOURCES)
+OLD_EXPORT = Break(
+    "sources_are_fresh",
+    f"delete from quality.source_days where source_date > {AS_OF_SQL} - interval 20 day",
+    ({"source_system": "files"},),
+)
+
+BREAKS = (OLD_EXPORT, *RULES, *TRUTH, *AMOUNTS, *BUSINESS, *SOURCES)

@@ -3,6 +3,7 @@
 Every source of the test is a rhythm of its own: one build of the models judges them all.
 """
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import pytest
@@ -43,27 +44,31 @@ def _day(ago: int) -> date:
     return TODAY - timedelta(days=ago)
 
 
-def judge(warehouse: Warehouse, check: str, rhythms: dict[str, Rows]) -> Outcome:
-    """What a check of the leads finds of sources with these rows."""
+def judge(
+    warehouse: Warehouse, check: str, rhythms: dict[str, Rows], activities: Rows | None = None
+) -> Outcome:
+    """What a check finds of sources with these leads, and these activities each."""
     rows = [
-        (source, _day(ago), count)
-        for source, days in rhythms.items()
+        (source, table, _day(ago), count)
+        for source, leads in rhythms.items()
+        for table, days in {"leads": leads, "activities": activities or {}}.items()
         for ago, count in days.items()
     ]
     warehouse.execute(
         f"""
         create or replace table quality.source_days as
         select
-            source_system, 'leads' as table_name, source_date, date '{TODAY}' as as_of_date,
+            source_system, table_name, source_date, date '{TODAY}' as as_of_date,
             timestamp '{AS_OF}' as as_of, cast(source_date as timestamp) as newest_at, row_count
         from (
             select
                 unnest(cast(? as varchar[])) as source_system,
+                unnest(cast(? as varchar[])) as table_name,
                 unnest(cast(? as date[])) as source_date,
                 unnest(cast(? as bigint[])) as row_count
         )
         """,
-        [[row[at] for row in rows] for at in range(3)],
+        [[row[at] for row in rows] for at in range(4)],
     )
     warehouse.decide(AS_OF)
     warehouse.build(["source_freshness", "source_volume"], given=["source_days"])
@@ -100,23 +105,52 @@ DEAD = {
 }
 
 
-def test_a_table_that_keeps_to_its_rhythm_is_fresh(warehouse: Warehouse) -> None:
-    outcome = judge(warehouse, "leads_are_fresh", HEALTHY)
+# A source is compared with now, a table with the newest row of its source, here one of today.
+FRESHNESS = pytest.mark.parametrize(
+    ("check", "activities"), [("sources_are_fresh", {}), ("leads_are_fresh", {0: 1})]
+)
+
+
+@FRESHNESS
+def test_what_keeps_to_its_rhythm_is_fresh(
+    warehouse: Warehouse, check: str, activities: Rows
+) -> None:
+    outcome = judge(warehouse, check, HEALTHY, activities)
     assert (outcome.cases, sources(outcome)) == (len(HEALTHY), set())
 
 
-def test_a_table_that_is_silent_for_a_few_of_its_gaps_is_overdue(warehouse: Warehouse) -> None:
-    outcome = judge(warehouse, "leads_are_fresh", DEAD)
-    assert sources(outcome) == set(DEAD)
+@FRESHNESS
+def test_what_is_silent_for_a_few_of_its_gaps_is_overdue(
+    warehouse: Warehouse, check: str, activities: Rows
+) -> None:
+    assert sources(judge(warehouse, check, DEAD, activities)) == set(DEAD)
 
 
-def test_overdue_is_what_goes_beyond_the_usual(warehouse: Warehouse) -> None:
-    outcome = judge(warehouse, "leads_are_fresh", {"weekly": every(7, last=31)})
-    # 31 days and 5 hours old, and three weeks are usual.
-    assert outcome.observed == pytest.approx(10 + 5 / 24)
-    assert outcome.check.headline_of(outcome.observed, 1, 1) == (
-        "the newest row of leads is 10.2 days overdue"
-    )
+def test_an_old_export_is_one_warning(warehouse: Warehouse) -> None:
+    old = {"an old export": every(1, last=121)}
+    tables = judge(warehouse, "leads_are_fresh", old, every(2, last=125))
+    assert (tables.cases, sources(tables)) == (1, set())
+    # 121 days and 5 hours old, and three days are usual.
+    outcome = judge(warehouse, "sources_are_fresh", old, every(2, last=125))
+    assert outcome.observed == pytest.approx(118 + 5 / 24)
+    assert outcome.said == "no new rows from an old export since 2026-03-01 (usually every day)"
+
+
+@pytest.mark.parametrize(
+    ("rows", "usually"),
+    [
+        (every(7, last=31), " (usually every 7 days)"),
+        (sixteen_a_month(last=296, first=700), " (usually every 1-4 days)"),
+        ({296: 49}, ""),
+    ],
+)
+def test_freshness_is_told_by_the_newest_row_and_the_rhythm(
+    warehouse: Warehouse, rows: Rows, usually: str
+) -> None:
+    outcome = judge(warehouse, "leads_are_fresh", {"crm": rows, "healthy": {0: 1}}, {0: 1})
+    said = f"no new rows of leads since {_day(min(rows))}{usually}"
+    assert replace(outcome, status="warned").message == said
+    assert outcome.check.headline_of(outcome.observed, 2, 2, outcome.said) == f"{said} and 1 more"
 
 
 def test_a_table_without_dated_rows_is_not_judged(warehouse: Warehouse) -> None:

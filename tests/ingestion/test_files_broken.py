@@ -106,9 +106,44 @@ def test_unbalanced_quote_costs_its_own_line_only(ingest, export, rows, end, bro
         (
             at + 1,
             "the row is broken: a quote is not closed, or not doubled",
-            {"row": broken},
+            {"lead_id": "L2", "created_at": "2026-01-02", "row": broken},
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("broken", "readable"),
+    [
+        ('"L2","2026-01-02","5" pipe"', {"lead_id": "L2", "created_at": "2026-01-02"}),
+        ('L2,"2026-01-02,"c2"', {"lead_id": "L2"}),
+        ('"L2,2026-01-02,c2', {}),
+    ],
+)
+def test_of_a_broken_row_the_cells_before_the_break_are_kept(
+    ingest, export, rows, broken, readable
+):
+    (export / "leads.csv").write_text(HEADER + SOUND.format(1) + broken + "\n" + SOUND.format(3))
+    ingest()
+    assert leads(rows) == [sound(1, 2), sound(3, 4)]
+    assert [cells for *_, cells in rejected(rows)] == [{**readable, "row": broken}]
+
+
+def test_a_broken_row_names_its_lead_whatever_the_header(ingest, export, rows):
+    text = 'Record ID,created_at\nL1,2026-01-01\nL2,2026-01-02,x\nL3,"5" pipe\n'
+    (export / "leads.csv").write_text(text)
+    ingest(tables={"leads": {"columns": {"lead_id": "Record ID"}}})
+    assert [cells["lead_id"] for *_, cells in rejected(rows)] == ["L2", "L3"]
+
+
+@pytest.mark.parametrize("again", [HEADER, "\ufeff" + HEADER, '"lead_id",created_at,"company"\n'])
+@pytest.mark.parametrize("broken", ["", 'L2,2026-01-02,"5" pipe\n'])
+def test_a_header_among_the_rows_is_set_aside(ingest, export, rows, again, broken):
+    text = HEADER + SOUND.format(1) + again + broken + SOUND.format(3) + "lead_id,soon,company\n"
+    (export / "leads.csv").write_text(text)
+    table = ingest().tables["leads"]
+    assert (table.rows_read, table.rows_rejected) == (4 + bool(broken), 1 + bool(broken))
+    assert [lead for lead, *_ in leads(rows)] == ["L1", "L3", "lead_id"]
+    assert (3, "the header again", {"row": "lead_id, created_at, company"}) in rejected(rows)
 
 
 def test_quote_open_at_the_end_of_the_file_loses_nothing_before_it(ingest, export, rows):

@@ -117,7 +117,18 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
             [("format_decided", "leads.created_at", 1, "01/02/2026")],
         ),
         (
-            {**COMPLETE, "leads": f"{LEADS}A,2026-01-01,R1,lead\nA,2026-01-01,R2,lead\n"},
+            {**COMPLETE, "leads": f"{LEADS}A,2026-01-02T14:00:00Z,R1,lead\n"},
+            [
+                ("dates_without_time", "activities.occurred_at", 1, None),
+                ("dates_without_time", "engagements.occurred_at", 1, None),
+                ("dates_without_time", "stage_changes.changed_at", 1, None),
+            ],
+        ),
+        (
+            {
+                **COMPLETE,
+                "leads": f"{LEADS}A,2026-01-01,R1,lead\nA,2026-01-01,R2,lead\n",
+            },
             [("contradictions", "leads.lead_id", 1, "A")],
         ),
         ({**COMPLETE, "leads": ONE_LEAD["leads"] + "A,2026-01-01,R1,lead\n"}, []),
@@ -160,11 +171,11 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
             {
                 **COMPLETE,
                 "leads": "lead_id,created_at,owner_id,current_stage,lead_source\n"
-                "A,2026-01-01,R1,lead,N/A\nB,2026-01-01,NULL,lead,-\n",
+                "A,2026-01-01,R1,lead,N/A\nB,2026-01-01,NULL,lead,-\nC,2026-01-01,R1,lead,NaN\n",
             },
             [
                 ("unreadable_values", "leads.owner_id", 1, "NULL"),
-                ("words_for_nothing", "leads.lead_source", 2, "-, N/A"),
+                ("words_for_nothing", "leads.lead_source", 3, "-, N/A, NaN"),
             ],
         ),
     ],

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,8 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.files.settings import FilesSource
+from expectations.case_counts import count_cases
+from expectations.catalogue import known_checks
 from tests.warehouse import Warehouse, project
 
 Rows = list[dict[str, Any]]
@@ -374,6 +377,72 @@ def test_a_date_is_that_date_in_every_mart(export: Export, zone: str) -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_dates_beside_times_are_noted(export: Export, zone: str) -> None:
+    """A date counts from its midnight on; of a hundred times one may be at midnight by chance."""
+    midnight = dt.datetime(2026, 1, 6, tzinfo=ZoneInfo(zone))
+    times = [midnight + dt.timedelta(minutes=at) for at in range(120)]
+    built = export.has(
+        leads=[{"lead_id": "L1", "created_at": moment.isoformat()} for moment in times[60:]],
+        activities=[{"lead_id": "L1", "occurred_at": moment.isoformat()} for moment in times],
+        engagements=[
+            {"lead_id": "L1", "kind": "demo_request", "occurred_at": moment}
+            for moment in ("2026-01-06", "2026-01-07", times[61].isoformat())
+        ],
+        opportunities=[
+            {"opportunity_id": "O1", "lead_id": "L1", "created_at": DAY, "closed_at": "2026-01-09"}
+        ],
+    ).read("notes", choices={"timezone": zone})
+    found = built.rows("from quality.notes where kind = 'dates_without_time'")
+    assert {row["place"]: row["row_count"] for row in found} == {
+        "engagements.occurred_at": 2,
+        "opportunities.created_at": 1,
+        "opportunities.closed_at": 1,
+    }
+    assert {row["note"].rpartition(" in ")[2] for row in found} == {
+        "activities.occurred_at, leads.created_at"
+    }
+
+
+def test_what_to_do_about_rows_in_quarantine_follows_from_their_reason(export: Export) -> None:
+    built = (
+        export.has(
+            opportunities=[{"opportunity_id": "O1", "lead_id": "L1", "created_at": "01/02/2026"}],
+            activities=[{"lead_id": "L9", "occurred_at": DAY}],
+            channel_spend=[{"spend_date": "soon", "channel": "ads", "amount": "5"}]
+            + [{"spend_date": DAY, "channel": "ads", "amount": text} for text in ("lots", "7,500")],
+        )
+        .has_file(
+            "leads.csv",
+            f"lead_id,created_at,is_deleted\nL1,{DAY},\n1E+12,{DAY},\nL3,{DAY},maybe\n"
+            "L4,soon,\nL5,,\nL6\nlead_id,created_at,is_deleted\n",
+        )
+        .read("notes", "row_counts")
+    )
+    found = built.rows("from quality.notes where kind = 'rows_in_quarantine'")
+    fix = {row["reason"]: row["what_to_do"] for row in found}
+    as_it_says = "fix the export or the mapping as the reason says"
+    fix_values = "fix these values in the CRM or the export"
+    name_format = "fix these values, or name their format in time_formats"
+    says_so = ("scientific notation", "the day or the month first", "a mark of decimals")
+    assert {reason for reason, what in fix.items() if what == as_it_says} == {
+        reason for reason in fix if any(part in reason for part in says_so)
+    }
+    assert {reason: what for reason, what in fix.items() if what != as_it_says} == {
+        "required number can't be read": fix_values,
+        "required time can't be read": name_format,
+        "required date can't be read": name_format,
+        "truth value can't be read": "say what they mean in values of the mapping",
+        "required value is missing": "fill it in the CRM, or map the column that holds it",
+        "unknown lead": "export these leads, too, or the id that the leads have",
+        "the header again": "nothing is lost; leave these lines out where exports are joined",
+        "the row has 1 fields, the header has 3": "fix the quotes or delimiters of these lines",
+    }
+    # The header is no row that could be used.
+    (usable,) = count_cases(built.connection, [known_checks()["leads_rows_are_usable"]])
+    assert (usable.failing, usable.cases, len(usable.keys)) == (5, 6, 5)
+
+
 def test_cells_of_dates_stay_dates(export: Export) -> None:
     april = dt.date(2026, 4, 1)
     header = ["lead_id", "created_at"]
@@ -459,6 +528,22 @@ ERRORS = """
     #¿NOMBRE? #DEEL/0! #Н/Д #ЗНАЧ! #DĚLENÍ_NULOU! #YOK #DEĞER!
 """
 NO_ERRORS = ["#1001", "#A7", "L#N/A", "#N/A-7", "#", "#N/", "#5", "NA", "Nullmeier", "#a#b"]
+
+
+def test_a_lead_whose_row_is_broken_is_accounted_for(export: Export) -> None:
+    text = (
+        "lead_id,created_at,company\nL1,2026-01-05,a\nL2,2026-01-05,A, Inc.\nL3,2026-01-05\n"
+        'L4,2026-01-05,"5" pipe\nlead_id,created_at,company\nL1,2026-01-05\n'
+        # A value of several lines that has no quotes around it.
+        "L5,2026-01-05,Please call\nAda Lovelace,or her office\nTel 12345\n1E+12,2026-01-05\n"
+    )
+    built = export.has_file("leads.csv", text).read("lead_accounting", "quarantine")
+    found = {row["lead_id"]: row["bucket"] for row in built.rows("lead_accounting")}
+    assert found == {
+        "L1": "in marts",
+        "L5": "in marts",
+        **dict.fromkeys(("L2", "L3", "L4"), "quarantined"),
+    }
 
 
 def test_a_key_that_is_no_id_is_not_looked_up(export: Export) -> None:

@@ -64,8 +64,8 @@ MUTANTS = (
     _model(
         "lead that has the amount",
         "int_opportunities",
-        "min(lead_place) as lead_place",
-        "max(lead_place) as lead_place",
+        "min(case when is_in_marts",
+        "max(case when is_in_marts",
     ),
     _model(
         "deals of several leads in quarantine",

@@ -6,7 +6,7 @@ but what it makes of the lines behind an open quote can't be relied on. So a fil
 is audited: a pattern runs over it and steps over stretches of sound records at once; each broken
 one is replaced by a placeholder record in a copy, and the copy is read instead. Every other record
 keeps its number, the placeholders become rejected rows, and a quote that never closes costs its
-own line only.
+own line only. So does a record that is the header again, where exports were joined.
 
 Three habits of the reader (DuckDB 1.5) decide how it is called:
 
@@ -46,6 +46,7 @@ from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
+from dagster_project.config.contract import HEADER_AGAIN
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
@@ -128,7 +129,7 @@ class _Piece:
     start: int
     end: int
     text: str
-    fields: tuple[str, ...] | None
+    fields: list[str] | None
 
 
 @dataclass
@@ -174,10 +175,10 @@ class CsvTable:
             shifted = list(self._broken_pieces())
             path = self._copy(path, shifted) if shifted else path
         for _ in range(_MAX_PASSES):
-            rows, refused = self._scan(connection, path, target, select, condition)
+            rows, again, refused = self._scan(connection, path, target, select, condition)
             if not refused:
                 rejected = self._collect(connection, target, mine)
-                return Inserted(rows - len(rejected), rejected)
+                return Inserted(rows - len(rejected), (*again, *rejected))
             is_audited = path != self.path
             pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             path = self._copy(path, pieces)
@@ -193,8 +194,9 @@ class CsvTable:
         target: str,
         select: Sequence[str],
         condition: str,
-    ) -> tuple[int, list[int]]:
-        """One pass: the rows inserted, and the offsets of the records that the reader refused.
+    ) -> tuple[int, list[RejectedRow], list[int]]:
+        """One pass: the rows inserted, the records that are the header again, and the offsets of
+        those that the reader refused.
 
         Where it refused any, nothing is inserted.
         """
@@ -204,7 +206,13 @@ class CsvTable:
             condition = f"({condition} or {self._is_placeholder})"
         with self._records(connection, path) as (records, refused):
             if refused:
-                return 0, refused
+                return 0, [], refused
+            is_header = self._is_header(connection, records)
+            again = connection.execute(
+                f"select rowid + 1 + {self.above} from {records} where rowid > 0 and {is_header}"
+            ).fetchall()
+            if again:
+                condition = f"({condition}) and not ({is_header})"
             rows = rows_changed(
                 connection,
                 f"""
@@ -214,7 +222,19 @@ class CsvTable:
                 where source_row > {self.above + 1} and {condition}
                 """,
             )
-        return rows, []
+        return rows, [header_again(self.headers, at) for (at,) in again], []
+
+    def _is_header(self, connection: DuckDBPyConnection, records: str) -> str:
+        """SQL that holds for a record that is the header again, with a mark before it or not."""
+        header = connection.execute(f"select * from {records} where rowid = 0").fetchone() or ()
+        # The first cell, which is quick to compare, tells nearly every record apart.
+        first, *others = ("null" if cell is None else literal(cell) for cell in header)
+        return " and ".join(
+            [
+                f"c0 in ({first}, chr(65279) || {first})",
+                *(f"c{at} is not distinct from {cell}" for at, cell in enumerate(others, start=1)),
+            ]
+        )
 
     @contextlib.contextmanager
     def _records(
@@ -298,9 +318,7 @@ class CsvTable:
         content = text[start:end].decode()
         fields = None
         if found and found.re is record and len(content) < _MAX_RECORD:
-            with contextlib.suppress(csv.Error):
-                reader = csv.reader([content], delimiter=self.delimiter, skipinitialspace=True)
-                fields = tuple(next(reader, []))
+            fields = _cells(content, self.delimiter)
         return _Piece(start, end, content, fields)
 
     def _copy(self, path: Path, pieces: Iterable[_Piece]) -> Path:
@@ -341,7 +359,7 @@ class CsvTable:
 
     def _rejected(self, source_row: int, piece: _Piece) -> RejectedRow:
         """The rejected row for a broken record, with the cells that can be read."""
-        cells: dict[str, str | list[str]] = {"row": piece.text}
+        cells: dict[str, str | list[str]] = {**self._first_cells(piece.text), "row": piece.text}
         if piece.fields is not None:
             wanted, given = len(self.headers), len(piece.fields)
             reason = f"the row has {given} fields, the header has {wanted}"
@@ -353,6 +371,19 @@ class CsvTable:
         else:
             reason = "the row is broken: a quote is not closed, or not doubled"
         return RejectedRow(str(source_row), reason, json.dumps(cells, ensure_ascii=False))
+
+    def _first_cells(self, text: str) -> dict[str, str]:
+        """The cells of a broken record that stand before what is broken."""
+        cell, stop = _cell(self.delimiter), re.escape(self.delimiter.encode())
+        sound = re.match(rb"(?:%b%b)*+" % (cell, stop), text[:_MAX_RECORD].encode())
+        cells = _cells(sound[0].decode(), self.delimiter) if sound else None
+        return dict(zip(self.headers, (cells or [])[:-1], strict=False))
+
+
+def header_again(headers: Sequence[str], source_row: int) -> RejectedRow:
+    """The rejected row for a header that stands among the rows, as where exports were joined."""
+    shown = json.dumps({"row": ", ".join(headers)}, ensure_ascii=False)
+    return RejectedRow(str(source_row), HEADER_AGAIN, shown)
 
 
 def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> CsvTable:
@@ -465,6 +496,13 @@ def _line_cells(line: bytes, delimiter: str) -> list[str] | None:
         return None
     with contextlib.suppress(csv.Error):
         return next(csv.reader([text], delimiter=delimiter), [])
+    return None
+
+
+def _cells(record: str, delimiter: str) -> list[str] | None:
+    """The cells of a record; none where one is longer than Python takes."""
+    with contextlib.suppress(csv.Error):
+        return next(csv.reader([record], delimiter=delimiter, skipinitialspace=True), [])
     return None
 
 

@@ -6,6 +6,7 @@ transaction: if any file can't be read, raw stays as it was.
 """
 
 import hashlib
+import json
 import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
@@ -203,16 +204,38 @@ class _ExportReader:
     def _read_file(self, table: ContractTable, file: DataFile) -> int:
         """Read one file of a table; returns how many rows it has, broken ones included."""
         self._load.say(f"reading {file.name}")
-        reader, _, columns, condition = self.open_table(table, file)
+        reader, headers, columns, condition = self.open_table(table, file)
         select = [literal(self._load.source_system), str(self._load.load_id), literal(file.name)]
         inserted = self._insert(
             file, reader, f"{RAW_SCHEMA}.{table.name}", [*select, "source_row", *columns], condition
         )
-        self._record(table, file, self._export.fingerprint(file), inserted)
-        rows = inserted.rows + len(inserted.rejected)
+        rejected = self._naming_leads(table, headers, inserted.rejected)
+        self._record(
+            table, file, self._export.fingerprint(file), replace(inserted, rejected=rejected)
+        )
+        rows = inserted.rows + len(rejected)
         if rows and isinstance(reader, CsvTable):
             self._ends_in_line[file.name] = reader.ends_in_line
         return rows
+
+    def _naming_leads(
+        self, table: ContractTable, headers: Headers, rejected: Sequence[RejectedRow]
+    ) -> tuple[RejectedRow, ...]:
+        """The rejected rows, with the id of their lead, where it can be read, as `lead_id`."""
+        mapping = self._mapping(table.name)
+        header = (
+            mapped_header(headers, table, "lead_id", mapping)
+            if rejected and "lead_id" in table.columns and "lead_id" not in mapping.lookups
+            else None
+        )
+        if header in {None, "lead_id"}:
+            return tuple(rejected)
+        named = []
+        for row in rejected:
+            cells = json.loads(row.row_json)
+            lead = {"lead_id": cells[header]} if header in cells else {}
+            named.append(row._replace(row_json=json.dumps({**lead, **cells}, ensure_ascii=False)))
+        return tuple(named)
 
     def open_table(
         self, table: ContractTable, file: DataFile

@@ -17,7 +17,7 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import identifier, literal
-from dagster_project.ingestion.files.delimited_text import Inserted, exactly
+from dagster_project.ingestion.files.delimited_text import Inserted, RejectedRow, exactly
 from dagster_project.ingestion.raw_schema import rows_changed
 
 _LIST = re.compile(r"(.+)\[\d*\]")
@@ -32,13 +32,15 @@ class TypedTable:
 
     ``instants``: headers of times with a zone; the relation has their instants too, in UTC, as
     ``u0``, ``u1`` .. after their places; null where text alone can tell one (infinity, year 10000).
-    ``t0``, ``t1`` .. are the text of those: writing that of every instant is slow.
+    ``t0``, ``t1`` .. are the text of those: writing that of every instant is slow. ``rejected``:
+    rows that are not in the relation.
     """
 
     headers: tuple[str, ...]
     relation: str
     remarks: tuple[str, ...] = ()
     instants: frozenset[str] = frozenset()
+    rejected: tuple[RejectedRow, ...] = ()
 
     def insert(
         self,
@@ -50,7 +52,7 @@ class TypedTable:
     ) -> Inserted:
         """Insert every row: ``select`` is over ``c0``, ``c1`` .. and ``source_row``."""
         query = f"select {', '.join(select)} from ({self.relation}) where {condition}"
-        return Inserted(rows_changed(connection, f"insert into {target} {query}"))
+        return Inserted(rows_changed(connection, f"insert into {target} {query}"), self.rejected)
 
 
 def open_parquet(label: str, path: Path) -> TypedTable:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.files.archives import reading, refuse_bomb
-from dagster_project.ingestion.files.delimited_text import exactly, header_names
+from dagster_project.ingestion.files.delimited_text import exactly, header_again, header_names
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
 from dagster_project.ingestion.files.typed_records import TypedTable
 
@@ -49,8 +49,10 @@ def open_workbook(label: str, path: Path, scratch: Path, sheet: str | None) -> T
     def texts(row: list[Cell]) -> list[str]:
         return [_text(cell) for cell in row[:width]]
 
-    headers = header_names(label, texts(rows[0][1]))
-    body = rows[1:]
+    header = rows[0][1]
+    headers = header_names(label, texts(header))
+    again = [at for at, row in rows[1:] if row == header]
+    body = [(at, row) for at, row in rows[1:] if row != header]
     footer = footer_length((texts(row) for _, row in reversed(body)), width)
     target = scratch / f"sheet-{next(_numbers)}.parquet"
     names = [f"c{at}" for at in range(width)]
@@ -68,6 +70,7 @@ def open_workbook(label: str, path: Path, scratch: Path, sheet: str | None) -> T
         headers,
         f"select * from read_parquet({exactly(target)})",
         (footer_remark(footer),) if footer else (),
+        rejected=tuple(header_again(headers, at) for at in again),
     )
 
 

@@ -268,6 +268,20 @@
     timezone({{ zone }}, timezone('UTC', {{ moment }}))
 {%- endmacro %}
 
+{# Whether a UTC timestamp is a midnight on the clock of a zone. #}
+{% macro is_midnight(moment, zone) -%}
+    {{ return(adapter.dispatch('is_midnight')(moment, zone)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_midnight(moment, zone) -%}
+    {#- Zones are whole quarters of an hour from UTC; to ask for one of every row is slow. -#}
+    case
+        when epoch_us({{ moment }}) % 900000000 <> 0 then false
+        when {{ zone }} = 'UTC' then epoch_us({{ moment }}) % 86400000000 = 0
+        else cast({{ utc_to_local(moment, zone) }} as time) = time '00:00:00'
+    end
+{%- endmacro %}
+
 {# One row per day between two dates, both included: column `date_day`. #}
 {% macro days_between(first_day, last_day) -%}
     {{ return(adapter.dispatch('days_between')(first_day, last_day)) }}

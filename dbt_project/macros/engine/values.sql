@@ -218,3 +218,12 @@
             then trim(trim({{ text }}), ' ' || chr(9))
     end
 {%- endmacro %}
+
+{# Whether a text is what databases and people write for nothing (NULL, n/a, -). #}
+{% macro stands_for_nothing(text) -%}
+    {{ return(adapter.dispatch('stands_for_nothing')(text)) }}
+{%- endmacro %}
+
+{% macro duckdb__stands_for_nothing(text) -%}
+    regexp_full_match({{ text }}, '\s*({{ var('words_for_nothing') | join }})\s*')
+{%- endmacro %}

@@ -4,6 +4,28 @@ with versions as (
 
 ),
 
+-- What stands in the place of the id in rows that can't be split into their cells.
+broken_rows as (
+
+    select distinct
+        source_system,
+        {{ read_id(json_text('row_json', "'lead_id'")) | indent(8) }} as lead_id
+    from {{ ref('stg_handoff__rejected_rows') }}
+    where table_name = 'leads'
+
+),
+
+-- It may be other text, as of a value of several lines, which looks like no id.
+looks_of_ids as (
+
+    select distinct
+        source_system,
+        {{ look_of_id('lead_id') }} as look
+    from versions
+    where exists (select 1 from broken_rows)
+
+),
+
 -- Includes leads whose rows were all quarantined, and leads known only from a merge
 -- list.
 raw_leads as (
@@ -18,6 +40,15 @@ raw_leads as (
         source_system,
         lead_id
     from versions
+    union
+    select
+        broken_rows.source_system,
+        broken_rows.lead_id
+    from broken_rows
+    inner join looks_of_ids
+        on
+            broken_rows.source_system = looks_of_ids.source_system
+            and {{ look_of_id('broken_rows.lead_id') }} = looks_of_ids.look
 
 ),
 

@@ -58,7 +58,8 @@ known_leads as (
         versions.source_system,
         versions.opportunity_id,
         named_leads.lead_id,
-        named_leads.lead_place
+        named_leads.lead_place,
+        records.is_in_marts
     from versions
     inner join {{ ref('int_opportunity_leads') }} as named_leads
         on
@@ -71,12 +72,15 @@ known_leads as (
 
 ),
 
+-- A lead that the marts leave out must not take the amount with it.
 first_leads as (
 
     select
         source_system,
         opportunity_id,
-        min(lead_place) as lead_place
+        coalesce(
+            min(case when is_in_marts then lead_place end), min(lead_place)
+        ) as lead_place
     from known_leads
     group by source_system, opportunity_id
 

@@ -151,9 +151,7 @@ final as (
         from {{ ref('int_contract__' ~ table) }}
         where
             problem is null
-            and {{ normalised(column) }} in (
-                'null', '(null)', 'n/a', '#n/a', 'none', 'nan', '-', '--', '\n'
-            )
+            and {{ stands_for_nothing(column) }}
         group by source_system
     {% endfor %}
 

@@ -3,8 +3,9 @@
     'no_stage': ('warning', 'map the column that holds the stage (current_stage), or its changes'),
     'unmapped_stages': ('warning', 'map them: handoff doctor --write-stage-map lists them'),
     'unreadable_values': ('warning', 'see quality.unreadable_values; fix the export or the mapping'),
-    'rows_in_quarantine': ('warning', 'see quality.quarantine; fix the export or the mapping'),
+    'rows_in_quarantine': ('warning', 'fix the quotes or delimiters of these lines'),
     'currency_without_rate': ('warning', 'add a rate to currency_rates: the amounts are unknown'),
+    'dates_without_time': ('info', 'export them with their times: what came first on such a day is not known'),
     'unknown_references': ('info', 'look whether ids lost their zeros, or their table is cut off'),
     'contradictions': ('warning', 'check why the export holds them twice: of leads the latest updated counts, else the greatest row'),
     'unknown_kinds': ('info', 'map them with values, or add them to the policy'),
@@ -18,24 +19,38 @@
     'format_decided': ('info', 'see quality.column_formats; name the format if it is another one'),
     'currency_decided': ('info', 'set lifecycle.currency for another one')
 } -%}
-{#- Of rows in quarantine, by what is said of them; the first that fits. -#}
-{%- set fixes_of_rows = [
-    ('%unknown lead%', 'export these leads, too, or the id that the leads have'),
-    ('%is missing%', 'fill it in the CRM, or map the column that holds it'),
-    ('%(%', 'fix the export or the mapping as the reason says'),
-    ("%number can''t be read%", 'fix these values in the CRM or the export'),
-    ('%truth value%', 'say what they mean in values of the mapping'),
-    ("%can''t be read%", 'fix these values, or name their format in time_formats'),
-    ('%the row %', 'fix the quotes or delimiters of these lines')
-] -%}
+{#- By the reason of rows in quarantine; of any other they are broken lines. -#}
+{%- set fixes = {
+    'unknown lead': 'export these leads, too, or the id that the leads have',
+    'required value is missing': 'fill it in the CRM, or map the column that holds it',
+    'the header again': 'nothing is lost; leave these lines out where exports are joined'
+} -%}
+{%- for reason, fix in unreadable_kinds().values() -%}
+    {%- do fixes.update({reason: fix, 'required ' ~ reason: fix}) -%}
+{%- endfor -%}
 -- What the run did not understand, left out or had to decide.
 with noticed as (
 
-    select * from {{ ref('lead_notes') }}
-    union all
-    select * from {{ ref('value_notes') }}
-    union all
-    select * from {{ ref('consistency_notes') }}
+    {% for model in ['lead_notes', 'value_notes', 'consistency_notes'] -%}
+        select
+            *,
+            cast(null as {{ dbt.type_string() }}) as reason
+        from {{ ref(model) }}
+        union all
+    {% endfor -%}
+    select
+        source_system,
+        'rows_in_quarantine' as kind,
+        table_name || coalesce('.' || column_name, '') as place,
+        'rows that can''t be used: ' || reason as note,
+        count(*) as row_count,
+        {{ few_texts(
+            'coalesce(' ~ json_text('row_json', 'column_name')
+            ~ ", source_file || ' row ' || source_row)"
+        ) }} as samples,
+        reason
+    from {{ ref('quarantine') }}
+    group by source_system, table_name, column_name, reason
 
 ),
 
@@ -93,15 +108,19 @@ final as (
         note,
         row_count,
         samples,
-        case
-            {%- for pattern, fix in fixes_of_rows %}
-                when kind = 'rows_in_quarantine' and note like '{{ pattern }}'
-                    then '{{ fix }}'
-            {%- endfor %}
-            {%- for kind, (_, what_to_do) in kinds.items() %}
-                when kind = '{{ kind }}' then '{{ what_to_do }}'
-            {%- endfor %}
-        end as what_to_do
+        coalesce(
+            case reason
+                {%- for reason, fix in fixes.items() %}
+                    when '{{ reason }}' then '{{ fix }}'
+                {%- endfor %}
+            end,
+            case kind
+                {%- for kind, (_, what_to_do) in kinds.items() %}
+                    when '{{ kind }}' then '{{ what_to_do }}'
+                {%- endfor %}
+            end
+        ) as what_to_do,
+        reason
     from noticed
     union all
     select
@@ -113,7 +132,8 @@ final as (
         message as note,
         cast(null as bigint) as row_count,
         cast(null as {{ dbt.type_string() }}) as samples,
-        cast(null as {{ dbt.type_string() }}) as what_to_do
+        cast(null as {{ dbt.type_string() }}) as what_to_do,
+        cast(null as {{ dbt.type_string() }}) as reason
     from ingestion_notes
 
 )

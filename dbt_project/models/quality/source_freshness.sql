@@ -1,7 +1,30 @@
--- How old the newest row of each table is, and how far apart its rows usually are.
+{%- set rhythm = var('rhythm') -%}
+-- How old the newest row of each table, and of each source, is, and how far apart their
+-- rows usually are.
 with source_days as (
 
     select * from {{ ref('source_days') }}
+
+),
+
+days_of_all as (
+
+    select
+        source_system,
+        table_name,
+        source_date,
+        as_of,
+        newest_at
+    from source_days
+    union all
+    select
+        source_system,
+        cast(null as {{ dbt.type_string() }}) as table_name,
+        source_date,
+        as_of,
+        max(newest_at) as newest_at
+    from source_days
+    group by source_system, source_date, as_of
 
 ),
 
@@ -15,12 +38,12 @@ days_in_order as (
         ) as date_before,
         max(source_date) over (
             partition by source_system, table_name
-        ) as last_date
-    from source_days
+        ) as last_date,
+        max(newest_at) over (partition by source_system) as source_newest_at
+    from days_of_all
 
 ),
 
--- A rhythm is that of the last year: companies change, and years have seasons.
 gaps as (
 
     select
@@ -29,7 +52,7 @@ gaps as (
             when
                 {{ dbt.datediff(
                     'source_date', 'last_date', 'day'
-                ) }} < 365
+                ) }} < {{ rhythm['days'] }}
                 then
                     {{ dbt.datediff(
                         'date_before', 'source_date', 'day'
@@ -46,10 +69,13 @@ final as (
         table_name,
         max(newest_at) as newest_at,
         {{ seconds_between('max(newest_at)', 'as_of') }} / 86400.0 as days_old,
+        {{ seconds_between('max(newest_at)', 'source_newest_at') }} / 86400.0
+            as days_behind_source,
         count(recent_gap_days) as recent_gaps,
-        {{ quantile('recent_gap_days', 0.95) }} as usual_gap_days
+        {{ quantile('recent_gap_days', 0.5) }} as middle_gap_days,
+        {{ quantile('recent_gap_days', rhythm['usual_share']) }} as usual_gap_days
     from gaps
-    group by source_system, table_name, as_of
+    group by source_system, table_name, source_newest_at, as_of
 
 )
 

@@ -1,5 +1,3 @@
-{#- Days of a span, and how many before it is compared with; a day with its weekday. -#}
-{%- set earlier_spans = {1: 8, 7: 8, 28: 4} -%}
 -- The rows of each table in its last whole day, week and four weeks, and what is usual.
 with source_days as (
 
@@ -14,7 +12,7 @@ with source_days as (
 
 days_of_spans as (
 
-    {% for days, earlier in earlier_spans.items() -%}
+    {% for days, earlier in var('rhythm')['spans'].items() -%}
         {%- set step = [days, 7] | max -%}
         select
             source_system,

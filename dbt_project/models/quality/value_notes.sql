@@ -1,7 +1,10 @@
-{%- set times = {
-    'leads': 'created_at', 'stage_changes': 'changed_at', 'activities': 'occurred_at',
-    'engagements': 'occurred_at', 'opportunities': 'created_at', 'owner_changes': 'changed_at'
-} -%}
+{#- The times that are compared with each other. -#}
+{%- set times = [
+    ('leads', 'created_at'), ('stage_changes', 'changed_at'),
+    ('activities', 'occurred_at'), ('engagements', 'occurred_at'),
+    ('opportunities', 'created_at'), ('opportunities', 'closed_at'),
+    ('owner_changes', 'changed_at')
+] -%}
 {%- set amounts = {'opportunities': 'opportunity_id', 'channel_spend': 'channel'} -%}
 {#- Columns whose unreadable values put their row into quarantine: told of there. -#}
 {%- set quarantining = [] -%}
@@ -17,20 +20,52 @@ with run_policy as (
 
 ),
 
-final as (
+-- A midnight in the zone of the reports is a date: CRMs and spreadsheets write many so.
+-- By chance one time of 86,400 is, so one of a hundred is no chance.
+time_columns as (
+
+    {% for table, column in times -%}
+        select
+            times.source_system,
+            '{{ table }}.{{ column }}' as place,
+            count(times.{{ column }}) as value_count,
+            sum(case when {{ is_midnight(
+                'times.' ~ column, 'run_policy.timezone'
+            ) | indent(16) }} then 1 else 0 end) as date_count
+        from {{ ref('int_contract__' ~ table) }} as times
+        cross join run_policy
+        where times.problem is null
+        group by times.source_system
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+sources_with_times as (
 
     select
         source_system,
-        'rows_in_quarantine' as kind,
-        table_name || coalesce('.' || column_name, '') as place,
-        'rows that can''t be used: ' || reason as note,
-        count(*) as row_count,
-        {{ few_texts(
-            'coalesce(' ~ json_text('row_json', 'column_name')
-            ~ ", source_file || ' row ' || source_row)"
-        ) }} as samples
-    from {{ ref('quarantine') }}
-    group by source_system, table_name, column_name, reason
+        {{ few_texts('place') }} as places
+    from time_columns
+    where date_count * 2 < value_count
+    group by source_system
+
+),
+
+final as (
+
+    select
+        time_columns.source_system,
+        'dates_without_time' as kind,
+        time_columns.place,
+        'dates without a time: each counts as midnight, before the times of its day in '
+        || sources_with_times.places as note,
+        time_columns.date_count as row_count,
+        cast(null as {{ dbt.type_string() }}) as samples
+    from time_columns
+    inner join sources_with_times
+        on time_columns.source_system = sources_with_times.source_system
+    where time_columns.date_count * 100 > time_columns.value_count
     union all
     select
         source_system,
@@ -61,7 +96,7 @@ final as (
         group by source_system, currency
         union all
     {% endfor -%}
-    {% for table, moment in times.items() -%}
+    {% for table, moment in times if moment != 'closed_at' -%}
         select
             rows_of_{{ table }}.source_system,
             'later_than_as_of' as kind,
