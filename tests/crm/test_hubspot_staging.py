@@ -489,19 +489,6 @@ def test_a_deal_counts_once_and_proves_the_stage_for_each_contact(
     assert {row["closed_at"] for row in found.values()} == {"2026-03-01T00:00:00Z"}
 
 
-def test_a_deal_whose_first_contact_is_in_the_recycle_bin_keeps_its_amount(
-    warehouse: Warehouse, account: HubSpotAccount
-) -> None:
-    account.add("contacts", contact("102")).archived = True
-    account.add("deals", contact("901", amount="500"))
-    account.contacts_of["deals"] = {"901": [("102", "Primary"), ("101", None)]}
-    rows(warehouse, account, "opportunities")
-    warehouse.decide(datetime(2026, 6, 30), "hubspot")
-    warehouse.build(["fct_opportunities"])
-    found = warehouse.rows("select lead_id, amount from fct_opportunities")
-    assert found == [{"lead_id": "101", "amount": Decimal(500)}]
-
-
 def test_an_amount_in_another_currency_is_worth_what_hubspot_or_the_rates_say(
     warehouse: Warehouse, account: HubSpotAccount
 ) -> None:

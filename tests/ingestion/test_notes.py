@@ -151,6 +151,16 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
         (
             {
                 **COMPLETE,
+                "leads": "lead_id,created_at,owner_id,current_stage,is_deleted\n"
+                "A,2026-01-01,R1,lead,no\nD,2026-01-01,R1,lead,yes\n",
+                "opportunities": "opportunity_id,lead_id,created_at,amount\n"
+                "1,D;A,2026-01-05,10\n2,A;D,2026-01-05,20\n3,D,2026-01-05,30\n",
+            },
+            [("amounts_of_nobody", "opportunities.amount", 1, "1")],
+        ),
+        (
+            {
+                **COMPLETE,
                 "stage_changes": "change_id,lead_id,changed_at,from_stage,to_stage\n"
                 "1,A,2026-01-02,leed,mql\n2,A,2026-01-03,mql,\n",
             },

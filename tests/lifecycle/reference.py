@@ -307,17 +307,16 @@ class Reader:
         chosen["opportunities"] = self._opportunities(chosen["opportunities"], known)
         # Coverage counts any row, whoever it is about; the rest is about leads that are known.
         self.coverage = self._coverage(known, chosen)
+        chosen["opportunities"] = self._by_lead(chosen["opportunities"], known)
+        chosen = {
+            table: [row for row in rows if self._is_about_a_lead(row)]
+            for table, rows in chosen.items()
+        }
         survivor_of = {
             lead_id: _survivor(lead_id, known, "merged_into_lead_id") for lead_id in known
         }
         self._account(tables["leads"], leads, known, survivor_of)
         in_marts = {row["lead_id"] for row in self.result.accounting if row["bucket"] == "in marts"}
-        living = {lead_id for lead_id, survivor in survivor_of.items() if survivor in in_marts}
-        chosen["opportunities"] = self._by_lead(chosen["opportunities"], known, living)
-        chosen = {
-            table: [row for row in rows if self._is_about_a_lead(row)]
-            for table, rows in chosen.items()
-        }
         for lead in self._leads(known, chosen, survivor_of, in_marts):
             self._tell(lead)
         self._close_fates(chosen["stage_changes"], survivor_of, in_marts)
@@ -355,16 +354,13 @@ class Reader:
         names = (name.strip() for name in re.split(r"[;,|\r\n]", whole))
         return list(dict.fromkeys(names))
 
-    def _by_lead(
-        self, deals: Iterable[Fact], known: Mapping[str, Fact], living: set[str]
-    ) -> list[Fact]:
-        """A row per opportunity and known lead that it names; the first living has its amount."""
-        rows = []
-        for deal in deals:
-            names = [name for name in self._named(deal) if name in known]
-            first = next((name for name in names if name in living), None)
-            rows += [{**deal, "lead_id": name, "_is_first_lead": name == first} for name in names]
-        return rows
+    def _by_lead(self, deals: Iterable[Fact], known: Mapping[str, Fact]) -> list[Fact]:
+        """A row per opportunity and known lead that it names; only the first has its amount."""
+        return [
+            {**deal, "lead_id": name, "_is_first_lead": place == 0}
+            for deal in deals
+            for place, name in enumerate(name for name in self._named(deal) if name in known)
+        ]
 
     def _opportunities(self, rows: list[Fact], known: Mapping[str, Fact]) -> list[Fact]:
         """The opportunities that count, of one row per id."""

@@ -15,7 +15,6 @@ from tests.warehouse import Warehouse
 
 AS_OF = datetime(2026, 6, 30, tzinfo=UTC)
 MORNING = "2026-01-05T09:00:00Z"
-POLICY = strategies.DEFAULT_POLICY.with_rows("exclusions", strategies.EXCLUSIONS)
 
 Facts = Mapping[str, list[Fact]]
 
@@ -24,19 +23,14 @@ def facts_of(
     warehouse: Warehouse,
     leads: Mapping[str, str | None],
     tradition: str = "four_stage",
-    more: Mapping[str, Mapping[str, str]] | None = None,
     **tables: Sequence[Mapping[str, Any]],
 ) -> Facts:
-    """The facts of leads with these current stages, created on New Year's Day, and other rows.
-
-    `more`: other values of some leads.
-    """
-    same = {"created_at": "2026-01-01", "owner_id": "R1"}
+    """The facts of leads with these current stages, created on New Year's Day, and other rows."""
     rows = [
-        {**same, "lead_id": lead_id, "current_stage": stage, **(more or {}).get(lead_id, {})}
+        {"lead_id": lead_id, "created_at": "2026-01-01", "current_stage": stage, "owner_id": "R1"}
         for lead_id, stage in leads.items()
     ]
-    warehouse.load({"leads": rows, **tables}, POLICY)
+    warehouse.load({"leads": rows, **tables}, strategies.DEFAULT_POLICY)
     return warehouse.run(Run(as_of=AS_OF, tradition=tradition))
 
 
@@ -133,40 +127,6 @@ def test_a_deal_of_two_leads_counts_its_amount_once(warehouse: Warehouse, named:
         "12": ("won", Decimal(7000), Decimal(0)),
     }
     assert not warehouse.rows("quarantine")
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        {"is_deleted": "true"},
-        {"lead_source": "partner"},
-        {"merged_into_lead_id": "10"},
-        {"merged_into_lead_id": "13"},
-    ],
-)
-def test_the_amount_of_a_deal_goes_to_the_first_lead_that_is_in_the_marts(
-    warehouse: Warehouse, first: dict[str, str]
-) -> None:
-    facts = facts_of(
-        warehouse,
-        dict.fromkeys(("10", "11", "12", "13")),
-        more={"10": {"is_deleted": "true"}, "11": first},
-        opportunities=[
-            deal("900", "10;11;12", amount="5000", is_won="true", closed_at="2026-03-01"),
-            deal("901", "10;11;12", amount="70", is_won="true"),
-        ],
-    )
-    # What is merged into a lead that lives on belongs to it.
-    heir = "13" if first.get("merged_into_lead_id") == "13" else "12"
-    amounts = {
-        row["lead_id"]: (row["outcome"], row["opportunity_amount"], row["won_amount"])
-        for row in facts["fct_lead_cycles"]
-    }
-    assert amounts.pop(heir) == ("won", Decimal(5070), Decimal(5000))
-    assert set(amounts.values()) <= {("won", Decimal(0), Decimal(0))}
-    assert findings(facts, "won_without_closing_date") == {
-        (heir, "won_without_closing_date", "901")
-    }
 
 
 @pytest.mark.parametrize("lead_id", ["US|0001", "Smith, John", "[EXT]-12", '12" rack', "A;B"])

@@ -64,8 +64,8 @@ MUTANTS = (
     _model(
         "lead that has the amount",
         "int_opportunities",
-        "min(case when is_in_marts",
-        "max(case when is_in_marts",
+        "min(lead_place) as lead_place",
+        "max(lead_place) as lead_place",
     ),
     _model(
         "deals of several leads in quarantine",

@@ -58,8 +58,7 @@ known_leads as (
         versions.source_system,
         versions.opportunity_id,
         named_leads.lead_id,
-        named_leads.lead_place,
-        records.is_in_marts
+        named_leads.lead_place
     from versions
     inner join {{ ref('int_opportunity_leads') }} as named_leads
         on
@@ -72,15 +71,12 @@ known_leads as (
 
 ),
 
--- A lead that the marts leave out must not take the amount with it.
 first_leads as (
 
     select
         source_system,
         opportunity_id,
-        coalesce(
-            min(case when is_in_marts then lead_place end), min(lead_place)
-        ) as lead_place
+        min(lead_place) as lead_place
     from known_leads
     group by source_system, opportunity_id
 
