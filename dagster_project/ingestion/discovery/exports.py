@@ -332,8 +332,8 @@ class Exports:
     ) -> dict[str, dict[str, float]]:
         """For each header, the share of its rows whose ids some keys have.
 
-        ``keys``: name -> a query of ``key``, as ``id_key`` writes them. Of the keys without a name
-        a cell may list several.
+        ``keys``: name -> a query of ``key``, in lower case, as a lookup compares them; without a
+        name: ids of records, as ``id_key`` writes them, of which a cell may list several.
         """
         named = " union all ".join(
             f"select distinct {literal(name)} as name, key from ({query}) where key <> ''"
@@ -360,7 +360,8 @@ class Exports:
                     from ids
                     inner join known_keys
                         on
-                            known_keys.key = {id_key("ids.id")}
+                            known_keys.key
+                            = if(known_keys.name = '', {id_key("ids.id")}, lower(ids.id))
                             and (known_keys.name = '' or ids.id = trim(ids.cell))
                 )
                 select name, sum(found) / (select sum(found) from cells) from hits group by name

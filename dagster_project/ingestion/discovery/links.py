@@ -35,6 +35,8 @@ _OTHER_OBJECT = re.compile(
     re.IGNORECASE,
 )
 _DEAL = re.compile(r"deal|opportunit|potential", re.IGNORECASE)
+# The name of users that have it in two columns.
+_JOINED = "(first and last name)"
 # Larger numbers are not found among others by chance.
 _SMALL = 1_000_000
 
@@ -299,28 +301,65 @@ def _repeat_ids(exports: Exports, one: TablePlan, other: TablePlan, column: str)
 
 
 def name_owners(exports: Exports, proposal: Proposal) -> None:
-    """Where owners are names or addresses and the users have ids, look the ids up."""
+    """Where owners are names or addresses and the users have ids, look the ids up.
+
+    A name in two columns can't be looked up: where owners are such names, they are the ids.
+    """
     reps = proposal.plan("reps")
     if not reps:
         return
-    headers = [
-        reps.columns["rep_id"],
-        reps.columns.get("name"),
-        header_for(reps.file, "reps", "(email)"),
-    ]
-    keys = {
-        header: f"select {id_key(reps.file.column(header))} as key from {reps.file.table}"
-        for header in headers
-        if header
-    }
+    table, rep_id = reps.file.table, reps.columns["rep_id"]
+    parts = tuple(
+        filter(None, (header_for(reps.file, "reps", it) for it in ("(first_name)", "(last_name)")))
+    )
+    if "name" not in reps.columns and len(parts) == 2:
+        reps.joined["name"] = parts
+    keys = {"": f"select {id_key(reps.file.column(rep_id))} as key from {table}"}
+    for named in (reps.columns.get("name"), header_for(reps.file, "reps", "(email)")):
+        if named and named != rep_id:
+            keys[named] = f"select lower(trim({reps.file.column(named)})) as key from {table}"
+    if reps.joined:
+        cells = ", ".join(f"trim({reps.file.column(header)})" for header in parts)
+        keys[_JOINED] = f"select lower(concat_ws(' ', {cells})) as key from {table}"
+    best_keys = set()
     for plan in proposal.plans:
         for column in ("owner_id", "rep_id"):
             header = plan.columns.get(column)
             if plan is reps or not header:
                 continue
             found = exports.shares_found(plan.file, keys)[header]
-            best = max(
-                found, key=lambda name: (found[name], name == headers[0]), default=headers[0]
-            )
-            if best and best != headers[0]:
-                plan.lookups[column] = lookup(reps.file, best, reps.columns["rep_id"])
+            best: str = max(found, key=lambda name: (found[name], not name), default="")
+            best_keys |= {best} if found else set()
+            if best and best != _JOINED:
+                plan.lookups[column] = lookup(reps.file, best, rep_id)
+    if best_keys == {_JOINED}:
+        reps.joined["rep_id"] = reps.joined["name"]
+        del reps.columns["rep_id"]
+        proposal.unplaced.append(
+            f"{reps.about('rep_id')}: {' and '.join(parts)}, as owners are called so, not {rep_id}"
+        )
+
+
+def link_through_file(exports: Exports, proposal: Proposal, deals: TablePlan) -> None:
+    """Deals that name no lead may do so in a file of their own, which has ids of both."""
+    leads = proposal.plan("leads")
+    if not leads or deals.columns.get("lead_id"):
+        return
+    deal_id = deals.columns["opportunity_id"]
+    cell = f"lower(trim({deals.file.column(deal_id)}))"
+    keys = {"": ids_of_leads(leads), "deal": f"select {cell} as key from {deals.file.table}"}
+    for file in exports.files:
+        if any(plan.file == file for plan in proposal.plans):
+            continue
+        shares = exports.shares_found(file, keys)
+        lead, deal = (
+            max(shares, key=lambda header: shares[header].get(name, 0.0)) for name in keys
+        )
+        if lead != deal and min(shares[lead].get("", 0), shares[deal].get("deal", 0)) >= LINKED:
+            deals.columns["lead_id"] = deal_id
+            deals.lookups["lead_id"] = lookup(file, deal, lead)
+            return
+    proposal.unplaced.append(
+        f"{deals.file.name}: no deal names its lead, so no lead has revenue; export the deals with "
+        "their contacts, or a file of the ids of both"
+    )

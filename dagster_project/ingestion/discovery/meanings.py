@@ -7,13 +7,14 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports
-from dagster_project.ingestion.discovery.links import LINKED, best_link
+from dagster_project.ingestion.discovery.links import LINKED, best_link, ids_of_leads
 from dagster_project.ingestion.discovery.plans import (
     Proposal,
     StageDatePlan,
     StageSeen,
     TablePlan,
     header_for,
+    reason_header,
 )
 from dagster_project.ingestion.discovery.values import (
     DAY_FIRST,
@@ -22,25 +23,13 @@ from dagster_project.ingestion.discovery.values import (
     known_headers,
     named_in,
     names_of,
+    stage_date_patterns,
 )
 
 # What HubSpot and Salesforce call the properties, whatever their labels.
 _LIFECYCLE, _STATUSES = "lifecyclestage", ("hs_lead_status", "Status")
-_DELETED = {"deleted", "archived", "gelöscht", "archiviert", "supprimé", "eliminado", "削除済み"}
 # What may be a truth value or the number of a stage.
 _CODE = re.compile(r"[a-z]|[+-]?\d+([.,]\d+)?", re.IGNORECASE)
-_STAGE_DATE_HEADERS = (
-    r"^(?:date )?became an? (?P<stage>.+?)(?: date)?$",
-    r'^date entered "?(?P<stage>.+?)"?(?: \(.*\))?$',
-    r"^hs (?:v2 )?date entered (?P<stage>.+?)$",
-    r"^hs lifecyclestage (?P<stage>.+?) date$",
-    # HubSpot's labels in German, French and Japanese: see translated_headers.csv.
-    r"^datum der konversion zum (?P<stage>.+?)$",
-    r"^date de conversion en (?P<stage>.+?)$",
-    r"^(?P<stage>.+?)(?:になった日付|に転換した日付|になった日)$",
-    r"^(?:date|time|entered) (?:of |became |entered )?(?P<stage>.+?)$",
-    r"^(?P<stage>.+?) (?:date|datum|at|on|am|time|timestamp|since|seit|depuis|desde|date time)$",
-)
 
 
 def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -149,9 +138,9 @@ def _tell_deleted(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
 def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Tell won, lost and open deals apart; an open deal's expected close is no close."""
     plan = proposal.plan("opportunities")
-    header = plan.columns.get("is_won") if plan else None
-    if not plan or not header:
+    if not plan or not (header := _header_of_outcomes(exports, plan, vocabulary)):
         return
+    plan.columns["is_won"] = header
     if _is_truth(exports, plan.file, header):
         headers = [plan.file.header_of([name]) for name in names_of("opportunities", "is_won")]
         named = [name for name in headers if name and not _is_truth(exports, plan.file, name)]
@@ -175,15 +164,30 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
         )
     if "closed_at" in plan.columns and closed:
         plan.only_when["closed_at"] = {header: closed}
-    if "is_deleted" not in plan.columns and any(text.casefold() in _DELETED for text in texts):
+    deleted = {key(name) for name in known_headers()["opportunity"]["deleted"]}
+    if "is_deleted" not in plan.columns and any(key(text) in deleted for text in texts):
         plan.columns["is_deleted"] = header
-        plan.values["is_deleted"] = {
-            text: "true" if text.casefold() in _DELETED else "" for text in texts
-        }
+        plan.values["is_deleted"] = {text: "true" if key(text) in deleted else "" for text in texts}
     if not closed:
         proposal.unplaced.append(
             f"{plan.file.name}: no value of {header} reads as won or lost: {', '.join(texts[:10])}"
         )
+
+
+def _header_of_outcomes(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -> str | None:
+    """What tells won from lost: as named, if its values do, else another header that is named so.
+
+    Beside a flag, a status of records (Active, Archived) tells nothing.
+    """
+
+    def tells(header: str) -> bool:
+        texts = exports.values(plan.file, header).texts
+        is_truth = bool(texts) and _is_truth(exports, plan.file, header)
+        return is_truth or any(_outcome(text, vocabulary) for text in texts)
+
+    named = plan.columns.get("is_won")
+    others = (plan.file.header_of([name]) for name in names_of("opportunities", "is_won"))
+    return next((it for it in [named, *others] if it and tells(it)), named)
 
 
 def _close_by_flag(exports: Exports, proposal: Proposal, plan: TablePlan) -> bool:
@@ -279,17 +283,19 @@ def _outcome(text: str, vocabulary: Vocabulary) -> str:
 def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """A status that is an exit, with the reason beside it, becomes a stage change."""
     leads = proposal.plan("leads")
-    if not leads or _are_deals(proposal, leads):
+    if not leads:
         return
     exits = _exits_of(exports, proposal, leads, vocabulary)
-    reason = header_for(leads.file, "leads", "(reason)")
+    reason = reason_header(leads.file)
     if reason in exits or (reason and not exports.values(leads.file, reason).texts):
         reason = None
     history = proposal.plan("stage_changes")
-    if reason and exits and history:
-        _explain_history(exports, history, leads, reason, proposal, vocabulary)
-    elif reason and exits:
-        _add_exits(exports, proposal, leads, reason, *next(iter(exits.items())))
+    if reason and exits:
+        # A history of another field than the status has none of its exits.
+        if not history or not _explain_history(
+            exports, proposal, history, leads, reason, vocabulary
+        ):
+            _add_exits(exports, proposal, leads, reason, *next(iter(exits.items())))
     elif reason:
         proposal.unplaced.append(
             f"{leads.file.name}: {reason} is not read: no status beside it is known as an exit"
@@ -353,28 +359,22 @@ def _add_exits(
     proposal.plans.append(plan)
 
 
-def _are_deals(proposal: Proposal, leads: TablePlan) -> bool:
-    """Whether deals stand in for the leads: what they prove is said once."""
-    deals = proposal.plan("opportunities")
-    return deals is not None and deals.file == leads.file
-
-
 def _explain_history(
     exports: Exports,
+    proposal: Proposal,
     history: TablePlan,
     leads: TablePlan,
     reason: str,
-    proposal: Proposal,
     vocabulary: Vocabulary,
-) -> None:
-    """A history without reasons takes them from the leads, for its exits."""
+) -> bool:
+    """Whether a history has exits; one without reasons takes them from the leads."""
     to_stage = history.columns["to_stage"]
     seen = exports.values_where(history.file, to_stage, history.values_of_where).texts
     field = next((texts[0] for texts in history.values_of_where.values()), to_stage)
     found = [it for it in seen if _stage_at(it, proposal, field, vocabulary) in vocabulary.exits]
-    if "reason" in history.columns or not found or "lead_id" in history.lookups:
-        return
-    history.reasons_of = (leads, reason, found)
+    if found and "reason" not in history.columns and "lead_id" not in history.lookups:
+        history.reasons_of = (leads, reason, found)
+    return bool(found)
 
 
 def _stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:
@@ -430,7 +430,7 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         return
     lead_id = leads.columns["lead_id"]
     used = {plan.file for plan in proposal.plans}
-    ids = {"": f"select lower(trim({leads.file.column(lead_id)})) as key from {leads.file.table}"}
+    ids = {"": ids_of_leads(leads)}
     for file in exports.files:
         if file == leads.file:
             of_leads = (plan for plan in proposal.plans if plan.file == file)
@@ -447,8 +447,6 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
             stage = _stage_of_header(header, vocabulary) or _stage_of_conversion(
                 proposal, header, vocabulary
             )
-            if stage in vocabulary.evidence.values() and _are_deals(proposal, leads):
-                continue
             if stage and (times := exports.times(file, header)).share > 0.95:
                 plan = StageDatePlan(stage, header, file, link, times.formats)
                 proposal.stage_dates.append(plan)
@@ -459,9 +457,9 @@ def _stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:
     plain = re.sub(r"__c$", "", header.strip(), flags=re.I)
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)
     plain = re.sub(r"[_\s]+", " ", plain.replace("-", " ")).casefold().strip()
-    for pattern in _STAGE_DATE_HEADERS:
-        if found := re.match(pattern, plain):
-            named = re.sub(r"[(（].*[)）]", "", found["stage"]).strip(' "„“[]')
+    for pattern in stage_date_patterns():
+        if found := pattern.fullmatch(plain):
+            named = re.sub(r"[(（].*[)）]", "", found["stage"]).strip(' "„“”«»[]')
             stage = vocabulary.stage(named) or vocabulary.stage(named.replace(" ", ""))
             deal_word = named_in(named, vocabulary.evidence) or ""
             if stage := stage or vocabulary.evidence.get(deal_word):

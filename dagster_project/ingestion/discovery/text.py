@@ -11,9 +11,11 @@ from dagster_project.config.sql_text import identifier, literal
 from dagster_project.ingestion.discovery.exports import ExportFile
 from dagster_project.ingestion.discovery.plans import (
     UNKNOWN_CRM,
+    Condition,
     Proposal,
     StageDatePlan,
     TablePlan,
+    needs_query,
 )
 from dagster_project.ingestion.files.client import table_suffix
 
@@ -61,8 +63,7 @@ def _source(proposal: Proposal) -> Iterator[str]:
         rows = sum({plan.file: plan.file.rows for plan in plans}.values())
         files = _line(", ".join(dict.fromkeys(plan.file.name for plan in plans)))
         yield f"      {name}:  # {rows:,} rows in {files}"
-        is_query = len(plans) > 1 or plans[0].reasons_of
-        yield from _query(plans) if is_query else _mapping(plans[0])
+        yield from _query(plans) if needs_query(plans) else _mapping(plans[0])
         yield from _meanings(plans)
     yield from _stage_dates(proposal)
     yield from _stage_names(proposal)
@@ -130,6 +131,8 @@ def _select(plan: TablePlan, name: str) -> str:
     """One file as rows of the contract."""
     cells = {column: identifier(header) for column, header in plan.columns.items()}
     cells |= {column: literal(value) for column, value in plan.constants.items()}
+    for column, headers in plan.joined.items():
+        cells[column] = f"concat_ws(' ', {', '.join(map(identifier, headers))})"
     for column, conditions in plan.only_when.items():
         if column in cells:
             cells[column] = f"case when {_condition(conditions)} then {cells[column]} end"
@@ -150,14 +153,15 @@ def _select(plan: TablePlan, name: str) -> str:
     return f"select\n  {shown}\nfrom {view}{where}"
 
 
-def _condition(conditions: Mapping[str, list[str] | str]) -> str:
+def _condition(conditions: Mapping[str, Condition]) -> str:
     terms = []
-    for header, values in conditions.items():
-        cell = f"lower(trim({identifier(header)}))"
+    for header, condition in conditions.items():
+        cell = f"coalesce(lower(trim({identifier(header)})), '')"
+        is_among = "not in" if isinstance(condition, dict) else "in"
+        values = condition["not"] if isinstance(condition, dict) else condition
         named = ", ".join(literal(value.lower()) for value in values)
-        if "" in values:
-            cell = f"coalesce({cell}, '')"
-        terms.append(f"{cell} in ({named})" if isinstance(values, list) else f"{cell} <> ''")
+        is_filled = isinstance(values, str)
+        terms.append(f"{cell} <> ''" if is_filled else f"{cell} {is_among} ({named})")
     return " and ".join(terms)
 
 
