@@ -370,6 +370,14 @@ class Exports:
             shares[header] = {name: float(share) for name, share in found}
         return shares
 
+    def formats(self, file: ExportFile, header: str) -> tuple[str, ...]:
+        """The formats of a column's times that are not ISO, but dates of numbers."""
+        texts = self.values(file, header).texts
+        order = readings.read_times(self.connection, texts).order or "day"
+        if order == "undecided":
+            return self.times(file, header).formats
+        return readings.formats_of(self.connection, texts, order)
+
     def _times(self, file: ExportFile, header: str) -> TimeReading:
         """How a column's times read; open ones in the file's order of day and month."""
         texts = self.values(file, header).texts

@@ -9,6 +9,7 @@ from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports
 from dagster_project.ingestion.discovery.links import LINKED, best_link, ids_of_leads
 from dagster_project.ingestion.discovery.plans import (
+    LatestTime,
     Proposal,
     StageDatePlan,
     StageSeen,
@@ -41,9 +42,9 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
             _tell_deleted(exports, proposal, plan)
     _close_opportunities(exports, proposal, vocabulary)
     _tell_unmet(exports, proposal)
+    _date_stages(exports, proposal, vocabulary)
     _explain_exits(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
-    _date_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
     _start_exits(proposal, vocabulary)
     allowed = {*vocabulary.by_tradition[proposal.tradition], IGNORED_STAGE, None}
@@ -336,27 +337,46 @@ def _add_exits(
     """Stage changes of leads that are out, dated by a column that says when, else the last one."""
     last = leads.columns.get("updated_at")
     when = header_for(leads.file, "leads", "(exit_date)") or last
-    if not when or exports.times(leads.file, when).share <= 0.95:
-        proposal.unplaced.append(
-            f"{leads.file.name}: {reason} is not read: nothing says when {status} became "
-            f"{', '.join(texts[:3])}"
-        )
-        return
-    columns = {"lead_id": leads.columns["lead_id"], "changed_at": when}
-    plan = TablePlan(
-        CONTRACT_TABLES["stage_changes"],
-        leads.file,
-        columns | {"to_stage": status, "reason": reason},
-        where={status: texts, when: "filled"},
-    )
-    if when == last:
-        plan.remarks["changed_at"] = "the last change of the lead, as nothing else dates its exit"
-        proposal.unplaced.append(
-            f"{plan.about('changed_at')}: {when} stands for the date of the exit"
-        )
-    if formats := exports.times(leads.file, when).formats:
+    is_dated = bool(when and exports.times(leads.file, when).share > 0.95)
+    columns = {"lead_id": leads.columns["lead_id"], "to_stage": status, "reason": reason}
+    plan = TablePlan(CONTRACT_TABLES["stage_changes"], leads.file, columns, where={status: texts})
+    if when and is_dated:
+        plan.columns["changed_at"] = when
+        plan.where[when] = "filled"
+        formats = exports.formats(leads.file, when)
+        proposal.stage_dates = [
+            it for it in proposal.stage_dates if (it.file, it.header) != (leads.file, when)
+        ]
+    else:
+        formats = _date_by_what_is_known(exports, proposal, plan, leads)
+    if formats:
         plan.time_formats["changed_at"] = formats
+    if when == last or not is_dated:
+        known = when if is_dated else "the last time that is known of a lead"
+        proposal.unplaced.append(
+            f"{plan.about('changed_at')}: {known} stands for the date of the exit"
+        )
+        plan.remarks["changed_at"] = "the last change of the lead, as nothing else dates its exit"
     proposal.plans.append(plan)
+
+
+def _date_by_what_is_known(
+    exports: Exports, proposal: Proposal, plan: TablePlan, leads: TablePlan
+) -> tuple[str, ...]:
+    """Date exits by the latest of the lead's creation, its dates of stages and its changes.
+
+    Returns the formats of these times.
+    """
+    file, history = leads.file, proposal.plan("stage_changes")
+    dates = (it.header for it in proposal.stage_dates if it.file == file)
+    headers = tuple(dict.fromkeys([leads.columns["created_at"], *dates]))
+    places = [(file, header) for header in headers]
+    if history:
+        places.append((history.file, history.columns["changed_at"]))
+    found = (it for place in places for it in exports.formats(*place))
+    formats = tuple(dict.fromkeys(found))
+    plan.latest = LatestTime(headers, formats, history)
+    return formats
 
 
 def _explain_history(

@@ -187,16 +187,16 @@ def _are_leads(
     if _is_named(file, "leads", "(name)"):
         return True
     record = columns["lead_id"]
-    ids = exports.values(file, record)
     other = set(known_headers()["leads"]["(other)"])
-    if 2 * ids.distinct < file.rows or other & (_words_of_name(file) | _words_of(record)):
+    if other & (_words_of_name(file) | _words_of(record)):
         return False
     present = {key(header) for header in file.headers}
-    is_contract = present >= {key(name) for name in CONTRACT_TABLES["leads"].required}
-    if is_contract or not present.isdisjoint(_own_headers_of_leads()):
+    if not present.isdisjoint(_own_headers_of_leads()) and present.isdisjoint(_headers_of_events()):
         return True
+    is_contract = present >= {key(name) for name in CONTRACT_TABLES["leads"].required}
     words = words_of(exports, file, {record, columns["created_at"]})
-    return bool(known_columns(words, lambda text: vocabulary.is_stage(text, proposal.crm)))
+    stages = known_columns(words, lambda text: vocabulary.is_stage(text, proposal.crm))
+    return 2 * exports.values(file, record).distinct > file.rows and bool(is_contract or stages)
 
 
 @functools.cache
@@ -205,6 +205,13 @@ def _own_headers_of_leads() -> set[str]:
     columns = ("owner_id", "current_stage", "(status)")
     own = {key(it) for column in columns for it in crm_labels("leads", column)}
     return own | {key(it) for it in known_headers()["leads"]["(own)"]}
+
+
+@functools.cache
+def _headers_of_events() -> set[str]:
+    """Headers that only rows about leads have, which may name the lead's owner and status, too."""
+    tables = ("activities", "stage_changes", "opportunities")
+    return {key(it) for table in tables for it in known_headers()[table]["(header)"]}
 
 
 def _words_of(text: str) -> set[str]:

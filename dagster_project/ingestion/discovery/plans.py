@@ -21,7 +21,7 @@ class TablePlan:
     """The mapping proposed for one table, or for one file of it, as the settings of files say it.
 
     ``where``: header -> condition. ``joined``: column -> the headers that make it, with a space
-    between. ``reasons_of``: of a history, the leads that have
+    between. ``latest``: what dates its exits. ``reasons_of``: of a history, the leads that have
     the reasons, under which header, and the stages that they explain. ``remarks``: comments on its
     columns.
     """
@@ -37,6 +37,7 @@ class TablePlan:
     where: dict[str, Condition] = field(default_factory=dict)
     only_when: dict[str, dict[str, Condition]] = field(default_factory=dict)
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    latest: "LatestTime | None" = None
     reasons_of: "tuple[TablePlan, str, list[str]] | None" = None
     merged_ids: str | None = None
     previous_owner: str | None = None
@@ -49,6 +50,18 @@ class TablePlan:
     @property
     def values_of_where(self) -> dict[str, list[str]]:
         return {name: texts for name, texts in self.where.items() if isinstance(texts, list)}
+
+
+@dataclass(frozen=True)
+class LatestTime:
+    """The latest of a lead's times: under ``headers``, and in its ``history``.
+
+    ``formats``: of the times that are not ISO.
+    """
+
+    headers: tuple[str, ...]
+    formats: tuple[str, ...]
+    history: TablePlan | None
 
 
 @dataclass(frozen=True)
@@ -127,7 +140,7 @@ class Proposal:
 
 def needs_query(plans: Sequence[TablePlan]) -> bool:
     """Whether a table is read by SQL: of several files, or for what no other setting says."""
-    return len(plans) > 1 or bool(plans[0].reasons_of or plans[0].joined)
+    return len(plans) > 1 or bool(plans[0].reasons_of or plans[0].joined or plans[0].latest)
 
 
 def match(file: ExportFile, table: ContractTable) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dagster_project.ingestion.discovery.exports import ExportFile
 from dagster_project.ingestion.discovery.plans import (
     UNKNOWN_CRM,
     Condition,
+    LatestTime,
     Proposal,
     StageDatePlan,
     TablePlan,
@@ -137,6 +138,8 @@ def _select(plan: TablePlan, name: str) -> str:
         if column in cells:
             cells[column] = f"case when {_condition(conditions)} then {cells[column]} end"
     view = identifier(_view(name))
+    if plan.latest:
+        cells["changed_at"] = _latest(plan, plan.latest, view)
     if plan.reasons_of:
         leads, reason, stages = plan.reasons_of
         is_exit = _condition({plan.columns["to_stage"]: stages})
@@ -151,6 +154,24 @@ def _select(plan: TablePlan, name: str) -> str:
     shown = ",\n  ".join(f"{cell} as {column}" for column, cell in cells.items())
     where = f"\nwhere {_condition(plan.where)}" if plan.where else ""
     return f"select\n  {shown}\nfrom {view}{where}"
+
+
+def _latest(plan: TablePlan, latest: LatestTime, view: str) -> str:
+    """The latest time of a lead, as it is written."""
+    times = f"[{', '.join(map(identifier, latest.headers))}]"
+    if history := latest.history:
+        lead, time = (identifier(history.columns[name]) for name in ("lead_id", "changed_at"))
+        of_lead = f"trim({view}.{identifier(plan.columns['lead_id'])})"
+        changes = " union all ".join(
+            f"select {time} as moment from {identifier(_view(name))} where trim({lead}) = {of_lead}"
+            for name in history.file.names
+        )
+        times = f"list_concat({times}, (select list(moment) from ({changes})))"
+    formats = f"[{', '.join(map(literal, latest.formats))}]"
+    read = "try_cast(moment as timestamp)"
+    if latest.formats:
+        read = f"coalesce(try_strptime(moment, {formats}), {read})"
+    return f"(select max_by(moment, {read}) from (select unnest({times}) as moment))"
 
 
 def _condition(conditions: Mapping[str, Condition]) -> str:

@@ -49,7 +49,7 @@ def try_proposal(proposal: Proposal, vocabulary: Vocabulary) -> None:
                 connection,
                 f"{RAW_SCHEMA}.{name}",
                 {header: it for it, header in reversed(headers.items())},
-                headers.get(table.record_id or "", ""),
+                columns.get(table.record_id or "", ""),
             )
 
 
