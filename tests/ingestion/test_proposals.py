@@ -23,7 +23,9 @@ from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import POLICY_DIR
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.discovery import readings
-from dagster_project.ingestion.discovery.plans import Proposal
+from dagster_project.ingestion.discovery.exports import ExportFile
+from dagster_project.ingestion.discovery.meanings import stage_at, stage_of_header
+from dagster_project.ingestion.discovery.plans import Proposal, match, reason_header
 from dagster_project.ingestion.discovery.proposal import propose
 from dagster_project.ingestion.discovery.values import EventMeaning, event_meaning, read_vocabulary
 from tests.ingestion.test_troubles import as_archive
@@ -1186,3 +1188,371 @@ def test_rows_that_two_files_have_in_common_are_read_once(read: Proposed) -> Non
     files = {"calls.csv": numbered(header, 4, *rows), "all calls.csv": numbered(header, 6, *rows)}
     found = read({"leads.csv": NUMBERED_LEADS} | files, "fct_activities")
     assert found.all("select count(*) from fct_activities") == [(6,)]
+
+
+# No leads
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "row"),
+    [
+        ("invoices.csv", "Invoice No,Customer,Email,Status,Issued", "{n},C{n},c{n}@x.example,Open"),
+        ("Rechnungen.csv", "Nr;Kunde;Netto;Datum", "R{n};K {n};10,50"),
+        (
+            "employees.csv",
+            "ID,First Name,Last Name,Email,Title,Hired",
+            "{n},A,B{n},e{n}@x.example,T",
+        ),
+        ("staff.csv", "Employee ID,Email,Country,Status,Start", "{n},e{n}@x.example,NL,Active"),
+        ("support.csv", "Ticket,Requester email,Status,Opened", "{n},e{n}@x.example,New"),
+        ("calls.csv", "Call ID,Contact ID,Duration,Call Start Time", "{n},{n},60"),
+        ("deals.csv", "Deal ID,Deal Name,Deal Owner,Stage,Create Date", "{n},D{n},Rob,Closed Won"),
+        ("log.csv", "Lead ID,Old Value,New Value,Date", "{n},Lead,MQL"),
+    ],
+)
+def test_what_is_no_lead_is_not_taken_for_one(
+    tmp_path: Path, name: str, header: str, row: str
+) -> None:
+    mark = ";" if ";" in header else ","
+    rows = (f"{row.format(n=n)}{mark}2026-01-0{n} 09:00\n" for n in range(1, 6))
+    directory = tmp_path / "export"
+    directory.mkdir()
+    (directory / name).write_text(f"{header}\n{''.join(rows)}")
+    proposal = propose(directory, tmp_path / "handoff.yml")
+    assert (proposal.plan("leads"), proposal.tried) == (None, [])
+    assert proposal.unplaced[0].startswith("no file looks like leads: a leads table has one row")
+    assert "handoff run" not in proposal.text
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "row"),
+    [
+        ("export.csv", "customer,mail,state,since", "a{n},e{n}@x.example,MQL"),
+        ("kontakte.csv", "Nr,Name,Mail,Seit", "{n},N{n},e{n}@x.example"),
+        ("list.csv", "ID,E-Mail,Lead-Quelle,Datum", "{n},e{n}@x.example,Web"),
+        ("firms.csv", "Record ID,Name,Lifecycle Stage,Create Date", "{n},N{n},Lead"),
+        ("all.csv", "lead_id,email,country,created_at", "{n},e{n}@x.example,NL"),
+    ],
+)
+def test_leads_are_told_by_their_name_headers_or_stages(
+    tmp_path: Path, name: str, header: str, row: str
+) -> None:
+    rows = (f"{row.format(n=n)},2026-01-0{n} 09:00\n" for n in range(1, 6))
+    directory = tmp_path / "export"
+    directory.mkdir()
+    (directory / name).write_text(f"{header}\n{''.join(rows)}")
+    proposal = propose(directory, tmp_path / "handoff.yml")
+    assert [(it.name, it.rows) for it in proposal.tried] == [("leads", 5)]
+
+
+# Words for stages, reasons and dates
+
+
+ZOHO_STATUSES = {
+    "Attempted to Contact": "sal",
+    "Contact in Future": "nurture",
+    "Contacted": "sal",
+    "Junk Lead": "disqualified",
+    "Lost Lead": "disqualified",
+    "Not Contacted": "lead",
+    "Pre-Qualified": "sql",
+    "Not Qualified": "disqualified",
+    "-None-": "ignored",
+}
+
+
+@pytest.mark.parametrize(
+    ("crm", "header", "stages"),
+    [
+        ("Zoho", "Lead Status", ZOHO_STATUSES),
+        (
+            "Salesforce",
+            "Status",
+            {
+                "Offen - Nicht kontaktiert": "lead",
+                "In Bearbeitung - Kontaktiert": "sal",
+                "In Arbeit – kontaktiert": "sal",
+                "Geschlossen - Konvertiert": "sql",
+                "Geschlossen - Nicht konvertiert": "disqualified",
+                "Ouverte - Non contactée": "lead",
+                "En cours - Contactée": "sal",
+                "Fermée - Convertie": "sql",
+                "Fermée - Non convertie": "disqualified",
+                "Abierto - No contactado": "lead",
+                "En curso - Contactado": "sal",
+                "Cerrado - Convertido": "sql",
+                "Cerrado - No convertido": "disqualified",
+                "オープン - 未連絡": "lead",
+                "作業中 - 連絡済み": "sal",
+                "クローズ - 取引開始済み": "sql",
+                "クローズ - 未取引開始": "disqualified",
+                "--Ohne--": "ignored",
+            },
+        ),
+        (
+            "HubSpot",
+            "Leadstatus",
+            {
+                "Offener Deal": "ignored",
+                "In Bearbeitung": "ignored",
+                "Nicht qualifiziert": "disqualified",
+                "Ungünstiger Zeitpunkt": "nurture",
+                "Tentative de contact": "ignored",
+                "Non qualifié": "disqualified",
+                "Mauvais moment": "nurture",
+                "Conectado": "ignored",
+                "No calificado": "disqualified",
+                "オープン取引": "ignored",
+                "不適格": "disqualified",
+            },
+        ),
+        (
+            "HubSpot",
+            "Lifecycle-Phase",
+            {
+                "Marketing-qualifizierter Lead": "mql",
+                "Kunde": "customer",
+                "Lead qualifié par l'équipe commerciale": "sql",
+                "Évangéliste": "evangelist",
+                "Lead calificado por marketing": "mql",
+                "サブスクライバー": "subscriber",
+                "MQL(マーケティング上の有望な見込み客)": "mql",
+                "Closed Won (Sales Pipeline)": "customer",
+            },
+        ),
+    ],
+)
+def test_statuses_of_vendors_mean_stages(crm: str, header: str, stages: dict[str, str]) -> None:
+    vocabulary = read_vocabulary(POLICY_DIR)
+    proposal = Proposal(Path(), Path(), crm=crm)
+    assert {it: stage_at(it, proposal, header, vocabulary) for it in stages} == stages
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Grund für die Disqualifizierung",
+        "Disqualifizierungsgrund",
+        "DQ Reason",
+        "Reason Disqualified",
+        "reason_for_rejection__c",
+        "Ablehnungsgrund",
+        "Raison de non-qualification",
+        "Motif de rejet",
+        "Motivo de descalificación",
+        "Motivo de pérdida",
+        "Razón del rechazo",
+        "Lost Reason",
+        "Verlustgrund",
+        "不適格の理由",
+        "失注理由",
+    ],
+)
+def test_a_reason_is_told_by_two_words_in_any_order(header: str) -> None:
+    table = ExportFile(("x.csv",), ("Background", "Reason", "Lost Date", header), "x", 1)
+    assert reason_header(table) == header
+    assert match(table, CONTRACT_TABLES["opportunities"])["loss_reason"] == header
+
+
+@pytest.mark.parametrize("header", ["Hintergrund", "Closed Lost Reason Date", "Motivation", "Lost"])
+def test_one_word_is_no_reason(header: str) -> None:
+    assert reason_header(ExportFile(("x.csv",), (header,), "x", 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "stage"),
+    [
+        ("Became a Customer Date", "customer"),
+        ("Wurde ein Lead am", "lead"),
+        ("Wurde Marketing-qualifizierter Lead am", "mql"),
+        ("Datum: Wurde Vertriebsqualifizierter Lead", "sql"),
+        ("Datum des Eintritts „Marketing-qualifizierter Lead“", "mql"),
+        ("Datum, an dem Kontakt zum Kunden wurde", "customer"),
+        ("Est devenu un lead qualifié par le marketing le", "mql"),
+        ("Est devenue une opportunité le", "opportunity"),
+        ("Fecha en que se convirtió en cliente", "customer"),
+        ("Se convirtió en un lead calificado para ventas el", "sql"),
+    ],
+)
+def test_headers_of_dates_name_stages(header: str, stage: str) -> None:
+    assert stage_of_header(header, read_vocabulary(POLICY_DIR)) == stage
+
+
+# Exits beside a history, logs of several fields
+
+
+@pytest.mark.parametrize(
+    ("header", "date", "when"),
+    [
+        (",Last Modified Date", ",2026-03-04 10:00", dt.date(2026, 3, 4)),
+        ("", "", dt.date(2026, 2, 10)),
+    ],
+)
+def test_a_status_beside_a_history_of_another_field_is_an_exit(
+    read: Proposed, header: str, date: str, when: dt.date
+) -> None:
+    found = read(
+        {
+            "contacts.csv": (
+                f"Record ID,Create Date,Lifecycle Stage,Lead Status,DQ Reason{header}\n"
+                f"A,2026-01-01 09:00,Sales Qualified Lead,Unqualified,No budget{date}\n"
+                f"B,2026-01-02 09:00,Marketing Qualified Lead,New,{date}\n"
+            ),
+            "history.csv": (
+                "Record ID,Field,Old Value,New Value,Changed At\n"
+                "A,Lifecycle Stage,Lead,Marketing Qualified Lead,2026-02-03 09:00\n"
+                "A,Lifecycle Stage,Marketing Qualified Lead,Sales Qualified Lead,2026-02-09 09:00\n"
+                "A,Contact owner,Rob,Sue,2026-02-10 09:00\n"
+                "B,Lifecycle Stage,Lead,Marketing Qualified Lead,2026-02-04 09:00\n"
+                "B,Phone,1,2,2026-02-05 09:00\n"
+            ),
+        }
+    )
+    assert found.set_aside == []
+    assert found.all(REASONS) == [("A", "disqualified", "no_budget", when)]
+    assert found.all(
+        "select lead_id, string_agg(stage, ' ' order by visit_number) from fct_lead_stages "
+        "group by 1 order by 1"
+    ) == [("A", "lead mql sql disqualified"), ("B", "lead mql")]
+    assert found.all("select lead_id, owner_id from raw.owner_changes") == [("A", "Sue")]
+    assert "stands for the date of the exit" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("field", "stage", "owner"),
+    [("Property", "lifecyclestage", "hubspot_owner_id"), ("Feld", "Lead-Status", "Lead-Inhaber")],
+)
+def test_a_log_of_several_fields_is_split(
+    read: Proposed, field: str, stage: str, owner: str
+) -> None:
+    log = (
+        f"Contact ID,{field},Old Value,New Value,Timestamp\n"
+        f"A,{stage},Lead,MQL,2026-01-05 09:00\nA,{owner},R1,R2,2026-01-06 09:00\n"
+        f"B,Email,a@x.example,b@x.example,2026-01-06 09:00\nB,{stage},Lead,MQL,2026-01-07 09:00\n"
+    )
+    found = read({"leads.csv": PEOPLE, "audit.csv": log})
+    assert found.tried["stage_changes"] == (2, 1.0, 1.0, (1, 1))
+    assert found.all("select lead_id, owner_id from raw.owner_changes") == [("A", "R2")]
+
+
+# What was only planned
+
+
+@pytest.mark.parametrize(
+    ("header", "done", "planned"),
+    [
+        ("Activity - Done", ("Done",), ("To do",)),
+        ("Done", ("1",), ("0",)),
+        ("IsClosed", ("true",), ("false",)),
+        ("Status", ("Completed",), ("Not Started", "In Progress", "Deferred")),
+        ("Task Status", ("Closed",), ("Open",)),
+        ("Status", ("Erledigt",), ("Geplant", "Zurückgestellt")),
+        ("Call outcome", ("Connected",), ("No answer", "Busy", "Wrong number")),
+        ("Anrufergebnis", ("Verbunden",), ("Keine Antwort",)),
+        ("Call Type", ("Outbound",), ("Missed",)),
+        ("Statut", ("Terminé",), ("Planifié", "Annulé")),
+        ("Estado", ("Completada",), ("Pendiente",)),
+        ("状況", ("完了",), ("未着手",)),
+    ],
+)
+def test_what_was_not_done_is_no_touch(
+    read: Proposed, header: str, done: tuple[str, ...], planned: tuple[str, ...]
+) -> None:
+    rows = "".join(
+        f"{word},K{n},2026-02-0{n} 09:00,Rob\n" for n, word in enumerate((*done, *planned, ""), 1)
+    )
+    calls = f"{header},Lead ID,Due date,Owner\n{rows}"
+    found = read({"leads.csv": KNOWN_BY_ID, "calls.csv": calls}, "quarantine")
+    # An empty cell says nothing.
+    left = [f"K{n}" for n in (1, len(done) + len(planned) + 1)]
+    assert [it[0] for it in found.all("select lead_id from raw.activities order by 1")] == left
+
+
+def test_what_can_not_be_told_to_be_done_is_said(read: Proposed) -> None:
+    tasks = "Lead ID,Type,Due date\nK1,Call,2026-02-01\nK2,Call,2026-02-02\n"
+    meetings = "Lead ID,Meeting Start Time,Outcome\nK1,2026-02-01 09:00,Scheduled\n"
+    found = read(
+        {"leads.csv": KNOWN_BY_ID, "tasks.csv": tasks, "meetings.csv": meetings}, "quarantine"
+    )
+    assert found.tried["activities"][0] == 3
+    assert "tasks.csv: activities.occurred_at: Due date may lie before anything" in found.notes
+    assert "meetings.csv: activities.occurred_at: Outcome is Scheduled" in found.notes
+
+
+# Ids and names
+
+
+@pytest.mark.parametrize("length", [15, 18])
+def test_both_lengths_of_salesforce_ids_are_one(read: Proposed, length: int) -> None:
+    ids = ("00Q5g00000AbCdEEAV", "00Q5g00000ABcdEEAT")
+    leads = "".join(f"{it[:length]},2026-01-02 09:00\n" for it in ids)
+    other = 33 - length
+    calls = "".join(f"{it[:other]},2026-02-02 09:00\n" for it in ids)
+    dates = "".join(f"{it[:other]},2026-02-03 09:00\n" for it in ids)
+    found = read(
+        {
+            "leads.csv": f"Lead ID,Created Date\n{leads}",
+            "calls.csv": f"Who ID,Date\n{calls}",
+            "dates.csv": f"ref,MQL date\n{dates}",
+        },
+        *MODELS,
+        "int_contract__activities",
+    )
+    assert found.tried["activities"][:3] == (2, 1.0, 1.0)
+    assert found.all("select lead_id, kind from int_contract__activities order by 1") == [
+        (it, "call") for it in sorted(ids)
+    ]
+    assert found.all("select count(*) from fct_lead_stages where stage = 'mql'") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [("Vorname", "Nachname"), ("Prénom", "Nom"), ("First Name", "Last Name")]
+)
+def test_users_with_a_name_in_two_columns_are_reps(read: Proposed, first: str, last: str) -> None:
+    users = f"ID,{first},{last},E-Mail\n71,Ada,Ek,a@us.example\n72,Bo,Li,b@us.example\n"
+    contacts = "Record ID,Create Date,Contact owner\n1,2026-01-01,Ada Ek\n2,2026-01-02,Bo Li\n"
+    found = read({"contacts.csv": contacts, "users.csv": users}, "int_contract__leads", "dim_reps")
+    assert found.all("select rep_id, name from raw.reps order by 1") == [
+        ("Ada Ek", "Ada Ek"),
+        ("Bo Li", "Bo Li"),
+    ]
+    assert f"users.csv: reps.rep_id: {first} and {last}, as owners are called so" in found.notes
+
+
+def test_ids_that_repeat_or_can_not_be_read_are_named(read: Proposed) -> None:
+    leads = "Record ID,Create Date\n7,2026-01-02\n7,2026-01-03\n1.23E+11,2026-01-04\n"
+    deals = "Deal ID,Contact ID,Create Date\nD1,7,2026-02-01\n"
+    found = read({"contacts.csv": leads, "deals.csv": deals}, "quarantine")
+    assert "contacts.csv: Record ID: 1 of the ids can't be read (for example 1.23E+11)" in (
+        found.notes
+    )
+    assert "contacts.csv: Record ID: 1 ids are in 2 rows (for example 7)" in found.notes
+    assert "Deal ID" not in found.notes
+
+
+def test_a_status_of_records_does_not_tell_won_deals(read: Proposed) -> None:
+    cells = ("Active,true,2026-03-01", "Archived,false,2026-03-02", "Active,true,2026-03-03")
+    found = read(deals_export("Status,Won,Close Date", *cells), "int_opportunities", "quarantine")
+    assert found.set_aside == []
+    assert [it[1] for it in found.all(DEALS)] == ["won", "lost", "won"]
+
+
+def test_deals_without_a_lead_are_said_unless_a_file_links_them(read: Proposed) -> None:
+    deals = "Deal ID,Create Date,Amount,Won,Close Date\nD1,2026-02-01,100,yes,2026-03-01\n"
+    people = PEOPLE.replace("lead_id", "Contact ID")
+    links = "Deal,Contact,Role\nD1,B,Buyer\n"
+    found = read({"contacts.csv": people, "deals.csv": deals, "roles.csv": links})
+    assert [it[3] for it in found.all(CYCLES)] == [100]
+    assert "names its lead" not in found.notes
+
+
+def test_deals_that_name_no_lead_are_said(read: Proposed) -> None:
+    deals = "Deal ID,Create Date,Amount,Won,Close Date\nD1,2026-02-01,100,yes,2026-03-01\n"
+    found = read({"leads.csv": PEOPLE, "deals.csv": deals}, "quarantine")
+    assert "deals.csv: no deal names its lead, so no lead has revenue" in found.notes
+
+
+def test_headers_that_are_called_like_columns_count_as_used(read: Proposed) -> None:
+    log = "change_id,lead_id,field,old_value,new_value,changed_at\n1,A,stage,Lead,MQL,2026-01-05\n"
+    found = read({"leads.csv": PEOPLE, "history.csv": log}, "quarantine")
+    assert "columns not used" not in found.notes

@@ -143,12 +143,12 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
         return
     plan.columns["is_won"] = header
     if _is_truth(exports, plan.file, header):
-        headers = [plan.file.header_of([name]) for name in names_of("opportunities", "is_won")]
-        named = [name for name in headers if name and not _is_truth(exports, plan.file, name)]
-        if _close_by_flag(exports, proposal, plan) or not named:
+        headers = (plan.file.header_of([name]) for name in names_of("opportunities", "is_won"))
+        words = [it for it in headers if it and _tells_in_words(exports, plan, it, vocabulary)]
+        if _close_by_flag(exports, proposal, plan) or not words:
             _read_won(exports, proposal, plan, vocabulary)
             return
-        header = plan.columns["is_won"] = named[0]
+        header = plan.columns["is_won"] = words[0]
     texts = exports.values(plan.file, header).texts
     outcomes = {text: _outcome(text, vocabulary) for text in texts}
     # The models read yes and no; whoever writes them among stages means them.
@@ -182,13 +182,20 @@ def _header_of_outcomes(exports: Exports, plan: TablePlan, vocabulary: Vocabular
     """
 
     def tells(header: str) -> bool:
-        texts = exports.values(plan.file, header).texts
-        is_truth = bool(texts) and _is_truth(exports, plan.file, header)
-        return is_truth or any(_outcome(text, vocabulary) for text in texts)
+        is_filled = bool(exports.values(plan.file, header).texts)
+        is_flag = is_filled and _is_truth(exports, plan.file, header)
+        return is_flag or _tells_in_words(exports, plan, header, vocabulary)
 
     named = plan.columns.get("is_won")
     others = (plan.file.header_of([name]) for name in names_of("opportunities", "is_won"))
     return next((it for it in [named, *others] if it and tells(it)), named)
+
+
+def _tells_in_words(exports: Exports, plan: TablePlan, header: str, vocabulary: Vocabulary) -> bool:
+    """Whether a column that is no flag has words for won or lost."""
+    texts = exports.values(plan.file, header).texts
+    is_flag = _is_truth(exports, plan.file, header)
+    return not is_flag and any(_outcome(text, vocabulary) for text in texts)
 
 
 def _close_by_flag(exports: Exports, proposal: Proposal, plan: TablePlan) -> bool:
@@ -319,7 +326,7 @@ def _exits_of(
     for header in dict.fromkeys(filter(None, headers)):
         texts = exports.values(leads.file, header).texts
         found = [
-            it for it in texts if _stage_at(it, proposal, header, vocabulary) in vocabulary.exits
+            it for it in texts if stage_at(it, proposal, header, vocabulary) in vocabulary.exits
         ]
         if found:
             exits[header] = found
@@ -391,13 +398,13 @@ def _explain_history(
     to_stage = history.columns["to_stage"]
     seen = exports.values_where(history.file, to_stage, history.values_of_where).texts
     field = next((texts[0] for texts in history.values_of_where.values()), to_stage)
-    found = [it for it in seen if _stage_at(it, proposal, field, vocabulary) in vocabulary.exits]
+    found = [it for it in seen if stage_at(it, proposal, field, vocabulary) in vocabulary.exits]
     if found and "reason" not in history.columns and "lead_id" not in history.lookups:
         history.reasons_of = (leads, reason, found)
     return bool(found)
 
 
-def _stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:
+def stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:
     """The stage that a raw one means in a column, whatever language the column is named in."""
     known = known_headers()["leads"]
     names = [header]
@@ -434,7 +441,7 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
     for raw, rows in counts.items():
         word = named_in(raw, vocabulary.stages)
         guess = vocabulary.stages.get((word or "").casefold()) or vocabulary.elsewhere(raw)
-        stage = _stage_at(raw, proposal, fields[raw], vocabulary)
+        stage = stage_at(raw, proposal, fields[raw], vocabulary)
         proposal.stages.append(StageSeen(raw, rows, stage, guess))
     unknown = [item.raw for item in proposal.stages if item.stage is None]
     if unknown:
@@ -464,7 +471,7 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
                 continue
             link, mapped = found, {found}
         for header in (header for header in file.headers if header not in mapped):
-            stage = _stage_of_header(header, vocabulary) or _stage_of_conversion(
+            stage = stage_of_header(header, vocabulary) or _stage_of_conversion(
                 proposal, header, vocabulary
             )
             if stage and (times := exports.times(file, header)).share > 0.95:
@@ -472,7 +479,7 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
                 proposal.stage_dates.append(plan)
 
 
-def _stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:
+def stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:
     """The stage that a header such as "Became a Customer Date" speaks of."""
     plain = re.sub(r"__c$", "", header.strip(), flags=re.I)
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)

@@ -341,8 +341,10 @@ def _place_by_values(
         elif _is_named(file, "activities", "(not)"):
             continue
         elif kinds or meaning_of_name(file, vocabulary):
-            columns = {"kind": kinds[0]} if kinds else {}
             table, time = "activities", "occurred_at"
+            named = match(file, CONTRACT_TABLES[table])
+            columns = {it: named[it] for it in ("rep_id", "direction") if it in named}
+            columns |= {"kind": kinds[0]} if kinds else {}
         else:
             continue
         columns[time] = times[0]

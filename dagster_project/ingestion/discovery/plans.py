@@ -152,8 +152,10 @@ def match(file: ExportFile, table: ContractTable) -> dict[str, str]:
         if header := next(free, None):
             columns[column] = header
     for column in table.columns:
-        free = (header for header in file.headers if header not in columns.values())
-        if column not in columns and (header := header_by_words(free, column)):
+        header = (
+            reason_header(file) if "reason" in column else header_by_words(file.headers, column)
+        )
+        if header and column not in columns and header not in columns.values():
             columns[column] = header
     return columns
 
