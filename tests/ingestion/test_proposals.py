@@ -1556,3 +1556,258 @@ def test_headers_that_are_called_like_columns_count_as_used(read: Proposed) -> N
     log = "change_id,lead_id,field,old_value,new_value,changed_at\n1,A,stage,Lead,MQL,2026-01-05\n"
     found = read({"leads.csv": PEOPLE, "history.csv": log}, "quarantine")
     assert "columns not used" not in found.notes
+
+
+# Whole exports, as the vendors document them: the proposed file is read unedited
+
+
+STAGES = (
+    "select lead_id, string_agg(stage, ' ' order by visit_number) from fct_lead_stages "
+    "group by 1 order by 1"
+)
+DONE = "select lead_id, kind, direction from raw.activities order by 1, 2, 3"
+TEAM = (
+    "Benutzer-ID,Vorname,Nachname,E-Mail\n71,Petra,Müller,p@us.example\n72,Jörg,Weiß,j@us.example\n"
+)
+
+
+def test_a_whole_export_of_hubspot_in_german(read: Proposed) -> None:
+    contacts = (
+        "Datensatz-ID,Vorname,Nachname,E-Mail,Telefonnummer,Für Kontakt zuständiger Mitarbeiter,"
+        "Lead-Status,Erstellungsdatum,Lifecycle-Phase,Unternehmensname,Anzahl der Mitarbeiter,"
+        "Ursprüngliche Quelle,Datum der letzten Änderung,"
+        "Datum der Konversion zum Marketing-Qualified-Lead,"
+        "Datum der Konversion zum Sales-Qualified-Lead,Datum der Konversion zum Kunden,"
+        "Grund für die Disqualifizierung\n"
+        "501,Ada,Ek,a@a.example,,Petra Müller,Verbunden,02.01.2026 09:12,Kunde,Acme,1.250,"
+        "Organische Suche,01.03.2026 10:00,03.01.2026 10:00,05.01.2026 10:00,01.03.2026 10:00,\n"
+        "502,Bo,Li,b@b.example,,Jörg Weiß,Nicht qualifiziert,03.01.2026 12:00,"
+        "Marketing-Qualified-Lead,Beta,25,Bezahlte Suche,20.02.2026 08:00,04.01.2026 08:00,,,"
+        "Kein Budget\n"
+        "503,Cy,No,c@c.example,,,Neu,01.02.2026 12:00,Abonnent,Gamma,,Direkter Traffic,"
+        "02.02.2026 08:00,,,,\n"
+    )
+    deals = (
+        "Datensatz-ID,Deal-Name,Deal-Phase,Pipeline,Betrag,Währung,Abschlussdatum,"
+        "Erstellungsdatum,Für Deal zuständiger Mitarbeiter,Zugeordnete Kontakt-IDs,"
+        "Grund für verlorenen Deal\n"
+        '900,Acme neu,Abgeschlossen und gewonnen,Vertrieb,"12.000,00 €",EUR,01.03.2026 10:00,'
+        "20.01.2026 09:00,Petra Müller,501;503,\n"
+        '901,Acme mehr,Termin geplant,Vertrieb,"1.500,50 €",EUR,01.12.2026 10:00,'
+        "21.01.2026 09:00,Petra Müller,501,\n"
+    )
+    calls = (
+        "Anruf-ID,Aktivitätsdatum,Anrufrichtung,Aktivität zugewiesen zu,Zugeordnete Kontakt-IDs,"
+        "Anrufergebnis\n"
+        "1,05.01.2026 15:00,OUTBOUND,Petra Müller,501,Verbunden\n"
+        "2,06.01.2026 15:00,INBOUND,Petra Müller,501,Verbunden\n"
+        "3,06.01.2026 16:00,OUTBOUND,Jörg Weiß,502,Keine Antwort\n"
+    )
+    found = read(
+        {
+            "hubspot-crm-exports-alle-kontakte-2026-03-01.csv": contacts,
+            "hubspot-crm-exports-alle-deals-2026-03-01.csv": deals,
+            "anrufe.csv": calls,
+            "benutzer.csv": TEAM,
+        },
+        *MODELS,
+        "int_contract__leads",
+    )
+    assert (found.proposal.crm, found.set_aside) == ("HubSpot", [])
+    assert set(found.buckets.items()) == {(it, "in marts") for it in ("501", "502", "503")}
+    assert found.all(STAGES) == [
+        ("501", "mql sql opportunity customer"),
+        ("502", "mql disqualified"),
+        ("503", "opportunity customer"),
+    ]
+    assert found.all(REASONS) == [("502", "disqualified", "unknown", dt.date(2026, 2, 20))]
+    assert [it[2:] for it in found.all(CYCLES)] == [(Decimal("13500.50"), 12000), (0, 0), (0, 0)]
+    assert found.all(DONE) == [("501", "call", "INBOUND"), ("501", "call", "OUTBOUND")]
+    assert found.all("select lead_id, owner_id from int_contract__leads order by 1")[:2] == [
+        ("501", "Petra Müller"),
+        ("502", "Jörg Weiß"),
+    ]
+    assert found.all("select rep_id from raw.reps order by 1") == [
+        ("Jörg Weiß",),
+        ("Petra Müller",),
+    ]
+
+
+def test_a_whole_export_of_zoho_crm(read: Proposed) -> None:
+    leads = (
+        "Record Id,Lead Owner.id,Lead Owner,Company,First Name,Last Name,Title,Email,Lead Source,"
+        "Lead Status,Industry,No. of Employees,Created Time,Modified Time,Is Converted,"
+        "Converted Date Time,Reason for Disqualification,Country\n"
+        "zcrm_1,zcrm_u1,Ravi K,Acme,Ada,Ek,CTO,a@a.example,Trade Show,Pre-Qualified,Software,200,"
+        "2026-01-05 09:12:00,2026-02-01 10:00:00,true,2026-02-01 10:00:00,,NL\n"
+        "zcrm_2,zcrm_u2,Mei L,Beta,Bo,Li,VP,b@b.example,Web Download,Junk Lead,-None-,50,"
+        "2026-01-06 13:12:00,2026-03-04 10:00:00,false,,No budget,DE\n"
+        "zcrm_3,zcrm_u1,Ravi K,Gamma,Cy,No,-None-,c@c.example,-None-,-None-,-None-,10,"
+        "2026-01-07 13:12:00,2026-01-07 13:12:00,false,,,DE\n"
+    )
+    history = (
+        "Record Id,Lead Name.id,Moved From,Lead Status,Modified Time\n"
+        "zcrm_h1,zcrm_1,-None-,Attempted to Contact,2026-01-08 09:00:00\n"
+        "zcrm_h2,zcrm_1,Attempted to Contact,Pre-Qualified,2026-01-20 09:00:00\n"
+        "zcrm_h3,zcrm_2,Not Contacted,Contacted,2026-01-09 09:00:00\n"
+        "zcrm_h4,zcrm_2,Contacted,Junk Lead,2026-03-04 09:00:00\n"
+    )
+    deals = (
+        "Record Id,Deal Owner.id,Deal Owner,Deal Name,Amount,Closing Date,Stage,Lead Name.id,"
+        "Created Time,Reason For Loss,Currency\n"
+        "zcrm_d1,zcrm_u1,Ravi K,Acme,12000,2026-03-01,Closed Won,zcrm_1,2026-02-01 10:00:00,,EUR\n"
+        "zcrm_d2,zcrm_u1,Ravi K,Acme 2,500,2026-04-01,Closed Lost to Competition,zcrm_1,"
+        "2026-02-15 10:00:00,Price,EUR\n"
+        "zcrm_d3,zcrm_u1,Ravi K,Acme 3,700,2026-12-01,Value Proposition,zcrm_1,"
+        "2026-02-20 10:00:00,,EUR\n"
+    )
+    calls = (
+        "Record Id,Call Owner.id,Call Owner,Subject,Call Type,Call Start Time,Lead Name.id,"
+        "Call Status\n"
+        "zcrm_c1,zcrm_u1,Ravi K,Intro,Outbound,2026-01-08 10:00:00,zcrm_1,Completed\n"
+        "zcrm_c2,zcrm_u1,Ravi K,Back,Missed,2026-01-08 11:00:00,zcrm_1,Completed\n"
+        "zcrm_c3,zcrm_u1,Ravi K,Next,Outbound,2026-01-09 11:00:00,zcrm_2,Scheduled\n"
+    )
+    users = (
+        "User Id,Full Name,Email,Role,Status\nzcrm_u1,Ravi K,r@us.example,Sales,active\n"
+        "zcrm_u2,Mei L,m@us.example,Sales,inactive\n"
+    )
+    found = read(
+        {
+            "Leads_2026_06_01.csv": leads,
+            "Lead_Status_History.csv": history,
+            "Deals_2026_06_01.csv": deals,
+            "Calls_2026_06_01.csv": calls,
+            "Users.csv": users,
+        }
+    )
+    assert (found.proposal.crm, found.set_aside) == ("Zoho", [])
+    assert len(found.buckets) == 3
+    assert found.all(STAGES) == [
+        ("zcrm_1", "sal sql opportunity customer"),
+        ("zcrm_2", "lead sal disqualified"),
+    ]
+    assert found.all(REASONS) == [("zcrm_2", "disqualified", "no_budget", dt.date(2026, 3, 4))]
+    assert found.all(CYCLES)[:2] == [
+        ("zcrm_1", "won", 13200, 12000),
+        ("zcrm_2", "disqualified", 0, 0),
+    ]
+    assert found.all(DONE) == [("zcrm_1", "call", "Outbound")]
+    assert found.tried["reps"][0] == 2
+
+
+def test_a_whole_export_of_salesforce_reports(read: Proposed) -> None:
+    footer = (
+        '\n\n\n"{}"\n"Copyright (c) 2000-2026 salesforce.com, inc. All rights reserved."\n'
+        '"Confidential Information - Do Not Distribute"\n"Generated By:  Ann Lee"\n'
+        '"Made-up Inc."\n'
+    )
+    leads = (
+        '"Lead ID","Lead Owner","First Name","Last Name","Email","Company / Account",'
+        '"Lead Source","Lead Status","Create Date","Converted","Converted Date","Opportunity ID",'
+        '"Disqualification Reason","Last Modified Date"\n'
+        '"00Q5g00000AbCdE","Ann Lee","F1","L1","a@x.example","Acme","Web","Closed - Converted",'
+        '"1/2/2026","1","3/3/2026","0065g00000AbCdF","","3/3/2026 2:05 PM"\n'
+        '"00Q5g00000ABcdE","Bob Stone","F2","L2","b@x.example","Beta","Event",'
+        '"Closed - Not Converted","1/13/2026","0","","","No budget","2/14/2026 3:15 PM"\n'
+        '"00Q5g00000abCdE","Ann Lee","F3","L3","c@x.example","Beta","Web",'
+        '"Open - Not Contacted","1/14/2026","0","","","","1/14/2026 3:15 PM"\n'
+    )
+    history = (
+        '"Lead ID","Edit Date","Field / Event","Old Value","New Value","Edited By"\n'
+        '"00Q5g00000AbCdE","1/3/2026 9:05 AM","Lead Status","Open - Not Contacted",'
+        '"Working - Contacted","Ann Lee"\n'
+        '"00Q5g00000AbCdE","1/3/2026 9:06 AM","Lead Owner","Bob Stone","Ann Lee","Ann Lee"\n'
+        '"00Q5g00000AbCdE","3/3/2026 2:05 PM","Lead Status","Working - Contacted",'
+        '"Closed - Converted","Ann Lee"\n'
+        '"00Q5g00000ABcdE","2/14/2026 3:15 PM","Lead Status","Open - Not Contacted",'
+        '"Closed - Not Converted","Bob Stone"\n'
+    )
+    deals = (
+        '"Opportunity ID","Opportunity Name","Opportunity Owner","Stage","Amount",'
+        '"Amount Currency","Close Date","Created Date","Won","Closed","Loss Reason"\n'
+        '"0065g00000AbCdF","Acme","Ann Lee","Closed Won","10,000.00","USD","4/3/2026","3/4/2026",'
+        '"1","1",""\n'
+    )
+    activities = (
+        '"Activity ID","Lead ID","Subject","Type","Date","Assigned","Status"\n'
+        '"00T5g00000AbCdE","00Q5g00000AbCdEEAV","Call","Call","1/4/2026","Ann Lee","Completed"\n'
+        '"00T5g00000ABcdE","00Q5g00000ABcdEEAT","Call","Call","1/14/2026","Bob Stone",'
+        '"Not Started"\n'
+    )
+    users = (
+        "Id,Name,Email,IsActive\n0055g000000AAAA,Ann Lee,ann@us.example,true\n"
+        "0055g000000AAAB,Bob Stone,bob@us.example,true\n"
+    )
+    found = read(
+        {
+            "report1717230000001.csv": leads + footer.format("Leads"),
+            "report1717230000002.csv": history + footer.format("Lead History"),
+            "report1717230000003.csv": deals + footer.format("Opportunities"),
+            "report1717230000004.csv": activities + footer.format("Tasks"),
+            "users.csv": users,
+        }
+    )
+    assert (found.proposal.crm, found.set_aside) == ("Salesforce", [])
+    one, two, three = "00Q5g00000ABcdEEAT", "00Q5g00000AbCdEEAV", "00Q5g00000abCdEEAU"
+    assert len(found.buckets) == 3
+    assert found.all(STAGES) == [
+        (one, "lead disqualified"),
+        (two, "lead sal sql opportunity customer"),
+        (three, "lead"),
+    ]
+    assert found.all(REASONS) == [(one, "disqualified", "no_budget", dt.date(2026, 2, 14))]
+    assert found.all(CYCLES) == [
+        (one, "screened_out", 0, 0),
+        (two, "won", 10000, 10000),
+        (three, "open", 0, 0),
+    ]
+    assert found.all("select lead_id, kind, rep_id from raw.activities") == [
+        (two, "Call", "0055g000000AAAA")
+    ]
+    assert found.all("select owner_id from raw.owner_changes") == [("0055g000000AAAA",)]
+
+
+def test_a_whole_export_of_pipedrive(read: Proposed) -> None:
+    people = (
+        "Person - ID,Person - Name,Person - Owner,Person - Email - Work,Person - Phone - Work,"
+        "Person - Person created,Person - Organization,Person - Label\n"
+        "1,Ada Ek,Ana Silva,a@x.example,,2026-01-02 08:00:00,Acme,Hot lead\n"
+        "2,Bo Li,Tom Berg,b@x.example,,2026-01-03 08:00:00,Beta,Warm lead\n"
+        "3,Cy No,Ana Silva,c@x.example,,2026-01-04 08:00:00,Gamma,\n"
+    )
+    deals = (
+        "Deal - ID,Deal - Title,Deal - Value,Deal - Currency of Value,Deal - Stage,"
+        "Deal - Status,Deal - Deal created,Deal - Won time,Deal - Lost time,"
+        "Deal - Deal closed on,Deal - Lost reason,Deal - Owner,Deal - Contact person,"
+        "Deal - Pipeline\n"
+        '501,D1,"1,500.00",EUR,Contact Made,Won,2026-02-02 09:00:00,2026-04-02 09:00:00,,'
+        "2026-04-02 09:00:00,,Ana Silva,Ada Ek,Pipeline\n"
+        "502,D2,900,EUR,Demo Scheduled,Lost,2026-02-03 09:00:00,,2026-04-03 09:00:00,"
+        "2026-04-03 09:00:00,Too expensive,Tom Berg,Bo Li,Pipeline\n"
+        "503,D3,300,EUR,Negotiations Started,Open,2026-02-04 09:00:00,,,,,Ana Silva,Ada Ek,"
+        "Pipeline\n"
+    )
+    activities = (
+        "Activity - ID,Activity - Type,Activity - Subject,Activity - Done,Activity - Due date,"
+        "Activity - Due time,Activity - Assigned to user,Activity - Deal,"
+        "Activity - Contact person\n"
+        "1,Meeting,s,Done,2026-02-02,10:00,Ana Silva,D1,Ada Ek\n"
+        "2,Call,s,To do,2026-02-03,10:00,Tom Berg,D2,Bo Li\n"
+        "3,Call,s,Done,2026-02-04,10:00,Tom Berg,D2,Bo Li\n"
+    )
+    found = read(
+        {
+            "people-16234-123.csv": people,
+            "deals-16234-124.csv": deals,
+            "activities-16234-125.csv": activities,
+        }
+    )
+    assert (found.proposal.crm, found.set_aside) == ("Pipedrive", [])
+    assert set(found.buckets) == {"1", "2", "3"}
+    assert found.all(STAGES) == [
+        ("1", "opportunity customer"),
+        ("2", "opportunity closed_lost"),
+    ]
+    assert found.all(CYCLES)[:2] == [("1", "won", 1800, 1500), ("2", "lost", 900, 0)]
+    assert found.all(DONE) == [("1", "Meeting", None), ("2", "Call", None)]

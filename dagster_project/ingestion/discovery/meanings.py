@@ -71,8 +71,10 @@ def _read_times(exports: Exports, proposal: Proposal, plan: TablePlan, column: s
     header = plan.columns[column]
     reading = exports.times(plan.file, header)
     example = exports.values(plan.file, header).texts[0]
-    if reading.formats:
-        plan.time_formats[column] = reading.formats
+    # The rows that are read may not show the order that the whole column does.
+    formats = exports.formats(plan.file, header) if plan.where else reading.formats
+    if formats:
+        plan.time_formats[column] = formats
     remark = [plan.remarks[column]] if column in plan.remarks else []
     plan.remarks[column] = "; ".join([f"for example {example}", *remark])
     if reading.share < 0.95:
