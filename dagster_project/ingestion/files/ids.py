@@ -42,6 +42,6 @@ def troubles_of_ids(
     ).fetchall()
     if ids:
         yield (
-            f"{', '.join(files)}: {own}: {ids:,} ids are in {rows:,} rows (for example {sample}); "
-            "of each a run reads one row"
+            f"{', '.join(files)}: {own}: {rows:,} rows share {ids:,} {'id' if ids == 1 else 'ids'} "
+            f"(for example {sample}); of each id a run reads one row"
         )
