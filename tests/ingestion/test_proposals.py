@@ -1419,14 +1419,18 @@ def test_a_status_beside_a_history_of_another_field_is_an_exit(
 
 
 @pytest.mark.parametrize(
-    ("field", "stage", "owner"),
-    [("Property", "lifecyclestage", "hubspot_owner_id"), ("Feld", "Lead-Status", "Lead-Inhaber")],
+    ("header", "stage", "owner"),
+    [
+        ("Contact ID,Property,Old Value,New Value,Timestamp", "lifecyclestage", "hubspot_owner_id"),
+        ("Kontakt,Feld,Alter Wert,Neuer Wert,Wann", "Lead-Status", "Lead-Inhaber"),
+        ("Record,Field,Before,After,At", "Stage", "Owner"),
+    ],
 )
 def test_a_log_of_several_fields_is_split(
-    read: Proposed, field: str, stage: str, owner: str
+    read: Proposed, header: str, stage: str, owner: str
 ) -> None:
     log = (
-        f"Contact ID,{field},Old Value,New Value,Timestamp\n"
+        f"{header}\n"
         f"A,{stage},Lead,MQL,2026-01-05 09:00\nA,{owner},R1,R2,2026-01-06 09:00\n"
         f"B,Email,a@x.example,b@x.example,2026-01-06 09:00\nB,{stage},Lead,MQL,2026-01-07 09:00\n"
     )
@@ -1523,6 +1527,16 @@ def test_users_with_a_name_in_two_columns_are_reps(read: Proposed, first: str, l
         ("Bo Li", "Bo Li"),
     ]
     assert f"users.csv: reps.rep_id: {first} and {last}, as owners are called so" in found.notes
+
+
+def test_bounces_are_linked_by_the_address_and_users_may_have_no_other_id(read: Proposed) -> None:
+    bounces = "Email,Date,Reason\nk1@x.example,2026-02-01 09:00,full\n"
+    users = "First Name,Last Name,Email\nAda,Ek,a@us.example\n"
+    found = read(
+        {"leads.csv": KNOWN_BY_ID, "bounces.csv": bounces, "users.csv": users}, "quarantine"
+    )
+    assert found.all("select lead_id, kind from raw.engagements") == [("K1", "email_bounced")]
+    assert found.all("select rep_id, name from raw.reps") == [("a@us.example", "Ada Ek")]
 
 
 def test_ids_that_repeat_or_can_not_be_read_are_named(read: Proposed) -> None:

@@ -122,12 +122,17 @@ def _telling_column(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -
     apart |= {file.header_of([name]) for name in names_of("leads", "lead_source")}
     apart -= {plan.columns.get("kind")}
 
-    def is_kind(text: str) -> bool:
-        meaning = event_meaning(text, vocabulary, file.stem)
-        return bool(meaning and (not by_name or meaning.kind in _OF_MAILS))
-
     words = words_of(exports, file, {header for header in apart if header})
-    return next(iter(known_columns(words, is_kind)), None)
+    for header, seen in words.items():
+        meanings = _meanings(file, "", seen.rows, vocabulary)
+        known = {
+            text
+            for text, meaning in meanings.items()
+            if meaning and (not by_name or meaning.kind in _OF_MAILS)
+        }
+        if known_columns({header: seen}, known.__contains__):
+            return header
+    return None
 
 
 def _tell_tracked_mails(

@@ -138,7 +138,7 @@ def _take_out_chance(
     """
     owners = {
         key(name)
-        for table in known_headers()
+        for table in known_headers().keys() - {"reps"}
         for column in ("owner_id", "rep_id")
         for name in known_headers()[table].get(column, [])
     }
@@ -343,7 +343,7 @@ def name_owners(exports: Exports, proposal: Proposal) -> None:
 def link_through_file(exports: Exports, proposal: Proposal, deals: TablePlan) -> None:
     """Deals that name no lead may do so in a file of their own, which has ids of both."""
     leads = proposal.plan("leads")
-    if not leads or deals.columns.get("lead_id"):
+    if not leads or deals.columns.get("lead_id") or not deals.file.rows:
         return
     deal_id = deals.columns["opportunity_id"]
     cell = f"lower(trim({deals.file.column(deal_id)}))"

@@ -47,6 +47,8 @@ from dagster_project.ingestion.discovery.values import (
 # So many headers of its own tell a CRM; one that it shares with another counts a quarter.
 _TELLS = 1.5
 _FILLED = "filled"
+# What the rows of a history have, whatever field has changed.
+_OF_HISTORIES = ("lead_id", "changed_at")
 _CREATED = re.compile(
     r"creat|add|first|since|sign|erstell|angelegt|crea|cree|作成|登録", re.IGNORECASE
 )
@@ -121,7 +123,8 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
         link_through_file(exports, proposal, deals)
         _find_currency(exports, deals)
     if history := proposal.plan("owner_changes"):
-        history.previous_owner = header_for(history.file, "owner_changes", "(previous)")
+        former = header_for(history.file, "owner_changes", "(previous)")
+        history.previous_owner = former or history.previous_owner
     for plan in proposal.plans:
         _leave_out_empty(exports, plan)
 
@@ -229,20 +232,13 @@ def _is_named(file: ExportFile, table: str, role: str) -> bool:
 
 def _share_history(exports: Exports, proposal: Proposal) -> None:
     """One history of several fields: stage changes and owner changes are rows of it."""
-    known = known_headers()["history"]
     plan = proposal.plan("stage_changes") or proposal.plan("owner_changes")
-    header = plan.file.header_of(known["field"]) if plan else None
+    header = plan.file.header_of(known_headers()["history"]["field"]) if plan else None
     if not plan or not header:
         return
     fields = exports.values(plan.file, header).texts
-    leads = known_headers()["leads"]
-    names = {
-        "stage_changes": [*known["stage"], *leads["current_stage"], *leads["(status)"]],
-        "owner_changes": [*known["owner"], *leads["owner_id"]],
-    }
-    for table, fields_of in names.items():
-        keys = {key(name) for name in fields_of}
-        found: list[str] = [text for text in fields if key(text) in keys]
+    for table, names in _fields_of_history().items():
+        found: list[str] = [text for text in fields if key(text) in names]
         other = proposal.plan(table)
         if other and other.file is not plan.file:
             continue
@@ -250,12 +246,36 @@ def _share_history(exports: Exports, proposal: Proposal) -> None:
             proposal.plans.remove(other)
         if found:
             contract = CONTRACT_TABLES[table]
-            columns = match(plan.file, contract)
+            by_values = {it: plan.columns[it] for it in _OF_HISTORIES if it in plan.columns}
+            columns = match(plan.file, contract) | by_values
             columns.pop("change_id", None)
+            if table == "owner_changes" and "to_stage" in plan.columns:
+                # The new value of any field is in one column, and so is the former one.
+                columns.setdefault("owner_id", plan.columns["to_stage"])
             history = TablePlan(contract, plan.file, columns, where={header: found})
             proposal.plans.append(history)
             if table == "owner_changes":
+                history.previous_owner = plan.columns.get("from_stage")
                 _read_owner_history(exports, history)
+
+
+@functools.cache
+def _fields_of_history() -> dict[str, set[str]]:
+    """By table: the fields whose changes it has, as ``key`` writes them."""
+    known, leads = known_headers()["history"], known_headers()["leads"]
+    names = {
+        "stage_changes": [*known["stage"], *leads["current_stage"], *leads["(status)"]],
+        "owner_changes": [*known["owner"], *leads["owner_id"]],
+    }
+    return {table: {key(name) for name in found} for table, found in names.items()}
+
+
+def _logs_stages(exports: Exports, file: ExportFile) -> bool:
+    """Whether a file is a log of several fields, a stage among them."""
+    header = file.header_of(known_headers()["history"]["field"])
+    stages = _fields_of_history()["stage_changes"]
+    fields = exports.values(file, header).texts if header else []
+    return any(key(text) in stages for text in fields)
 
 
 def _read_owner_history(exports: Exports, plan: TablePlan) -> None:
@@ -264,10 +284,10 @@ def _read_owner_history(exports: Exports, plan: TablePlan) -> None:
     if kinds and "EntityId" in exports.values(plan.file, kinds).texts:
         plan.where[kinds] = ["EntityId"]
         return
-    owner = plan.columns["owner_id"]
-    texts = exports.values_where(plan.file, owner, plan.values_of_where).texts
+    owner = plan.columns.get("owner_id")
+    texts = exports.values_where(plan.file, owner, plan.values_of_where).texts if owner else []
     ids = [text for text in texts if _USER_ID.fullmatch(text)]
-    if 0 < len(ids) < len(texts):
+    if owner and 0 < len(ids) < len(texts):
         plan.where[owner] = sorted(ids)
 
 
@@ -333,6 +353,9 @@ def _place_by_values(
         words = words_of(exports, file, {*pointing, *times})
         stages = known_columns(words, lambda text: vocabulary.is_stage(text, proposal.crm))
         kinds = columns_of_kinds(file, words, vocabulary)
+        named = match(file, CONTRACT_TABLES["stage_changes"])
+        if "to_stage" in named and _logs_stages(exports, file):
+            stages = [named[it] for it in ("from_stage", "to_stage") if it in named]
         if stages and not proposal.plan("stage_changes"):
             table, columns = "stage_changes", _stage_columns(file, stages)
             if reason := reason_header(file):
