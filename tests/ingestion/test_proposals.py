@@ -1563,13 +1563,27 @@ def test_deals_without_a_lead_are_said_unless_a_file_links_them(read: Proposed) 
     links = "Deal,Contact,Role\nD1,B,Buyer\n"
     found = read({"contacts.csv": people, "deals.csv": deals, "roles.csv": links})
     assert [it[3] for it in found.all(CYCLES)] == [100]
-    assert "names its lead" not in found.notes
+    assert "lead_id" not in found.notes
 
 
 def test_deals_that_name_no_lead_are_said(read: Proposed) -> None:
     deals = "Deal ID,Create Date,Amount,Won,Close Date\nD1,2026-02-01,100,yes,2026-03-01\n"
     found = read({"leads.csv": PEOPLE, "deals.csv": deals}, "quarantine")
-    assert "deals.csv: no deal names its lead, so no lead has revenue" in found.notes
+    assert (
+        "deals.csv: opportunities.lead_id: no column points to lead_id of leads.csv, so no lead "
+        "has revenue; export the deals with their contacts"
+    ) in found.notes
+
+
+def test_deals_name_their_leads_by_an_address_within_a_text(read: Proposed) -> None:
+    deals = (
+        "Datensatz-ID,Erstellungsdatum,Betrag,Gewonnen,Abschlussdatum,Zugehörige Kontakte\n"
+        "D1,2026-02-01,100,ja,2026-03-01,Ada Ek (A@x.example)\n"
+        "D2,2026-02-01,50,ja,2026-03-01,Bo Li (b@x.example);Ada Ek (a@x.example)\n"
+    )
+    found = read({"leads.csv": PEOPLE, "deals.csv": deals})
+    assert found.set_aside == []
+    assert [it[3] for it in found.all(CYCLES)] == [100, 50]
 
 
 def test_headers_that_are_called_like_columns_count_as_used(read: Proposed) -> None:

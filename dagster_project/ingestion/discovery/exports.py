@@ -40,6 +40,8 @@ _AGAIN = 0.5
 _NO_TITLE = re.compile(r"(sheet|tabelle|feuil|hoja|シート) ?\d*", re.IGNORECASE)
 _DATE_AT_END = re.compile(r"(\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{2}[-_.]\d{2}[-_.]\d{4})$")
 
+# A mail address within a text: Ada Ek (ada@acme.example).
+ADDRESS = r"[^\s<>(),;]+@[^\s<>(),;]+"
 _YEAR_LAST = re.compile(r"\d{2}[-_.]\d{2}[-_.]\d{4}(?!\d)")
 
 
@@ -368,6 +370,19 @@ class Exports:
                 """
             ).fetchall()
             shares[header] = {name: float(share) for name, share in found}
+        return shares
+
+    def shares_addressed(self, file: ExportFile, keys: str) -> dict[str, float]:
+        """For each header, the share of its rows with a mail address that a query of keys has."""
+        shares = {}
+        for header in file.headers:
+            cell = file.column(header)
+            address = f"lower(regexp_extract({cell}, {literal(ADDRESS)}))"
+            ((share,),) = self.connection.execute(
+                f"select avg(cast({address} in ({keys}) as integer)) from {file.table} "
+                f"where trim({cell}) <> ''"
+            ).fetchall()
+            shares[header] = float(share or 0)
         return shares
 
     def formats(self, file: ExportFile, header: str) -> tuple[str, ...]:

@@ -53,6 +53,12 @@ def ids_of_leads(leads: TablePlan) -> str:
     return query
 
 
+def keys_of_addresses(leads: TablePlan) -> str:
+    """A query of the leads' mail addresses, as texts are compared with them."""
+    cell = leads.file.column(leads.columns["email"])
+    return f"select lower(trim({cell})) as key from {leads.file.table} where trim({cell}) <> ''"
+
+
 def keys_of_leads(exports: Exports, leads: TablePlan) -> dict[str, str]:
     """Queries of what points to a lead: its ids, under no name, and its other keys by header."""
     keys = {"": ids_of_leads(leads)}
@@ -104,6 +110,12 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
         plan.lookups["lead_id"] = lookup(leads.file, name, leads.columns["lead_id"])
         shares[header][""] = min(1.0, direct(header) + share)
     own = own or best_link(shares, None, taken)
+    if own is None and "email" in leads.columns:
+        addresses = exports.shares_addressed(plan.file, keys_of_addresses(leads))
+        best = max(addresses, key=lambda header: addresses[header])
+        if addresses[best] >= LINKED:
+            plan.addressed, plan.columns["lead_id"] = leads, best
+            return
     target = f"{leads.columns['lead_id']} of {leads.file.name}"
     if own is None:
         proposal.unplaced.append(f"{plan.about('lead_id')}: no column points to {target}")
@@ -345,7 +357,7 @@ def link_through_file(exports: Exports, proposal: Proposal, deals: TablePlan) ->
     leads = proposal.plan("leads")
     if not leads or deals.columns.get("lead_id") or not deals.file.rows:
         return
-    deal_id = deals.columns["opportunity_id"]
+    about, deal_id = deals.about("lead_id"), deals.columns["opportunity_id"]
     cell = f"lower(trim({deals.file.column(deal_id)}))"
     keys = {"": ids_of_leads(leads), "deal": f"select {cell} as key from {deals.file.table}"}
     for file in exports.files:
@@ -358,8 +370,10 @@ def link_through_file(exports: Exports, proposal: Proposal, deals: TablePlan) ->
         if lead != deal and min(shares[lead].get("", 0), shares[deal].get("deal", 0)) >= LINKED:
             deals.columns["lead_id"] = deal_id
             deals.lookups["lead_id"] = lookup(file, deal, lead)
+            proposal.unplaced = [it for it in proposal.unplaced if not it.startswith(about)]
             return
-    proposal.unplaced.append(
-        f"{deals.file.name}: no deal names its lead, so no lead has revenue; export the deals with "
-        "their contacts, or a file of the ids of both"
+    at = next(at for at, line in enumerate(proposal.unplaced) if line.startswith(about))
+    proposal.unplaced[at] += (
+        ", so no lead has revenue; export the deals with their contacts, or a file of the ids of "
+        "both"
     )

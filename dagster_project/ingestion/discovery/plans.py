@@ -21,7 +21,8 @@ class TablePlan:
     """The mapping proposed for one table, or for one file of it, as the settings of files say it.
 
     ``where``: header -> condition. ``joined``: column -> the headers that make it, with a space
-    between. ``latest``: what dates its exits. ``reasons_of``: of a history, the leads that have
+    between. ``latest``: what dates its exits. ``addressed``: the leads whose mail addresses are
+    within the texts of ``lead_id``. ``reasons_of``: of a history, the leads that have
     the reasons, under which header, and the stages that they explain. ``remarks``: comments on its
     columns.
     """
@@ -38,6 +39,7 @@ class TablePlan:
     only_when: dict[str, dict[str, Condition]] = field(default_factory=dict)
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     latest: "LatestTime | None" = None
+    addressed: "TablePlan | None" = None
     reasons_of: "tuple[TablePlan, str, list[str]] | None" = None
     merged_ids: str | None = None
     previous_owner: str | None = None
@@ -140,7 +142,8 @@ class Proposal:
 
 def needs_query(plans: Sequence[TablePlan]) -> bool:
     """Whether a table is read by SQL: of several files, or for what no other setting says."""
-    return len(plans) > 1 or bool(plans[0].reasons_of or plans[0].joined or plans[0].latest)
+    one = plans[0]
+    return len(plans) > 1 or bool(one.reasons_of or one.joined or one.latest or one.addressed)
 
 
 def match(file: ExportFile, table: ContractTable) -> dict[str, str]:

@@ -8,7 +8,7 @@ import yaml
 
 from dagster_project.config.plain_text import printable
 from dagster_project.config.sql_text import identifier, literal
-from dagster_project.ingestion.discovery.exports import ExportFile
+from dagster_project.ingestion.discovery.exports import ADDRESS, ExportFile
 from dagster_project.ingestion.discovery.plans import (
     UNKNOWN_CRM,
     Condition,
@@ -138,6 +138,8 @@ def _select(plan: TablePlan, name: str) -> str:
         if column in cells:
             cells[column] = f"case when {_condition(conditions)} then {cells[column]} end"
     view = identifier(_view(name))
+    if plan.addressed:
+        cells["lead_id"] = _addressed(plan.addressed, cells["lead_id"])
     if plan.latest:
         cells["changed_at"] = _latest(plan, plan.latest, view)
     if plan.reasons_of:
@@ -154,6 +156,19 @@ def _select(plan: TablePlan, name: str) -> str:
     shown = ",\n  ".join(f"{cell} as {column}" for column, cell in cells.items())
     where = f"\nwhere {_condition(plan.where)}" if plan.where else ""
     return f"select\n  {shown}\nfrom {view}{where}"
+
+
+def _addressed(leads: TablePlan, cell: str) -> str:
+    """The lead whose mail address is in a text."""
+    lead_id, email = (identifier(leads.columns[name]) for name in ("lead_id", "email"))
+    people = " union all ".join(
+        f"select {lead_id} as id, {email} as address from {identifier(_view(name))}"
+        for name in leads.file.names
+    )
+    return (
+        f"(select min(id) from ({people}) "
+        f"where lower(trim(address)) = lower(regexp_extract({cell}, {literal(ADDRESS)})))"
+    )
 
 
 def _latest(plan: TablePlan, latest: LatestTime, view: str) -> str:
