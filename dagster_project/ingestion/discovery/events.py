@@ -200,7 +200,7 @@ def _leave_out_planned(exports: Exports, proposal: Proposal, plan: TablePlan) ->
         is_told |= is_done
         if open_texts and (is_done or header == plan.columns.get("direction")):
             plan.where[header] = {"not": open_texts}
-        elif len(open_texts) == len(texts):
+        elif open_texts:
             proposal.unplaced.append(
                 f"{plan.about('occurred_at')}: {header} is {', '.join(open_texts[:5])}: such "
                 "rows count as touches; leave them out by where if nothing happened"
