@@ -1575,6 +1575,20 @@ def test_deals_that_name_no_lead_are_said(read: Proposed) -> None:
     ) in found.notes
 
 
+def test_deals_under_the_ids_of_their_leads_are_theirs(read: Proposed) -> None:
+    leads = "mql_id,first_contact_date,origin\nx7,2026-01-01,web\ny8,2026-01-02,web\n"
+    deals = "mql_id,sdr,won_date,amount\ny8,Rob,2026-03-01,100\n"
+    found = read({"marketing_leads.csv": leads, "closed_deals.csv": deals})
+    assert found.set_aside == []
+    assert found.all(CYCLES) == [("y8", "won", 100, 100)]
+
+
+def test_a_closing_date_alone_closes_no_deal(read: Proposed) -> None:
+    found = read(deals_export("Close Date", "2026-03-01", "2026-04-01"), "int_opportunities")
+    assert [it[1] for it in found.all(DEALS)] == ["open", "open"]
+    assert "deals.csv: opportunities.is_won: no column tells won from lost" in found.notes
+
+
 def test_deals_name_their_leads_by_an_address_within_a_text(read: Proposed) -> None:
     deals = (
         "Datensatz-ID,Erstellungsdatum,Betrag,Gewonnen,Abschlussdatum,Zugehörige Kontakte\n"

@@ -9,7 +9,7 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
 from dagster_project.ingestion.discovery.plans import Proposal, TablePlan, header_for
-from dagster_project.ingestion.discovery.values import key, known_headers
+from dagster_project.ingestion.discovery.values import key, known_headers, names_of
 
 # A column links to another when at least this share of its rows is there.
 LINKED = 0.5
@@ -110,6 +110,11 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
         plan.lookups["lead_id"] = lookup(leads.file, name, leads.columns["lead_id"])
         shares[header][""] = min(1.0, direct(header) + share)
     own = own or best_link(shares, None, taken)
+    # One deal of each lead may go by the lead's own id.
+    is_leads = bool(by_itself) and _is_id_of_leads(by_itself or "", leads)
+    if own is None and by_itself and is_leads and direct(by_itself) >= LINKED:
+        plan.columns["lead_id"] = by_itself
+        return
     if own is None and "email" in leads.columns:
         addresses = exports.shares_addressed(plan.file, keys_of_addresses(leads))
         best = max(addresses, key=lambda header: addresses[header])
@@ -135,6 +140,13 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
     if own != named and "lead_id" not in plan.lookups:
         plan.columns = {name: used for name, used in plan.columns.items() if used != own}
     plan.columns["lead_id"] = own
+
+
+def _is_id_of_leads(header: str, leads: TablePlan) -> bool:
+    """Whether a header is called like the leads' ids, and not like those of any record."""
+    tables = (("leads", "lead_id"), ("opportunities", "opportunity_id"))
+    of_leads, of_deals = ({key(name) for name in names_of(*it)} for it in tables)
+    return key(header) == key(leads.columns["lead_id"]) not in of_leads & of_deals
 
 
 def _take_out_chance(

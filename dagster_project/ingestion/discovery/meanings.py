@@ -141,7 +141,11 @@ def _tell_deleted(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
 def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Tell won, lost and open deals apart; an open deal's expected close is no close."""
     plan = proposal.plan("opportunities")
-    if not plan or not (header := _header_of_outcomes(exports, plan, vocabulary)):
+    if not plan:
+        return
+    header = _header_of_outcomes(exports, plan, vocabulary)
+    if header is None:
+        _close_by_date(proposal, plan, vocabulary)
         return
     plan.columns["is_won"] = header
     if _is_truth(exports, plan.file, header):
@@ -175,6 +179,22 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
         proposal.unplaced.append(
             f"{plan.file.name}: no value of {header} reads as won or lost: {', '.join(texts[:10])}"
         )
+
+
+def _close_by_date(proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary) -> None:
+    """Deals with a date only: won if it is called so; any other may be of an expected close."""
+    closed_at = plan.columns.get("closed_at")
+    if closed_at in (None, "closed_at"):
+        return
+    if _outcome(closed_at.replace("_", " "), vocabulary) == "won":
+        plan.constants["is_won"] = "true"
+        plan.only_when["is_won"] = {closed_at: "filled"}
+        return
+    del plan.columns["closed_at"]
+    proposal.unplaced.append(
+        f"{plan.about('is_won')}: no column tells won from lost, so {closed_at} is not read and "
+        "all deals are open"
+    )
 
 
 def _header_of_outcomes(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -> str | None:
