@@ -184,7 +184,7 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
 def _close_by_date(proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary) -> None:
     """Deals with a date only: won if it is called so; any other may be of an expected close."""
     closed_at = plan.columns.get("closed_at")
-    if closed_at in (None, "closed_at"):
+    if closed_at is None or closed_at == "closed_at":
         return
     if _outcome(closed_at.replace("_", " "), vocabulary) == "won":
         plan.constants["is_won"] = "true"
