@@ -750,7 +750,7 @@ def test_a_short_row_matters_only_where_its_file_is_needed(read: Proposed) -> No
         },
         "lead_accounting",
     )
-    assert found.buckets == {"a": "in marts"}
+    assert found.buckets == {"a": "in marts", "b": "quarantined"}
     assert "leads.csv: row 3: the row has 2 fields, the header has 3" in found.notes
     assert "other.csv" not in found.notes
     assert found.proposal.unread == ["other.csv"]
