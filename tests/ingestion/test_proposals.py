@@ -614,6 +614,10 @@ def test_a_change_log_is_a_history(read: Proposed, log: str) -> None:
     assert found.tried["stage_changes"] == (2, 1.0, 1.0, (2, 2))
 
 
+STAGES = (
+    "select lead_id, string_agg(stage, ' ' order by visit_number) from fct_lead_stages "
+    "group by 1 order by 1"
+)
 REASONS = (
     "select lead_id, stage, reason_code, cast(entered_at as date) from fct_lead_stages "
     "where exit_kind is not null order by 1"
@@ -1397,6 +1401,7 @@ def test_a_status_beside_a_history_of_another_field_is_an_exit(
                 f"Record ID,Create Date,Lifecycle Stage,Lead Status,DQ Reason{header}\n"
                 f"A,2026-01-01 09:00,Sales Qualified Lead,Unqualified,No budget{date}\n"
                 f"B,2026-01-02 09:00,Marketing Qualified Lead,New,{date}\n"
+                f"C,2026-01-03 09:00,Lead,Unqualified,Bad fit{date}\n"
             ),
             "history.csv": (
                 "Record ID,Field,Old Value,New Value,Changed At\n"
@@ -1409,11 +1414,16 @@ def test_a_status_beside_a_history_of_another_field_is_an_exit(
         }
     )
     assert found.set_aside == []
-    assert found.all(REASONS) == [("A", "disqualified", "no_budget", when)]
-    assert found.all(
-        "select lead_id, string_agg(stage, ' ' order by visit_number) from fct_lead_stages "
-        "group by 1 order by 1"
-    ) == [("A", "lead mql sql disqualified"), ("B", "lead mql")]
+    assert found.all(REASONS) == [
+        ("A", "disqualified", "no_budget", when),
+        ("C", "disqualified", "not_icp", when if date else dt.date(2026, 1, 3)),
+    ]
+    assert found.all(STAGES) == [
+        ("A", "lead mql sql disqualified"),
+        ("B", "lead mql"),
+        ("C", "lead disqualified"),
+    ]
+    assert found.all("select distinct is_valid_transition from fct_lead_stages") == [(True,)]
     assert found.all("select lead_id, owner_id from raw.owner_changes") == [("A", "Sue")]
     assert "stands for the date of the exit" in found.notes
 
@@ -1608,10 +1618,6 @@ def test_headers_that_are_called_like_columns_count_as_used(read: Proposed) -> N
 # Whole exports, as the vendors document them: the proposed file is read unedited
 
 
-STAGES = (
-    "select lead_id, string_agg(stage, ' ' order by visit_number) from fct_lead_stages "
-    "group by 1 order by 1"
-)
 DONE = "select lead_id, kind, direction from raw.activities order by 1, 2, 3"
 TEAM = (
     "Benutzer-ID,Vorname,Nachname,E-Mail\n71,Petra,Müller,p@us.example\n72,Jörg,Weiß,j@us.example\n"

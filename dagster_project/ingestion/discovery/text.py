@@ -20,6 +20,9 @@ from dagster_project.ingestion.discovery.plans import (
 )
 from dagster_project.ingestion.files.client import table_suffix
 
+# A time with its offset, which DuckDB reads in UTC.
+_ZONED = r"\d:\d\d.*(Z|[+-]\d\d:?\d\d)$"
+
 
 def render(proposal: Proposal) -> str:
     """The whole file; it reads without a change, as far as the proposal goes."""
@@ -172,7 +175,10 @@ def _addressed(leads: TablePlan, cell: str) -> str:
 
 
 def _latest(plan: TablePlan, latest: LatestTime, view: str) -> str:
-    """The latest time of a lead, as it is written."""
+    """The latest time of a lead, as it is written; a second after its creation if it has no other.
+
+    So it was in a stage before it left.
+    """
     times = f"[{', '.join(map(identifier, latest.headers))}]"
     if history := latest.history:
         lead, time = (identifier(history.columns[name]) for name in ("lead_id", "changed_at"))
@@ -186,7 +192,12 @@ def _latest(plan: TablePlan, latest: LatestTime, view: str) -> str:
     read = "try_cast(moment as timestamp)"
     if latest.formats:
         read = f"coalesce(try_strptime(moment, {formats}), {read})"
-    return f"(select max_by(moment, {read}) from (select unnest({times}) as moment))"
+    is_zoned = f"regexp_matches(max_by(moment, {read}), '{_ZONED}')"
+    after = f"strftime(max({read}) + interval 1 second, '%Y-%m-%d %H:%M:%S')"
+    return (
+        f"(select case when max({read}) > min({read}) then max_by(moment, {read}) "
+        f"else {after} || if({is_zoned}, 'Z', '') end from (select unnest({times}) as moment))"
+    )
 
 
 def _condition(conditions: Mapping[str, Condition]) -> str:
