@@ -138,9 +138,10 @@ def _words(text: str) -> str:
 def known_headers() -> dict[str, dict[str, list[str]]]:
     """Table -> column -> the headers it goes by, best first.
 
-    Also what tells a table or a CRM: (crm), (name), (not) and (header); and headers that are no
-    column of the contract: (status), (reason), (exit_date), (deleted_at), (merged_ids), (email),
-    (home_amount).
+    Also what tells a table or a CRM: (crm), (name), (not), (header), and of leads (own), which only
+    they have, and (other), which names other rows; and headers that are no column of the contract:
+    (status), (reason), (exit_date), (deleted_at), (merged_ids), (email), (first_name),
+    (last_name), (home_amount).
     """
     known: dict[str, dict[str, list[str]]] = {}
     translated = _rows("translated_headers")
