@@ -33,6 +33,13 @@ class ContractTable:
     kinds: Mapping[str, str]
 
     @property
+    def record_id(self) -> str | None:
+        """The column of the rows' own ids, if they have one: a change of owner is the lead's."""
+        first = self.columns[0]
+        is_own = first != "lead_id" or self.name == "leads"
+        return first if is_own and self.kinds.get(first) in ("id", "event_id") else None
+
+    @property
     def instants(self) -> dict[str, str]:
         """By time column the one that raw has for an instant (UTC), which a typed file may give."""
         return {column: f"{column}_utc" for column, kind in self.kinds.items() if kind == "time"}

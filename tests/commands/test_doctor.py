@@ -193,11 +193,12 @@ def test_export_is_looked_at_without_being_loaded(tmp_path: Path, export: Path) 
     (export / "stage_changes.csv").write_text("lead_id,to_stage\nL1,MQL\n", "utf-8")
     findings = doctor.examine(configured(tmp_path, export))
     found = in_area(findings, "source crm")
-    assert [finding.status for finding in found] == ["ok", "error", "ok", "ok"]
-    leads, changes, unknown, absent = (finding.message for finding in found)
+    assert [finding.status for finding in found] == ["ok", "error", "ok", "warning", "ok"]
+    leads, changes, unknown, ids, absent = (finding.message for finding in found)
     assert leads.startswith("leads: leads.csv, about 6")
     assert "required column changed_at of table stage_changes is missing" in changes
     assert "favourite_colour" in unknown
+    assert ids.startswith("leads.csv: lead_id: 70,000 rows share 1 id (for example L1)")
     assert absent.startswith("without activities, engagements")
     assert doctor.exit_code(findings) == 3
     assert not (tmp_path / "out").exists()

@@ -23,7 +23,9 @@ from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import POLICY_DIR
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.discovery import readings
-from dagster_project.ingestion.discovery.plans import Proposal
+from dagster_project.ingestion.discovery.exports import ExportFile
+from dagster_project.ingestion.discovery.meanings import stage_at, stage_of_header
+from dagster_project.ingestion.discovery.plans import Proposal, match, reason_header
 from dagster_project.ingestion.discovery.proposal import propose
 from dagster_project.ingestion.discovery.values import EventMeaning, event_meaning, read_vocabulary
 from tests.ingestion.test_troubles import as_archive
@@ -612,6 +614,10 @@ def test_a_change_log_is_a_history(read: Proposed, log: str) -> None:
     assert found.tried["stage_changes"] == (2, 1.0, 1.0, (2, 2))
 
 
+STAGES = (
+    "select lead_id, string_agg(stage, ' ' order by visit_number) from fct_lead_stages "
+    "group by 1 order by 1"
+)
 REASONS = (
     "select lead_id, stage, reason_code, cast(entered_at as date) from fct_lead_stages "
     "where exit_kind is not null order by 1"
@@ -748,7 +754,7 @@ def test_a_short_row_matters_only_where_its_file_is_needed(read: Proposed) -> No
         },
         "lead_accounting",
     )
-    assert found.buckets == {"a": "in marts"}
+    assert found.buckets == {"a": "in marts", "b": "quarantined"}
     assert "leads.csv: row 3: the row has 2 fields, the header has 3" in found.notes
     assert "other.csv" not in found.notes
     assert found.proposal.unread == ["other.csv"]
@@ -1186,3 +1192,675 @@ def test_rows_that_two_files_have_in_common_are_read_once(read: Proposed) -> Non
     files = {"calls.csv": numbered(header, 4, *rows), "all calls.csv": numbered(header, 6, *rows)}
     found = read({"leads.csv": NUMBERED_LEADS} | files, "fct_activities")
     assert found.all("select count(*) from fct_activities") == [(6,)]
+
+
+# No leads
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "row"),
+    [
+        ("invoices.csv", "Invoice No,Customer,Email,Status,Issued", "{n},C{n},c{n}@x.example,Open"),
+        ("Rechnungen.csv", "Nr;Kunde;Netto;Datum", "R{n};K {n};10,50"),
+        (
+            "employees.csv",
+            "ID,First Name,Last Name,Email,Title,Hired",
+            "{n},A,B{n},e{n}@x.example,T",
+        ),
+        ("staff.csv", "Employee ID,Email,Country,Status,Start", "{n},e{n}@x.example,NL,Active"),
+        ("support.csv", "Ticket,Requester email,Status,Opened", "{n},e{n}@x.example,New"),
+        ("calls.csv", "Call ID,Contact ID,Duration,Call Start Time", "{n},{n},60"),
+        ("deals.csv", "Deal ID,Deal Name,Deal Owner,Stage,Create Date", "{n},D{n},Rob,Closed Won"),
+        ("log.csv", "Lead ID,Old Value,New Value,Date", "{n},Lead,MQL"),
+    ],
+)
+def test_what_is_no_lead_is_not_taken_for_one(
+    tmp_path: Path, name: str, header: str, row: str
+) -> None:
+    mark = ";" if ";" in header else ","
+    rows = (f"{row.format(n=n)}{mark}2026-01-0{n} 09:00\n" for n in range(1, 6))
+    directory = tmp_path / "export"
+    directory.mkdir()
+    (directory / name).write_text(f"{header}\n{''.join(rows)}")
+    proposal = propose(directory, tmp_path / "handoff.yml")
+    assert (proposal.plan("leads"), proposal.tried) == (None, [])
+    assert proposal.unplaced[0].startswith("no file looks like leads: a leads table has one row")
+    assert "handoff run" not in proposal.text
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "row"),
+    [
+        ("export.csv", "customer,mail,state,since", "a{n},e{n}@x.example,MQL"),
+        ("kontakte.csv", "Nr,Name,Mail,Seit", "{n},N{n},e{n}@x.example"),
+        ("list.csv", "ID,E-Mail,Lead-Quelle,Datum", "{n},e{n}@x.example,Web"),
+        ("firms.csv", "Record ID,Name,Lifecycle Stage,Create Date", "{n},N{n},Lead"),
+        ("all.csv", "lead_id,email,country,created_at", "{n},e{n}@x.example,NL"),
+    ],
+)
+def test_leads_are_told_by_their_name_headers_or_stages(
+    tmp_path: Path, name: str, header: str, row: str
+) -> None:
+    rows = (f"{row.format(n=n)},2026-01-0{n} 09:00\n" for n in range(1, 6))
+    directory = tmp_path / "export"
+    directory.mkdir()
+    (directory / name).write_text(f"{header}\n{''.join(rows)}")
+    proposal = propose(directory, tmp_path / "handoff.yml")
+    assert [(it.name, it.rows) for it in proposal.tried] == [("leads", 5)]
+
+
+# Words for stages, reasons and dates
+
+
+ZOHO_STATUSES = {
+    "Attempted to Contact": "sal",
+    "Contact in Future": "nurture",
+    "Contacted": "sal",
+    "Junk Lead": "disqualified",
+    "Lost Lead": "disqualified",
+    "Not Contacted": "lead",
+    "Pre-Qualified": "sql",
+    "Not Qualified": "disqualified",
+    "-None-": "ignored",
+}
+
+
+@pytest.mark.parametrize(
+    ("crm", "header", "stages"),
+    [
+        ("Zoho", "Lead Status", ZOHO_STATUSES),
+        (
+            "Salesforce",
+            "Status",
+            {
+                "Offen - Nicht kontaktiert": "lead",
+                "In Bearbeitung - Kontaktiert": "sal",
+                "In Arbeit – kontaktiert": "sal",
+                "Geschlossen - Konvertiert": "sql",
+                "Geschlossen - Nicht konvertiert": "disqualified",
+                "Ouverte - Non contactée": "lead",
+                "En cours - Contactée": "sal",
+                "Fermée - Convertie": "sql",
+                "Fermée - Non convertie": "disqualified",
+                "Abierto - No contactado": "lead",
+                "En curso - Contactado": "sal",
+                "Cerrado - Convertido": "sql",
+                "Cerrado - No convertido": "disqualified",
+                "オープン - 未連絡": "lead",
+                "作業中 - 連絡済み": "sal",
+                "クローズ - 取引開始済み": "sql",
+                "クローズ - 未取引開始": "disqualified",
+                "--Ohne--": "ignored",
+            },
+        ),
+        (
+            "HubSpot",
+            "Leadstatus",
+            {
+                "Offener Deal": "ignored",
+                "In Bearbeitung": "ignored",
+                "Nicht qualifiziert": "disqualified",
+                "Ungünstiger Zeitpunkt": "nurture",
+                "Tentative de contact": "ignored",
+                "Non qualifié": "disqualified",
+                "Mauvais moment": "nurture",
+                "Conectado": "ignored",
+                "No calificado": "disqualified",
+                "オープン取引": "ignored",
+                "不適格": "disqualified",
+            },
+        ),
+        (
+            "HubSpot",
+            "Lifecycle-Phase",
+            {
+                "Marketing-qualifizierter Lead": "mql",
+                "Kunde": "customer",
+                "Lead qualifié par l'équipe commerciale": "sql",
+                "Évangéliste": "evangelist",
+                "Lead calificado por marketing": "mql",
+                "サブスクライバー": "subscriber",
+                "MQL(マーケティング上の有望な見込み客)": "mql",
+                "Closed Won (Sales Pipeline)": "customer",
+            },
+        ),
+    ],
+)
+def test_statuses_of_vendors_mean_stages(crm: str, header: str, stages: dict[str, str]) -> None:
+    vocabulary = read_vocabulary(POLICY_DIR)
+    proposal = Proposal(Path(), Path(), crm=crm)
+    assert {it: stage_at(it, proposal, header, vocabulary) for it in stages} == stages
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Grund für die Disqualifizierung",
+        "Disqualifizierungsgrund",
+        "DQ Reason",
+        "Reason Disqualified",
+        "reason_for_rejection__c",
+        "Ablehnungsgrund",
+        "Raison de non-qualification",
+        "Motif de rejet",
+        "Motivo de descalificación",
+        "Motivo de pérdida",
+        "Razón del rechazo",
+        "Lost Reason",
+        "Verlustgrund",
+        "不適格の理由",
+        "失注理由",
+    ],
+)
+def test_a_reason_is_told_by_two_words_in_any_order(header: str) -> None:
+    table = ExportFile(("x.csv",), ("Background", "Reason", "Lost Date", header), "x", 1)
+    assert reason_header(table) == header
+    assert match(table, CONTRACT_TABLES["opportunities"])["loss_reason"] == header
+
+
+@pytest.mark.parametrize("header", ["Hintergrund", "Closed Lost Reason Date", "Motivation", "Lost"])
+def test_one_word_is_no_reason(header: str) -> None:
+    assert reason_header(ExportFile(("x.csv",), (header,), "x", 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "stage"),
+    [
+        ("Became a Customer Date", "customer"),
+        ("Wurde ein Lead am", "lead"),
+        ("Wurde Marketing-qualifizierter Lead am", "mql"),
+        ("Datum: Wurde Vertriebsqualifizierter Lead", "sql"),
+        ("Datum des Eintritts „Marketing-qualifizierter Lead“", "mql"),
+        ("Datum, an dem Kontakt zum Kunden wurde", "customer"),
+        ("Est devenu un lead qualifié par le marketing le", "mql"),
+        ("Est devenue une opportunité le", "opportunity"),
+        ("Fecha en que se convirtió en cliente", "customer"),
+        ("Se convirtió en un lead calificado para ventas el", "sql"),
+    ],
+)
+def test_headers_of_dates_name_stages(header: str, stage: str) -> None:
+    assert stage_of_header(header, read_vocabulary(POLICY_DIR)) == stage
+
+
+# Exits beside a history, logs of several fields
+
+
+@pytest.mark.parametrize(
+    ("header", "date", "when"),
+    [
+        (",Last Modified Date", ",2026-03-04 10:00", dt.date(2026, 3, 4)),
+        ("", "", dt.date(2026, 2, 10)),
+    ],
+)
+def test_a_status_beside_a_history_of_another_field_is_an_exit(
+    read: Proposed, header: str, date: str, when: dt.date
+) -> None:
+    found = read(
+        {
+            "contacts.csv": (
+                f"Record ID,Create Date,Lifecycle Stage,Lead Status,DQ Reason{header}\n"
+                f"A,2026-01-01 09:00,Sales Qualified Lead,Unqualified,No budget{date}\n"
+                f"B,2026-01-02 09:00,Marketing Qualified Lead,New,{date}\n"
+                f"C,2026-01-03 09:00,Lead,Unqualified,Bad fit{date}\n"
+            ),
+            "history.csv": (
+                "Record ID,Field,Old Value,New Value,Changed At\n"
+                "A,Lifecycle Stage,Lead,Marketing Qualified Lead,2026-02-03 09:00\n"
+                "A,Lifecycle Stage,Marketing Qualified Lead,Sales Qualified Lead,2026-02-09 09:00\n"
+                "A,Contact owner,Rob,Sue,2026-02-10 09:00\n"
+                "B,Lifecycle Stage,Lead,Marketing Qualified Lead,2026-02-04 09:00\n"
+                "B,Phone,1,2,2026-02-05 09:00\n"
+            ),
+        }
+    )
+    assert found.set_aside == []
+    assert found.all(REASONS) == [
+        ("A", "disqualified", "no_budget", when),
+        ("C", "disqualified", "not_icp", when if date else dt.date(2026, 1, 3)),
+    ]
+    assert found.all(STAGES) == [
+        ("A", "lead mql sql disqualified"),
+        ("B", "lead mql"),
+        ("C", "lead disqualified"),
+    ]
+    assert found.all("select distinct is_valid_transition from fct_lead_stages") == [(True,)]
+    assert found.all("select lead_id, owner_id from raw.owner_changes") == [("A", "Sue")]
+    assert "stands for the date of the exit" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("header", "stage", "owner"),
+    [
+        ("Contact ID,Property,Old Value,New Value,Timestamp", "lifecyclestage", "hubspot_owner_id"),
+        ("Kontakt,Feld,Alter Wert,Neuer Wert,Wann", "Lead-Status", "Lead-Inhaber"),
+        ("Record,Field,Before,After,At", "Stage", "Owner"),
+    ],
+)
+def test_a_log_of_several_fields_is_split(
+    read: Proposed, header: str, stage: str, owner: str
+) -> None:
+    log = (
+        f"{header}\n"
+        f"A,{stage},Lead,MQL,2026-01-05 09:00\nA,{owner},R1,R2,2026-01-06 09:00\n"
+        f"B,Email,a@x.example,b@x.example,2026-01-06 09:00\nB,{stage},Lead,MQL,2026-01-07 09:00\n"
+    )
+    found = read({"leads.csv": PEOPLE, "audit.csv": log}, "quarantine")
+    assert found.tried["stage_changes"] == (2, 1.0, 1.0, (1, 1))
+    assert found.all("select lead_id, owner_id from raw.owner_changes") == [("A", "R2")]
+
+
+# What was only planned
+
+
+@pytest.mark.parametrize(
+    ("header", "done", "planned"),
+    [
+        ("Activity - Done", ("Done",), ("To do",)),
+        ("Done", ("1",), ("0",)),
+        ("IsClosed", ("true",), ("false",)),
+        ("Status", ("Completed",), ("Not Started", "In Progress", "Deferred")),
+        ("Task Status", ("Closed",), ("Open",)),
+        ("Status", ("Erledigt",), ("Geplant", "Zurückgestellt")),
+        ("Call outcome", ("Connected",), ("No answer", "Busy", "Wrong number")),
+        ("Anrufergebnis", ("Verbunden",), ("Keine Antwort",)),
+        ("Call Type", ("Outbound",), ("Missed",)),
+        ("Statut", ("Terminé",), ("Planifié", "Annulé")),
+        ("Estado", ("Completada",), ("Pendiente",)),
+        ("状況", ("完了",), ("未着手",)),
+    ],
+)
+def test_what_was_not_done_is_no_touch(
+    tmp_path: Path, header: str, done: tuple[str, ...], planned: tuple[str, ...]
+) -> None:
+    rows = "".join(
+        f"{word},K{n},2026-02-0{n} 09:00,Rob\n" for n, word in enumerate((*done, *planned, ""), 1)
+    )
+    directory = tmp_path / "export"
+    directory.mkdir()
+    (directory / "leads.csv").write_text(KNOWN_BY_ID)
+    (directory / "calls.csv").write_text(f"{header},Lead ID,Due date,Owner\n{rows}")
+    proposal = propose(directory, tmp_path / "handoff.yml")
+    (plan,) = proposal.tables["activities"]
+    assert {header: {"not": sorted(planned)}} == {
+        name: {"not": sorted(it["not"])} for name, it in plan.where.items() if isinstance(it, dict)
+    }
+    # An empty cell says nothing.
+    assert proposal.tried[-1].rows == 2
+
+
+def test_what_can_not_be_told_to_be_done_is_said(read: Proposed) -> None:
+    tasks = "Lead ID,Type,Due date\nK1,Call,2026-02-01\nK2,Call,2026-02-02\n"
+    meetings = "Lead ID,Meeting Start Time,Outcome\nK1,2026-02-01 09:00,Scheduled\n"
+    found = read(
+        {"leads.csv": KNOWN_BY_ID, "tasks.csv": tasks, "meetings.csv": meetings}, "quarantine"
+    )
+    assert found.tried["activities"][0] == 3
+    assert "tasks.csv: activities.occurred_at: Due date may lie before anything" in found.notes
+    assert "meetings.csv: activities.occurred_at: Outcome is Scheduled" in found.notes
+
+
+# Ids and names
+
+
+@pytest.mark.parametrize("length", [15, 18])
+def test_both_lengths_of_salesforce_ids_are_one(read: Proposed, length: int) -> None:
+    ids = ("00Q5g00000AbCdEEAV", "00Q5g00000ABcdEEAT")
+    leads = "".join(f"{it[:length]},2026-01-02 09:00\n" for it in ids)
+    other = 33 - length
+    calls = "".join(f"{it[:other]},2026-02-02 09:00\n" for it in ids)
+    dates = "".join(f"{it[:other]},2026-02-03 09:00\n" for it in ids)
+    found = read(
+        {
+            "leads.csv": f"Lead ID,Created Date\n{leads}",
+            "calls.csv": f"Who ID,Date\n{calls}",
+            "dates.csv": f"ref,MQL date\n{dates}",
+        },
+        "int_contract__activities",
+    )
+    assert found.tried["activities"][:3] == (2, 1.0, 1.0)
+    assert found.all("select lead_id, kind from int_contract__activities order by 1") == [
+        (it, "call") for it in sorted(ids)
+    ]
+    assert found.all("select count(*) from raw.stage_changes where to_stage = 'mql'") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"), [("Vorname", "Nachname"), ("Prénom", "Nom"), ("First Name", "Last Name")]
+)
+def test_users_with_a_name_in_two_columns_are_reps(read: Proposed, first: str, last: str) -> None:
+    users = f"ID,{first},{last},E-Mail\n71,Ada,Ek,a@us.example\n72,Bo,Li,b@us.example\n"
+    contacts = "Record ID,Create Date,Contact owner\n1,2026-01-01,Ada Ek\n2,2026-01-02,Bo Li\n"
+    found = read({"contacts.csv": contacts, "users.csv": users}, "int_contract__leads", "dim_reps")
+    assert found.all("select rep_id, name from raw.reps order by 1") == [
+        ("Ada Ek", "Ada Ek"),
+        ("Bo Li", "Bo Li"),
+    ]
+    assert f"users.csv: reps.rep_id: {first} and {last}, as owners are called so" in found.notes
+
+
+def test_bounces_are_linked_by_the_address_and_users_may_have_no_other_id(read: Proposed) -> None:
+    bounces = "Email,Date,Reason\nk1@x.example,2026-02-01 09:00,full\n"
+    users = "First Name,Last Name,Email\nAda,Ek,a@us.example\n"
+    found = read(
+        {"leads.csv": KNOWN_BY_ID, "bounces.csv": bounces, "users.csv": users}, "quarantine"
+    )
+    assert found.all("select lead_id, kind from raw.engagements") == [("K1", "email_bounced")]
+    assert found.all("select rep_id, name from raw.reps") == [("a@us.example", "Ada Ek")]
+
+
+def test_ids_that_repeat_or_can_not_be_read_are_named(read: Proposed) -> None:
+    leads = "Record ID,Create Date\n7,2026-01-02\n7,2026-01-03\n1.23E+11,2026-01-04\n"
+    deals = "Deal ID,Contact ID,Create Date\nD1,7,2026-02-01\n"
+    found = read({"contacts.csv": leads, "deals.csv": deals}, "quarantine")
+    assert "contacts.csv: Record ID: 1 of the ids can't be read (for example 1.23E+11)" in (
+        found.notes
+    )
+    assert "contacts.csv: Record ID: 2 rows share 1 id (for example 7)" in found.notes
+    assert "Deal ID" not in found.notes
+
+
+def test_a_status_of_records_does_not_tell_won_deals(read: Proposed) -> None:
+    cells = ("Active,true,2026-03-01", "Archived,false,2026-03-02", "Active,true,2026-03-03")
+    found = read(deals_export("Status,Won,Close Date", *cells), "int_opportunities", "quarantine")
+    assert found.set_aside == []
+    assert [it[1] for it in found.all(DEALS)] == ["won", "lost", "won"]
+
+
+def test_deals_without_a_lead_are_said_unless_a_file_links_them(read: Proposed) -> None:
+    deals = "Deal ID,Create Date,Amount,Won,Close Date\nD1,2026-02-01,100,yes,2026-03-01\n"
+    people = PEOPLE.replace("lead_id", "Contact ID")
+    links = "Deal,Contact,Role\nD1,B,Buyer\n"
+    found = read({"contacts.csv": people, "deals.csv": deals, "roles.csv": links})
+    assert [it[3] for it in found.all(CYCLES)] == [100]
+    assert "lead_id" not in found.notes
+
+
+def test_deals_that_name_no_lead_are_said(read: Proposed) -> None:
+    deals = "Deal ID,Create Date,Amount,Won,Close Date\nD1,2026-02-01,100,yes,2026-03-01\n"
+    found = read({"leads.csv": PEOPLE, "deals.csv": deals}, "quarantine")
+    assert (
+        "deals.csv: opportunities.lead_id: no column points to lead_id of leads.csv, so no lead "
+        "has revenue; export the deals with their contacts"
+    ) in found.notes
+
+
+def test_deals_under_the_ids_of_their_leads_are_theirs(read: Proposed) -> None:
+    leads = "mql_id,first_contact_date,origin\nx7,2026-01-01,web\ny8,2026-01-02,web\n"
+    deals = "mql_id,sdr,won_date,amount\ny8,Rob,2026-03-01,100\n"
+    found = read({"marketing_leads.csv": leads, "closed_deals.csv": deals})
+    assert found.set_aside == []
+    assert found.all(CYCLES) == [("y8", "won", 100, 100)]
+
+
+def test_a_closing_date_alone_closes_no_deal(read: Proposed) -> None:
+    found = read(deals_export("Close Date", "2026-03-01", "2026-04-01"), "int_opportunities")
+    assert [it[1] for it in found.all(DEALS)] == ["open", "open"]
+    assert "deals.csv: opportunities.is_won: no column tells won from lost" in found.notes
+
+
+def test_deals_name_their_leads_by_an_address_within_a_text(read: Proposed) -> None:
+    deals = (
+        "Datensatz-ID,Erstellungsdatum,Betrag,Gewonnen,Abschlussdatum,Zugehörige Kontakte\n"
+        "D1,2026-02-01,100,ja,2026-03-01,Ada Ek (A@x.example)\n"
+        "D2,2026-02-01,50,ja,2026-03-01,Bo Li (b@x.example);Ada Ek (a@x.example)\n"
+    )
+    found = read({"leads.csv": PEOPLE, "deals.csv": deals})
+    assert found.set_aside == []
+    assert [it[3] for it in found.all(CYCLES)] == [100, 50]
+
+
+def test_headers_that_are_called_like_columns_count_as_used(read: Proposed) -> None:
+    log = "change_id,lead_id,field,old_value,new_value,changed_at\n1,A,stage,Lead,MQL,2026-01-05\n"
+    found = read({"leads.csv": PEOPLE, "history.csv": log}, "quarantine")
+    assert "columns not used" not in found.notes
+
+
+# Whole exports, as the vendors document them: the proposed file is read unedited
+
+
+DONE = "select lead_id, kind, direction from raw.activities order by 1, 2, 3"
+TEAM = (
+    "Benutzer-ID,Vorname,Nachname,E-Mail\n71,Petra,Müller,p@us.example\n72,Jörg,Weiß,j@us.example\n"
+)
+
+
+def test_a_whole_export_of_hubspot_in_german(read: Proposed) -> None:
+    contacts = (
+        "Datensatz-ID,Vorname,Nachname,E-Mail,Telefonnummer,Für Kontakt zuständiger Mitarbeiter,"
+        "Lead-Status,Erstellungsdatum,Lifecycle-Phase,Unternehmensname,Anzahl der Mitarbeiter,"
+        "Ursprüngliche Quelle,Datum der letzten Änderung,"
+        "Datum der Konversion zum Marketing-Qualified-Lead,"
+        "Datum der Konversion zum Sales-Qualified-Lead,Datum der Konversion zum Kunden,"
+        "Grund für die Disqualifizierung\n"
+        "501,Ada,Ek,a@a.example,,Petra Müller,Verbunden,02.01.2026 09:12,Kunde,Acme,1.250,"
+        "Organische Suche,01.03.2026 10:00,03.01.2026 10:00,05.01.2026 10:00,01.03.2026 10:00,\n"
+        "502,Bo,Li,b@b.example,,Jörg Weiß,Nicht qualifiziert,03.01.2026 12:00,"
+        "Marketing-Qualified-Lead,Beta,25,Bezahlte Suche,20.02.2026 08:00,04.01.2026 08:00,,,"
+        "Kein Budget\n"
+        "503,Cy,No,c@c.example,,,Neu,01.02.2026 12:00,Abonnent,Gamma,,Direkter Traffic,"
+        "02.02.2026 08:00,,,,\n"
+    )
+    deals = (
+        "Datensatz-ID,Deal-Name,Deal-Phase,Pipeline,Betrag,Währung,Abschlussdatum,"
+        "Erstellungsdatum,Für Deal zuständiger Mitarbeiter,Zugeordnete Kontakt-IDs,"
+        "Grund für verlorenen Deal\n"
+        '900,Acme neu,Abgeschlossen und gewonnen,Vertrieb,"12.000,00 €",EUR,01.03.2026 10:00,'
+        "20.01.2026 09:00,Petra Müller,501;503,\n"
+        '901,Acme mehr,Termin geplant,Vertrieb,"1.500,50 €",EUR,01.12.2026 10:00,'
+        "21.01.2026 09:00,Petra Müller,501,\n"
+    )
+    calls = (
+        "Anruf-ID,Aktivitätsdatum,Anrufrichtung,Aktivität zugewiesen zu,Zugeordnete Kontakt-IDs,"
+        "Anrufergebnis\n"
+        "1,05.01.2026 15:00,OUTBOUND,Petra Müller,501,Verbunden\n"
+        "2,06.01.2026 15:00,INBOUND,Petra Müller,501,Verbunden\n"
+        "3,06.01.2026 16:00,OUTBOUND,Jörg Weiß,502,Keine Antwort\n"
+    )
+    found = read(
+        {
+            "hubspot-crm-exports-alle-kontakte-2026-03-01.csv": contacts,
+            "hubspot-crm-exports-alle-deals-2026-03-01.csv": deals,
+            "anrufe.csv": calls,
+            "benutzer.csv": TEAM,
+        },
+        *MODELS,
+        "int_contract__leads",
+    )
+    assert (found.proposal.crm, found.set_aside) == ("HubSpot", [])
+    assert set(found.buckets.items()) == {(it, "in marts") for it in ("501", "502", "503")}
+    assert found.all(STAGES) == [
+        ("501", "mql sql opportunity customer"),
+        ("502", "mql disqualified"),
+        ("503", "opportunity customer"),
+    ]
+    assert found.all(REASONS) == [("502", "disqualified", "unknown", dt.date(2026, 2, 20))]
+    assert [it[2:] for it in found.all(CYCLES)] == [(Decimal("13500.50"), 12000), (0, 0), (0, 0)]
+    assert found.all(DONE) == [("501", "call", "INBOUND"), ("501", "call", "OUTBOUND")]
+    assert found.all("select lead_id, owner_id from int_contract__leads order by 1")[:2] == [
+        ("501", "Petra Müller"),
+        ("502", "Jörg Weiß"),
+    ]
+    assert found.all("select rep_id from raw.reps order by 1") == [
+        ("Jörg Weiß",),
+        ("Petra Müller",),
+    ]
+
+
+def test_a_whole_export_of_zoho_crm(read: Proposed) -> None:
+    leads = (
+        "Record Id,Lead Owner.id,Lead Owner,Company,First Name,Last Name,Title,Email,Lead Source,"
+        "Lead Status,Industry,No. of Employees,Created Time,Modified Time,Is Converted,"
+        "Converted Date Time,Reason for Disqualification,Country\n"
+        "zcrm_1,zcrm_u1,Ravi K,Acme,Ada,Ek,CTO,a@a.example,Trade Show,Pre-Qualified,Software,200,"
+        "2026-01-05 09:12:00,2026-02-01 10:00:00,true,2026-02-01 10:00:00,,NL\n"
+        "zcrm_2,zcrm_u2,Mei L,Beta,Bo,Li,VP,b@b.example,Web Download,Junk Lead,-None-,50,"
+        "2026-01-06 13:12:00,2026-03-04 10:00:00,false,,No budget,DE\n"
+        "zcrm_3,zcrm_u1,Ravi K,Gamma,Cy,No,-None-,c@c.example,-None-,-None-,-None-,10,"
+        "2026-01-07 13:12:00,2026-01-07 13:12:00,false,,,DE\n"
+    )
+    history = (
+        "Record Id,Lead Name.id,Moved From,Lead Status,Modified Time\n"
+        "zcrm_h1,zcrm_1,-None-,Attempted to Contact,2026-01-08 09:00:00\n"
+        "zcrm_h2,zcrm_1,Attempted to Contact,Pre-Qualified,2026-01-20 09:00:00\n"
+        "zcrm_h3,zcrm_2,Not Contacted,Contacted,2026-01-09 09:00:00\n"
+        "zcrm_h4,zcrm_2,Contacted,Junk Lead,2026-03-04 09:00:00\n"
+    )
+    deals = (
+        "Record Id,Deal Owner.id,Deal Owner,Deal Name,Amount,Closing Date,Stage,Lead Name.id,"
+        "Created Time,Reason For Loss,Currency\n"
+        "zcrm_d1,zcrm_u1,Ravi K,Acme,12000,2026-03-01,Closed Won,zcrm_1,2026-02-01 10:00:00,,EUR\n"
+        "zcrm_d2,zcrm_u1,Ravi K,Acme 2,500,2026-04-01,Closed Lost to Competition,zcrm_1,"
+        "2026-02-15 10:00:00,Price,EUR\n"
+        "zcrm_d3,zcrm_u1,Ravi K,Acme 3,700,2026-12-01,Value Proposition,zcrm_1,"
+        "2026-02-20 10:00:00,,EUR\n"
+    )
+    calls = (
+        "Record Id,Call Owner.id,Call Owner,Subject,Call Type,Call Start Time,Lead Name.id,"
+        "Call Status\n"
+        "zcrm_c1,zcrm_u1,Ravi K,Intro,Outbound,2026-01-08 10:00:00,zcrm_1,Completed\n"
+        "zcrm_c2,zcrm_u1,Ravi K,Back,Missed,2026-01-08 11:00:00,zcrm_1,Completed\n"
+        "zcrm_c3,zcrm_u1,Ravi K,Next,Outbound,2026-01-09 11:00:00,zcrm_2,Scheduled\n"
+    )
+    users = (
+        "User Id,Full Name,Email,Role,Status\nzcrm_u1,Ravi K,r@us.example,Sales,active\n"
+        "zcrm_u2,Mei L,m@us.example,Sales,inactive\n"
+    )
+    found = read(
+        {
+            "Leads_2026_06_01.csv": leads,
+            "Lead_Status_History.csv": history,
+            "Deals_2026_06_01.csv": deals,
+            "Calls_2026_06_01.csv": calls,
+            "Users.csv": users,
+        }
+    )
+    assert (found.proposal.crm, found.set_aside) == ("Zoho", [])
+    assert len(found.buckets) == 3
+    assert found.all(STAGES) == [
+        ("zcrm_1", "sal sql opportunity customer"),
+        ("zcrm_2", "lead sal disqualified"),
+    ]
+    assert found.all(REASONS) == [("zcrm_2", "disqualified", "no_budget", dt.date(2026, 3, 4))]
+    assert found.all(CYCLES)[:2] == [
+        ("zcrm_1", "won", 13200, 12000),
+        ("zcrm_2", "disqualified", 0, 0),
+    ]
+    assert found.all(DONE) == [("zcrm_1", "call", "Outbound")]
+    assert found.tried["reps"][0] == 2
+
+
+def test_a_whole_export_of_salesforce_reports(read: Proposed) -> None:
+    footer = (
+        '\n\n\n"{}"\n"Copyright (c) 2000-2026 salesforce.com, inc. All rights reserved."\n'
+        '"Confidential Information - Do Not Distribute"\n"Generated By:  Ann Lee"\n'
+        '"Made-up Inc."\n'
+    )
+    leads = (
+        '"Lead ID","Lead Owner","First Name","Last Name","Email","Company / Account",'
+        '"Lead Source","Lead Status","Create Date","Converted","Converted Date","Opportunity ID",'
+        '"Disqualification Reason","Last Modified Date"\n'
+        '"00Q5g00000AbCdE","Ann Lee","F1","L1","a@x.example","Acme","Web","Closed - Converted",'
+        '"1/2/2026","1","3/3/2026","0065g00000AbCdF","","3/3/2026 2:05 PM"\n'
+        '"00Q5g00000ABcdE","Bob Stone","F2","L2","b@x.example","Beta","Event",'
+        '"Closed - Not Converted","1/13/2026","0","","","No budget","2/14/2026 3:15 PM"\n'
+        '"00Q5g00000abCdE","Ann Lee","F3","L3","c@x.example","Beta","Web",'
+        '"Open - Not Contacted","1/14/2026","0","","","","1/14/2026 3:15 PM"\n'
+    )
+    history = (
+        '"Lead ID","Edit Date","Field / Event","Old Value","New Value","Edited By"\n'
+        '"00Q5g00000AbCdE","1/3/2026 9:05 AM","Lead Status","Open - Not Contacted",'
+        '"Working - Contacted","Ann Lee"\n'
+        '"00Q5g00000AbCdE","1/3/2026 9:06 AM","Lead Owner","Bob Stone","Ann Lee","Ann Lee"\n'
+        '"00Q5g00000AbCdE","3/3/2026 2:05 PM","Lead Status","Working - Contacted",'
+        '"Closed - Converted","Ann Lee"\n'
+        '"00Q5g00000ABcdE","2/14/2026 3:15 PM","Lead Status","Open - Not Contacted",'
+        '"Closed - Not Converted","Bob Stone"\n'
+    )
+    deals = (
+        '"Opportunity ID","Opportunity Name","Opportunity Owner","Stage","Amount",'
+        '"Amount Currency","Close Date","Created Date","Won","Closed","Loss Reason"\n'
+        '"0065g00000AbCdF","Acme","Ann Lee","Closed Won","10,000.00","USD","4/3/2026","3/4/2026",'
+        '"1","1",""\n'
+    )
+    activities = (
+        '"Activity ID","Lead ID","Subject","Type","Date","Assigned","Status"\n'
+        '"00T5g00000AbCdE","00Q5g00000AbCdEEAV","Call","Call","1/4/2026","Ann Lee","Completed"\n'
+        '"00T5g00000ABcdE","00Q5g00000ABcdEEAT","Call","Call","1/14/2026","Bob Stone",'
+        '"Not Started"\n'
+    )
+    users = (
+        "Id,Name,Email,IsActive\n0055g000000AAAA,Ann Lee,ann@us.example,true\n"
+        "0055g000000AAAB,Bob Stone,bob@us.example,true\n"
+    )
+    found = read(
+        {
+            "report1717230000001.csv": leads + footer.format("Leads"),
+            "report1717230000002.csv": history + footer.format("Lead History"),
+            "report1717230000003.csv": deals + footer.format("Opportunities"),
+            "report1717230000004.csv": activities + footer.format("Tasks"),
+            "users.csv": users,
+        }
+    )
+    assert (found.proposal.crm, found.set_aside) == ("Salesforce", [])
+    one, two, three = "00Q5g00000ABcdEEAT", "00Q5g00000AbCdEEAV", "00Q5g00000abCdEEAU"
+    assert len(found.buckets) == 3
+    assert found.all(STAGES) == [
+        (one, "lead disqualified"),
+        (two, "lead sal sql opportunity customer"),
+        (three, "lead"),
+    ]
+    assert found.all(REASONS) == [(one, "disqualified", "no_budget", dt.date(2026, 2, 14))]
+    assert found.all(CYCLES) == [
+        (one, "screened_out", 0, 0),
+        (two, "won", 10000, 10000),
+        (three, "open", 0, 0),
+    ]
+    assert found.all("select lead_id, kind, rep_id from raw.activities") == [
+        (two, "Call", "0055g000000AAAA")
+    ]
+    assert found.all("select owner_id from raw.owner_changes") == [("0055g000000AAAA",)]
+
+
+def test_a_whole_export_of_pipedrive(read: Proposed) -> None:
+    people = (
+        "Person - ID,Person - Name,Person - Owner,Person - Email - Work,Person - Phone - Work,"
+        "Person - Person created,Person - Organization,Person - Label\n"
+        "1,Ada Ek,Ana Silva,a@x.example,,2026-01-02 08:00:00,Acme,Hot lead\n"
+        "2,Bo Li,Tom Berg,b@x.example,,2026-01-03 08:00:00,Beta,Warm lead\n"
+        "3,Cy No,Ana Silva,c@x.example,,2026-01-04 08:00:00,Gamma,\n"
+    )
+    deals = (
+        "Deal - ID,Deal - Title,Deal - Value,Deal - Currency of Value,Deal - Stage,"
+        "Deal - Status,Deal - Deal created,Deal - Won time,Deal - Lost time,"
+        "Deal - Deal closed on,Deal - Lost reason,Deal - Owner,Deal - Contact person,"
+        "Deal - Pipeline\n"
+        '501,D1,"1,500.00",EUR,Contact Made,Won,2026-02-02 09:00:00,2026-04-02 09:00:00,,'
+        "2026-04-02 09:00:00,,Ana Silva,Ada Ek,Pipeline\n"
+        "502,D2,900,EUR,Demo Scheduled,Lost,2026-02-03 09:00:00,,2026-04-03 09:00:00,"
+        "2026-04-03 09:00:00,Too expensive,Tom Berg,Bo Li,Pipeline\n"
+        "503,D3,300,EUR,Negotiations Started,Open,2026-02-04 09:00:00,,,,,Ana Silva,Ada Ek,"
+        "Pipeline\n"
+    )
+    activities = (
+        "Activity - ID,Activity - Type,Activity - Subject,Activity - Done,Activity - Due date,"
+        "Activity - Due time,Activity - Assigned to user,Activity - Deal,"
+        "Activity - Contact person\n"
+        "1,Meeting,s,Done,2026-02-02,10:00,Ana Silva,D1,Ada Ek\n"
+        "2,Call,s,To do,2026-02-03,10:00,Tom Berg,D2,Bo Li\n"
+        "3,Call,s,Done,2026-02-04,10:00,Tom Berg,D2,Bo Li\n"
+    )
+    found = read(
+        {
+            "people-16234-123.csv": people,
+            "deals-16234-124.csv": deals,
+            "activities-16234-125.csv": activities,
+        }
+    )
+    assert (found.proposal.crm, found.set_aside) == ("Pipedrive", [])
+    assert set(found.buckets) == {"1", "2", "3"}
+    assert found.all(STAGES) == [
+        ("1", "opportunity customer"),
+        ("2", "opportunity closed_lost"),
+    ]
+    assert found.all(CYCLES)[:2] == [("1", "won", 1800, 1500), ("2", "lost", 900, 0)]
+    assert found.all(DONE) == [("1", "Meeting", None), ("2", "Call", None)]

@@ -4,12 +4,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports, Values
 from dagster_project.ingestion.discovery.plans import Proposal, TablePlan, header_for, match
 from dagster_project.ingestion.discovery.values import (
     EventMeaning,
     Vocabulary,
+    completion_of,
+    direction_of,
     event_meaning,
+    header_by_words,
+    is_flag_of_done,
     key,
     names_of,
 )
@@ -27,14 +32,7 @@ _OF_MAILS = {
     "email_spam_report",
     "unsubscribed",
 }
-_INBOUND = re.compile(
-    r"inbound|incoming|received|eingehend\w*|eingang|eingegangen|empfangen|erhalten|entrante?s?"
-    r"|recue?s?|recibid[oa]s?|entrada|inkomend\w*|受信.*|着信.*"
-).fullmatch
-_OUTBOUND = re.compile(
-    r"outbound|outgoing|sent|forwarded|ausgehend\w*|ausgang|gesendet|versendet|sortante?s?"
-    r"|envoyee?s?|salientes?|enviad[oa]s?|salida|uitgaand\w*|送信.*|発信.*"
-).fullmatch
+_DONE_BY_FLAG = {True: "done", False: "not_done", None: ""}
 _SAYS_NOTHING = re.compile(
     r"activit(y|ies)|events?|engagements?|hubspot|crm|exports?|all|\d+", re.IGNORECASE
 ).fullmatch
@@ -47,6 +45,7 @@ def tell_events_apart(exports: Exports, proposal: Proposal, vocabulary: Vocabula
         found = _event_plans(exports, proposal, plan, vocabulary)
         for one in found:
             _name_directions(exports, one)
+            _leave_out_planned(exports, proposal, one)
         proposal.plans += found
 
 
@@ -123,12 +122,17 @@ def _telling_column(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -
     apart |= {file.header_of([name]) for name in names_of("leads", "lead_source")}
     apart -= {plan.columns.get("kind")}
 
-    def is_kind(text: str) -> bool:
-        meaning = event_meaning(text, vocabulary, file.stem)
-        return bool(meaning and (not by_name or meaning.kind in _OF_MAILS))
-
     words = words_of(exports, file, {header for header in apart if header})
-    return next(iter(known_columns(words, is_kind)), None)
+    for header, seen in words.items():
+        meanings = _meanings(file, "", seen.rows, vocabulary)
+        known = {
+            text
+            for text, meaning in meanings.items()
+            if meaning and (not by_name or meaning.kind in _OF_MAILS)
+        }
+        if known_columns({header: seen}, known.__contains__):
+            return header
+    return None
 
 
 def _tell_tracked_mails(
@@ -148,15 +152,6 @@ def _tell_tracked_mails(
             f"{plan.about('kind')}: with {', '.join(tracked)} and of nobody, taken as sent by a "
             "machine; name rep_id, or the kind email, if people sent them"
         )
-
-
-def direction_of(text: str) -> str:
-    """``inbound`` or ``outbound``, if a word of a text says so; else nothing."""
-    words = [key(word) for word in re.split(r"[\s_-]+", text)]
-    if any(map(_INBOUND, words)) or words == ["in"]:
-        return "inbound"
-    is_outbound = any(map(_OUTBOUND, words)) or words in (["out"], ["email"])
-    return "outbound" if is_outbound else ""
 
 
 def _direction_header(exports: Exports, plan: TablePlan) -> str | None:
@@ -184,6 +179,38 @@ def _name_directions(exports: Exports, plan: TablePlan) -> None:
         inbound = [text for text in texts if direction_of(text) == "inbound"]
         meant = {text: "inbound" for text in inbound if text.casefold() != "inbound"}
         plan.values |= {"direction": meant} if meant else {}
+
+
+def _leave_out_planned(exports: Exports, proposal: Proposal, plan: TablePlan) -> None:
+    """Activities that are only planned, or that came to nothing, are no touches."""
+    if plan.table.name != "activities":
+        return
+    apart = {plan.columns[name] for name in ("lead_id", "kind", "rep_id") if name in plan.columns}
+    words = words_of(exports, plan.file, apart)
+    is_told = False
+    for header, seen in words.items():
+        texts = seen.texts
+        if is_flag_of_done(header):
+            flags = readings.read_flags(exports.connection, texts)
+            meant = {it: completion_of(it) or _DONE_BY_FLAG[flags[it]] for it in texts}
+        else:
+            meant = {it: completion_of(it) for it in texts}
+        open_texts = [it for it in texts if meant[it] == "not_done"]
+        is_done = "done" in meant.values() or is_flag_of_done(header)
+        is_told |= is_done
+        if open_texts and (is_done or header == plan.columns.get("direction")):
+            plan.where[header] = {"not": open_texts}
+        elif open_texts:
+            proposal.unplaced.append(
+                f"{plan.about('occurred_at')}: {header} is {', '.join(open_texts[:5])}: such "
+                "rows count as touches; leave them out by where if nothing happened"
+            )
+    due = plan.columns.get("occurred_at", "")
+    if not is_told and header_by_words([due], "due"):
+        proposal.unplaced.append(
+            f"{plan.about('occurred_at')}: {due} may lie before anything happened, and no column "
+            "says what is done: all rows count as done"
+        )
 
 
 def _telling_subject(exports: Exports, file: ExportFile, vocabulary: Vocabulary) -> str | None:

@@ -40,6 +40,8 @@ _AGAIN = 0.5
 _NO_TITLE = re.compile(r"(sheet|tabelle|feuil|hoja|シート) ?\d*", re.IGNORECASE)
 _DATE_AT_END = re.compile(r"(\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{2}[-_.]\d{2}[-_.]\d{4})$")
 
+# A mail address within a text: Ada Ek (ada@acme.example).
+ADDRESS = r"[^\s<>(),;]+@[^\s<>(),;]+"
 _YEAR_LAST = re.compile(r"\d{2}[-_.]\d{2}[-_.]\d{4}(?!\d)")
 
 
@@ -332,8 +334,8 @@ class Exports:
     ) -> dict[str, dict[str, float]]:
         """For each header, the share of its rows whose ids some keys have.
 
-        ``keys``: name -> a query of ``key``, as ``id_key`` writes them. Of the keys without a name
-        a cell may list several.
+        ``keys``: name -> a query of ``key``, in lower case, as a lookup compares them; without a
+        name: ids of records, as ``id_key`` writes them, of which a cell may list several.
         """
         named = " union all ".join(
             f"select distinct {literal(name)} as name, key from ({query}) where key <> ''"
@@ -360,7 +362,8 @@ class Exports:
                     from ids
                     inner join known_keys
                         on
-                            known_keys.key = {id_key("ids.id")}
+                            known_keys.key
+                            = if(known_keys.name = '', {id_key("ids.id")}, lower(ids.id))
                             and (known_keys.name = '' or ids.id = trim(ids.cell))
                 )
                 select name, sum(found) / (select sum(found) from cells) from hits group by name
@@ -368,6 +371,27 @@ class Exports:
             ).fetchall()
             shares[header] = {name: float(share) for name, share in found}
         return shares
+
+    def shares_addressed(self, file: ExportFile, keys: str) -> dict[str, float]:
+        """For each header, the share of its rows with a mail address that a query of keys has."""
+        shares = {}
+        for header in file.headers:
+            cell = file.column(header)
+            address = f"lower(regexp_extract({cell}, {literal(ADDRESS)}))"
+            ((share,),) = self.connection.execute(
+                f"select avg(cast({address} in ({keys}) as integer)) from {file.table} "
+                f"where trim({cell}) <> ''"
+            ).fetchall()
+            shares[header] = float(share or 0)
+        return shares
+
+    def formats(self, file: ExportFile, header: str) -> tuple[str, ...]:
+        """The formats of a column's times that are not ISO, but dates of numbers."""
+        texts = self.values(file, header).texts
+        order = readings.read_times(self.connection, texts).order or "day"
+        if order == "undecided":
+            return self.times(file, header).formats
+        return readings.formats_of(self.connection, texts, order)
 
     def _times(self, file: ExportFile, header: str) -> TimeReading:
         """How a column's times read; open ones in the file's order of day and month."""

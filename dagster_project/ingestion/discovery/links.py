@@ -9,7 +9,7 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
 from dagster_project.ingestion.discovery.plans import Proposal, TablePlan, header_for
-from dagster_project.ingestion.discovery.values import key, known_headers
+from dagster_project.ingestion.discovery.values import key, known_headers, names_of
 
 # A column links to another when at least this share of its rows is there.
 LINKED = 0.5
@@ -35,6 +35,8 @@ _OTHER_OBJECT = re.compile(
     re.IGNORECASE,
 )
 _DEAL = re.compile(r"deal|opportunit|potential", re.IGNORECASE)
+# The name of users that have it in two columns.
+_JOINED = "(first and last name)"
 # Larger numbers are not found among others by chance.
 _SMALL = 1_000_000
 
@@ -49,6 +51,12 @@ def ids_of_leads(leads: TablePlan) -> str:
             f" union all select {id_key('id')} from (select unnest({listed}) as id from {table})"
         )
     return query
+
+
+def keys_of_addresses(leads: TablePlan) -> str:
+    """A query of the leads' mail addresses, as texts are compared with them."""
+    cell = leads.file.column(leads.columns["email"])
+    return f"select lower(trim({cell})) as key from {leads.file.table} where trim({cell}) <> ''"
 
 
 def keys_of_leads(exports: Exports, leads: TablePlan) -> dict[str, str]:
@@ -102,6 +110,17 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
         plan.lookups["lead_id"] = lookup(leads.file, name, leads.columns["lead_id"])
         shares[header][""] = min(1.0, direct(header) + share)
     own = own or best_link(shares, None, taken)
+    # One deal of each lead may go by the lead's own id.
+    is_leads = bool(by_itself) and _is_id_of_leads(by_itself or "", leads)
+    if own is None and by_itself and is_leads and direct(by_itself) >= LINKED:
+        plan.columns["lead_id"] = by_itself
+        return
+    if own is None and "email" in leads.columns:
+        addresses = exports.shares_addressed(plan.file, keys_of_addresses(leads))
+        best = max(addresses, key=lambda header: addresses[header])
+        if addresses[best] >= LINKED:
+            plan.addressed, plan.columns["lead_id"] = leads, best
+            return
     target = f"{leads.columns['lead_id']} of {leads.file.name}"
     if own is None:
         proposal.unplaced.append(f"{plan.about('lead_id')}: no column points to {target}")
@@ -123,6 +142,13 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
     plan.columns["lead_id"] = own
 
 
+def _is_id_of_leads(header: str, leads: TablePlan) -> bool:
+    """Whether a header is called like the leads' ids, and not like those of any record."""
+    tables = (("leads", "lead_id"), ("opportunities", "opportunity_id"))
+    of_leads, of_deals = ({key(name) for name in names_of(*it)} for it in tables)
+    return key(header) == key(leads.columns["lead_id"]) not in of_leads & of_deals
+
+
 def _take_out_chance(
     exports: Exports,
     plan: TablePlan,
@@ -136,7 +162,7 @@ def _take_out_chance(
     """
     owners = {
         key(name)
-        for table in known_headers()
+        for table in known_headers().keys() - {"reps"}
         for column in ("owner_id", "rep_id")
         for name in known_headers()[table].get(column, [])
     }
@@ -299,28 +325,67 @@ def _repeat_ids(exports: Exports, one: TablePlan, other: TablePlan, column: str)
 
 
 def name_owners(exports: Exports, proposal: Proposal) -> None:
-    """Where owners are names or addresses and the users have ids, look the ids up."""
+    """Where owners are names or addresses and the users have ids, look the ids up.
+
+    A name in two columns can't be looked up: where owners are such names, they are the ids.
+    """
     reps = proposal.plan("reps")
     if not reps:
         return
-    headers = [
-        reps.columns["rep_id"],
-        reps.columns.get("name"),
-        header_for(reps.file, "reps", "(email)"),
-    ]
-    keys = {
-        header: f"select {id_key(reps.file.column(header))} as key from {reps.file.table}"
-        for header in headers
-        if header
-    }
+    table, rep_id = reps.file.table, reps.columns["rep_id"]
+    parts = tuple(
+        filter(None, (header_for(reps.file, "reps", it) for it in ("(first_name)", "(last_name)")))
+    )
+    if "name" not in reps.columns and len(parts) == 2:
+        reps.joined["name"] = parts
+    keys = {"": f"select {id_key(reps.file.column(rep_id))} as key from {table}"}
+    for named in (reps.columns.get("name"), header_for(reps.file, "reps", "(email)")):
+        if named and named != rep_id:
+            keys[named] = f"select lower(trim({reps.file.column(named)})) as key from {table}"
+    if reps.joined:
+        cells = ", ".join(f"trim({reps.file.column(header)})" for header in parts)
+        keys[_JOINED] = f"select lower(concat_ws(' ', {cells})) as key from {table}"
+    best_keys = set()
     for plan in proposal.plans:
         for column in ("owner_id", "rep_id"):
             header = plan.columns.get(column)
             if plan is reps or not header:
                 continue
             found = exports.shares_found(plan.file, keys)[header]
-            best = max(
-                found, key=lambda name: (found[name], name == headers[0]), default=headers[0]
-            )
-            if best and best != headers[0]:
-                plan.lookups[column] = lookup(reps.file, best, reps.columns["rep_id"])
+            best: str = max(found, key=lambda name: (found[name], not name), default="")
+            best_keys |= {best} if found else set()
+            if best and best != _JOINED:
+                plan.lookups[column] = lookup(reps.file, best, rep_id)
+    if best_keys == {_JOINED}:
+        reps.joined["rep_id"] = reps.joined["name"]
+        del reps.columns["rep_id"]
+        proposal.unplaced.append(
+            f"{reps.about('rep_id')}: {' and '.join(parts)}, as owners are called so, not {rep_id}"
+        )
+
+
+def link_through_file(exports: Exports, proposal: Proposal, deals: TablePlan) -> None:
+    """Deals that name no lead may do so in a file of their own, which has ids of both."""
+    leads = proposal.plan("leads")
+    if not leads or deals.columns.get("lead_id") or not deals.file.rows:
+        return
+    about, deal_id = deals.about("lead_id"), deals.columns["opportunity_id"]
+    cell = f"lower(trim({deals.file.column(deal_id)}))"
+    keys = {"": ids_of_leads(leads), "deal": f"select {cell} as key from {deals.file.table}"}
+    for file in exports.files:
+        if any(plan.file == file for plan in proposal.plans):
+            continue
+        shares = exports.shares_found(file, keys)
+        lead, deal = (
+            max(shares, key=lambda header: shares[header].get(name, 0.0)) for name in keys
+        )
+        if lead != deal and min(shares[lead].get("", 0), shares[deal].get("deal", 0)) >= LINKED:
+            deals.columns["lead_id"] = deal_id
+            deals.lookups["lead_id"] = lookup(file, deal, lead)
+            proposal.unplaced = [it for it in proposal.unplaced if not it.startswith(about)]
+            return
+    at = next(at for at, line in enumerate(proposal.unplaced) if line.startswith(about))
+    proposal.unplaced[at] += (
+        ", so no lead has revenue; export the deals with their contacts, or a file of the ids of "
+        "both"
+    )

@@ -7,13 +7,15 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports
-from dagster_project.ingestion.discovery.links import LINKED, best_link
+from dagster_project.ingestion.discovery.links import LINKED, best_link, ids_of_leads
 from dagster_project.ingestion.discovery.plans import (
+    LatestTime,
     Proposal,
     StageDatePlan,
     StageSeen,
     TablePlan,
     header_for,
+    reason_header,
 )
 from dagster_project.ingestion.discovery.values import (
     DAY_FIRST,
@@ -22,25 +24,13 @@ from dagster_project.ingestion.discovery.values import (
     known_headers,
     named_in,
     names_of,
+    stage_date_patterns,
 )
 
 # What HubSpot and Salesforce call the properties, whatever their labels.
 _LIFECYCLE, _STATUSES = "lifecyclestage", ("hs_lead_status", "Status")
-_DELETED = {"deleted", "archived", "gelöscht", "archiviert", "supprimé", "eliminado", "削除済み"}
 # What may be a truth value or the number of a stage.
 _CODE = re.compile(r"[a-z]|[+-]?\d+([.,]\d+)?", re.IGNORECASE)
-_STAGE_DATE_HEADERS = (
-    r"^(?:date )?became an? (?P<stage>.+?)(?: date)?$",
-    r'^date entered "?(?P<stage>.+?)"?(?: \(.*\))?$',
-    r"^hs (?:v2 )?date entered (?P<stage>.+?)$",
-    r"^hs lifecyclestage (?P<stage>.+?) date$",
-    # HubSpot's labels in German, French and Japanese: see translated_headers.csv.
-    r"^datum der konversion zum (?P<stage>.+?)$",
-    r"^date de conversion en (?P<stage>.+?)$",
-    r"^(?P<stage>.+?)(?:になった日付|に転換した日付|になった日)$",
-    r"^(?:date|time|entered) (?:of |became |entered )?(?P<stage>.+?)$",
-    r"^(?P<stage>.+?) (?:date|datum|at|on|am|time|timestamp|since|seit|depuis|desde|date time)$",
-)
 
 
 def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -52,9 +42,9 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
             _tell_deleted(exports, proposal, plan)
     _close_opportunities(exports, proposal, vocabulary)
     _tell_unmet(exports, proposal)
+    _date_stages(exports, proposal, vocabulary)
     _explain_exits(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
-    _date_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
     _start_exits(proposal, vocabulary)
     allowed = {*vocabulary.by_tradition[proposal.tradition], IGNORED_STAGE, None}
@@ -81,8 +71,10 @@ def _read_times(exports: Exports, proposal: Proposal, plan: TablePlan, column: s
     header = plan.columns[column]
     reading = exports.times(plan.file, header)
     example = exports.values(plan.file, header).texts[0]
-    if reading.formats:
-        plan.time_formats[column] = reading.formats
+    # The rows that are read may not show the order that the whole column does.
+    formats = exports.formats(plan.file, header) if plan.where else reading.formats
+    if formats:
+        plan.time_formats[column] = formats
     remark = [plan.remarks[column]] if column in plan.remarks else []
     plan.remarks[column] = "; ".join([f"for example {example}", *remark])
     if reading.share < 0.95:
@@ -149,16 +141,20 @@ def _tell_deleted(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
 def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Tell won, lost and open deals apart; an open deal's expected close is no close."""
     plan = proposal.plan("opportunities")
-    header = plan.columns.get("is_won") if plan else None
-    if not plan or not header:
+    if not plan:
         return
+    header = _header_of_outcomes(exports, plan, vocabulary)
+    if header is None:
+        _close_by_date(proposal, plan, vocabulary)
+        return
+    plan.columns["is_won"] = header
     if _is_truth(exports, plan.file, header):
-        headers = [plan.file.header_of([name]) for name in names_of("opportunities", "is_won")]
-        named = [name for name in headers if name and not _is_truth(exports, plan.file, name)]
-        if _close_by_flag(exports, proposal, plan) or not named:
+        headers = (plan.file.header_of([name]) for name in names_of("opportunities", "is_won"))
+        words = [it for it in headers if it and _tells_in_words(exports, plan, it, vocabulary)]
+        if _close_by_flag(exports, proposal, plan) or not words:
             _read_won(exports, proposal, plan, vocabulary)
             return
-        header = plan.columns["is_won"] = named[0]
+        header = plan.columns["is_won"] = words[0]
     texts = exports.values(plan.file, header).texts
     outcomes = {text: _outcome(text, vocabulary) for text in texts}
     # The models read yes and no; whoever writes them among stages means them.
@@ -175,15 +171,53 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
         )
     if "closed_at" in plan.columns and closed:
         plan.only_when["closed_at"] = {header: closed}
-    if "is_deleted" not in plan.columns and any(text.casefold() in _DELETED for text in texts):
+    deleted = {key(name) for name in known_headers()["opportunity"]["deleted"]}
+    if "is_deleted" not in plan.columns and any(key(text) in deleted for text in texts):
         plan.columns["is_deleted"] = header
-        plan.values["is_deleted"] = {
-            text: "true" if text.casefold() in _DELETED else "" for text in texts
-        }
+        plan.values["is_deleted"] = {text: "true" if key(text) in deleted else "" for text in texts}
     if not closed:
         proposal.unplaced.append(
             f"{plan.file.name}: no value of {header} reads as won or lost: {', '.join(texts[:10])}"
         )
+
+
+def _close_by_date(proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary) -> None:
+    """Deals with a date only: won if it is called so; any other may be of an expected close."""
+    closed_at = plan.columns.get("closed_at")
+    if closed_at is None or closed_at == "closed_at":
+        return
+    if _outcome(closed_at.replace("_", " "), vocabulary) == "won":
+        plan.constants["is_won"] = "true"
+        plan.only_when["is_won"] = {closed_at: "filled"}
+        return
+    del plan.columns["closed_at"]
+    proposal.unplaced.append(
+        f"{plan.about('is_won')}: no column tells won from lost, so {closed_at} is not read and "
+        "all deals are open"
+    )
+
+
+def _header_of_outcomes(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -> str | None:
+    """What tells won from lost: as named, if its values do, else another header that is named so.
+
+    Beside a flag, a status of records (Active, Archived) tells nothing.
+    """
+
+    def tells(header: str) -> bool:
+        is_filled = bool(exports.values(plan.file, header).texts)
+        is_flag = is_filled and _is_truth(exports, plan.file, header)
+        return is_flag or _tells_in_words(exports, plan, header, vocabulary)
+
+    named = plan.columns.get("is_won")
+    others = (plan.file.header_of([name]) for name in names_of("opportunities", "is_won"))
+    return next((it for it in [named, *others] if it and tells(it)), named)
+
+
+def _tells_in_words(exports: Exports, plan: TablePlan, header: str, vocabulary: Vocabulary) -> bool:
+    """Whether a column that is no flag has words for won or lost."""
+    texts = exports.values(plan.file, header).texts
+    is_flag = _is_truth(exports, plan.file, header)
+    return not is_flag and any(_outcome(text, vocabulary) for text in texts)
 
 
 def _close_by_flag(exports: Exports, proposal: Proposal, plan: TablePlan) -> bool:
@@ -279,17 +313,19 @@ def _outcome(text: str, vocabulary: Vocabulary) -> str:
 def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """A status that is an exit, with the reason beside it, becomes a stage change."""
     leads = proposal.plan("leads")
-    if not leads or _are_deals(proposal, leads):
+    if not leads:
         return
     exits = _exits_of(exports, proposal, leads, vocabulary)
-    reason = header_for(leads.file, "leads", "(reason)")
+    reason = reason_header(leads.file)
     if reason in exits or (reason and not exports.values(leads.file, reason).texts):
         reason = None
     history = proposal.plan("stage_changes")
-    if reason and exits and history:
-        _explain_history(exports, history, leads, reason, proposal, vocabulary)
-    elif reason and exits:
-        _add_exits(exports, proposal, leads, reason, *next(iter(exits.items())))
+    if reason and exits:
+        # A history of another field than the status has none of its exits.
+        if not history or not _explain_history(
+            exports, proposal, history, leads, reason, vocabulary
+        ):
+            _add_exits(exports, proposal, leads, reason, *next(iter(exits.items())))
     elif reason:
         proposal.unplaced.append(
             f"{leads.file.name}: {reason} is not read: no status beside it is known as an exit"
@@ -312,7 +348,7 @@ def _exits_of(
     for header in dict.fromkeys(filter(None, headers)):
         texts = exports.values(leads.file, header).texts
         found = [
-            it for it in texts if _stage_at(it, proposal, header, vocabulary) in vocabulary.exits
+            it for it in texts if stage_at(it, proposal, header, vocabulary) in vocabulary.exits
         ]
         if found:
             exits[header] = found
@@ -330,54 +366,67 @@ def _add_exits(
     """Stage changes of leads that are out, dated by a column that says when, else the last one."""
     last = leads.columns.get("updated_at")
     when = header_for(leads.file, "leads", "(exit_date)") or last
-    if not when or exports.times(leads.file, when).share <= 0.95:
-        proposal.unplaced.append(
-            f"{leads.file.name}: {reason} is not read: nothing says when {status} became "
-            f"{', '.join(texts[:3])}"
-        )
-        return
-    columns = {"lead_id": leads.columns["lead_id"], "changed_at": when}
-    plan = TablePlan(
-        CONTRACT_TABLES["stage_changes"],
-        leads.file,
-        columns | {"to_stage": status, "reason": reason},
-        where={status: texts, when: "filled"},
-    )
-    if when == last:
-        plan.remarks["changed_at"] = "the last change of the lead, as nothing else dates its exit"
-        proposal.unplaced.append(
-            f"{plan.about('changed_at')}: {when} stands for the date of the exit"
-        )
-    if formats := exports.times(leads.file, when).formats:
+    is_dated = bool(when and exports.times(leads.file, when).share > 0.95)
+    columns = {"lead_id": leads.columns["lead_id"], "to_stage": status, "reason": reason}
+    plan = TablePlan(CONTRACT_TABLES["stage_changes"], leads.file, columns, where={status: texts})
+    if when and is_dated:
+        plan.columns["changed_at"] = when
+        plan.where[when] = "filled"
+        formats = exports.formats(leads.file, when)
+        proposal.stage_dates = [
+            it for it in proposal.stage_dates if (it.file, it.header) != (leads.file, when)
+        ]
+    else:
+        formats = _date_by_what_is_known(exports, proposal, plan, leads)
+    if formats:
         plan.time_formats["changed_at"] = formats
+    if when == last or not is_dated:
+        known = when if is_dated else "the last time that is known of a lead"
+        proposal.unplaced.append(
+            f"{plan.about('changed_at')}: {known} stands for the date of the exit"
+        )
+        plan.remarks["changed_at"] = "the last change of the lead, as nothing else dates its exit"
     proposal.plans.append(plan)
 
 
-def _are_deals(proposal: Proposal, leads: TablePlan) -> bool:
-    """Whether deals stand in for the leads: what they prove is said once."""
-    deals = proposal.plan("opportunities")
-    return deals is not None and deals.file == leads.file
+def _date_by_what_is_known(
+    exports: Exports, proposal: Proposal, plan: TablePlan, leads: TablePlan
+) -> tuple[str, ...]:
+    """Date exits by the latest of the lead's creation, its dates of stages and its changes.
+
+    Returns the formats of these times.
+    """
+    file, history = leads.file, proposal.plan("stage_changes")
+    dates = (it.header for it in proposal.stage_dates if it.file == file)
+    headers = tuple(dict.fromkeys([leads.columns["created_at"], *dates]))
+    places = [(file, header) for header in headers]
+    if history:
+        places.append((history.file, history.columns["changed_at"]))
+    found = (it for place in places for it in exports.formats(*place))
+    formats = tuple(dict.fromkeys(found))
+    plan.latest = LatestTime(headers, formats, history)
+    return formats
 
 
 def _explain_history(
     exports: Exports,
+    proposal: Proposal,
     history: TablePlan,
     leads: TablePlan,
     reason: str,
-    proposal: Proposal,
     vocabulary: Vocabulary,
-) -> None:
-    """A history without reasons takes them from the leads, for its exits."""
+) -> bool:
+    """Whether a history has exits; one without reasons takes them from the leads."""
     to_stage = history.columns["to_stage"]
     seen = exports.values_where(history.file, to_stage, history.values_of_where).texts
     field = next((texts[0] for texts in history.values_of_where.values()), to_stage)
-    found = [it for it in seen if _stage_at(it, proposal, field, vocabulary) in vocabulary.exits]
-    if "reason" in history.columns or not found or "lead_id" in history.lookups:
-        return
-    history.reasons_of = (leads, reason, found)
+    found = [it for it in seen if stage_at(it, proposal, field, vocabulary) in vocabulary.exits]
+    if found and "reason" not in history.columns and "lead_id" not in history.lookups:
+        history.reasons_of = (leads, reason, found)
+    return bool(found)
 
 
-def _stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:
+def stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:
     """The stage that a raw one means in a column, whatever language the column is named in."""
     known = known_headers()["leads"]
     names = [header]
@@ -414,7 +463,7 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
     for raw, rows in counts.items():
         word = named_in(raw, vocabulary.stages)
         guess = vocabulary.stages.get((word or "").casefold()) or vocabulary.elsewhere(raw)
-        stage = _stage_at(raw, proposal, fields[raw], vocabulary)
+        stage = stage_at(raw, proposal, fields[raw], vocabulary)
         proposal.stages.append(StageSeen(raw, rows, stage, guess))
     unknown = [item.raw for item in proposal.stages if item.stage is None]
     if unknown:
@@ -430,7 +479,7 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         return
     lead_id = leads.columns["lead_id"]
     used = {plan.file for plan in proposal.plans}
-    ids = {"": f"select lower(trim({leads.file.column(lead_id)})) as key from {leads.file.table}"}
+    ids = {"": ids_of_leads(leads)}
     for file in exports.files:
         if file == leads.file:
             of_leads = (plan for plan in proposal.plans if plan.file == file)
@@ -444,24 +493,22 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
                 continue
             link, mapped = found, {found}
         for header in (header for header in file.headers if header not in mapped):
-            stage = _stage_of_header(header, vocabulary) or _stage_of_conversion(
+            stage = stage_of_header(header, vocabulary) or _stage_of_conversion(
                 proposal, header, vocabulary
             )
-            if stage in vocabulary.evidence.values() and _are_deals(proposal, leads):
-                continue
             if stage and (times := exports.times(file, header)).share > 0.95:
                 plan = StageDatePlan(stage, header, file, link, times.formats)
                 proposal.stage_dates.append(plan)
 
 
-def _stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:
+def stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:
     """The stage that a header such as "Became a Customer Date" speaks of."""
     plain = re.sub(r"__c$", "", header.strip(), flags=re.I)
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)
     plain = re.sub(r"[_\s]+", " ", plain.replace("-", " ")).casefold().strip()
-    for pattern in _STAGE_DATE_HEADERS:
-        if found := re.match(pattern, plain):
-            named = re.sub(r"[(（].*[)）]", "", found["stage"]).strip(' "„“[]')
+    for pattern in stage_date_patterns():
+        if found := pattern.fullmatch(plain):
+            named = re.sub(r"[(（].*[)）]", "", found["stage"]).strip(' "„“”«»[]')
             stage = vocabulary.stage(named) or vocabulary.stage(named.replace(" ", ""))
             deal_word = named_in(named, vocabulary.evidence) or ""
             if stage := stage or vocabulary.evidence.get(deal_word):

@@ -4,6 +4,7 @@ Files and columns are told apart by their names; what they point to, and what na
 decided by the values.
 """
 
+import functools
 import itertools
 import re
 from collections import Counter
@@ -24,6 +25,7 @@ from dagster_project.ingestion.discovery.links import (
     drop_unlinked,
     keys_of_leads,
     leave_out_repeated_ids,
+    link_through_file,
     link_to_leads,
     name_owners,
 )
@@ -33,9 +35,11 @@ from dagster_project.ingestion.discovery.plans import (
     TablePlan,
     header_for,
     match,
+    reason_header,
 )
 from dagster_project.ingestion.discovery.values import (
     Vocabulary,
+    crm_labels,
     key,
     known_headers,
 )
@@ -43,6 +47,8 @@ from dagster_project.ingestion.discovery.values import (
 # So many headers of its own tell a CRM; one that it shares with another counts a quarter.
 _TELLS = 1.5
 _FILLED = "filled"
+# What the rows of a history have, whatever field has changed.
+_OF_HISTORIES = ("lead_id", "changed_at")
 _CREATED = re.compile(
     r"creat|add|first|since|sign|erstell|angelegt|crea|cree|作成|登録", re.IGNORECASE
 )
@@ -92,16 +98,16 @@ def crm_of(exports: Exports) -> str:
 
 def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Choose the files of each table, and the columns that link the tables."""
-    _place_best(exports, proposal)
+    _place_best(exports, proposal, vocabulary)
     if not proposal.plan("leads"):
-        _stand_in_for_leads(exports, proposal)
+        _find_leads(exports, proposal, vocabulary)
     if leads := proposal.plan("leads"):
         merged = header_for(leads.file, "leads", "(merged_ids)")
         leads.merged_ids = merged if merged and exports.values(leads.file, merged).texts else None
         _place_by_values(exports, proposal, leads, vocabulary)
         if "current_stage" not in leads.columns:
             words = words_of(exports, leads.file, set(leads.columns.values()))
-            stages = known_columns(words, lambda text: vocabulary.stage(text, proposal.crm))
+            stages = known_columns(words, lambda text: vocabulary.is_stage(text, proposal.crm))
             leads.columns |= {"current_stage": stages[0]} if stages else {}
     _share_history(exports, proposal)
     _find_stages(exports, proposal, vocabulary)
@@ -114,14 +120,16 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
     leave_out_repeated_ids(exports, proposal)
     name_owners(exports, proposal)
     if deals := proposal.plan("opportunities"):
+        link_through_file(exports, proposal, deals)
         _find_currency(exports, deals)
     if history := proposal.plan("owner_changes"):
-        history.previous_owner = header_for(history.file, "owner_changes", "(previous)")
+        former = header_for(history.file, "owner_changes", "(previous)")
+        history.previous_owner = former or history.previous_owner
     for plan in proposal.plans:
         _leave_out_empty(exports, plan)
 
 
-def _place_best(exports: Exports, proposal: Proposal) -> None:
+def _place_best(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Give each table the file that fits it best, each file at most one table."""
     offers = []
     for file, table in itertools.product(exports.files, CONTRACT_TABLES.values()):
@@ -131,11 +139,16 @@ def _place_best(exports: Exports, proposal: Proposal) -> None:
             _complete(exports, file, table, columns)
         # What links to the leads, and the kind of an event, is found by the values.
         found_later = {"lead_id", "kind"} - ({"lead_id"} if table.name == "leads" else set())
-        if score > 0 and table.required - found_later <= columns.keys():
+        is_whole = table.required - found_later <= columns.keys()
+        if table.name == "leads":
+            is_whole = is_whole and _are_leads(exports, proposal, file, columns, vocabulary)
+        if score > 0 and is_whole:
             offers.append((score, file.rows, TablePlan(table, file, columns)))
     used: set[ExportFile] = set()
     for _, _, plan in sorted(offers, key=lambda offer: (-offer[0], -offer[1])):
         is_free = plan.table.name in EVENTS or not proposal.plan(plan.table.name)
+        if plan.table.name == "leads" and plan.file in proposal.spare:
+            continue
         if plan.file not in used and is_free:
             used.add(plan.file)
             proposal.plans.append(plan)
@@ -162,9 +175,54 @@ def _score(file: ExportFile, table: ContractTable, columns: dict[str, str]) -> f
     )
 
 
+def _are_leads(
+    exports: Exports,
+    proposal: Proposal,
+    file: ExportFile,
+    columns: dict[str, str],
+    vocabulary: Vocabulary,
+) -> bool:
+    """Whether the rows of a file are people or companies that may become customers.
+
+    Its name says so; else each row has an id of its own, which is not that of something else, and
+    there is what only leads have: a header of theirs, or stages.
+    """
+    if _is_named(file, "leads", "(name)"):
+        return True
+    record = columns["lead_id"]
+    other = set(known_headers()["leads"]["(other)"])
+    if other & (_words_of_name(file) | _words_of(record)):
+        return False
+    present = {key(header) for header in file.headers}
+    if not present.isdisjoint(_own_headers_of_leads()) and present.isdisjoint(_headers_of_events()):
+        return True
+    is_contract = present >= {key(name) for name in CONTRACT_TABLES["leads"].required}
+    words = words_of(exports, file, {record, columns["created_at"]})
+    stages = known_columns(words, lambda text: vocabulary.is_stage(text, proposal.crm))
+    return 2 * exports.values(file, record).distinct > file.rows and bool(is_contract or stages)
+
+
+@functools.cache
+def _own_headers_of_leads() -> set[str]:
+    """Headers that only leads have; all people have a name and an address."""
+    columns = ("owner_id", "current_stage", "(status)")
+    own = {key(it) for column in columns for it in crm_labels("leads", column)}
+    return own | {key(it) for it in known_headers()["leads"]["(own)"]}
+
+
+@functools.cache
+def _headers_of_events() -> set[str]:
+    """Headers that only rows about leads have, which may name the lead's owner and status, too."""
+    tables = ("activities", "stage_changes", "opportunities")
+    return {key(it) for table in tables for it in known_headers()[table]["(header)"]}
+
+
+def _words_of(text: str) -> set[str]:
+    return {*re.split(r"[\W_\d]+", text.casefold()), text.casefold()}
+
+
 def _words_of_name(file: ExportFile) -> set[str]:
-    stem = file.stem.casefold()
-    return {*re.split(r"[\W_\d]+", stem), stem}
+    return _words_of(file.stem)
 
 
 def _is_named(file: ExportFile, table: str, role: str) -> bool:
@@ -174,14 +232,12 @@ def _is_named(file: ExportFile, table: str, role: str) -> bool:
 
 def _share_history(exports: Exports, proposal: Proposal) -> None:
     """One history of several fields: stage changes and owner changes are rows of it."""
-    known = known_headers()["history"]
     plan = proposal.plan("stage_changes") or proposal.plan("owner_changes")
-    header = plan.file.header_of(known["field"]) if plan else None
+    header = plan.file.header_of(known_headers()["history"]["field"]) if plan else None
     if not plan or not header:
         return
     fields = exports.values(plan.file, header).texts
-    for table, role in (("stage_changes", "stage"), ("owner_changes", "owner")):
-        names = {key(name) for name in known[role]}
+    for table, names in _fields_of_history().items():
         found: list[str] = [text for text in fields if key(text) in names]
         other = proposal.plan(table)
         if other and other.file is not plan.file:
@@ -190,12 +246,36 @@ def _share_history(exports: Exports, proposal: Proposal) -> None:
             proposal.plans.remove(other)
         if found:
             contract = CONTRACT_TABLES[table]
-            columns = match(plan.file, contract)
+            by_values = {it: plan.columns[it] for it in _OF_HISTORIES if it in plan.columns}
+            columns = match(plan.file, contract) | by_values
             columns.pop("change_id", None)
+            if table == "owner_changes" and "to_stage" in plan.columns:
+                # The new value of any field is in one column, and so is the former one.
+                columns.setdefault("owner_id", plan.columns["to_stage"])
             history = TablePlan(contract, plan.file, columns, where={header: found})
             proposal.plans.append(history)
-            if role == "owner":
+            if table == "owner_changes":
+                history.previous_owner = plan.columns.get("from_stage")
                 _read_owner_history(exports, history)
+
+
+@functools.cache
+def _fields_of_history() -> dict[str, set[str]]:
+    """By table: the fields whose changes it has, as ``key`` writes them."""
+    known, leads = known_headers()["history"], known_headers()["leads"]
+    names = {
+        "stage_changes": [*known["stage"], *leads["current_stage"], *leads["(status)"]],
+        "owner_changes": [*known["owner"], *leads["owner_id"]],
+    }
+    return {table: {key(name) for name in found} for table, found in names.items()}
+
+
+def _logs_stages(exports: Exports, file: ExportFile) -> bool:
+    """Whether a file is a log of several fields, a stage among them."""
+    header = file.header_of(known_headers()["history"]["field"])
+    stages = _fields_of_history()["stage_changes"]
+    fields = exports.values(file, header).texts if header else []
+    return any(key(text) in stages for text in fields)
 
 
 def _read_owner_history(exports: Exports, plan: TablePlan) -> None:
@@ -204,33 +284,25 @@ def _read_owner_history(exports: Exports, plan: TablePlan) -> None:
     if kinds and "EntityId" in exports.values(plan.file, kinds).texts:
         plan.where[kinds] = ["EntityId"]
         return
-    owner = plan.columns["owner_id"]
-    texts = exports.values_where(plan.file, owner, plan.values_of_where).texts
+    owner = plan.columns.get("owner_id")
+    texts = exports.values_where(plan.file, owner, plan.values_of_where).texts if owner else []
     ids = [text for text in texts if _USER_ID.fullmatch(text)]
-    if 0 < len(ids) < len(texts):
+    if owner and 0 < len(ids) < len(texts):
         plan.where[owner] = sorted(ids)
 
 
-def _stand_in_for_leads(exports: Exports, proposal: Proposal) -> None:
-    """Without a file of leads: an unknown file with an id and a time, else the deals."""
+def _find_leads(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """Without a file that is known as leads: one that no table has, if its values tell."""
     table = CONTRACT_TABLES["leads"]
-    used = {plan.file for plan in proposal.plans}
+    used = {plan.file for plan in proposal.plans} | {*proposal.spare}
     free = [file for file in exports.files if file not in used]
     for file in sorted(free, key=lambda file: -file.rows):
         columns = match(file, table)
         _complete(exports, file, table, columns)
-        if table.required <= columns.keys():
+        is_whole = table.required <= columns.keys()
+        if is_whole and _are_leads(exports, proposal, file, columns, vocabulary):
             proposal.plans.append(TablePlan(table, file, columns))
             return
-    deals = proposal.plan("opportunities")
-    if deals:
-        deals.columns["lead_id"] = deals.columns["opportunity_id"]
-        linked = {name: deals.columns[name] for name in ("lead_id", "created_at")}
-        columns = match(deals.file, table) | linked
-        proposal.plans.append(TablePlan(table, deals.file, columns))
-        proposal.unplaced.append(
-            f"{deals.file.name}: there is no file of leads, so each deal counts as a lead"
-        )
 
 
 def _complete(
@@ -279,18 +351,23 @@ def _place_by_values(
         if not pointing or not times:
             continue
         words = words_of(exports, file, {*pointing, *times})
-        stages = known_columns(words, lambda text: vocabulary.stage(text, proposal.crm))
+        stages = known_columns(words, lambda text: vocabulary.is_stage(text, proposal.crm))
         kinds = columns_of_kinds(file, words, vocabulary)
+        named = match(file, CONTRACT_TABLES["stage_changes"])
+        if "to_stage" in named and _logs_stages(exports, file):
+            stages = [named[it] for it in ("from_stage", "to_stage") if it in named]
         if stages and not proposal.plan("stage_changes"):
             table, columns = "stage_changes", _stage_columns(file, stages)
-            if reason := header_for(file, "leads", "(reason)"):
+            if reason := reason_header(file):
                 columns["reason"] = reason
             time = "changed_at"
         elif _is_named(file, "activities", "(not)"):
             continue
         elif kinds or meaning_of_name(file, vocabulary):
-            columns = {"kind": kinds[0]} if kinds else {}
             table, time = "activities", "occurred_at"
+            named = match(file, CONTRACT_TABLES[table])
+            columns = {it: named[it] for it in ("rep_id", "direction") if it in named}
+            columns |= {"kind": kinds[0]} if kinds else {}
         else:
             continue
         columns[time] = times[0]
@@ -313,7 +390,7 @@ def _find_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
     if not plan or "to_stage" in plan.columns:
         return
     words = words_of(exports, plan.file, set(plan.columns.values()))
-    stages = known_columns(words, lambda text: vocabulary.stage(text, proposal.crm))
+    stages = known_columns(words, lambda text: vocabulary.is_stage(text, proposal.crm))
     if stages:
         plan.columns |= _stage_columns(plan.file, stages)
     else:

@@ -1,21 +1,28 @@
 """What is proposed for an export: the mapping of each table, and all that is said about it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.ingestion.discovery.exports import ExportFile
-from dagster_project.ingestion.discovery.values import known_headers, names_of
+from dagster_project.ingestion.discovery.values import header_by_words, known_headers, names_of
 
 UNKNOWN_CRM = "unknown"
+
+
+# Which rows count beside a header: one of these values, ``filled``, or none of ``not``.
+Condition = list[str] | str | dict[str, list[str]]
 
 
 @dataclass
 class TablePlan:
     """The mapping proposed for one table, or for one file of it, as the settings of files say it.
 
-    ``where``: header -> values, or ``filled``. ``reasons_of``: of a history, the leads that have
+    ``where``: header -> condition. ``joined``: column -> the headers that make it, with a space
+    between. ``latest``: what dates its exits. ``addressed``: the leads whose mail addresses are
+    within the texts of ``lead_id``. ``reasons_of``: of a history, the leads that have
     the reasons, under which header, and the stages that they explain. ``remarks``: comments on its
     columns.
     """
@@ -28,8 +35,11 @@ class TablePlan:
     time_formats: dict[str, tuple[str, ...]] = field(default_factory=dict)
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     decimal_marks: dict[str, str] = field(default_factory=dict)
-    where: dict[str, list[str] | str] = field(default_factory=dict)
-    only_when: dict[str, dict[str, list[str] | str]] = field(default_factory=dict)
+    where: dict[str, Condition] = field(default_factory=dict)
+    only_when: dict[str, dict[str, Condition]] = field(default_factory=dict)
+    joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    latest: "LatestTime | None" = None
+    addressed: "TablePlan | None" = None
     reasons_of: "tuple[TablePlan, str, list[str]] | None" = None
     merged_ids: str | None = None
     previous_owner: str | None = None
@@ -42,6 +52,18 @@ class TablePlan:
     @property
     def values_of_where(self) -> dict[str, list[str]]:
         return {name: texts for name, texts in self.where.items() if isinstance(texts, list)}
+
+
+@dataclass(frozen=True)
+class LatestTime:
+    """The latest of a lead's times: under ``headers``, and in its ``history``.
+
+    ``formats``: of the times that are not ISO.
+    """
+
+    headers: tuple[str, ...]
+    formats: tuple[str, ...]
+    history: TablePlan | None
 
 
 @dataclass(frozen=True)
@@ -118,13 +140,25 @@ class Proposal:
         return next((plan for plan in self.plans if plan.table.name == table), None)
 
 
+def needs_query(plans: Sequence[TablePlan]) -> bool:
+    """Whether a table is read by SQL: of several files, or for what no other setting says."""
+    one = plans[0]
+    return len(plans) > 1 or bool(one.reasons_of or one.joined or one.latest or one.addressed)
+
+
 def match(file: ExportFile, table: ContractTable) -> dict[str, str]:
-    """Contract column -> header, each header once."""
+    """Contract column -> header, each header once: known as a whole, else told by its words."""
     columns: dict[str, str] = {}
     for column in table.columns:
         headers = (file.header_of([name]) for name in names_of(table.name, column))
         free = (header for header in headers if header and header not in columns.values())
         if header := next(free, None):
+            columns[column] = header
+    for column in table.columns:
+        header = (
+            reason_header(file) if "reason" in column else header_by_words(file.headers, column)
+        )
+        if header and column not in columns and header not in columns.values():
             columns[column] = header
     return columns
 
@@ -132,3 +166,8 @@ def match(file: ExportFile, table: ContractTable) -> dict[str, str]:
 def header_for(file: ExportFile, table: str, role: str) -> str | None:
     """The header of a file that plays a role which is no column of the contract."""
     return file.header_of(known_headers()[table][role])
+
+
+def reason_header(file: ExportFile) -> str | None:
+    """The header of the reasons for which leads went out."""
+    return header_by_words(file.headers, "reason") or header_for(file, "leads", "(reason)")

@@ -12,7 +12,7 @@ from dagster_project.config.warehouse import POLICY_DIR, connect
 from dagster_project.ingestion.discovery.exports import DATA_FILES, Exports
 from dagster_project.ingestion.discovery.meanings import read_values
 from dagster_project.ingestion.discovery.placing import crm_of, place_files
-from dagster_project.ingestion.discovery.plans import Proposal
+from dagster_project.ingestion.discovery.plans import Proposal, needs_query
 from dagster_project.ingestion.discovery.text import render
 from dagster_project.ingestion.discovery.trial import try_proposal
 from dagster_project.ingestion.discovery.values import read_vocabulary
@@ -67,16 +67,22 @@ def _report_what_is_left(exports: Exports, proposal: Proposal) -> None:
     """Name the files and the columns that found no place, and the rows that are broken."""
     if not proposal.plan("leads"):
         proposal.unplaced.insert(0, NO_LEADS)
+    queries = {name for name, plans in proposal.tables.items() if needs_query(plans)}
     for file in exports.files:
         used: set[str] = set()
         for plan in (plan for plan in proposal.plans if plan.file == file):
             used.update(plan.columns.values(), plan.where, *plan.only_when.values())
             used.update(filter(None, (plan.merged_ids, plan.previous_owner)))
-        used |= {
-            it.reasons_of[1]
-            for it in proposal.plans
-            if it.reasons_of and it.reasons_of[0].file == file
-        }
+            used.update(*plan.joined.values())
+            if plan.table.name not in queries:
+                # Without a mapping, a header that is called like a column is that column.
+                used |= {it for it in file.headers if it.strip().casefold() in plan.table.columns}
+        for plan in proposal.plans:
+            if plan.reasons_of and plan.reasons_of[0].file == file:
+                used.add(plan.reasons_of[1])
+            for found in plan.lookups.values():
+                if found["file"] in [file.pattern, *file.names, list(file.names)]:
+                    used |= {found["key"], found["value"]}
         for date in (item for item in proposal.stage_dates if item.file == file):
             used |= {date.header, date.lead_header}
         if not used and file in proposal.spare:

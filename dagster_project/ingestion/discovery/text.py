@@ -8,14 +8,20 @@ import yaml
 
 from dagster_project.config.plain_text import printable
 from dagster_project.config.sql_text import identifier, literal
-from dagster_project.ingestion.discovery.exports import ExportFile
+from dagster_project.ingestion.discovery.exports import ADDRESS, ExportFile
 from dagster_project.ingestion.discovery.plans import (
     UNKNOWN_CRM,
+    Condition,
+    LatestTime,
     Proposal,
     StageDatePlan,
     TablePlan,
+    needs_query,
 )
 from dagster_project.ingestion.files.client import table_suffix
+
+# A time with its offset, which DuckDB reads in UTC.
+_ZONED = r"\d:\d\d.*(Z|[+-]\d\d:?\d\d)$"
 
 
 def render(proposal: Proposal) -> str:
@@ -61,8 +67,7 @@ def _source(proposal: Proposal) -> Iterator[str]:
         rows = sum({plan.file: plan.file.rows for plan in plans}.values())
         files = _line(", ".join(dict.fromkeys(plan.file.name for plan in plans)))
         yield f"      {name}:  # {rows:,} rows in {files}"
-        is_query = len(plans) > 1 or plans[0].reasons_of
-        yield from _query(plans) if is_query else _mapping(plans[0])
+        yield from _query(plans) if needs_query(plans) else _mapping(plans[0])
         yield from _meanings(plans)
     yield from _stage_dates(proposal)
     yield from _stage_names(proposal)
@@ -130,10 +135,16 @@ def _select(plan: TablePlan, name: str) -> str:
     """One file as rows of the contract."""
     cells = {column: identifier(header) for column, header in plan.columns.items()}
     cells |= {column: literal(value) for column, value in plan.constants.items()}
+    for column, headers in plan.joined.items():
+        cells[column] = f"concat_ws(' ', {', '.join(map(identifier, headers))})"
     for column, conditions in plan.only_when.items():
         if column in cells:
             cells[column] = f"case when {_condition(conditions)} then {cells[column]} end"
     view = identifier(_view(name))
+    if plan.addressed:
+        cells["lead_id"] = _addressed(plan.addressed, cells["lead_id"])
+    if plan.latest:
+        cells["changed_at"] = _latest(plan, plan.latest, view)
     if plan.reasons_of:
         leads, reason, stages = plan.reasons_of
         is_exit = _condition({plan.columns["to_stage"]: stages})
@@ -150,14 +161,54 @@ def _select(plan: TablePlan, name: str) -> str:
     return f"select\n  {shown}\nfrom {view}{where}"
 
 
-def _condition(conditions: Mapping[str, list[str] | str]) -> str:
+def _addressed(leads: TablePlan, cell: str) -> str:
+    """The lead whose mail address is in a text."""
+    lead_id, email = (identifier(leads.columns[name]) for name in ("lead_id", "email"))
+    people = " union all ".join(
+        f"select {lead_id} as id, {email} as address from {identifier(_view(name))}"
+        for name in leads.file.names
+    )
+    return (
+        f"(select min(id) from ({people}) "
+        f"where lower(trim(address)) = lower(regexp_extract({cell}, {literal(ADDRESS)})))"
+    )
+
+
+def _latest(plan: TablePlan, latest: LatestTime, view: str) -> str:
+    """The latest time of a lead, as it is written; a second after its creation if it has no other.
+
+    So it was in a stage before it left.
+    """
+    times = f"[{', '.join(map(identifier, latest.headers))}]"
+    if history := latest.history:
+        lead, time = (identifier(history.columns[name]) for name in ("lead_id", "changed_at"))
+        of_lead = f"trim({view}.{identifier(plan.columns['lead_id'])})"
+        changes = " union all ".join(
+            f"select {time} as moment from {identifier(_view(name))} where trim({lead}) = {of_lead}"
+            for name in history.file.names
+        )
+        times = f"list_concat({times}, (select list(moment) from ({changes})))"
+    formats = f"[{', '.join(map(literal, latest.formats))}]"
+    read = "try_cast(moment as timestamp)"
+    if latest.formats:
+        read = f"coalesce(try_strptime(moment, {formats}), {read})"
+    is_zoned = f"regexp_matches(max_by(moment, {read}), '{_ZONED}')"
+    after = f"strftime(max({read}) + interval 1 second, '%Y-%m-%d %H:%M:%S')"
+    return (
+        f"(select case when max({read}) > min({read}) then max_by(moment, {read}) "
+        f"else {after} || if({is_zoned}, 'Z', '') end from (select unnest({times}) as moment))"
+    )
+
+
+def _condition(conditions: Mapping[str, Condition]) -> str:
     terms = []
-    for header, values in conditions.items():
-        cell = f"lower(trim({identifier(header)}))"
+    for header, condition in conditions.items():
+        cell = f"coalesce(lower(trim({identifier(header)})), '')"
+        is_among = "not in" if isinstance(condition, dict) else "in"
+        values = condition["not"] if isinstance(condition, dict) else condition
         named = ", ".join(literal(value.lower()) for value in values)
-        if "" in values:
-            cell = f"coalesce({cell}, '')"
-        terms.append(f"{cell} in ({named})" if isinstance(values, list) else f"{cell} <> ''")
+        is_filled = isinstance(values, str)
+        terms.append(f"{cell} <> ''" if is_filled else f"{cell} {is_among} ({named})")
     return " and ".join(terms)
 
 

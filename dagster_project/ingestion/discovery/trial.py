@@ -13,6 +13,7 @@ from dagster_project.ingestion.discovery.exports import id_key
 from dagster_project.ingestion.discovery.plans import Proposal, TableTried
 from dagster_project.ingestion.discovery.values import Vocabulary
 from dagster_project.ingestion.dispatch import ingest_source
+from dagster_project.ingestion.files.ids import troubles_of_ids
 
 
 def try_proposal(proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -40,6 +41,15 @@ def try_proposal(proposal: Proposal, vocabulary: Vocabulary) -> None:
                     _leads_found(connection, plans[0].table),
                     _stages_mapped(connection, name, mapped),
                 )
+            )
+            table, columns = plans[0].table, plans[0].columns
+            ids = [it for it in table.columns if table.kinds.get(it) in ("id", "event_id")]
+            headers = {it: columns.get(it, it) for it in ids}
+            proposal.unplaced += troubles_of_ids(
+                connection,
+                f"{RAW_SCHEMA}.{name}",
+                {header: it for it, header in reversed(headers.items())},
+                columns.get(table.record_id or "", ""),
             )
 
 

@@ -8,15 +8,18 @@ import functools
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dagster_project.config import policy
+from dagster_project.config.policy_tables import IGNORED_STAGE
 
 # In these languages and their countries, the day comes first and a comma before the decimals.
 DAY_FIRST = ("de", "fr", "es")
 _SIGNS = re.compile(r"[\W_]+")
+# Offen - Nicht kontaktiert; Closed Won (Sales Pipeline).
+_PARTS, _BRACKETS = re.compile(r"\s+[-–—]\s+"), re.compile(r"\s*[(（].*[)）]\s*$")
 # What the texts of ``beside`` in events.csv look like; a voicemail is no mail.
 _BESIDE = {"mail": re.compile(r"(?<!voice)(?<!voice )mail|newsletter|correo|courriel|メール")}
 
@@ -47,13 +50,19 @@ class Vocabulary:
         ``headers``: what its column is called. A raw stage in another language means what its
         translation means.
         """
-        for text in filter(None, (raw, _stage_words().get(key(raw)))):
+        for text in _readings(raw, crm.casefold()):
+            if text == IGNORED_STAGE:
+                return IGNORED_STAGE
             maps = (self.mapped.get((crm.casefold(), key(name), key(text))) for name in headers)
             cell = text.strip().casefold()
             names = (self.stages.get(cell), self.evidence.get(cell), self.stages.get(key(text)))
             if found := next(filter(None, (*maps, *names)), None):
                 return found
         return None
+
+    def is_stage(self, raw: str, crm: str) -> bool:
+        """Whether a text means a stage, whatever its column is called."""
+        return self.stage(raw, crm) not in (None, IGNORED_STAGE)
 
     def elsewhere(self, raw: str) -> str | None:
         """The stage that a raw stage means in some CRM."""
@@ -129,9 +138,10 @@ def _words(text: str) -> str:
 def known_headers() -> dict[str, dict[str, list[str]]]:
     """Table -> column -> the headers it goes by, best first.
 
-    Also what tells a table or a CRM: (crm), (name), (not) and (header); and headers that are no
-    column of the contract: (status), (reason), (exit_date), (deleted_at), (merged_ids), (email),
-    (home_amount).
+    Also what tells a table or a CRM: (crm), (name), (not), (header), and of leads (own), which only
+    they have, and (other), which names other rows; and headers that are no column of the contract:
+    (status), (reason), (exit_date), (deleted_at), (merged_ids), (email), (first_name),
+    (last_name), (home_amount).
     """
     known: dict[str, dict[str, list[str]]] = {}
     translated = _rows("translated_headers")
@@ -144,6 +154,13 @@ def known_headers() -> dict[str, dict[str, list[str]]]:
     for row in labels:
         known["(crm)"][row["crm"]] += row["headers"].split("|")
     return known
+
+
+def crm_labels(table: str, column: str) -> list[str]:
+    """What CRMs call a column in other languages than English."""
+    rows = _rows("translated_headers")
+    own = [row for row in rows if row["crm"] and (row["table"], row["column"]) == (table, column)]
+    return [header for row in own for header in row["headers"].split("|")]
 
 
 def names_of(table: str, column: str) -> list[str]:
@@ -162,9 +179,86 @@ def language_of(headers: Iterable[str]) -> str:
     return best if len(found[best]) > 1 else "en"
 
 
+def _readings(raw: str, crm: str) -> Iterator[str]:
+    """A raw stage as it is, and in English: as a whole, by its parts, without its brackets."""
+    words = _stage_words()
+
+    def english(text: str) -> str | None:
+        return words.get((crm, key(text))) or words.get(("", key(text)))
+
+    yield raw
+    if word := english(raw):
+        yield word
+        yield english(word) or word
+    if len(parts := _PARTS.split(raw)) > 1:
+        yield " - ".join(english(part) or part for part in parts)
+    if (bare := _BRACKETS.sub("", raw)) not in ("", raw):
+        yield from _readings(bare, crm)
+
+
 @functools.cache
-def _stage_words() -> dict[str, str]:
-    return {key(row["text"]): row["english"] for row in _rows("stage_words")}
+def _stage_words() -> dict[tuple[str, str], str]:
+    """By CRM, or none, and text: the word of the policy."""
+    return {
+        (row["crm"].casefold(), key(row["text"])): row["english"] for row in _rows("stage_words")
+    }
+
+
+def header_by_words(headers: Iterable[str], column: str) -> str | None:
+    """The header whose words say that it is a column, where none is known as a whole."""
+    row = next((it for it in _rows("header_words") if column in it["columns"].split("|")), None)
+    if row is None:
+        return None
+    found = []
+    for at, header in enumerate(headers):
+        word, beside, without = (
+            _place_of(header, row[part]) for part in ("words", "beside", "without")
+        )
+        if word is not None and without is None and (beside is not None or not row["beside"]):
+            found.append((beside or 0, word, at, header))
+    return min(found)[-1] if found else None
+
+
+def _place_of(header: str, words: str) -> int | None:
+    """The place of the first of these words that a header has."""
+    places = (at for at, word in enumerate(words.split("|")) if word and key(word) in key(header))
+    return next(places, None)
+
+
+def direction_of(text: str) -> str:
+    """``inbound`` or ``outbound``, if a word of a text says so; else nothing."""
+    words = [key(word) for word in re.split(r"[\s_-]+", text)]
+    for row in _rows("directions"):
+        is_said = any(re.fullmatch(row["words"], word) for word in words)
+        if is_said or (len(words) == 1 and words[0] in row["alone"].split("|")):
+            return row["direction"]
+    return ""
+
+
+def completion_of(text: str) -> str:
+    """``done`` or ``not_done``, if a text says what became of a planned activity."""
+    known = _completion()
+    return next((it for it in ("done", "not_done") if key(text) in known[it]), "")
+
+
+def is_flag_of_done(header: str) -> bool:
+    """Whether yes under this header means that an activity is done."""
+    return key(header) in _completion()["flag"]
+
+
+@functools.cache
+def _completion() -> dict[str, set[str]]:
+    known: dict[str, set[str]] = defaultdict(set)
+    for row in _rows("completion"):
+        known[row["meaning"]] |= {key(text) for text in row["texts"].split("|")}
+    return known
+
+
+@functools.cache
+def stage_date_patterns() -> list[re.Pattern[str]]:
+    """What the headers of dates of stages look like; ``stage`` is what the stage is called."""
+    rows = _rows("stage_date_headers")
+    return [re.compile(row["pattern"].replace("{stage}", "(?P<stage>.+?)")) for row in rows]
 
 
 @functools.cache

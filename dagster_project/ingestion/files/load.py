@@ -29,6 +29,7 @@ from dagster_project.ingestion.files.delimited_text import (
     RejectedRow,
     TextFormat,
 )
+from dagster_project.ingestion.files.ids import troubles_of_ids
 from dagster_project.ingestion.files.resources import (
     Headers,
     comparable,
@@ -428,7 +429,7 @@ class _ExportReader:
             self._insert(file, reader, relation, [*lineage, *values, "null"])
 
     def check_table(self, table: ContractTable, files: Sequence[DataFile]) -> list[Finding]:
-        """What there is of a table; lookups and filters that find nothing are noted."""
+        """What there is of a table; filters, lookups and ids that do not work are noted."""
         findings = []
         for file in files:
             self.open_table(table, file)
@@ -436,7 +437,29 @@ class _ExportReader:
             findings.append(Finding("ok", f"{table.name}: {file.name}, {rows}"))
         self.note_unmatched_lookups(table, files)
         self.note_unfitting_filter(table, files)
+        self.note_ids(table, files)
         return findings
+
+    def note_ids(self, table: ContractTable, files: Sequence[DataFile]) -> None:
+        """Note the ids of a table's files that can't be read, or that several rows have."""
+        mapped = self._mapping(table.name).columns
+        places = [
+            (at, mapped.get(column, column))
+            for at, column in enumerate(table.columns)
+            if table.kinds.get(column) in ("id", "event_id")
+        ]
+        if not places:
+            return
+        readings = []
+        for file in files:
+            reader, _, cells, condition = self.open_table(table, file)
+            ids = [f"if({condition}, {cells[at]}, null)" for at, _ in places]
+            readings.append((file, reader, ids))
+        self._collect("id_rows", readings)
+        cells_of = {header: f"v{at}" for at, (_, header) in reversed([*enumerate(places)])}
+        own = mapped.get(table.record_id, table.record_id) if table.record_id else ""
+        for line in troubles_of_ids(self._load.connection, "id_rows", cells_of, own):
+            self._load.note(line, table.name)
 
     # Stage dates
 
