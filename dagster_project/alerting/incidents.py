@@ -7,7 +7,7 @@ once for the same owner (a first run, a bad day) are one message.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -80,7 +80,9 @@ class Incidents:
         taken = {(incident["check_name"], incident["place"]): incident for incident in incidents}
         for incident in incidents:
             name, finding = incident["check_name"], json.loads(incident["finding"])
-            renamed = partial(judged_now_by, meaning=finding.get("meaning", 1))
+            renamed: Callable[[str], str] = partial(
+                judged_now_by, meaning=finding.get("meaning", 1)
+            )
             if renamed(name) not in failing:
                 renamed = current_name
             check = checks.get(renamed(name))
