@@ -44,8 +44,8 @@ quarter_hours as (
 
 ),
 
--- CRMs and spreadsheets write a date as midnight: in the zone of the reports, which a date
--- alone gets, or of the source.
+-- CRMs and spreadsheets write many dates as midnight: in the zone of the reports, as
+-- for a date alone, or in the zone of the source.
 local_times as (
 
     select
