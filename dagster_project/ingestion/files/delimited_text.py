@@ -39,10 +39,9 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
@@ -91,13 +90,13 @@ _numbers = itertools.count(1)
 class RejectedRow(NamedTuple):
     """A record that the reader could not use.
 
-    ``cells``: by their headers; none where it may be the rest of the record before, or is a header.
+    ``cells``: with their headers; none where it may be the rest of the record before.
     """
 
     source_row: str
     reason: str
     row_json: str
-    cells: Mapping[str, str] = MappingProxyType({})
+    cells: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -406,7 +405,7 @@ class CsvTable:
             # A header may have any name.
             shown = {"row": piece.text, **({"cells": cells} if cells else {})}
         row_json = json.dumps(shown, ensure_ascii=False)
-        return RejectedRow(str(source_row), reason, row_json, cells)
+        return RejectedRow(str(source_row), reason, row_json, tuple(cells.items()))
 
     def _first_cells(self, text: str) -> dict[str, str]:
         """The cells of a broken record that stand before what is broken."""

@@ -241,7 +241,8 @@ class _ExportReader:
             names["~created_at"] = created
         named = []
         for row in rejected:
-            found = {key: row.cells[it] for key, it in names.items() if it and it in row.cells}
+            cells = dict(row.cells)
+            found = {key: cells[it] for key, it in names.items() if it and it in cells}
             if found:
                 shown = {**json.loads(row.row_json), **found}
                 row = row._replace(row_json=json.dumps(shown, ensure_ascii=False))
