@@ -64,7 +64,7 @@ def warehouse(project: models.Project) -> models.Warehouse:
 def golden_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run over the golden export leaves, one for all workers: to be read only.
 
-    ``said`` is what the run printed.
+    ``golden_output.said`` beside it is what the run printed.
     """
 
     def run(output: Path) -> None:
@@ -72,7 +72,7 @@ def golden_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
         arguments = ("--input", GOLDEN_EXPORT, "--as-of", AS_OF, "--audit", "warn")
         done = handoff("run", *arguments, "--output", output)
         assert done.returncode == 0, done.stderr
-        (output / "said").write_text(done.stdout, "utf-8")
+        output.with_suffix(".said").write_text(done.stdout, "utf-8")
 
     return made_once(tmp_path_factory, "golden_output", run)
 

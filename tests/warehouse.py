@@ -14,7 +14,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -207,7 +208,7 @@ class Warehouse:
         self.execute(f"use {DATABASE}")
         self.execute("set timezone = 'UTC'")
         self.execute("set preserve_insertion_order = false")
-        # On few rows a plan costs more than it saves.
+        # On few rows a good plan costs more than it saves; see optimized().
         self.execute("pragma disable_optimizer")
         for schema in ("raw", "policy", "build", "quality"):
             self.execute(f"create schema {schema}")
@@ -221,6 +222,15 @@ class Warehouse:
     ) -> duckdb.DuckDBPyConnection:
         """Run one statement."""
         return self.connection.execute(statement, values)
+
+    @contextmanager
+    def optimized(self) -> Iterator[None]:
+        """Plan queries as a run does, for the length of the block."""
+        self.execute("pragma enable_optimizer")
+        try:
+            yield
+        finally:
+            self.execute("pragma disable_optimizer")
 
     def rows(self, query: str, values: Sequence[Any] | None = None) -> list[Fact]:
         """The rows of a query, or of the model of that name, as dictionaries."""

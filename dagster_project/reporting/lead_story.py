@@ -80,7 +80,10 @@ def _quarantined(connection: DuckDBPyConnection, lead_id: str) -> list[Row]:
         f"""
         select source_system, table_name, source_file, source_row, column_name, reason
         from {QUALITY_SCHEMA}.quarantine
-        where json_extract_string(row_json, '$.lead_id') = ?
+        where ? in (
+            json_extract_string(row_json, '$."~lead_id"'),
+            json_extract_string(row_json, '$.lead_id')
+        )
         order by table_name, source_file, source_row
         """,
         [lead_id],

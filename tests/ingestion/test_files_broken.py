@@ -33,7 +33,12 @@ def rejected(rows):
         "from raw.rejected_rows order by 1"
     )
     assert all(row[3:] == ("leads", "leads.csv", None) for row in found)
-    return [(number, reason, json.loads(row)) for number, reason, row, *_ in found]
+    return [(number, reason, _as_given(json.loads(row))) for number, reason, row, *_ in found]
+
+
+def _as_given(row):
+    """Without what the reader adds about the lead."""
+    return {key: value for key, value in row.items() if not key.startswith("~")}
 
 
 def sound(number: int, row: int):
@@ -106,7 +111,7 @@ def test_unbalanced_quote_costs_its_own_line_only(ingest, export, rows, end, bro
         (
             at + 1,
             "the row is broken: a quote is not closed, or not doubled",
-            {"lead_id": "L2", "created_at": "2026-01-02", "row": broken},
+            {"row": broken, "cells": {"lead_id": "L2", "created_at": "2026-01-02"}},
         )
     ]
 
@@ -125,17 +130,33 @@ def test_of_a_broken_row_the_cells_before_the_break_are_kept(
     (export / "leads.csv").write_text(HEADER + SOUND.format(1) + broken + "\n" + SOUND.format(3))
     ingest()
     assert leads(rows) == [sound(1, 2), sound(3, 4)]
-    assert [cells for *_, cells in rejected(rows)] == [{**readable, "row": broken}]
+    whole = {"row": broken, "cells": readable} if readable else {"row": broken}
+    assert [cells for *_, cells in rejected(rows)] == [whole]
 
 
-def test_a_broken_row_names_its_lead_whatever_the_header(ingest, export, rows):
-    text = 'Record ID,created_at\nL1,2026-01-01\nL2,2026-01-02,x\nL3,"5" pipe\n'
+@pytest.mark.parametrize("header", ["Record ID", "row", "cells"])
+def test_a_broken_row_names_its_lead_whatever_the_header(ingest, export, rows, header):
+    text = f'{header},created_at\nL1,2026-01-01\nL2,2026-01-02,x\nL3,"5" pipe\n'
     (export / "leads.csv").write_text(text)
-    ingest(tables={"leads": {"columns": {"lead_id": "Record ID"}}})
-    assert [cells["lead_id"] for *_, cells in rejected(rows)] == ["L2", "L3"]
+    ingest(tables={"leads": {"columns": {"lead_id": header}}})
+    named = (
+        "select json_extract_string(row_json, '$.\"~lead_id\"') from raw.rejected_rows order by 1"
+    )
+    assert rows(named) == [("L2",), ("L3",)]
+    assert rejected(rows)[1][2] == {"row": 'L3,"5" pipe', "cells": {header: "L3"}}
 
 
-@pytest.mark.parametrize("again", [HEADER, "\ufeff" + HEADER, '"lead_id",created_at,"company"\n'])
+@pytest.mark.parametrize(
+    "again",
+    [
+        HEADER,
+        "\ufeff" + HEADER,
+        '"lead_id",created_at,"company"\n',
+        '\ufeff"lead_id","created_at","company"\n',
+        "Lead_Id,CREATED_AT,company\n",
+        " lead_id,created_at , company\n",
+    ],
+)
 @pytest.mark.parametrize("broken", ["", 'L2,2026-01-02,"5" pipe\n'])
 def test_a_header_among_the_rows_is_set_aside(ingest, export, rows, again, broken):
     text = HEADER + SOUND.format(1) + again + broken + SOUND.format(3) + "lead_id,soon,company\n"
@@ -144,6 +165,42 @@ def test_a_header_among_the_rows_is_set_aside(ingest, export, rows, again, broke
     assert (table.rows_read, table.rows_rejected) == (4 + bool(broken), 1 + bool(broken))
     assert [lead for lead, *_ in leads(rows)] == ["L1", "L3", "lead_id"]
     assert (3, "the header again", {"row": "lead_id, created_at, company"}) in rejected(rows)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("lead_id,created_at", ",2026-01-0{}"),
+        (",lead_id,created_at", "{},L1,2026-01-01"),
+        (",lead_id,created_at", ",,"),
+    ],
+)
+def test_beside_a_second_header_no_cell_need_be_filled(ingest, export, rows, header, row):
+    lines = [header, row.format(1), header, row.format(2)]
+    (export / "leads.csv").write_text("\n".join(lines))
+    table = ingest().tables["leads"]
+    assert (table.rows_read, table.rows_rejected) == (3, 1)
+    assert rows("select source_row from raw.leads order by 1") == [(2,), (4,)]
+    assert [row[:2] for row in rejected(rows)] == [(3, "the header again")]
+
+
+def test_a_row_of_empty_cells_is_no_header(ingest, export, rows):
+    (export / "leads.csv").write_text(",\nL1,2026-01-01\n,\n")
+    ingest(tables={"leads": {"columns": {"lead_id": "column 1", "created_at": "column 2"}}})
+    assert rows("select lead_id from raw.leads order by source_row") == [("L1",), (None,)]
+
+
+@pytest.mark.parametrize("again", ["rep_id", "\ufeffrep_id", '\ufeff"rep_id"'])
+def test_of_one_column_only_the_same_header_is_one(ingest, export, rows, again):
+    (export / "reps.csv").write_text(f'rep_id\nR1\n""\n{again}\nRep_Id\nR2\n')
+    table = ingest().tables["reps"]
+    assert (table.rows_read, table.rows_rejected) == (5, 1)
+    assert rows("select rep_id from raw.reps order by source_row") == [
+        ("R1",),
+        (None,),
+        ("Rep_Id",),
+        ("R2",),
+    ]
 
 
 def test_quote_open_at_the_end_of_the_file_loses_nothing_before_it(ingest, export, rows):
@@ -344,12 +401,14 @@ def test_file_without_header(ingest, export):
 def test_header_only_is_an_empty_table_with_a_warning(ingest, export, rows):
     (export / "leads.csv").write_text("lead_id,created_at\n")
     (export / "reps.csv").write_text("rep_id")
+    (export / "channel_spend.csv").write_text("spend_date,channel,amount\n" * 2)
     result = ingest()
     assert result.tables["leads"].rows_read == 0
     messages = [(note.table_name, note.severity, note.message) for note in result.notes]
     assert messages == [
         ("leads", "warning", "leads.csv: a header and no rows; the table is empty"),
         ("reps", "warning", "reps.csv: a header and no rows; the table is empty"),
+        ("channel_spend", "warning", "channel_spend.csv: a header and no rows; the table is empty"),
     ]
     assert rows("select table_name, severity, message from raw.ingestion_notes") == messages
 

@@ -94,7 +94,8 @@ def test_values_are_chosen(ingest, export, rows, beside, expected):
     ],
 )
 def test_filter_that_fits_no_row_is_noted_with_the_values_there(ingest, export, where, parts):
-    (export / "reps.csv").write_text(USERS.replace(" sales ", "Sales"))
+    header = USERS.partition("\n")[0]
+    (export / "reps.csv").write_text(USERS.replace(" sales ", "Sales") + header)
     [note] = [note for note in ingest(**reading(where)).notes if note.severity == "warning"]
     source = FilesSource.model_validate({"kind": "files", "path": export, **reading(where)})
     [found] = [finding for finding in check(source) if finding.status == "warning"]

@@ -446,6 +446,8 @@ def test_what_to_do_about_rows_in_quarantine_follows_from_their_reason(export: E
         "the header again": "nothing is lost; leave these lines out where exports are joined",
         "the row has 1 fields, the header has 3": "fix the quotes or delimiters of these lines",
     }
+    assert {row["severity"] for row in found if row["reason"] == "the header again"} == {"info"}
+    assert {row["severity"] for row in found if row["reason"] != "the header again"} == {"warning"}
     # The header is no row that could be used.
     (usable,) = count_cases(built.connection, [known_checks()["leads_rows_are_usable"]])
     assert (usable.failing, usable.cases, len(usable.keys)) == (5, 6, 5)
@@ -538,20 +540,65 @@ ERRORS = """
 NO_ERRORS = ["#1001", "#A7", "L#N/A", "#N/A-7", "#", "#N/", "#5", "NA", "Nullmeier", "#a#b"]
 
 
-def test_a_lead_whose_row_is_broken_is_accounted_for(export: Export) -> None:
-    text = (
-        "lead_id,created_at,company\nL1,2026-01-05,a\nL2,2026-01-05,A, Inc.\nL3,2026-01-05\n"
-        'L4,2026-01-05,"5" pipe\nlead_id,created_at,company\nL1,2026-01-05\n'
-        # A value of several lines that has no quotes around it.
-        "L5,2026-01-05,Please call\nAda Lovelace,or her office\nTel 12345\n1E+12,2026-01-05\n"
-    )
+@pytest.mark.parametrize(
+    ("header", "lines", "accounted"),
+    [
+        (
+            "lead_id,created_at,company",
+            [f"L2,{DAY},A, Inc.", f"L1,{DAY}", f"L3,{DAY}", f'L4,{DAY},"5" pipe', f"1E+12,{DAY}"],
+            "L2 L4",
+        ),
+        # Ids of another look, or without digits; no row that could show one.
+        ("lead_id,created_at,company", [f"EXT-2,{DAY}"], "EXT-2"),
+        ("lead_id,created_at,company", [f"ann,{DAY},A, B, C", "thanks", "so,thanks"], "ann"),
+        # A value of several lines that has no quotes around it: in the last column, and in another.
+        (
+            "lead_id,created_at,company",
+            [f"L5,{DAY},Call", "Ada Lovelace,or her office", "Tel 12345", "5551234,20457"],
+            "",
+        ),
+        ("lead_id,created_at,company", ["thanks"], ""),
+        ("lead_id,created_at,company", ["Berlin,20457"], ""),
+        ("lead_id,note,created_at,updated_at", ["L5,Call", f"5551234,{DAY},{DAY}"], ""),
+        ("lead_id,note,created_at,updated_at", ['L5,"Call "5"', f"thanks,{DAY},{DAY}"], ""),
+        # Cells before the id may have moved it.
+        ("company,lead_id,created_at", [f"Acme, 3M,L3,{DAY}"], ""),
+        ("company,lead_id,created_at,updated_at", [f"Acme,3M,L3,{DAY},{DAY}"], ""),
+    ],
+)
+def test_a_lead_whose_row_is_broken_is_accounted_for(
+    export: Export, header: str, lines: list[str], accounted: str
+) -> None:
+    known = ",".join({"lead_id": "L1", "company": "A"}.get(name, DAY) for name in header.split(","))
+    text = "\n".join([header, known, *lines])
     built = export.has_file("leads.csv", text).read("lead_accounting", "quarantine")
     found = {row["lead_id"]: row["bucket"] for row in built.rows("lead_accounting")}
+    whole = [line.split(",")[0] for line in lines if line == f"L5,{DAY},Call"]
     assert found == {
-        "L1": "in marts",
-        "L5": "in marts",
-        **dict.fromkeys(("L2", "L3", "L4"), "quarantined"),
+        **dict.fromkeys(["L1", *whole], "in marts"),
+        **dict.fromkeys(accounted.split(), "quarantined"),
     }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"where": {"kind": ["Lead"]}},
+        {"columns": {"lead_id": "kind"}},
+        {"constants": {"created_at": DAY}},
+    ],
+)
+def test_what_may_be_no_lead_is_not_accounted_for(export: Export, settings: dict[str, Any]) -> None:
+    export.has_file("leads.csv", f"lead_id,created_at,kind\nL1,{DAY},Lead\nL2,{DAY},Part, ner\n")
+    built = export.read("lead_accounting", tables={"leads": settings})
+    assert {row["bucket"] for row in built.rows("lead_accounting")} == {"in marts"}
+
+
+def test_where_all_rows_are_broken_their_leads_are_accounted_for(export: Export) -> None:
+    export.has_file("leads.csv", f"Key,Made\na,{DAY},x\nb,5.1.2026,,\nc,1/13/2026,x\nd,soon,x\n")
+    columns = {"lead_id": "Key", "created_at": "Made"}
+    built = export.read("lead_accounting", tables={"leads": {"columns": columns}})
+    assert texts(built, "select lead_id from lead_accounting order by 1") == ["a", "b", "c"]
 
 
 def test_a_key_that_is_no_id_is_not_looked_up(export: Export) -> None:

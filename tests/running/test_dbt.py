@@ -55,7 +55,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "dbt_project"
     (directory / "models").mkdir(parents=True)
     (directory / "macros").mkdir()
-    shutil.copy(DBT_PROJECT_DIR / "macros" / "load_csv_rows.sql", directory / "macros")
+    for macros in ("load_csv_rows.sql", "engine/materializations.sql"):
+        shutil.copy(DBT_PROJECT_DIR / "macros" / macros, directory / "macros")
     (tmp_path / "policy").mkdir()
     (tmp_path / "policy" / "numbers.csv").write_text("number\n1\n2\n")
     (directory / "dbt_project.yml").write_text(PROJECT)
@@ -191,6 +192,39 @@ def test_a_broken_model_is_named_and_the_log_too(project: Path) -> None:
     assert last == f"the log of the build is in {project / 'logs' / 'dbt.log'}"
     assert (project / "logs" / "dbt.log").is_file()
     duckdb.connect(str(project / "warehouse.duckdb"), read_only=True).close()
+
+
+def test_a_model_may_become_a_table_or_a_view_and_one_that_fails_leaves_what_was_there(
+    project: Path,
+) -> None:
+    model = project / "dbt_project" / "models" / "doubled.sql"
+
+    def built(kind: str, query: str, **config: str) -> list[tuple[int]]:
+        given = "".join(f", {name}={value}" for name, value in config.items())
+        model.write_text(f"{{{{ config(materialized='{kind}'{given}) }}}}\n{query}")
+        build(project, select=("doubled",))
+        return read("select number from main.doubled")
+
+    def read(query: str) -> list[tuple[int]]:
+        with duckdb.connect(str(project / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    hooks = {
+        "pre_hook": "before_begin('create or replace table main.before as select 1')",
+        "post_hook": "after_commit('create or replace table main.after as from main.doubled')",
+        "sql_header": "'set variable four = 4;'",
+    }
+    build(project)
+    assert built("view", "select 2 as number") == [(2,)]
+    with pytest.raises(BuildError, match="doubled failed"):
+        built("table", "select cast('two' as integer) as number")
+    assert read("select number from main.doubled") == [(2,)]
+    assert built("table", "select getvariable('four') as number", **hooks) == [(4,)]
+    assert read("from main.before union all from main.after") == [(1,), (4,)]
+    with pytest.raises(BuildError, match="doubled failed"):
+        built("view", "select nothing as number")
+    assert read("select number from main.doubled") == [(4,)]
+    assert built("view", "select 5 as number") == [(5,)]
 
 
 def test_a_project_that_does_not_parse_is_refused(project: Path) -> None:

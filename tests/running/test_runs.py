@@ -285,7 +285,7 @@ def test_audit_warn_publishes_and_says_so(golden_output: Path) -> None:
     assert manifest["audit_mode"] == "warn"
     failed = {item["check_name"] for item in manifest["checks"] if item["status"] == "blocked"}
     assert "rejected_leads_have_a_reason" in failed
-    assert "--audit warn" in (golden_output / "said").read_text()
+    assert "--audit warn" in golden_output.with_suffix(".said").read_text()
     status = handoff("status", "--output", golden_output).stdout
     assert "rejected_leads_have_a_reason" in status
 

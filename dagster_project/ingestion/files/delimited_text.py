@@ -79,15 +79,24 @@ _ODD_LETTERS = {
     "signs that nobody sees": ("\ufeff\u200b\u2060\0", "[\ufeff\u200b\u2060\0]"),
 }
 
+# What may stand around the names of a header that another file was put in front of: of the first
+# name the mark of an encoding, behind which its quotes are read as a part of it.
+_AROUND_FIRST = '\ufeff"'
+_AROUND_NAMES = ("%s", " %s", "%s ", " %s ", "\ufeff%s", '\ufeff"%s"')
+
 _numbers = itertools.count(1)
 
 
 class RejectedRow(NamedTuple):
-    """A record that the reader could not use."""
+    """A record that the reader could not use.
+
+    ``cells``: with their headers; none where it may be the rest of the record before.
+    """
 
     source_row: str
     reason: str
     row_json: str
+    cells: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -225,16 +234,27 @@ class CsvTable:
         return rows, [header_again(self.headers, at) for (at,) in again], []
 
     def _is_header(self, connection: DuckDBPyConnection, records: str) -> str:
-        """SQL that holds for a record that is the header again, with a mark before it or not."""
-        header = connection.execute(f"select * from {records} where rowid = 0").fetchone() or ()
-        # The first cell, which is quick to compare, tells nearly every record apart.
-        first, *others = ("null" if cell is None else literal(cell) for cell in header)
-        return " and ".join(
-            [
-                f"c0 in ({first}, chr(65279) || {first})",
-                *(f"c{at} is not distinct from {cell}" for at, cell in enumerate(others, start=1)),
-            ]
-        )
+        """SQL that holds for a record that is the header again; it is never null.
+
+        Behind a mark of its encoding, the first cell keeps its quotes. Without another column, a
+        value may be the header's name in another case.
+        """
+        cells = [f"c{at}" for at in range(len(self.headers))]
+        plain = [f"trim({cells[0]}, {literal(_AROUND_FIRST)})", *cells[1:]]
+        if len(cells) > 1:
+            plain = [f"lower(trim({cell}))" for cell in plain]
+        plain = [f"coalesce({cell}, '')" for cell in plain]
+        header = connection.execute(f"select {', '.join(plain)} from {records} where rowid = 0")
+        names = header.fetchone() or ()
+        terms = [f"{cell} = {literal(name)}" for cell, name in zip(plain, names, strict=False)]
+        # The first name tells nearly every record apart; DuckDB skips what can't be in a list.
+        at = next((at for at, name in enumerate(names) if name), None)
+        if at is None:
+            return "false"
+        name = self.headers[at]
+        cases = {name, name.lower(), name.upper(), name.title(), name.capitalize()}
+        spellings = sorted({around % case for around in _AROUND_NAMES for case in cases})
+        return " and ".join([f"{cells[at]} in ({', '.join(map(literal, spellings))})", *terms])
 
     @contextlib.contextmanager
     def _records(
@@ -352,25 +372,40 @@ class CsvTable:
             returning source_row, extra_columns
             """
         ).fetchall()
+        broken_rows = {row for row, _ in found}
         return tuple(
-            self._rejected(row, self._broken[int(mark.removeprefix(_PLACEHOLDER))])
+            self._rejected(
+                row,
+                self._broken[int(mark.removeprefix(_PLACEHOLDER))],
+                is_behind_broken=row - 1 in broken_rows,
+            )
             for row, mark in sorted(found)
         )
 
-    def _rejected(self, source_row: int, piece: _Piece) -> RejectedRow:
+    def _rejected(self, source_row: int, piece: _Piece, *, is_behind_broken: bool) -> RejectedRow:
         """The rejected row for a broken record, with the cells that can be read."""
-        cells: dict[str, str | list[str]] = {**self._first_cells(piece.text), "row": piece.text}
+        wanted = len(self.headers)
+        shown: dict[str, object]
         if piece.fields is not None:
-            wanted, given = len(self.headers), len(piece.fields)
+            given = len(piece.fields)
             reason = f"the row has {given} fields, the header has {wanted}"
             cells = dict(zip(self.headers, piece.fields, strict=False))
+            shown = {**cells}
             if given > wanted:
-                cells["(beyond the header)"] = list(piece.fields[wanted:])
-        elif len(piece.text) >= _MAX_RECORD:
-            reason = "the row is longer than the reader takes (2 MB)"
+                shown["(beyond the header)"] = list(piece.fields[wanted:])
+            elif is_behind_broken:
+                cells = {}
         else:
-            reason = "the row is broken: a quote is not closed, or not doubled"
-        return RejectedRow(str(source_row), reason, json.dumps(cells, ensure_ascii=False))
+            reason = (
+                "the row is longer than the reader takes (2 MB)"
+                if len(piece.text) >= _MAX_RECORD
+                else "the row is broken: a quote is not closed, or not doubled"
+            )
+            cells = self._first_cells(piece.text)
+            # A header may have any name.
+            shown = {"row": piece.text, **({"cells": cells} if cells else {})}
+        row_json = json.dumps(shown, ensure_ascii=False)
+        return RejectedRow(str(source_row), reason, row_json, tuple(cells.items()))
 
     def _first_cells(self, text: str) -> dict[str, str]:
         """The cells of a broken record that stand before what is broken."""

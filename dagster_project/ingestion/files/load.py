@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
+from dagster_project.config.contract import CONTRACT_TABLES, HEADER_AGAIN, ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
@@ -214,7 +214,7 @@ class _ExportReader:
         self._record(
             table, file, self._export.fingerprint(file), replace(inserted, rejected=rejected)
         )
-        rows = inserted.rows + len(rejected)
+        rows = inserted.rows + sum(row.reason != HEADER_AGAIN for row in rejected)
         if rows and isinstance(reader, CsvTable):
             self._ends_in_line[file.name] = reader.ends_in_line
         return rows
@@ -222,20 +222,31 @@ class _ExportReader:
     def _naming_leads(
         self, table: ContractTable, headers: Headers, rejected: Sequence[RejectedRow]
     ) -> tuple[RejectedRow, ...]:
-        """The rejected rows, with the id of their lead, where it can be read, as `lead_id`."""
+        """The rejected rows, with the id of their lead, where it can be read, as `~lead_id`.
+
+        A row of leads counts for that lead if it has a time as `~created_at`, too. That is given
+        only where no cell stands before the id, which could have moved it, and every row is a lead.
+        """
         mapping = self._mapping(table.name)
-        header = (
-            mapped_header(headers, table, "lead_id", mapping)
-            if rejected and "lead_id" in table.columns and "lead_id" not in mapping.lookups
-            else None
-        )
-        if header in {None, "lead_id"}:
+        made = {*mapping.lookups, *mapping.only_when, *mapping.constants}
+        if not rejected or "lead_id" not in table.columns or "lead_id" in made:
             return tuple(rejected)
+        lead, created = (
+            headers.matching(mapping.columns.get(column, column))
+            for column in ("lead_id", "created_at")
+        )
+        names = {"~lead_id": lead}
+        counts = table.name == "leads" and lead == headers.names[0] and not mapping.where
+        if counts and "created_at" not in made:
+            names["~created_at"] = created
         named = []
         for row in rejected:
-            cells = json.loads(row.row_json)
-            lead = {"lead_id": cells[header]} if header in cells else {}
-            named.append(row._replace(row_json=json.dumps({**lead, **cells}, ensure_ascii=False)))
+            cells = dict(row.cells)
+            found = {key: cells[it] for key, it in names.items() if it and it in cells}
+            if found:
+                shown = {**json.loads(row.row_json), **found}
+                row = row._replace(row_json=json.dumps(shown, ensure_ascii=False))
+            named.append(row)
         return tuple(named)
 
     def open_table(
@@ -721,7 +732,8 @@ class _ExportReader:
         )
         self._load.say(f"{file.name}: {rows:,} rows into {table.name}")
         if rejected:
-            with self._load.staged(RejectedRow._fields, inserted.rejected) as staged:
+            texts = [(row.source_row, row.reason, row.row_json) for row in inserted.rejected]
+            with self._load.staged(("source_row", "reason", "row_json"), texts) as staged:
                 cells = "cast(source_row as bigint), null, reason, row_json"
                 query = f"select ?, ?, {cells} from {staged}"
                 self._load.insert("rejected_rows", query, [table.name, file.name])

@@ -51,12 +51,22 @@ def open_workbook(label: str, path: Path, scratch: Path, sheet: str | None) -> T
 
     header = rows[0][1]
     headers = header_names(label, texts(header))
-    again = [at for at, row in rows[1:] if row == header]
-    body = [(at, row) for at, row in rows[1:] if row != header]
+    names = [text.strip().lower() for text in texts(header)]
+
+    def is_header(row: list[Cell]) -> bool:
+        # Without another column, a value may be the header's name in another case.
+        if width == 1:
+            return row == header
+        return all(
+            _text(cell).strip().lower() == name for cell, name in zip(row, names, strict=False)
+        )
+
+    again = {at for at, row in rows[1:] if is_header(row)}
+    body = [(at, row) for at, row in rows[1:] if at not in again]
     footer = footer_length((texts(row) for _, row in reversed(body)), width)
     target = scratch / f"sheet-{next(_numbers)}.parquet"
-    names = [f"c{at}" for at in range(width)]
-    schema = pa.schema([("source_row", pa.int64()), *((name, pa.string()) for name in names)])
+    cells = [(f"c{at}", pa.string()) for at in range(width)]
+    schema = pa.schema([("source_row", pa.int64()), *cells])
     with pq.ParquetWriter(target, schema) as writer:
         for start in range(0, len(body) - footer, _BATCH):
             batch = body[start : min(start + _BATCH, len(body) - footer)]
@@ -70,7 +80,7 @@ def open_workbook(label: str, path: Path, scratch: Path, sheet: str | None) -> T
         headers,
         f"select * from read_parquet({exactly(target)})",
         (footer_remark(footer),) if footer else (),
-        rejected=tuple(header_again(headers, at) for at in again),
+        rejected=tuple(header_again(headers, at) for at in sorted(again)),
     )
 
 

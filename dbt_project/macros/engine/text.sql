@@ -44,15 +44,3 @@
     {#- translate drops characters without a counterpart: the brackets and quotes of a JSON list. -#}
     string_split(translate({{ text }}, ',|' || chr(10) || chr(13) || '[]"', ';;;;'), ';')
 {%- endmacro %}
-
-{#
-    What an id looks like: whether it has digits, and the signs that stand between its letters and
-    digits. Ids of one source look alike, and free text does not look like them.
-#}
-{% macro look_of_id(text) -%}
-    {{ return(adapter.dispatch('look_of_id')(text)) }}
-{%- endmacro %}
-
-{% macro duckdb__look_of_id(text) -%}
-    regexp_matches({{ text }}, '\d') || regexp_replace({{ text }}, '[\p{L}\d]+', 'x', 'g')
-{%- endmacro %}

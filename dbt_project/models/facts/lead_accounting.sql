@@ -4,25 +4,40 @@ with versions as (
 
 ),
 
--- What stands in the place of the id in rows that can't be split into their cells.
+-- Rows of leads that can't be split into their cells, with those that stand in their
+-- place if any do.
 broken_rows as (
 
-    select distinct
+    select
         source_system,
-        {{ read_id(json_text('row_json', "'lead_id'")) | indent(8) }} as lead_id
+        {{ read_id(json_text('row_json', "'~lead_id'")) | indent(8) }} as lead_id,
+        {{ json_text('row_json', "'~created_at'") }} as created_at
     from {{ ref('stg_handoff__rejected_rows') }}
     where table_name = 'leads'
 
 ),
 
--- It may be other text, as of a value of several lines, which looks like no id.
-looks_of_ids as (
+-- A number alone says as little as a text: the row may be the rest of a value.
+dated_rows as (
 
-    select distinct
+    select
         source_system,
-        {{ look_of_id('lead_id') }} as look
-    from versions
-    where exists (select 1 from broken_rows)
+        lead_id,
+        {{ written_date('created_at') | indent(8) }} as created_at
+    from broken_rows
+    where
+        created_at is not null
+        and {{ parse_number('created_at') | indent(8) }} is null
+
+),
+
+broken_leads as (
+
+    select
+        source_system,
+        lead_id,
+        {{ iso_text('created_at', "'day'") | indent(8) }} as created_at
+    from dated_rows
 
 ),
 
@@ -42,13 +57,10 @@ raw_leads as (
     from versions
     union
     select
-        broken_rows.source_system,
-        broken_rows.lead_id
-    from broken_rows
-    inner join looks_of_ids
-        on
-            broken_rows.source_system = looks_of_ids.source_system
-            and {{ look_of_id('broken_rows.lead_id') }} = looks_of_ids.look
+        source_system,
+        lead_id
+    from broken_leads
+    where lead_id is not null and {{ iso_moment('created_at') | indent(8) }} is not null
 
 ),
 

@@ -24,7 +24,7 @@
 {%- set fixes = {
     'unknown lead': 'export these leads, too, or the id that the leads have',
     'required value is missing': 'fill it in the CRM, or map the column that holds it',
-    'the header again': 'nothing is lost; leave these lines out where exports are joined'
+    var('header_again'): 'nothing is lost; leave these lines out where exports are joined'
 } -%}
 {%- for reason, fix in unreadable_kinds().values() -%}
     {%- do fixes.update({reason: fix, 'required ' ~ reason: fix}) -%}
@@ -95,9 +95,10 @@ final as (
     select
         source_system,
         kind,
-        case kind
+        case
+            when reason = '{{ var('header_again') }}' then 'info'
             {%- for kind, (severity, _) in kinds.items() %}
-                when '{{ kind }}' then '{{ severity }}'
+                when kind = '{{ kind }}' then '{{ severity }}'
             {%- endfor %}
         end as severity,
         case kind
