@@ -1,5 +1,7 @@
-"""Suite of the sources: what one never fills, or that it brings nothing new; reported once, not
-lead by lead or table by table."""
+"""Suite of the sources: whether each one still brings new rows, and which data it never holds.
+
+Reported once per source, instead of once per lead or table.
+"""
 
 from expectations.check import Check
 from expectations.source_checks import fresh_source

@@ -143,8 +143,8 @@ def fresh_source(days: float) -> Check:
     return Check(
         name="sources_are_fresh",
         headline="the newest row of a source is older than usual",
-        description=f"A source brings new rows, of any table, as often as it usually does: within "
-        f"{_OVERDUE}; per source.",
+        description="A source brings new rows, of any table but channel_spend (a budget has rows "
+        f"for days to come), as often as it usually does: within {_OVERDUE}; per source.",
         severity="warning",
         owner="data",
         runbook="Look whether the export or the API user still works, then whether the CRM is "
@@ -158,7 +158,7 @@ def fresh_source(days: float) -> Check:
 
 
 def _fresh(table_name: str, days: float) -> Check:
-    """The newest row of a table is at most ``days`` later than the source lets expect."""
+    """The newest row of a table is at most ``days`` overdue, seen from the newest of its source."""
     return Check(
         name=f"{table_name}_are_fresh",
         headline=f"the newest row of {table_name} is older than usual",
@@ -183,7 +183,7 @@ def _late(condition: str, silent_days: str, whose: str) -> str:
     return f"""
         select
             source_system,
-            cast(newest_at as date) as newest_day,
+            newest_day,
             greatest(
                 {silent_days} - greatest(
                     {_USUAL_GAPS} * coalesce(usual_gap_days, 0),
@@ -193,7 +193,7 @@ def _late(condition: str, silent_days: str, whose: str) -> str:
             ) as measure,
             concat(
                 'no new rows {whose} since ',
-                cast(newest_at as date),
+                newest_day,
                 case
                     when recent_gaps < {_KNOWN_GAPS} then ''
                     when usual_gap_days <= 1 then ' (usually every day)'

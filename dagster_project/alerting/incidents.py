@@ -7,8 +7,10 @@ once for the same owner (a first run, a bad day) are one message.
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,7 @@ class Incidents:
                     return changes
                 handled = {"run_id": report.run_id, "handled_at": as_text(now)}
                 self.store.insert("handled_runs", handled)
-            self._carry_over(now)
+            self._carry_over(report, now)
             for finding in report.findings:
                 self._record_finding(finding, report, now, changes)
             self._send_held(now)
@@ -65,35 +67,59 @@ class Incidents:
             self._forget(now)
         return changes
 
-    def _carry_over(self, now: datetime) -> None:
-        """An open incident goes on under the check that judges its trouble now.
+    def _carry_over(self, report: Report, now: datetime) -> None:
+        """Move open incidents to the checks that judge now what they are about.
 
-        That may have another name or table, since a release ago; or another check may judge it,
-        while the one that it was opened by judges something else. Where several become one, the
-        others end without a message.
+        A check may have another name or table, since a release ago. Another check may judge what
+        it judged before; an incident moves there only when that check fails. Where several
+        incidents become one, the first goes on, and the others end.
         """
         checks = known_checks()
+        failing = {finding.check for finding in report.findings}
         incidents = self.store.open_incidents()
-        taken = {(incident["check_name"], incident["place"]) for incident in incidents}
+        taken = {(incident["check_name"], incident["place"]): incident for incident in incidents}
         for incident in incidents:
             name, finding = incident["check_name"], json.loads(incident["finding"])
-            meaning = finding.get("meaning", 1)
-            check = checks.get(judged_now_by(name, meaning))
-            if check is None:
+            renamed: Callable[[str], str] = partial(
+                judged_now_by, meaning=finding.get("meaning", 1)
+            )
+            if renamed(name) not in failing:
+                renamed = current_name
+            check = checks.get(renamed(name))
+            if check is None or (check.name, check.table) == (name, incident["place"]):
                 continue
-            if (check.name, check.table) in taken:
-                if check.name != current_name(name):
-                    self._end(incident["id"], now)
+            first = taken.setdefault((check.name, check.table), incident)
+            if first["id"] != incident["id"]:
+                self._merge(incident, first, now)
                 continue
-            taken.add((check.name, check.table))
-            windows = [judged_now_by(window, meaning) for window in finding.get("windows", [])]
-            finding |= {"windows": windows, "meaning": check.meaning}
+            finding["windows"] = [renamed(window) for window in finding.get("windows", [])]
+            if check.name != current_name(name):
+                finding["meaning"] = check.meaning
             values = {
                 "check_name": check.name,
                 "place": check.table,
                 "finding": json.dumps(finding),
             }
             self.store.update("incidents", incident["id"], values)
+
+    def _merge(self, incident: Row, first: Row, now: datetime) -> None:
+        """End an incident that goes on as another one; say so wherever it was reported.
+
+        What still waits to be sent about it is dropped. A channel whose first message that was
+        never heard of it, so it hears nothing of its end.
+        """
+        finding = json.loads(incident["finding"])
+        seen = "; ".join([*finding["observed"], f"goes on as incident {first['id']}"])
+        values = {"finding": json.dumps(finding | {"observed": [seen]})}
+        self.store.update("incidents", incident["id"], values)
+        self._end(incident["id"], now)
+        unsent = self.store.rows(
+            "delete from messages where incident_id = ? and state = 'waiting' "
+            "returning channel, kind",
+            [incident["id"]],
+        )
+        unheard = [row["channel"] for row in unsent if row["kind"] == "opened"]
+        self._notify(incident["id"], "resolved", now, unheard)
 
     # --- opened, still failing, resolved --------------------------------------------------------
 
@@ -263,14 +289,16 @@ class Incidents:
         wanted = {*routed, *(row["channel"] for row in told)}
         return [name for name in self.settings.channels if name in wanted]
 
-    def _notify(self, incident_id: int, kind: str, now: datetime) -> None:
-        """Put one message per channel in the outbox, and note what it is about."""
+    def _notify(
+        self, incident_id: int, kind: str, now: datetime, left_out: Collection[str] = ()
+    ) -> None:
+        """Put a message per channel, except those left out, in the outbox; note what it is of."""
         incident = self.store.incident(incident_id)
         told = incident["told_failing"]
         new = self._new_cases(incident_id, told or 0) if kind in {"grown", "worse"} else 0
         situation = Situation(incident, self.store.members(incident_id), new)
         for name in self._channels(incident):
-            if self.settings.channels[name].digest is not None:
+            if self.settings.channels[name].digest is not None or name in left_out:
                 continue
             self.store.execute("insert or ignore into told values (?, ?)", [incident_id, name])
             if kind in _SENT_TOGETHER:
@@ -353,9 +381,11 @@ class Incidents:
 
 
 def _not_judged(incident: Row, report: Report) -> list[str]:
-    """Which of the checks that make an incident a report says nothing of."""
-    windows = json.loads(incident["finding"]).get("windows") or [incident["check_name"]]
-    return [name for name in windows if not report.judges(name, incident["place"])]
+    """Which of the checks that make an incident, or judge it now, a report says nothing of."""
+    finding = json.loads(incident["finding"])
+    names = finding.get("windows") or [incident["check_name"]]
+    names += [judged_now_by(name, finding.get("meaning", 1)) for name in names]
+    return [name for name in dict.fromkeys(names) if not report.judges(name, incident["place"])]
 
 
 def _is_snoozed(incident: Row, now: datetime) -> bool:

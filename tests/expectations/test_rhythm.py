@@ -45,13 +45,22 @@ def _day(ago: int) -> date:
 
 
 def judge(
-    warehouse: Warehouse, check: str, rhythms: dict[str, Rows], activities: Rows | None = None
+    warehouse: Warehouse,
+    check: str,
+    rhythms: dict[str, Rows],
+    activities: Rows | None = None,
+    spend: Rows | None = None,
+    zone: str = "UTC",
 ) -> Outcome:
-    """What a check finds of sources with these leads, and these activities each."""
+    """What a check finds of sources with these leads, and these activities and this spend each.
+
+    All rows are dates without a time in the zone of the reports.
+    """
+    beside = {"activities": activities or {}, "channel_spend": spend or {}}
     rows = [
         (source, table, _day(ago), count)
         for source, leads in rhythms.items()
-        for table, days in {"leads": leads, "activities": activities or {}}.items()
+        for table, days in {"leads": leads, **beside}.items()
         for ago, count in days.items()
     ]
     warehouse.execute(
@@ -59,7 +68,8 @@ def judge(
         create or replace table quality.source_days as
         select
             source_system, table_name, source_date, date '{TODAY}' as as_of_date,
-            timestamp '{AS_OF}' as as_of, cast(source_date as timestamp) as newest_at, row_count
+            timestamp '{AS_OF}' as as_of, row_count,
+            timezone('{zone}', cast(source_date as timestamp)) at time zone 'UTC' as newest_at
         from (
             select
                 unnest(cast(? as varchar[])) as source_system,
@@ -70,7 +80,7 @@ def judge(
         """,
         [[row[at] for row in rows] for at in range(4)],
     )
-    warehouse.decide(AS_OF)
+    warehouse.decide(AS_OF, timezone=zone)
     warehouse.build(["source_freshness", "source_volume"], given=["source_days"])
     (outcome,) = count_cases(warehouse.connection, [known_checks()[check]])
     return outcome
@@ -136,18 +146,29 @@ def test_an_old_export_is_one_warning(warehouse: Warehouse) -> None:
     assert outcome.said == "no new rows from an old export since 2026-03-01 (usually every day)"
 
 
+def test_a_budget_makes_no_source_fresh(warehouse: Warehouse) -> None:
+    """Nor a table late; but a source of nothing else is told by it."""
+    budget = every(1)
+    old = {"an old export": every(1, last=121), "ads": {}}
+    outcome = judge(warehouse, "sources_are_fresh", old, spend=budget)
+    assert (outcome.cases, sources(outcome)) == (2, {"an old export"})
+    outcome = judge(warehouse, "leads_are_fresh", old, spend=budget)
+    assert (outcome.cases, sources(outcome)) == (1, set())
+
+
 @pytest.mark.parametrize(
-    ("rows", "usually"),
+    ("rows", "usually", "zone"),
     [
-        (every(7, last=31), " (usually every 7 days)"),
-        (sixteen_a_month(last=296, first=700), " (usually every 1-4 days)"),
-        ({296: 49}, ""),
+        (every(7, last=31), " (usually every 7 days)", "America/New_York"),
+        (sixteen_a_month(last=296, first=700), " (usually every 1-4 days)", "UTC"),
+        ({296: 49}, "", "Asia/Tokyo"),
     ],
 )
 def test_freshness_is_told_by_the_newest_row_and_the_rhythm(
-    warehouse: Warehouse, rows: Rows, usually: str
+    warehouse: Warehouse, rows: Rows, usually: str, zone: str
 ) -> None:
-    outcome = judge(warehouse, "leads_are_fresh", {"crm": rows, "healthy": {0: 1}}, {0: 1})
+    both = {"crm": rows, "healthy": {0: 1}}
+    outcome = judge(warehouse, "leads_are_fresh", both, {0: 1}, zone=zone)
     said = f"no new rows of leads since {_day(min(rows))}{usually}"
     assert replace(outcome, status="warned").message == said
     assert outcome.check.headline_of(outcome.observed, 2, 2, outcome.said) == f"{said} and 1 more"

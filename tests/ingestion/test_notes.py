@@ -125,10 +125,7 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
             ],
         ),
         (
-            {
-                **COMPLETE,
-                "leads": f"{LEADS}A,2026-01-01,R1,lead\nA,2026-01-01,R2,lead\n",
-            },
+            {**COMPLETE, "leads": f"{LEADS}A,2026-01-01,R1,lead\nA,2026-01-01,R2,lead\n"},
             [("contradictions", "leads.lead_id", 1, "A")],
         ),
         ({**COMPLETE, "leads": ONE_LEAD["leads"] + "A,2026-01-01,R1,lead\n"}, []),

@@ -377,22 +377,29 @@ def test_a_date_is_that_date_in_every_mart(export: Export, zone: str) -> None:
     assert found == expected
 
 
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
-def test_dates_beside_times_are_noted(export: Export, zone: str) -> None:
-    """A date counts from its midnight on; of a hundred times one may be at midnight by chance."""
+@pytest.mark.parametrize(
+    ("zone", "of_source"),
+    [("UTC", None), ("America/New_York", None), ("UTC", "Europe/Amsterdam")],
+)
+def test_dates_beside_times_are_noted(export: Export, zone: str, of_source: str | None) -> None:
+    """A date counts from its midnight on; a time may be at midnight by chance: one of a hundred,
+    or of hours one of 24."""
     midnight = dt.datetime(2026, 1, 6, tzinfo=ZoneInfo(zone))
     times = [midnight + dt.timedelta(minutes=at) for at in range(120)]
+    hours = [midnight + dt.timedelta(hours=at) for at in range(24)]
     built = export.has(
         leads=[{"lead_id": "L1", "created_at": moment.isoformat()} for moment in times[60:]],
         activities=[{"lead_id": "L1", "occurred_at": moment.isoformat()} for moment in times],
         engagements=[
             {"lead_id": "L1", "kind": "demo_request", "occurred_at": moment}
-            for moment in ("2026-01-06", "2026-01-07", times[61].isoformat())
+            for moment in ("2026-01-06", "2026-01-07 00:00:00", times[61].isoformat())
         ],
+        owner_changes=[{"lead_id": "L1", "changed_at": moment.isoformat()} for moment in hours],
+        stage_changes=[{"lead_id": "L1", "changed_at": moment.isoformat()} for moment in hours],
         opportunities=[
             {"opportunity_id": "O1", "lead_id": "L1", "created_at": DAY, "closed_at": "2026-01-09"}
         ],
-    ).read("notes", choices={"timezone": zone})
+    ).read("notes", zone=of_source, choices={"timezone": zone})
     found = built.rows("from quality.notes where kind = 'dates_without_time'")
     assert {row["place"]: row["row_count"] for row in found} == {
         "engagements.occurred_at": 2,
@@ -400,7 +407,8 @@ def test_dates_beside_times_are_noted(export: Export, zone: str) -> None:
         "opportunities.closed_at": 1,
     }
     assert {row["note"].rpartition(" in ")[2] for row in found} == {
-        "activities.occurred_at, leads.created_at"
+        "activities.occurred_at, leads.created_at, owner_changes.changed_at, "
+        "stage_changes.changed_at"
     }
 
 

@@ -268,18 +268,16 @@
     timezone({{ zone }}, timezone('UTC', {{ moment }}))
 {%- endmacro %}
 
-{# Whether a UTC timestamp is a midnight on the clock of a zone. #}
-{% macro is_midnight(moment, zone) -%}
-    {{ return(adapter.dispatch('is_midnight')(moment, zone)) }}
+{#
+    A UTC timestamp that is a full hour in some time zone, so a whole quarter of an hour; null for
+    any other. A column has few such moments, however many rows it has.
+#}
+{% macro quarter_hour(moment) -%}
+    {{ return(adapter.dispatch('quarter_hour')(moment)) }}
 {%- endmacro %}
 
-{% macro duckdb__is_midnight(moment, zone) -%}
-    {#- Zones are whole quarters of an hour from UTC; to ask for one of every row is slow. -#}
-    case
-        when epoch_us({{ moment }}) % 900000000 <> 0 then false
-        when {{ zone }} = 'UTC' then epoch_us({{ moment }}) % 86400000000 = 0
-        else cast({{ utc_to_local(moment, zone) }} as time) = time '00:00:00'
-    end
+{% macro duckdb__quarter_hour(moment) -%}
+    case when epoch_us({{ moment }}) % 900000000 = 0 then {{ moment }} end
 {%- endmacro %}
 
 {# One row per day between two dates, both included: column `date_day`. #}

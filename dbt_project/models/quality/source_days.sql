@@ -4,27 +4,37 @@
     'activities': ('fct_activities', 'occurred_at'),
     'engagements': ('fct_engagements', 'occurred_at'),
     'opportunities': ('fct_opportunities', 'created_at'),
-    'owner_changes': ('int_contract__owner_changes', 'changed_at'),
-    'channel_spend': ('int_contract__channel_spend', 'spend_date')
+    'owner_changes': ('int_contract__owner_changes', 'changed_at')
 } -%}
 -- Usable rows of each table by the day that dates them, up to as_of; a deal once.
-with dated as (
+with run_parameters as (
+
+    select
+        as_of,
+        timezone
+    from {{ ref('stg_handoff__run_parameters') }}
+
+),
+
+dated as (
 
     {% for table, (model, moment) in dated_rows.items() -%}
         select
             source_system,
             '{{ table }}' as table_name,
-            cast({{ moment }} as timestamp) as dated_at
+            {{ moment }} as dated_at
         from {{ ref(model) }}
         {% if table == 'opportunities' %}where is_primary_lead{% endif %}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-
-),
-
-run_parameters as (
-
-    select as_of from {{ ref('stg_handoff__run_parameters') }}
+        union all
+    {% endfor -%}
+    select
+        spend.source_system,
+        'channel_spend' as table_name,
+        {{ local_to_utc(
+            'cast(spend.spend_date as timestamp)', 'run_parameters.timezone'
+        ) }} as dated_at
+    from {{ ref('int_contract__channel_spend') }} as spend
+    cross join run_parameters
 
 ),
 

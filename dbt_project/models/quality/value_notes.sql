@@ -1,3 +1,4 @@
+{%- set midnights = var('midnights') -%}
 {#- The times that are compared with each other. -#}
 {%- set times = [
     ('leads', 'created_at'), ('stage_changes', 'changed_at'),
@@ -20,24 +21,71 @@ with run_policy as (
 
 ),
 
--- A midnight in the zone of the reports is a date: CRMs and spreadsheets write many so.
--- By chance one time of 86,400 is, so one of a hundred is no chance.
-time_columns as (
+sources as (
+
+    select * from {{ ref('stg_handoff__sources') }}
+
+),
+
+-- Few moments are asked for their local time, which is slow.
+quarter_hours as (
 
     {% for table, column in times -%}
         select
-            times.source_system,
+            source_system,
             '{{ table }}.{{ column }}' as place,
-            count(times.{{ column }}) as value_count,
-            sum(case when {{ is_midnight(
-                'times.' ~ column, 'run_policy.timezone'
-            ) | indent(16) }} then 1 else 0 end) as date_count
-        from {{ ref('int_contract__' ~ table) }} as times
-        cross join run_policy
-        where times.problem is null
-        group by times.source_system
+            {{ quarter_hour(column) }} as moment,
+            count({{ column }}) as value_count
+        from {{ ref('int_contract__' ~ table) }}
+        where problem is null
+        group by source_system, {{ quarter_hour(column) }}
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
+
+),
+
+-- CRMs and spreadsheets write many dates as midnight: in the zone of the reports, as
+-- for a date alone, or in the zone of the source.
+local_times as (
+
+    select
+        quarter_hours.*,
+        {{ utc_to_local('quarter_hours.moment', 'run_policy.timezone') }}
+            as report_time,
+        {{ utc_to_local(
+            'quarter_hours.moment', 'coalesce(sources.timezone, run_policy.timezone)'
+        ) }} as source_time
+    from quarter_hours
+    cross join run_policy
+    left join sources
+        on quarter_hours.source_system = sources.source_system
+
+),
+
+time_columns as (
+
+    select
+        source_system,
+        place,
+        sum(value_count) as value_count,
+        sum(case
+            when extract(minute from report_time) = 0 then value_count
+            when extract(minute from source_time) = 0 then value_count
+            else 0
+        end) as full_hour_count,
+        sum(case
+            when
+                extract(hour from report_time) = 0
+                and extract(minute from report_time) = 0
+                then value_count
+            when
+                extract(hour from source_time) = 0
+                and extract(minute from source_time) = 0
+                then value_count
+            else 0
+        end) as date_count
+    from local_times
+    group by source_system, place
 
 ),
 
@@ -45,9 +93,9 @@ sources_with_times as (
 
     select
         source_system,
-        {{ few_texts('place') }} as places
+        {{ dbt.listagg('place', "', '", 'order by place') }} as places
     from time_columns
-    where date_count * 2 < value_count
+    where date_count < {{ midnights['share_of_dates'] }} * value_count
     group by source_system
 
 ),
@@ -65,7 +113,11 @@ final as (
     from time_columns
     inner join sources_with_times
         on time_columns.source_system = sources_with_times.source_system
-    where time_columns.date_count * 100 > time_columns.value_count
+    where
+        time_columns.date_count
+        > {{ midnights['share_noted'] }} * time_columns.value_count
+        and time_columns.date_count
+        > {{ midnights['times_chance'] }} / 24.0 * time_columns.full_hour_count
     union all
     select
         source_system,
