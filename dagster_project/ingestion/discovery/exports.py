@@ -37,6 +37,8 @@ _ID = re.compile(r"(id|no|nr|number|nummer|num[ée]ro|key|番号)\.?$|mail", re.
 _ONCE = 0.9
 # Files that have this share of the smaller one's records in common are no parts of one table.
 _AGAIN = 0.5
+# Of a copy whose name tells nothing, so many have to be in the other file.
+_COPIED = 0.9
 _NO_TITLE = re.compile(r"(sheet|tabelle|feuil|hoja|シート) ?\d*", re.IGNORECASE)
 _DATE_AT_END = re.compile(r"(\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{2}[-_.]\d{2}[-_.]\d{4})$")
 
@@ -192,7 +194,28 @@ class Exports:
             found.append(self._joined(parts) if len(parts) > 1 else parts[0])
         # Those of several days are parts of nothing, but may hold the same again.
         of_days = [self._newest(alike) for alike in _groups(found, _base_of_days)]
-        return sorted(itertools.chain.from_iterable(of_days), key=lambda file: file.names)
+        kept = self._without_copies(itertools.chain.from_iterable(of_days))
+        return sorted(kept, key=lambda file: file.names)
+
+    def _without_copies(self, files: Iterable[ExportFile]) -> Iterator[ExportFile]:
+        """The files without copies of those that have more rows, whatever their names."""
+        by_headers: dict[frozenset[str], list[ExportFile]] = {}
+        for file in files:
+            by_headers.setdefault(frozenset(file.headers), []).append(file)
+        for alike in by_headers.values():
+            alike.sort(key=lambda file: (-file.rows, len(file.name), file.name))
+            again = self._in_common(alike, _COPIED) if len(alike) > 1 else set()
+            kept: list[int] = []
+            for at, file in enumerate(alike):
+                other = next((it for it in kept if (it, at) in again), None)
+                if other is None:
+                    kept.append(at)
+                    yield file
+                else:
+                    where = alike[other].name
+                    self.problems.append(
+                        f"{file.name}: left out, as {where} has most of its records, too"
+                    )
 
     def _newest(self, files: Sequence[ExportFile]) -> list[ExportFile]:
         """Files of one name, without those whose records a newer one has, too."""
@@ -211,8 +234,10 @@ class Exports:
                 )
         return [files[at] for at in sorted(kept)]
 
-    def _in_common(self, files: Sequence[ExportFile]) -> set[tuple[int, int]]:
-        """Which of these files, by their places, have most records in common.
+    def _in_common(
+        self, files: Sequence[ExportFile], share: float = _AGAIN
+    ) -> set[tuple[int, int]]:
+        """Which of these files, by their places, have this share of their records in common.
 
         Records are the same if their ids are, whatever column has them, and one of their times:
         events about the same leads have times of their own.
@@ -225,8 +250,14 @@ class Exports:
         first = shared[0]
         if times and not ids and first not in times and self._is_once(files, first):
             ids = [first]
+        if share == _COPIED:
+            # Nothing else tells that they are one table: numbers of rows are no ids.
+            times = [it for it in times if self.values_where(files[0], it).distinct > 1]
+            ids = ids if times else []
         common = []
         for header in ids or [""]:
+            # Clicks may be at the times of opens, but there are fewer of them.
+            of_larger = 0.0 if share != _COPIED else _AGAIN if header else _COPIED
             selects = []
             for at, file in enumerate(files):
                 cells = [f"trim({file.column(name)})" for name in ([header] if header else shared)]
@@ -259,8 +290,9 @@ class Exports:
                 inner join sizes as one on pairs.one_part = one.part
                 inner join sizes as other on pairs.other_part = other.part
                 where
-                    again >= {_AGAIN} * least(one.records, other.records)
-                    and same_times >= {_AGAIN} * again
+                    again >= {share} * least(one.records, other.records)
+                    and again >= {of_larger} * greatest(one.records, other.records)
+                    and same_times >= {share} * again
             """
             common.append(set(self.connection.execute(query).fetchall()))
         return set.intersection(*common)
