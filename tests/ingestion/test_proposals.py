@@ -1342,6 +1342,23 @@ def test_a_header_to_mend_is_named_and_no_ending(tmp_path: Path) -> None:
     assert "expected files" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        ("Lead report July\n\n", 3),
+        ("Lead report July,,,\n", 2),
+        ("All leads,,,\nAs of 2026-07-20,,,\n,,,\nFiltered by,Email,,\n", 5),
+        ("All leads,by Kim\n", 2),
+    ],
+)
+def test_a_header_below_a_title_is_named(tmp_path: Path, above: str, line: int) -> None:
+    deals = "Deal ID,Lead ID,Created,Amount,Stage\n1,1,2026-02-01,10,Closed Won\n"
+    proposal = proposed(tmp_path, leads=above + LEADS_TO_COPY, deals=deals)
+    assert proposal.plan("leads") is None
+    note = f"leads.csv: not read, as its header seems to be in line {line}; remove the lines above"
+    assert any(it.startswith(note) for it in proposal.unplaced)
+
+
 def test_a_first_sheet_that_is_not_read_is_named(read: Proposed) -> None:
     book = Workbook()
     info = book.active

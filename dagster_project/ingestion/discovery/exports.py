@@ -3,6 +3,7 @@
 import fnmatch
 import functools
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,12 @@ from duckdb import DuckDBPyConnection
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.discovery import readings
-from dagster_project.ingestion.discovery.values import DAY_FIRST, key, language_of
+from dagster_project.ingestion.discovery.values import (
+    DAY_FIRST,
+    all_known_headers,
+    key,
+    language_of,
+)
 from dagster_project.ingestion.files.archives import member_names
 from dagster_project.ingestion.files.client import (
     MEMBER_SUFFIXES,
@@ -39,6 +45,9 @@ _ONCE = 0.9
 _AGAIN = 0.5
 # Of a copy whose name tells nothing, so many have to be in the other file.
 _COPIED = 0.9
+# A header is looked for in the first lines, and has this many names that are known.
+_ABOVE = 20
+_IS_HEADER = 3
 _NO_TITLE = re.compile(r"(sheet|tabelle|feuil|hoja|シート) ?\d*", re.IGNORECASE)
 _DATE_AT_END = re.compile(r"(\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{2}[-_.]\d{2}[-_.]\d{4})$")
 
@@ -173,7 +182,33 @@ class Exports:
             return None
         broken = tuple((file.name, row) for row in inserted.rejected)
         rows = inserted.rows
-        return ExportFile((file.name,), reader.headers, table, rows, sheet, title, broken)
+        found = ExportFile((file.name,), reader.headers, table, rows, sheet, title, broken)
+        if line := self._header_below(found):
+            self.problems.append(
+                f"{found.name}: not read, as its header seems to be in line {line}; remove the "
+                "lines above it"
+            )
+            return None
+        return found
+
+    def _header_below(self, file: ExportFile) -> int | None:
+        """The line of a row that is a header, where a title of few cells stands above it."""
+        cells = ", ".join(file.column(header) for header in file.headers)
+        lines = self.connection.execute(
+            f"select source_row, [{cells}] from {file.table} order by source_row limit {_ABOVE}"
+        ).fetchall()
+        for _, row in file.broken[:_ABOVE]:
+            shown = json.loads(row.row_json).values()
+            # What is beyond the header is a list.
+            parts = [it if isinstance(it, list) else [it] for it in shown]
+            lines.append((int(row.source_row), [*itertools.chain.from_iterable(parts)]))
+        named = [it for at, it in enumerate(file.headers, start=1) if it != f"column {at}"]
+        for line, row in sorted(lines):
+            texts = [text for text in row if text]
+            known = sum(key(text) in all_known_headers() for text in texts)
+            if known >= _IS_HEADER and 2 * len(named) <= len(texts):
+                return int(line)
+        return None
 
     def _give_up(self, error: SourceError) -> None:
         place = self._export.label("")

@@ -159,6 +159,13 @@ def known_headers() -> dict[str, dict[str, list[str]]]:
     return known
 
 
+@functools.cache
+def all_known_headers() -> frozenset[str]:
+    """What any column goes by, as ``key`` writes it."""
+    columns = (headers for table in known_headers().values() for headers in table.values())
+    return frozenset(key(name) for headers in columns for name in headers)
+
+
 def crm_labels(table: str, column: str) -> list[str]:
     """What CRMs call a column in other languages than English."""
     rows = _rows("translated_headers")
