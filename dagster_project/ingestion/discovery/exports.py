@@ -288,7 +288,8 @@ class Exports:
         if share == _COPIED:
             # Nothing else tells that they are one table: numbers of rows are no ids.
             times = [it for it in times if self.values_where(files[0], it).distinct > 1]
-            ids = ids if times else []
+            if not times:
+                return set()
         common = []
         for header in ids or [""]:
             # Clicks may be at the times of opens, but there are fewer of them.
