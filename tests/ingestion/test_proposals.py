@@ -643,6 +643,32 @@ def test_a_status_with_a_reason_is_an_exit(read: Proposed) -> None:
     assert found.all("select distinct from_stage from raw.stage_changes") == [("lead",)]
 
 
+@pytest.mark.parametrize("empty", ["", "Other"])
+def test_a_status_is_an_exit_without_a_reason_and_after_the_current_stage(
+    read: Proposed, empty: str
+) -> None:
+    found = read(
+        {
+            "contacts.csv": (
+                "Record ID,Create Date,Lifecycle Stage,Lead Status,Last Modified Date\n"
+                "A,2026-01-01 09:00,Sales Qualified Lead,Unqualified,2026-02-01 10:00\n"
+                "B,2026-01-02 09:00,Sales Qualified Lead,New,2026-02-01 10:00\n"
+                f"C,2026-01-03 09:00,{empty},Unqualified,2026-02-01 10:00\n"
+                "D,2026-01-04 09:00,Customer,Unqualified,2026-02-01 10:00\n"
+            )
+        }
+    )
+    assert found.set_aside == []
+    assert found.all(STAGES) == [
+        ("A", "sql disqualified"),
+        ("B", "sql"),
+        ("C", "lead disqualified"),
+        ("D", "customer disqualified"),
+    ]
+    assert [it[1] for it in found.all(CYCLES)] == ["rejected", "open", "screened_out", "won"]
+    assert "stands for the date of the exit" in found.notes
+
+
 def test_what_exits_start_from_is_policy(tmp_path: Path) -> None:
     stages = (POLICY_DIR / "stages.csv").read_text().replace(",lead,Lead,", ",prospect,Prospect,")
     policy = tmp_path / "policy"

@@ -47,7 +47,7 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
     _explain_exits(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
-    _start_exits(proposal, vocabulary)
+    _start_exits(exports, proposal, vocabulary)
     allowed = {*vocabulary.by_tradition[proposal.tradition], IGNORED_STAGE, None}
     if lacking := [f"{it.raw} ({it.stage})" for it in proposal.stages if it.stage not in allowed]:
         proposal.unplaced.append(
@@ -465,7 +465,7 @@ def _outcome(text: str, vocabulary: Vocabulary) -> str:
 
 
 def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
-    """A status that is an exit, with the reason beside it, becomes a stage change."""
+    """A status that is an exit becomes a stage change, with the reason beside it, if any."""
     leads = proposal.plan("leads")
     if not leads:
         return
@@ -474,7 +474,10 @@ def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary)
     if reason in exits or (reason and not exports.values(leads.file, reason).texts):
         reason = None
     history = proposal.plan("stage_changes")
-    if reason and exits:
+    if not reason:
+        # The current stage is read as it is.
+        exits.pop(leads.columns.get("current_stage", ""), None)
+    if exits:
         # A history of another field than the status has none of its exits.
         if not history or not _explain_history(
             exports, proposal, history, leads, reason, vocabulary
@@ -484,12 +487,6 @@ def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary)
         proposal.unplaced.append(
             f"{leads.file.name}: {reason} is not read: no status beside it is known as an exit"
         )
-    for header, texts in exits.items():
-        if not reason and not history and header != leads.columns.get("current_stage"):
-            proposal.unplaced.append(
-                f"{leads.file.name}: {header} is not read, though {', '.join(texts[:3])} is an "
-                "exit: no column gives its reason"
-            )
 
 
 def _exits_of(
@@ -513,7 +510,7 @@ def _add_exits(
     exports: Exports,
     proposal: Proposal,
     leads: TablePlan,
-    reason: str,
+    reason: str | None,
     status: str,
     texts: list[str],
 ) -> None:
@@ -521,7 +518,9 @@ def _add_exits(
     last = leads.columns.get("updated_at")
     when = header_for(leads.file, "leads", "(exit_date)") or last
     is_dated = bool(when and exports.times(leads.file, when).share > 0.95)
-    columns = {"lead_id": leads.columns["lead_id"], "to_stage": status, "reason": reason}
+    columns = {"lead_id": leads.columns["lead_id"], "to_stage": status}
+    if reason:
+        columns["reason"] = reason
     plan = TablePlan(CONTRACT_TABLES["stage_changes"], leads.file, columns, where={status: texts})
     if when and is_dated:
         plan.columns["changed_at"] = when
@@ -567,7 +566,7 @@ def _explain_history(
     proposal: Proposal,
     history: TablePlan,
     leads: TablePlan,
-    reason: str,
+    reason: str | None,
     vocabulary: Vocabulary,
 ) -> bool:
     """Whether a history has exits; one without reasons takes them from the leads."""
@@ -575,7 +574,7 @@ def _explain_history(
     seen = exports.values_where(history.file, to_stage, history.values_of_where).texts
     field = next((texts[0] for texts in history.values_of_where.values()), to_stage)
     found = [it for it in seen if stage_at(it, proposal, field, vocabulary) in vocabulary.exits]
-    if found and "reason" not in history.columns and "lead_id" not in history.lookups:
+    if found and reason and "reason" not in history.columns and "lead_id" not in history.lookups:
         history.reasons_of = (leads, reason, found)
     return bool(found)
 
@@ -591,12 +590,26 @@ def stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) 
     return vocabulary.stage(raw, proposal.crm, *names)
 
 
-def _start_exits(proposal: Proposal, vocabulary: Vocabulary) -> None:
-    """Leads whose exit is all that is known of them were only captured before."""
+def _start_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """Leads that are out were in their current stage before; without one, only captured."""
     leads, stage = proposal.plan("leads"), vocabulary.captured.get(proposal.tradition)
     for plan in proposal.tables.get("stage_changes", []):
-        if leads and stage and plan.file == leads.file:
+        if not leads or plan.file != leads.file:
+            continue
+        if stage:
             plan.constants["from_stage"] = stage
+        current, status = leads.columns.get("current_stage"), plan.columns["to_stage"]
+        if not current or current == status:
+            continue
+        seen = exports.values_where(plan.file, current, plan.values_of_where).texts
+        meant = {it: stage_at(it, proposal, current, vocabulary) for it in seen}
+        known = [text for text, it in meant.items() if it not in (None, IGNORED_STAGE)]
+        beside = plan.values_of_where | {current: known}
+        if exports.count(plan.file, beside) == exports.count(plan.file, plan.values_of_where):
+            plan.columns["from_stage"] = current
+            plan.constants.pop("from_stage", None)
+        elif known and not plan.file.sheet:
+            plan.by_case["from_stage"] = {current: {current: known}}
 
 
 def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:

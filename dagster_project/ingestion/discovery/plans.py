@@ -21,7 +21,8 @@ class TablePlan:
     """The mapping proposed for one table, or for one file of it, as the settings of files say it.
 
     ``where``: header -> condition. ``joined``: column -> the headers that make it, with a space
-    between. ``by_case``: column -> the headers that make it, each with the rows it does so for.
+    between. ``by_case``: column -> the headers that make it, each with the rows it does so for;
+    of other rows it is the constant, if there is one.
     ``latest``: what dates its exits. ``addressed``: the leads whose mail addresses are
     within the texts of ``lead_id``. ``reasons_of``: of a history, the leads that have
     the reasons, under which header, and the stages that they explain. ``remarks``: comments on its

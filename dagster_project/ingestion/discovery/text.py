@@ -142,7 +142,8 @@ def _select(plan: TablePlan, name: str) -> str:
             f"\n    when {_condition(rows)}\n      then {identifier(header)}"
             for header, rows in cases.items()
         )
-        cells[column] = f"case{''.join(branches)}\n  end"
+        otherwise = f"\n    else {cells[column]}" if column in plan.constants else ""
+        cells[column] = f"case{''.join(branches)}{otherwise}\n  end"
     for column, conditions in plan.only_when.items():
         if column in cells and column not in plan.by_case:
             cells[column] = f"case when {_condition(conditions)} then {cells[column]} end"
