@@ -216,7 +216,7 @@ class Outcome:
         """What it observed, with its figures: ``5.4% (24 of 441)``."""
         counted = f"{self.failing:,} of {self.cases:,}"
         if self.check.unit != "share":
-            counted += " too high"
+            counted += " beyond the limit"
         if self.parts:
             counted += f": {self.by_part}"
         return f"{self.check.shown(self.observed)} ({counted})"

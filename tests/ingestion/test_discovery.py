@@ -167,7 +167,7 @@ def counts(result: IngestionResult) -> dict[str, int]:
 def test_hubspot_export(proposed, warehouse, rows):
     proposal, result = proposed(HUBSPOT, warehouse)
     assert (proposal.crm, proposal.tradition) == ("HubSpot", "hubspot")
-    assert counts(result) == {"leads": 3, "opportunities": 3, "stage_changes": 4}
+    assert counts(result) == {"leads": 3, "opportunities": 3, "stage_changes": 5}
     assert rows(
         "select lead_id, created_at, email, company, employee_count, country, lead_source, "
         "owner_id, current_stage, crm_score, updated_at from raw.leads order by 1 limit 1"
@@ -190,13 +190,15 @@ def test_hubspot_export(proposed, warehouse, rows):
         ("501", "sql", "2026-01-09 11:30"),
         ("501", "customer", "2026-03-01 10:00"),
         ("502", "mql", "2026-01-08 08:00"),
+        ("503", "Unqualified", "2026-02-02 08:00"),
     ]
     assert rows("select raw_stage, stage from raw.stage_map order by 1") == [
         ("Customer", "customer"),
         ("Marketing Qualified Lead", "mql"),
+        ("Unqualified", "disqualified"),
     ]
     assert "# Unqualified Person: disqualified  # 1 rows; perhaps" in proposal.text
-    assert "Lead Status" in " ".join(proposal.unplaced)
+    assert "Last Modified Date stands for the date of the exit" in " ".join(proposal.unplaced)
     assert "example" not in proposal.text.replace("for example", "")
 
 

@@ -50,7 +50,8 @@ def test_only_columns_that_nothing_asks_for_are_noted(ingest, export):
     (export / "reps.csv").write_text(USERS)
     result = ingest(**reading({"kind": ["Sales"]}))
     assert [note.message for note in result.notes] == [
-        "reps.csv: columns that the contract does not know are kept in extra_columns: Left on"
+        "reps.csv: columns that the contract does not know are kept in extra_columns: Left on",
+        "reps.csv: 3 of 5 rows are left out by tables.reps.where",
     ]
 
 
@@ -118,7 +119,9 @@ def test_filter_that_fits_rows_of_one_part_is_not_noted(ingest, export, rows):
     (export / "reps-2.csv").write_text("rep_id,Kind\nR9,Bot\n")
     result = ingest(tables={"reps": {"file": "reps-*.csv", "where": {"Kind": ["Sales"]}}})
     assert [item for (item,) in rows("select rep_id from raw.reps order by 1")] == ["R1", "R2"]
-    assert not any("where" in note.message for note in result.notes)
+    assert [note.message for note in result.notes if "where" in note.message] == [
+        "reps-1.csv, reps-2.csv: 4 of 6 rows are left out by tables.reps.where"
+    ]
 
 
 def test_filter_of_an_empty_file_is_not_blamed(ingest, export):

@@ -64,6 +64,15 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
             {**COMPLETE, "stage_changes": "lead_id,changed_at,to_stage\n"},
             [("no_history", "leads", 1, None)],
         ),
+        # Of leads that have moved, it is a part of them; one that is where it began has none.
+        (
+            {
+                **COMPLETE,
+                "leads": f"{LEADS}A,2026-01-01,R1,lead\nB,2026-01-01,R1,lead\n"
+                "C,2026-01-01,R1,sql\nD,2026-01-01,R1,rejected\n",
+            },
+            [("no_history", "leads", 2, None)],
+        ),
         (
             {**ONE_LEAD, "stage_changes": ENGAGED["stage_changes"]},
             [("never_filled", None, None, None)],
@@ -153,7 +162,7 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
                 "opportunities": "opportunity_id,lead_id,created_at,amount\n"
                 "1,D;A,2026-01-05,10\n2,A;D,2026-01-05,20\n3,D,2026-01-05,30\n",
             },
-            [("amounts_of_nobody", "opportunities.amount", 1, "1")],
+            [("amounts_of_nobody", "opportunities.amount", 2, "1, 3")],
         ),
         (
             {

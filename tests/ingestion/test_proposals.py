@@ -644,6 +644,32 @@ def test_a_status_with_a_reason_is_an_exit(read: Proposed) -> None:
     assert found.all("select distinct from_stage from raw.stage_changes") == [("lead",)]
 
 
+@pytest.mark.parametrize("empty", ["", "Other"])
+def test_a_status_is_an_exit_without_a_reason_and_after_the_current_stage(
+    read: Proposed, empty: str
+) -> None:
+    found = read(
+        {
+            "contacts.csv": (
+                "Record ID,Create Date,Lifecycle Stage,Lead Status,Last Modified Date\n"
+                "A,2026-01-01 09:00,Sales Qualified Lead,Unqualified,2026-02-01 10:00\n"
+                "B,2026-01-02 09:00,Sales Qualified Lead,New,2026-02-01 10:00\n"
+                f"C,2026-01-03 09:00,{empty},Unqualified,2026-02-01 10:00\n"
+                "D,2026-01-04 09:00,Customer,Unqualified,2026-02-01 10:00\n"
+            )
+        }
+    )
+    assert found.set_aside == []
+    assert found.all(STAGES) == [
+        ("A", "sql disqualified"),
+        ("B", "sql"),
+        ("C", "lead disqualified"),
+        ("D", "customer disqualified"),
+    ]
+    assert [it[1] for it in found.all(CYCLES)] == ["rejected", "open", "screened_out", "won"]
+    assert "stands for the date of the exit" in found.notes
+
+
 def test_what_exits_start_from_is_policy(tmp_path: Path) -> None:
     stages = (POLICY_DIR / "stages.csv").read_text().replace(",lead,Lead,", ",prospect,Prospect,")
     policy = tmp_path / "policy"
@@ -1719,10 +1745,59 @@ def test_deals_under_the_ids_of_their_leads_are_theirs(read: Proposed) -> None:
     assert found.all(CYCLES) == [("y8", "won", 100, 100)]
 
 
-def test_a_closing_date_alone_closes_no_deal(read: Proposed) -> None:
-    found = read(deals_export("Close Date", "2026-03-01", "2026-04-01"), "int_opportunities")
+@pytest.mark.parametrize("header", ["Close Date", "closed_at", "Closed_At"])
+def test_a_closing_date_alone_closes_no_deal(read: Proposed, header: str) -> None:
+    found = read(deals_export(header, "2026-03-01", "2026-04-01"), "int_opportunities")
     assert [it[1] for it in found.all(DEALS)] == ["open", "open"]
     assert "deals.csv: opportunities.is_won: no column tells won from lost" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("headers", "notes"),
+    [
+        ("Status,Won date,Lost date", ""),
+        ("Status,Deal - Gewonnen um,Deal - Verloren um", ""),
+        ("Is Won,WonTime,LostTime", ""),
+        (
+            "Status,Actual Close Date,Expected Close Date",
+            "2 of 2 deals with Lost in Status have no",
+        ),
+        ("Status,Won date,Reviewed", "2 of 2 deals with Lost in Status have no closing date"),
+        ("Status,Expected,Reviewed", "no column dates deals that are won or lost, so all are open"),
+    ],
+)
+def test_each_outcome_has_its_closing_date(read: Proposed, headers: str, notes: str) -> None:
+    won, lost = ("yes", "no") if headers.startswith("Is") else ("Won", "Lost")
+    cells = (f"{won},13.03.2026,", f"{lost},,2026-04-01 10:00", "Open,,") * 2
+    rows = [it.replace("Open", "") if won == "yes" else it for it in cells]
+    found = read(deals_export(headers, *rows), "int_opportunities", "quarantine")
+    closed = "select status, cast(cast(closed_at as date) as varchar) from int_opportunities"
+    lost_row = ("open", None) if notes else ("lost", "2026-04-01")
+    won_row = ("open", None) if "no column" in notes else ("won", "2026-03-13")
+    assert found.set_aside == []
+    assert found.all(f"{closed} order by opportunity_id") == [won_row, lost_row, ("open", None)] * 2
+    assert notes in found.notes
+    assert bool(notes) == ("opportunities.closed_at" in found.notes)
+
+
+def test_deals_without_amounts_are_said(read: Proposed) -> None:
+    deals = deals_export("Stage,Close Date", "Won,2026-03-01")
+    deals["deals.csv"] = deals["deals.csv"].replace("Amount", "Sum of it")
+    found = read(deals, "int_opportunities")
+    assert "opportunities.amount: no column has the amounts of deals" in found.notes
+
+
+def test_stages_of_deals_that_are_not_known_are_said(read: Proposed) -> None:
+    stages = ("Closed Won", "Closed Lost", "Negotiation", "Contract signed", "Dead", "Dead")
+    reasons = ("", "Price", "", "", "", "Price")
+    dates = ("2026-03-01",) * 5 + ("",)
+    cells = [",".join(it) for it in zip(stages, dates, reasons, strict=True)]
+    found = read(deals_export("Stage,Close Date,Lost reason", *cells), "int_opportunities")
+    assert (
+        "is_won: not known as won, lost or open, so read as open: "
+        "Dead (2 rows, 1 with Lost reason), Contract signed (1 rows, 1 with Close Date)"
+    ) in found.notes
+    assert "Negotiation" not in found.notes
 
 
 def test_deals_name_their_leads_by_an_address_within_a_text(read: Proposed) -> None:

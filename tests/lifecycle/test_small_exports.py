@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -193,6 +193,27 @@ def test_routing_may_name_the_owner_within_the_hour(
     (cycle,) = facts["fct_lead_cycles"]
     assert cycle["owner_id"] == owner
     assert bool(findings(facts, "handoff_without_owner")) == (owner is None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "stage", "latest"),
+    [
+        ("sales_qualified_without_opportunity", "SQL", "2026-05-31"),
+        ("not_recycled", "rejected", "2026-06-23"),
+    ],
+)
+def test_a_grace_ends_behind_its_last_moment(
+    warehouse: Warehouse, rule: str, stage: str, latest: str
+) -> None:
+    last = datetime.fromisoformat(latest)
+    moments = {"A": last, "B": last - timedelta(seconds=1)}
+    changes = [
+        {"lead_id": lead, "changed_at": f"{moment}Z", "to_stage": to_stage, "reason": "no_budget"}
+        for lead, at in moments.items()
+        for to_stage, moment in [("MQL", MORNING.rstrip("Z")), (stage, at)]
+    ]
+    facts = facts_of(warehouse, dict.fromkeys(moments), stage_changes=changes)
+    assert {lead for lead, *_ in findings(facts, rule)} == {"B"}
 
 
 def test_spellings_of_one_unmapped_stage_are_one_finding(warehouse: Warehouse) -> None:

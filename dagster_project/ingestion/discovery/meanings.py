@@ -35,6 +35,7 @@ _CODE = re.compile(r"[a-z]|[+-]?\d+([.,]\d+)?", re.IGNORECASE)
 
 def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Add to a proposal what the values of its columns say."""
+    _date_closes(exports, proposal, vocabulary)
     for plan in proposal.plans:
         _read_columns(exports, proposal, plan)
     for plan in proposal.plans:
@@ -46,7 +47,7 @@ def read_values(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
     _explain_exits(exports, proposal, vocabulary)
     _name_stages(exports, proposal, vocabulary)
     proposal.tradition = _tradition(proposal, vocabulary)
-    _start_exits(proposal, vocabulary)
+    _start_exits(exports, proposal, vocabulary)
     allowed = {*vocabulary.by_tradition[proposal.tradition], IGNORED_STAGE, None}
     if lacking := [f"{it.raw} ({it.stage})" for it in proposal.stages if it.stage not in allowed]:
         proposal.unplaced.append(
@@ -68,13 +69,20 @@ def _read_columns(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
 
 
 def _read_times(exports: Exports, proposal: Proposal, plan: TablePlan, column: str) -> None:
-    header = plan.columns[column]
+    for header in dict.fromkeys([plan.columns[column], *plan.by_case.get(column, ())]):
+        _read_times_of(exports, proposal, plan, column, header)
+
+
+def _read_times_of(
+    exports: Exports, proposal: Proposal, plan: TablePlan, column: str, header: str
+) -> None:
     reading = exports.times(plan.file, header)
     example = exports.values(plan.file, header).texts[0]
     # The rows that are read may not show the order that the whole column does.
     formats = exports.formats(plan.file, header) if plan.where else reading.formats
     if formats:
-        plan.time_formats[column] = formats
+        known = plan.time_formats.get(column, ())
+        plan.time_formats[column] = tuple(dict.fromkeys([*known, *formats]))
     remark = [plan.remarks[column]] if column in plan.remarks else []
     plan.remarks[column] = "; ".join([f"for example {example}", *remark])
     if reading.share < 0.95:
@@ -138,6 +146,99 @@ def _tell_deleted(exports: Exports, proposal: Proposal, plan: TablePlan) -> None
         )
 
 
+def _date_closes(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """Find what dates the deals that are won and lost: one column, or one for each outcome."""
+    plan = proposal.plan("opportunities")
+    rows = _rows_by_outcome(exports, plan, vocabulary) if plan else {}
+    if not plan or not rows:
+        return
+    if "amount" not in plan.columns:
+        proposal.unplaced.append(
+            f"{plan.about('amount')}: no column has the amounts of deals, so none has revenue"
+        )
+    dates = _closing_dates(exports, plan, vocabulary)
+    if not dates:
+        proposal.unplaced.append(
+            f"{plan.about('closed_at')}: no column dates deals that are won or lost, so all are "
+            "open"
+        )
+        return
+    chosen: dict[str, str] = {}
+    for outcome, beside in rows.items():
+        found = exports.count(plan.file, beside)
+        filled = {it: exports.values_where(plan.file, it, beside).filled for it in dates}
+        # What is called after the other outcome comes last.
+        dates.sort(key=lambda it: _outcome_of_header(it, vocabulary) not in ("", outcome))
+        most = max(dates, key=lambda it: filled[it])
+        best = next((it for it in dates if 2 * filled[it] >= found), most)
+        if filled[best]:
+            chosen[outcome] = best
+        header, texts = next(iter(beside.items()))
+        # Beside a flag alone, what is not won may be open.
+        may_be_open = len(beside) == 1 and _is_truth(exports, plan.file, header)
+        if (missing := found - filled[best]) and not (may_be_open and filled[best]):
+            proposal.unplaced.append(
+                f"{plan.about('closed_at')}: {missing:,} of {found:,} deals with "
+                f"{' or '.join(texts[:10])} in {header} have no closing date, so they are open"
+            )
+    if not chosen:
+        return
+    first, *others = dict.fromkeys(chosen.values())
+    plan.columns["closed_at"] = first
+    if others and (plan.file.sheet or plan.merged_ids):
+        # A query reads first sheets, and lists no merged ids.
+        proposal.unplaced.append(
+            f"{plan.about('closed_at')}: {others[0]} is not read, so deals without {first} are open"
+        )
+    elif others:
+        plan.by_case["closed_at"] = {it: {**rows[outcome]} for outcome, it in chosen.items()}
+
+
+def _rows_by_outcome(
+    exports: Exports, plan: TablePlan, vocabulary: Vocabulary
+) -> dict[str, dict[str, list[str]]]:
+    """By outcome, won or lost: the values that its rows have, by header."""
+    header = _header_of_outcomes(exports, plan, vocabulary)
+    if header is None:
+        return {}
+    closed = {}
+    if _is_truth(exports, plan.file, header):
+        if flag := _closed_flag(exports, plan):
+            closed = {flag: _set_in(exports, plan.file, flag)}
+        else:
+            header = next(iter(_headers_in_words(exports, plan, vocabulary)), header)
+    by_flag = {True: "won", False: "lost", None: ""}
+    flags = _flags(exports, plan.file, header)
+    meant = {text: _outcome(text, vocabulary) or by_flag[flag] for text, flag in flags.items()}
+    found = {it: [text for text in meant if meant[text] == it] for it in ("won", "lost")}
+    return {it: {header: texts} | closed for it, texts in found.items() if texts}
+
+
+def _closing_dates(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -> list[str]:
+    """The headers that may date closed deals: known ones, then times named after an outcome."""
+    file = plan.file
+    used = {it for column, it in plan.columns.items() if column != "closed_at"}
+    known = (file.header_of([it]) for it in names_of("opportunities", "closed_at"))
+    named = (it for it in file.headers if _outcome_of_header(it, vocabulary))
+    dates = dict.fromkeys([*filter(None, known), *named])
+    return [it for it in dates if it not in used and _is_time(exports, file, it)]
+
+
+def _is_time(exports: Exports, file: ExportFile, header: str) -> bool:
+    """Whether a column holds times; amounts, which might be Excel's days, are none."""
+    texts = exports.values(file, header).texts
+    return (
+        bool(texts)
+        and exports.times(file, header).share > 0.95
+        and not readings.read_numbers(exports.connection, texts, is_money=True).share
+    )
+
+
+def _outcome_of_header(header: str, vocabulary: Vocabulary) -> str:
+    """Won or lost, if a header such as "Won date" or LostTime speaks of one."""
+    return _outcome(re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", header), vocabulary)
+
+
 def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
     """Tell won, lost and open deals apart; an open deal's expected close is no close."""
     plan = proposal.plan("opportunities")
@@ -149,8 +250,7 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
         return
     plan.columns["is_won"] = header
     if _is_truth(exports, plan.file, header):
-        headers = (plan.file.header_of([name]) for name in names_of("opportunities", "is_won"))
-        words = [it for it in headers if it and _tells_in_words(exports, plan, it, vocabulary)]
+        words = _headers_in_words(exports, plan, vocabulary)
         if _close_by_flag(exports, proposal, plan) or not words:
             _read_won(exports, proposal, plan, vocabulary)
             return
@@ -179,18 +279,55 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
         proposal.unplaced.append(
             f"{plan.file.name}: no value of {header} reads as won or lost: {', '.join(texts[:10])}"
         )
+        return
+    unknown = (it for it in texts if it not in closed and key(it) not in deleted)
+    _tell_unknown(exports, proposal, plan, [it for it in unknown if not _is_open(it, vocabulary)])
+
+
+def _tell_unknown(
+    exports: Exports, proposal: Proposal, plan: TablePlan, unknown: list[str]
+) -> None:
+    """Name values that may be outcomes, first those beside which a deal looks closed."""
+    header = plan.columns["is_won"]
+    rows = exports.values(plan.file, header).rows
+    beside = [plan.columns[it] for it in ("loss_reason", "closed_at") if it in plan.columns]
+    filled = {
+        text: [exports.values_where(plan.file, it, {header: [text]}).filled for it in beside]
+        for text in unknown
+    }
+    shown = []
+    for text in sorted(unknown, key=lambda it: [*filled[it], rows[it]], reverse=True)[:20]:
+        signs = zip(filled[text], beside, strict=True)
+        sign = next((f", {count:,} with {it}" for count, it in signs if count), "")
+        shown.append(f"{text} ({rows[text]:,} rows{sign})")
+    if shown:
+        more = f" and {len(unknown) - 20:,} more" if len(unknown) > 20 else ""
+        proposal.unplaced.append(
+            f"{plan.about('is_won')}: not known as won, lost or open, so read as open: "
+            f"{', '.join(shown)}{more}"
+        )
+
+
+def _is_open(text: str, vocabulary: Vocabulary) -> bool:
+    """Whether a stage is known as one of open deals: by its name, else as no exit of the policy."""
+    known = {key(name) for name in known_headers()["opportunity"]["open"]}
+    stage = vocabulary.stage(text)
+    return key(text) in known or (stage is not None and stage not in vocabulary.exits)
 
 
 def _close_by_date(proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary) -> None:
     """Deals with a date only: won if it is called so; any other may be of an expected close."""
     closed_at = plan.columns.get("closed_at")
-    if closed_at is None or closed_at == "closed_at":
+    if closed_at is None:
         return
     if _outcome(closed_at.replace("_", " "), vocabulary) == "won":
         plan.constants["is_won"] = "true"
         plan.only_when["is_won"] = {closed_at: "filled"}
         return
     del plan.columns["closed_at"]
+    if closed_at.strip().casefold() == "closed_at":
+        # Without a mapping, it would be read by its name.
+        plan.constants["closed_at"] = ""
     proposal.unplaced.append(
         f"{plan.about('is_won')}: no column tells won from lost, so {closed_at} is not read and "
         "all deals are open"
@@ -220,21 +357,38 @@ def _tells_in_words(exports: Exports, plan: TablePlan, header: str, vocabulary: 
     return not is_flag and any(_outcome(text, vocabulary) for text in texts)
 
 
-def _close_by_flag(exports: Exports, proposal: Proposal, plan: TablePlan) -> bool:
-    """Keep the closing dates of closed deals only, if a column of truth values says which are."""
+def _headers_in_words(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -> list[str]:
+    """The headers that are called like one of outcomes and have words for won or lost."""
+    headers = (plan.file.header_of([name]) for name in names_of("opportunities", "is_won"))
+    return [it for it in headers if it and _tells_in_words(exports, plan, it, vocabulary)]
+
+
+def _closed_flag(exports: Exports, plan: TablePlan) -> str | None:
+    """The header of truth values that say which deals are closed."""
     names = known_headers()["opportunity"]["closed_flag"]
-    closed_at = plan.columns.get("closed_at")
     for flag in filter(None, (plan.file.header_of([name]) for name in names)):
         is_told = exports.values(plan.file, flag).texts and _is_truth(exports, plan.file, flag)
-        if closed_at and flag != closed_at and is_told:
-            flags = _flags(exports, plan.file, flag)
-            plan.only_when["closed_at"] = {flag: [it for it in flags if flags[it]] or ["true"]}
-            if odd := [text for text, it in flags.items() if it is None]:
-                proposal.unplaced.append(
-                    f"{plan.about('closed_at')}: not read beside {', '.join(odd[:10])} in {flag}"
-                )
-            return True
-    return False
+        if flag != plan.columns.get("closed_at") and is_told:
+            return flag
+    return None
+
+
+def _set_in(exports: Exports, file: ExportFile, flag: str) -> list[str]:
+    """The values of a flag that mean yes."""
+    return [text for text, it in _flags(exports, file, flag).items() if it] or ["true"]
+
+
+def _close_by_flag(exports: Exports, proposal: Proposal, plan: TablePlan) -> bool:
+    """Keep the closing dates of closed deals only, if a column of truth values says which are."""
+    flag = _closed_flag(exports, plan)
+    if "closed_at" not in plan.columns or not flag:
+        return False
+    plan.only_when["closed_at"] = {flag: [*_set_in(exports, plan.file, flag)]}
+    if odd := [text for text, it in _flags(exports, plan.file, flag).items() if it is None]:
+        proposal.unplaced.append(
+            f"{plan.about('closed_at')}: not read beside {', '.join(odd[:10])} in {flag}"
+        )
+    return True
 
 
 def _read_won(
@@ -311,7 +465,7 @@ def _outcome(text: str, vocabulary: Vocabulary) -> str:
 
 
 def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
-    """A status that is an exit, with the reason beside it, becomes a stage change."""
+    """A status that is an exit becomes a stage change, with the reason beside it, if any."""
     leads = proposal.plan("leads")
     if not leads:
         return
@@ -320,7 +474,10 @@ def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary)
     if reason in exits or (reason and not exports.values(leads.file, reason).texts):
         reason = None
     history = proposal.plan("stage_changes")
-    if reason and exits:
+    if not reason:
+        # The current stage is read as it is.
+        exits.pop(leads.columns.get("current_stage", ""), None)
+    if exits:
         # A history of another field than the status has none of its exits.
         if not history or not _explain_history(
             exports, proposal, history, leads, reason, vocabulary
@@ -330,12 +487,6 @@ def _explain_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary)
         proposal.unplaced.append(
             f"{leads.file.name}: {reason} is not read: no status beside it is known as an exit"
         )
-    for header, texts in exits.items():
-        if not reason and not history and header != leads.columns.get("current_stage"):
-            proposal.unplaced.append(
-                f"{leads.file.name}: {header} is not read, though {', '.join(texts[:3])} is an "
-                "exit: no column gives its reason"
-            )
 
 
 def _exits_of(
@@ -359,7 +510,7 @@ def _add_exits(
     exports: Exports,
     proposal: Proposal,
     leads: TablePlan,
-    reason: str,
+    reason: str | None,
     status: str,
     texts: list[str],
 ) -> None:
@@ -367,7 +518,9 @@ def _add_exits(
     last = leads.columns.get("updated_at")
     when = header_for(leads.file, "leads", "(exit_date)") or last
     is_dated = bool(when and exports.times(leads.file, when).share > 0.95)
-    columns = {"lead_id": leads.columns["lead_id"], "to_stage": status, "reason": reason}
+    columns = {"lead_id": leads.columns["lead_id"], "to_stage": status}
+    if reason:
+        columns["reason"] = reason
     plan = TablePlan(CONTRACT_TABLES["stage_changes"], leads.file, columns, where={status: texts})
     if when and is_dated:
         plan.columns["changed_at"] = when
@@ -413,7 +566,7 @@ def _explain_history(
     proposal: Proposal,
     history: TablePlan,
     leads: TablePlan,
-    reason: str,
+    reason: str | None,
     vocabulary: Vocabulary,
 ) -> bool:
     """Whether a history has exits; one without reasons takes them from the leads."""
@@ -421,7 +574,7 @@ def _explain_history(
     seen = exports.values_where(history.file, to_stage, history.values_of_where).texts
     field = next((texts[0] for texts in history.values_of_where.values()), to_stage)
     found = [it for it in seen if stage_at(it, proposal, field, vocabulary) in vocabulary.exits]
-    if found and "reason" not in history.columns and "lead_id" not in history.lookups:
+    if found and reason and "reason" not in history.columns and "lead_id" not in history.lookups:
         history.reasons_of = (leads, reason, found)
     return bool(found)
 
@@ -437,12 +590,26 @@ def stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) 
     return vocabulary.stage(raw, proposal.crm, *names)
 
 
-def _start_exits(proposal: Proposal, vocabulary: Vocabulary) -> None:
-    """Leads whose exit is all that is known of them were only captured before."""
+def _start_exits(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
+    """Leads that are out were in their current stage before; without one, only captured."""
     leads, stage = proposal.plan("leads"), vocabulary.captured.get(proposal.tradition)
     for plan in proposal.tables.get("stage_changes", []):
-        if leads and stage and plan.file == leads.file:
+        if not leads or plan.file != leads.file:
+            continue
+        if stage:
             plan.constants["from_stage"] = stage
+        current, status = leads.columns.get("current_stage"), plan.columns["to_stage"]
+        if not current or current == status:
+            continue
+        seen = exports.values_where(plan.file, current, plan.values_of_where).texts
+        meant = {it: stage_at(it, proposal, current, vocabulary) for it in seen}
+        known = [text for text, it in meant.items() if it not in (None, IGNORED_STAGE)]
+        beside = plan.values_of_where | {current: known}
+        if exports.count(plan.file, beside) == exports.count(plan.file, plan.values_of_where):
+            plan.columns["from_stage"] = current
+            plan.constants.pop("from_stage", None)
+        elif known and not plan.file.sheet:
+            plan.by_case["from_stage"] = {current: {current: known}}
 
 
 def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -483,7 +650,9 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
     for file in exports.files:
         if file == leads.file:
             of_leads = (plan for plan in proposal.plans if plan.file == file)
-            link, mapped = lead_id, {it for plan in of_leads for it in plan.columns.values()}
+            link, mapped = lead_id, set[str]()
+            for it in of_leads:
+                mapped.update(it.columns.values(), *it.by_case.values())
         elif file in used:
             continue
         else:

@@ -21,7 +21,9 @@ class TablePlan:
     """The mapping proposed for one table, or for one file of it, as the settings of files say it.
 
     ``where``: header -> condition. ``joined``: column -> the headers that make it, with a space
-    between. ``latest``: what dates its exits. ``addressed``: the leads whose mail addresses are
+    between. ``by_case``: column -> the headers that make it, each with the rows it does so for;
+    of other rows it is the constant, if there is one.
+    ``latest``: what dates its exits. ``addressed``: the leads whose mail addresses are
     within the texts of ``lead_id``. ``reasons_of``: of a history, the leads that have
     the reasons, under which header, and the stages that they explain. ``remarks``: comments on its
     columns.
@@ -38,6 +40,7 @@ class TablePlan:
     where: dict[str, Condition] = field(default_factory=dict)
     only_when: dict[str, dict[str, Condition]] = field(default_factory=dict)
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    by_case: dict[str, dict[str, dict[str, Condition]]] = field(default_factory=dict)
     latest: "LatestTime | None" = None
     addressed: "TablePlan | None" = None
     reasons_of: "tuple[TablePlan, str, list[str]] | None" = None
@@ -143,7 +146,8 @@ class Proposal:
 def needs_query(plans: Sequence[TablePlan]) -> bool:
     """Whether a table is read by SQL: of several files, or for what no other setting says."""
     one = plans[0]
-    return len(plans) > 1 or bool(one.reasons_of or one.joined or one.latest or one.addressed)
+    made = (one.reasons_of, one.joined, one.by_case, one.latest, one.addressed)
+    return len(plans) > 1 or any(made)
 
 
 def match(file: ExportFile, table: ContractTable) -> dict[str, str]:

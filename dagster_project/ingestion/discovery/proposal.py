@@ -75,7 +75,7 @@ def _report_what_is_left(exports: Exports, proposal: Proposal) -> None:
         for plan in (plan for plan in proposal.plans if plan.file == file):
             used.update(plan.columns.values(), plan.where, *plan.only_when.values())
             used.update(filter(None, (plan.merged_ids, plan.previous_owner)))
-            used.update(*plan.joined.values())
+            used.update(*plan.joined.values(), *plan.by_case.values())
             if plan.table.name not in queries:
                 # Without a mapping, a header that is called like a column is that column.
                 used |= {it for it in file.headers if it.strip().casefold() in plan.table.columns}

@@ -134,11 +134,18 @@ def _query(plans: Sequence[TablePlan]) -> Iterator[str]:
 def _select(plan: TablePlan, name: str) -> str:
     """One file as rows of the contract."""
     cells = {column: identifier(header) for column, header in plan.columns.items()}
-    cells |= {column: literal(value) for column, value in plan.constants.items()}
+    cells |= {column: literal(it) if it else "null" for column, it in plan.constants.items()}
     for column, headers in plan.joined.items():
         cells[column] = f"concat_ws(' ', {', '.join(map(identifier, headers))})"
+    for column, cases in plan.by_case.items():
+        branches = (
+            f"\n    when {_condition(rows)}\n      then {identifier(header)}"
+            for header, rows in cases.items()
+        )
+        otherwise = f"\n    else {cells[column]}" if column in plan.constants else ""
+        cells[column] = f"case{''.join(branches)}{otherwise}\n  end"
     for column, conditions in plan.only_when.items():
-        if column in cells:
+        if column in cells and column not in plan.by_case:
             cells[column] = f"case when {_condition(conditions)} then {cells[column]} end"
     view = identifier(_view(name))
     if plan.addressed:

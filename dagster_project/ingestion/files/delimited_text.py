@@ -40,7 +40,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,10 +101,11 @@ class RejectedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Inserted:
-    """What a reader wrote into a table."""
+    """What a reader wrote into a table; ``left_out``: rows that did not meet the condition."""
 
     rows: int
     rejected: tuple[RejectedRow, ...] = ()
+    left_out: int = 0
 
 
 # How files of other formats begin, and what to do with one.
@@ -184,10 +185,11 @@ class CsvTable:
             shifted = list(self._broken_pieces())
             path = self._copy(path, shifted) if shifted else path
         for _ in range(_MAX_PASSES):
-            rows, again, refused = self._scan(connection, path, target, select, condition)
+            read, refused = self._scan(connection, path, target, select, condition)
             if not refused:
                 rejected = self._collect(connection, target, mine)
-                return Inserted(rows - len(rejected), (*again, *rejected))
+                rows, again = read.rows - len(rejected), read.rejected
+                return replace(read, rows=rows, rejected=(*again, *rejected))
             is_audited = path != self.path
             pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             path = self._copy(path, pieces)
@@ -203,9 +205,9 @@ class CsvTable:
         target: str,
         select: Sequence[str],
         condition: str,
-    ) -> tuple[int, list[RejectedRow], list[int]]:
-        """One pass: the rows inserted, the records that are the header again, and the offsets of
-        those that the reader refused.
+    ) -> tuple[Inserted, list[int]]:
+        """One pass: what it inserted, without the records that are the header again, and the
+        offsets of those that the reader refused.
 
         Where it refused any, nothing is inserted.
         """
@@ -215,7 +217,7 @@ class CsvTable:
             condition = f"({condition} or {self._is_placeholder})"
         with self._records(connection, path) as (records, refused):
             if refused:
-                return 0, [], refused
+                return Inserted(0), refused
             is_header = self._is_header(connection, records)
             again = connection.execute(
                 f"select rowid + 1 + {self.above} from {records} where rowid > 0 and {is_header}"
@@ -231,7 +233,9 @@ class CsvTable:
                 where source_row > {self.above + 1} and {condition}
                 """,
             )
-        return rows, [header_again(self.headers, at) for (at,) in again], []
+            [(read,)] = connection.execute(f"select count(*) from {records}").fetchall()
+        headers = tuple(header_again(self.headers, at) for (at,) in again)
+        return Inserted(rows, headers, read - 1 - len(headers) - rows), []
 
     def _is_header(self, connection: DuckDBPyConnection, records: str) -> str:
         """SQL that holds for a record that is the header again; it is never null.

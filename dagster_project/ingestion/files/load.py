@@ -185,7 +185,12 @@ class _ExportReader:
         if not new:
             return
         self._clear(table.name)
-        rows = sum(self._read_file(table, file) for file in new)
+        rows, left_out = map(sum, zip(*(self._read_file(table, file) for file in new), strict=True))
+        if rows and left_out and self._mapping(table.name).where:
+            found = f"{left_out:,} of {rows + left_out:,} rows"
+            setting = f"tables.{table.name}.where"
+            names = listed([file.name for file in new], 5)
+            self._load.note(f"{names}: {found} are left out by {setting}", table.name, "info")
         self.note_unmatched_lookups(table, new)
         if not rows and not self.note_unfitting_filter(table, new):
             names = ", ".join(file.name for file in new)
@@ -202,8 +207,11 @@ class _ExportReader:
         )
         return True
 
-    def _read_file(self, table: ContractTable, file: DataFile) -> int:
-        """Read one file of a table; returns how many rows it has, broken ones included."""
+    def _read_file(self, table: ContractTable, file: DataFile) -> tuple[int, int]:
+        """Read one file of a table.
+
+        Returns how many rows it has, broken ones included, and how many of it are left out.
+        """
         self._load.say(f"reading {file.name}")
         reader, headers, columns, condition = self.open_table(table, file)
         select = [literal(self._load.source_system), str(self._load.load_id), literal(file.name)]
@@ -217,7 +225,9 @@ class _ExportReader:
         rows = inserted.rows + sum(row.reason != HEADER_AGAIN for row in rejected)
         if rows and isinstance(reader, CsvTable):
             self._ends_in_line[file.name] = reader.ends_in_line
-        return rows
+        # What is no row of one table may be a row of another one that reads the same file.
+        is_alone = self._tables_of(file) == [table.name]
+        return rows, inserted.left_out if is_alone else 0
 
     def _naming_leads(
         self, table: ContractTable, headers: Headers, rejected: Sequence[RejectedRow]

@@ -129,7 +129,8 @@ def contract_columns(
         beside = mapping.only_when.get(column, {}) if header or column not in mapped else {}
         counts = headers.condition(beside, f"{setting}.only_when.{column}")
         if column in mapping.constants:
-            value = literal(mapping.constants[column])
+            constant = mapping.constants[column]
+            value = literal(constant) if constant.strip() else "null"
             columns[column] = f"if({counts}, {value}, null)" if beside else value
         elif header is None:
             columns[column] = "null"

@@ -52,7 +52,11 @@ class TypedTable:
     ) -> Inserted:
         """Insert every row: ``select`` is over ``c0``, ``c1`` .. and ``source_row``."""
         query = f"select {', '.join(select)} from ({self.relation}) where {condition}"
-        return Inserted(rows_changed(connection, f"insert into {target} {query}"), self.rejected)
+        rows = rows_changed(connection, f"insert into {target} {query}")
+        read = rows
+        if condition != "true":
+            [(read,)] = connection.execute(f"select count(*) from ({self.relation})").fetchall()
+        return Inserted(rows, self.rejected, read - rows)
 
 
 def open_parquet(label: str, path: Path) -> TypedTable:

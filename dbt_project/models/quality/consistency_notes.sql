@@ -123,7 +123,7 @@ final as (
         deals.source_system,
         'amounts_of_nobody' as kind,
         'opportunities.amount' as place,
-        'amounts that count nowhere: the first lead of the deal is in no mart' as note,
+        'amounts that count nowhere: their lead is deleted or excluded' as note,
         count(*) as row_count,
         {{ few_texts('deals.opportunity_id') }} as samples
     from {{ ref('int_opportunities') }} as deals
@@ -135,18 +135,6 @@ final as (
         deals.is_primary_lead
         and deals.amount is not null
         and not first_leads.is_in_marts
-        and exists (
-            select 1
-            from {{ ref('int_opportunities') }} as named
-            inner join {{ ref('int_lead_records') }} as other_leads
-                on
-                    named.source_system = other_leads.source_system
-                    and named.lead_id = other_leads.lead_id
-            where
-                named.source_system = deals.source_system
-                and named.opportunity_id = deals.opportunity_id
-                and other_leads.is_in_marts
-        )
     group by deals.source_system
     {% for table, (seed, name, effect) in kinds.items() -%}
         union all

@@ -9,7 +9,15 @@ lead_histories as (
             case visits.history_quality
                 when 'observed' then 1 when 'opportunity' then 2 when 'inferred' then 3
             end
-        ) as history_rank
+        ) as history_rank,
+        max(
+            case
+                when
+                    visits.exit_kind is not null or visits.milestone <> 'captured'
+                    then 1
+                else 0
+            end
+        ) as has_moved
     from {{ ref('dim_leads') }} as leads
     left join {{ ref('fct_lead_stages') }} as visits
         on
@@ -25,6 +33,7 @@ histories as (
         source_system,
         count(*) as lead_count,
         count(*) - count(history_rank) as stageless_count,
+        count(case when history_rank = 3 and has_moved = 1 then 1 end) as undated_count,
         min(history_rank) as best_rank
     from lead_histories
     group by source_system
@@ -101,11 +110,16 @@ final as (
         source_system,
         'no_history' as kind,
         'leads' as place,
-        'no stage changes: current stages count from the creation on' as note,
-        lead_count as row_count,
+        case
+            when best_rank = 3
+                then 'no stage changes: current stages count from the creation on'
+            else 'leads without stage changes: their stages count from the creation on'
+        end as note,
+        case when best_rank = 3 then lead_count else undated_count end as row_count,
         cast(null as {{ dbt.type_string() }}) as samples
     from histories
-    where best_rank = 3
+    -- A lead that is where it began has no history, and needs none where others have.
+    where best_rank = 3 or undated_count > 0
     union all
     select
         source_system,

@@ -5,7 +5,7 @@
     'unreadable_values': ('warning', 'see quality.unreadable_values; fix the export or the mapping'),
     'rows_in_quarantine': ('warning', 'fix the quotes or delimiters of these lines'),
     'currency_without_rate': ('warning', 'add a rate to currency_rates: the amounts are unknown'),
-    'amounts_of_nobody': ('warning', 'name a lead that is not deleted or excluded first, if the amount should count'),
+    'amounts_of_nobody': ('info', 'if one should count, name a lead first that is in the marts'),
     'dates_without_time': ('info', 'export them with their times: what came first on such a day is not known'),
     'unknown_references': ('info', 'look whether ids lost their zeros, or their table is cut off'),
     'contradictions': ('warning', 'check why the export holds them twice: of leads the latest updated counts, else the greatest row'),
