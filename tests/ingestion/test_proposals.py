@@ -19,6 +19,7 @@ import pytest
 from openpyxl import Workbook
 
 from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import POLICY_DIR
 from dagster_project.ingestion import raw_schema
@@ -1273,6 +1274,132 @@ def test_leads_are_told_by_their_name_headers_or_stages(
     (directory / name).write_text(f"{header}\n{''.join(rows)}")
     proposal = propose(directory, tmp_path / "handoff.yml")
     assert [(it.name, it.rows) for it in proposal.tried] == [("leads", 5)]
+
+
+def proposed(tmp_path: Path, **texts: str) -> Proposal:
+    """What is proposed for CSV files, by their names without the ending."""
+    directory = tmp_path / "export"
+    directory.mkdir()
+    for name, text in texts.items():
+        (directory / f"{name}.csv").write_text(text)
+    return propose(directory, tmp_path / "handoff.yml")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "lead_id"),
+    [
+        (
+            "Email,(Do Not Modify) Lead,Row Checksum",
+            "{mail},0000{n}eef-1111-ee11-9966-000d3a2b000{n},a+/{n}==",
+            "(Do Not Modify) Lead",
+        ),
+        ("Email,Ref,Name", "{mail},00Q5e00000ABCd{n}EAA,N{n}", "Ref"),
+        ("E-mail,ID de l'objet,Nom", "{mail},500{n},N{n}", "ID de l'objet"),
+        ("Email,Datensatz,Record created", "{mail},D-{n},2026-02-0{n} 10:00", "Datensatz"),
+        ("Konto,Email,Name", "K00{n},{mail},N{n}", "Konto"),
+        # Neither the telephone nor what counts the rows of this export.
+        ("#,Phone Number,Email", "{n},4917100000{n},{mail}", "Email"),
+        ("Name,Revenue,Email", "Ann {n},1050{n},{mail}", "Email"),
+    ],
+)
+def test_ids_of_records_go_before_addresses(
+    tmp_path: Path, header: str, row: str, lead_id: str
+) -> None:
+    rows = (
+        f"{row.format(n=n, mail=f'e{n}@x.example')},2026-01-0{n} 09:00,MQL\n" for n in range(1, 6)
+    )
+    proposal = proposed(tmp_path, leads=f"{header},Created,Status\n{''.join(rows)}")
+    leads = proposal.plan("leads")
+    assert leads
+    assert leads.columns["lead_id"] == lead_id
+    notes = [it for it in proposal.unplaced if "ids are shown in marts, logs and alerts" in it]
+    assert len(notes) == (lead_id == "Email")
+
+
+LEADS_TO_COPY = "Lead ID,Created,Email,Status\n" + "".join(
+    f"{n},2026-01-0{n} 09:00,e{n}@x.example,{'MQL' if n % 2 else 'SQL'}\n" for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize("copy", ["leads - Copy", "leads - Kopie", "Copy of leads", "old"])
+def test_a_copy_of_a_file_is_left_out_whatever_its_name(tmp_path: Path, copy: str) -> None:
+    last = "10,2026-01-10 09:00,e10@x.example,MQL\n"
+    proposal = proposed(tmp_path, **{"leads": LEADS_TO_COPY + last, copy: LEADS_TO_COPY})
+    assert [(it.name, it.rows) for it in proposal.tried] == [("leads", 10)]
+    assert f"{copy}.csv: left out, as leads.csv has most of its records, too" in proposal.unplaced
+
+
+def test_rows_under_the_same_numbers_are_no_copies(tmp_path: Path) -> None:
+    # The date of the report says nothing of a row.
+    head = "No,Lead ID,Created,Report date\n"
+    rows = "".join(f"{n},{n},2026-02-{{month}}{n} 09:00,2026-03-01\n" for n in range(1, 10))
+    events = {
+        name: head + rows.format(month=month) for name, month in (("calls", 0), ("meetings", 1))
+    }
+    proposal = proposed(tmp_path, leads=LEADS_TO_COPY, **events)
+    assert [(it.name, it.rows) for it in proposal.tried] == [("leads", 9), ("activities", 18)]
+
+
+def test_clicks_on_the_days_of_opens_are_no_copies(tmp_path: Path) -> None:
+    rows = [f"{n},2026-02-0{n}\n" for n in range(1, 10)]
+    head = "Lead ID,Date\n"
+    files = {"email_opens": head + "".join(rows), "email_clicks": head + "".join(rows[:4])}
+    proposal = proposed(tmp_path, leads=LEADS_TO_COPY, **files)
+    assert [(it.name, it.rows) for it in proposal.tried] == [("leads", 9), ("engagements", 13)]
+
+
+def test_words_of_a_language_tell_no_crm(tmp_path: Path) -> None:
+    people = "Kontakt-ID;E-Mail;Erstellt am;Phase;Gelöscht;Quelle\n" + "".join(
+        f"K{n};e{n}@x.example;2026-01-0{n} 09:00;{stage};nein;Messe\n"
+        for n, stage in enumerate(("Lead", "MQL", "SAL", "SQL"), 1)
+    )
+    deals = (
+        "Verkaufschance-ID;Kontakt-ID;Erstellt am;Betrag;Status;Abschlussdatum;Verlustgrund\n"
+        "A1;K4;2026-01-20;5.250,50 €;gewonnen;2026-02-14;\n"
+    )
+    proposal = proposed(tmp_path, Kontakte=people, Verkaufschancen=deals)
+    assert (proposal.crm, proposal.tradition) == ("unknown", "four_stage")
+
+
+def test_a_header_to_mend_is_named_and_no_ending(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as error:
+        proposed(tmp_path, leads="Lead ID,Created,Email,Email\n1,2026-01-01,a,b\n")
+    assert "leads.csv: the header names a column twice: Email" in str(error.value)
+    assert "expected files" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        ("Lead report July\n\n", 3),
+        ("Lead report July,,,\n", 2),
+        ("All leads,,,\nAs of 2026-07-20,,,\n,,,\nFiltered by,Email,,\n", 5),
+        ("All leads,by Kim\n", 2),
+    ],
+)
+def test_a_header_below_a_title_is_named(tmp_path: Path, above: str, line: int) -> None:
+    deals = "Deal ID,Lead ID,Created,Amount,Stage\n1,1,2026-02-01,10,Closed Won\n"
+    proposal = proposed(tmp_path, leads=above + LEADS_TO_COPY, deals=deals)
+    assert proposal.plan("leads") is None
+    note = f"leads.csv: not read, as its header seems to be in line {line}; remove the lines above"
+    assert any(it.startswith(note) for it in proposal.unplaced)
+
+
+def test_a_first_sheet_that_is_not_read_is_named(read: Proposed) -> None:
+    book = Workbook()
+    info = book.active
+    assert info is not None
+    info.title = "Info"
+    info.append(["Exported by", "Kim"])
+    info.append(["Rows", "9"])
+    people = book.create_sheet("Leads")
+    for line in LEADS_TO_COPY.splitlines():
+        people.append(line.split(","))
+    stream = BytesIO()
+    book.save(stream)
+    found = read({"crm.xlsx": stream.getvalue()}, "quarantine")
+    assert found.tried["leads"][0] == 9
+    assert found.proposal.unread == ["crm.xlsx (Info)"]
 
 
 # Words for stages, reasons and dates

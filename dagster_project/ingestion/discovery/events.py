@@ -75,13 +75,13 @@ def _event_plans(
         by_hand = EventMeaning("activities", "email")
         meanings = {it: automated if found == by_hand else found for it, found in meanings.items()}
     unknown = [text for text, meaning in meanings.items() if meaning is None]
-    if unknown:
-        proposal.unplaced.append(
-            f"{plan.about('kind')}: not known: {', '.join(sorted(unknown)[:20])}"
-        )
     # What is not known is of the sort of the others.
     known = {it.table for it in meanings.values() if it}
     other = known.pop() if len(known) == 1 else plan.table.name
+    if unknown:
+        proposal.unplaced.append(
+            f"{file.name}: {other}.kind: not known: {', '.join(sorted(unknown)[:20])}"
+        )
     tables = {text: it.table if it else other for text, it in meanings.items()}
     found = []
     for table in EVENTS:

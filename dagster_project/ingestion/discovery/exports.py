@@ -3,6 +3,7 @@
 import fnmatch
 import functools
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,12 @@ from duckdb import DuckDBPyConnection
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.discovery import readings
-from dagster_project.ingestion.discovery.values import DAY_FIRST, key, language_of
+from dagster_project.ingestion.discovery.values import (
+    DAY_FIRST,
+    all_known_headers,
+    key,
+    language_of,
+)
 from dagster_project.ingestion.files.archives import member_names
 from dagster_project.ingestion.files.client import (
     MEMBER_SUFFIXES,
@@ -37,6 +43,11 @@ _ID = re.compile(r"(id|no|nr|number|nummer|num[ée]ro|key|番号)\.?$|mail", re.
 _ONCE = 0.9
 # Files that have this share of the smaller one's records in common are no parts of one table.
 _AGAIN = 0.5
+# Of a copy whose name tells nothing, so many have to be in the other file.
+_COPIED = 0.9
+# A header is looked for in the first lines, and has this many names that are known.
+_ABOVE = 20
+_IS_HEADER = 3
 _NO_TITLE = re.compile(r"(sheet|tabelle|feuil|hoja|シート) ?\d*", re.IGNORECASE)
 _DATE_AT_END = re.compile(r"(\d{4}[-_.]?\d{2}[-_.]?\d{2}|\d{2}[-_.]\d{2}[-_.]\d{4})$")
 
@@ -171,7 +182,33 @@ class Exports:
             return None
         broken = tuple((file.name, row) for row in inserted.rejected)
         rows = inserted.rows
-        return ExportFile((file.name,), reader.headers, table, rows, sheet, title, broken)
+        found = ExportFile((file.name,), reader.headers, table, rows, sheet, title, broken)
+        if line := self._header_below(found):
+            self.problems.append(
+                f"{found.name}: not read, as its header seems to be in line {line}; remove the "
+                "lines above it"
+            )
+            return None
+        return found
+
+    def _header_below(self, file: ExportFile) -> int | None:
+        """The line of a row that is a header, where a title of few cells stands above it."""
+        cells = ", ".join(file.column(header) for header in file.headers)
+        lines = self.connection.execute(
+            f"select source_row, [{cells}] from {file.table} order by source_row limit {_ABOVE}"
+        ).fetchall()
+        for _, row in file.broken[:_ABOVE]:
+            shown = json.loads(row.row_json).values()
+            # What is beyond the header is a list.
+            parts = [it if isinstance(it, list) else [it] for it in shown]
+            lines.append((int(row.source_row), [*itertools.chain.from_iterable(parts)]))
+        named = [it for at, it in enumerate(file.headers, start=1) if it != f"column {at}"]
+        for line, row in sorted(lines):
+            texts = [text for text in row if text]
+            known = sum(key(text) in all_known_headers() for text in texts)
+            if known >= _IS_HEADER and 2 * len(named) <= len(texts):
+                return int(line)
+        return None
 
     def _give_up(self, error: SourceError) -> None:
         place = self._export.label("")
@@ -192,7 +229,28 @@ class Exports:
             found.append(self._joined(parts) if len(parts) > 1 else parts[0])
         # Those of several days are parts of nothing, but may hold the same again.
         of_days = [self._newest(alike) for alike in _groups(found, _base_of_days)]
-        return sorted(itertools.chain.from_iterable(of_days), key=lambda file: file.names)
+        kept = self._without_copies(itertools.chain.from_iterable(of_days))
+        return sorted(kept, key=lambda file: file.names)
+
+    def _without_copies(self, files: Iterable[ExportFile]) -> Iterator[ExportFile]:
+        """The files without copies of those that have more rows, whatever their names."""
+        by_headers: dict[frozenset[str], list[ExportFile]] = {}
+        for file in files:
+            by_headers.setdefault(frozenset(file.headers), []).append(file)
+        for alike in by_headers.values():
+            alike.sort(key=lambda file: (-file.rows, len(file.name), file.name))
+            again = self._in_common(alike, _COPIED) if len(alike) > 1 else set()
+            kept: list[int] = []
+            for at, file in enumerate(alike):
+                other = next((it for it in kept if (it, at) in again), None)
+                if other is None:
+                    kept.append(at)
+                    yield file
+                else:
+                    where = alike[other].name
+                    self.problems.append(
+                        f"{file.name}: left out, as {where} has most of its records, too"
+                    )
 
     def _newest(self, files: Sequence[ExportFile]) -> list[ExportFile]:
         """Files of one name, without those whose records a newer one has, too."""
@@ -211,8 +269,10 @@ class Exports:
                 )
         return [files[at] for at in sorted(kept)]
 
-    def _in_common(self, files: Sequence[ExportFile]) -> set[tuple[int, int]]:
-        """Which of these files, by their places, have most records in common.
+    def _in_common(
+        self, files: Sequence[ExportFile], share: float = _AGAIN
+    ) -> set[tuple[int, int]]:
+        """Which of these files, by their places, have this share of their records in common.
 
         Records are the same if their ids are, whatever column has them, and one of their times:
         events about the same leads have times of their own.
@@ -225,8 +285,15 @@ class Exports:
         first = shared[0]
         if times and not ids and first not in times and self._is_once(files, first):
             ids = [first]
+        if share == _COPIED:
+            # Nothing else tells that they are one table: numbers of rows are no ids.
+            times = [it for it in times if self.values_where(files[0], it).distinct > 1]
+            if not times:
+                return set()
         common = []
         for header in ids or [""]:
+            # Clicks may be at the times of opens, but there are fewer of them.
+            of_larger = 0.0 if share != _COPIED else _AGAIN if header else _COPIED
             selects = []
             for at, file in enumerate(files):
                 cells = [f"trim({file.column(name)})" for name in ([header] if header else shared)]
@@ -259,8 +326,9 @@ class Exports:
                 inner join sizes as one on pairs.one_part = one.part
                 inner join sizes as other on pairs.other_part = other.part
                 where
-                    again >= {_AGAIN} * least(one.records, other.records)
-                    and same_times >= {_AGAIN} * again
+                    again >= {share} * least(one.records, other.records)
+                    and again >= {of_larger} * greatest(one.records, other.records)
+                    and same_times >= {share} * again
             """
             common.append(set(self.connection.execute(query).fetchall()))
         return set.intersection(*common)

@@ -53,6 +53,18 @@ _CREATED = re.compile(
     r"creat|add|first|since|sign|erstell|angelegt|crea|cree|作成|登録", re.IGNORECASE
 )
 _ID = re.compile(r"(id|no|nr|number|nummer|num[ée]ro|n[úu]mero|code|key|番号)\.?$", re.IGNORECASE)
+# An id by a word anywhere: ID de l'objet, Datensatz.
+_ID_WORD = re.compile(r"\b(id|guid|record|objet|registro)\b|datensatz|レコード", re.IGNORECASE)
+# Ids that CRMs give, whatever their header: of Dynamics, of Salesforce.
+_RECORD_ID = re.compile(
+    r"\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?|(?=\w*\d)[a-z0-9]{15}([a-z0-9]{3})?",
+    re.IGNORECASE,
+)
+# What numbers the records of a list: 1001, K007, LEAD-12.
+_CODE = re.compile(r"[a-z]{0,6}[-_]?\d+", re.IGNORECASE)
+_PHONE = re.compile(
+    r"phone|telefon|t[ée]l[ée]phone|\b(tel|mobile?|handy|fax)\b|電話", re.IGNORECASE
+)
 _TITLE = re.compile(r"(deal|opportunity|potential|verkaufschance).*(name|title)", re.IGNORECASE)
 _USER_ID = re.compile(r"005\w+")
 # Of the company, not of the deal.
@@ -117,6 +129,7 @@ def place_files(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) ->
             if plan is not leads and "lead_id" in plan.table.columns:
                 link_to_leads(exports, proposal, plan, leads)
         drop_unlinked(proposal, leads)
+        _tell_addresses(exports, proposal, leads)
     leave_out_repeated_ids(exports, proposal)
     name_owners(exports, proposal)
     if deals := proposal.plan("opportunities"):
@@ -315,14 +328,46 @@ def _complete(
     unique = [it for it in file.headers if exports.values(file, it).distinct == file.rows > 0]
     if columns.get(record_id) not in unique:
         columns.pop(record_id, None)
-    by_name = [header for header in unique if _ID.search(header.strip())]
+    by_name = [it for it in unique if _ID.search(it.strip()) and not _PHONE.search(it)]
+    taken = {*columns.values()}
+    by_value = [it for it in unique if it not in taken and _has_ids(exports, file, it)]
     by_email = [header for header in unique if header == columns.get("email")]
     by_title = [header for header in unique if _TITLE.search(header)]
     first = [header for header in file.headers[:1] if header in unique]
-    if record_id not in columns and (found := by_name or by_email or by_title or first):
+    if record_id not in columns and (found := by_name or by_value or by_email or by_title or first):
         columns[record_id] = found[0]
     if "created_at" not in columns and (times := _full_times(exports, file)):
         columns["created_at"] = next(filter(_CREATED.search, times), times[0])
+
+
+def _tell_addresses(exports: Exports, proposal: Proposal, leads: TablePlan) -> None:
+    """Say that ids are shown where people's addresses are not."""
+    header = leads.columns["lead_id"]
+    texts = exports.values(leads.file, header).texts
+    if 2 * sum("@" in text for text in texts) > len(texts):
+        proposal.unplaced.append(
+            f"{leads.about('lead_id')}: {header} has mail addresses, and ids are shown in marts, "
+            "logs and alerts; export the record id of the CRM, and name it instead"
+        )
+
+
+def _has_ids(exports: Exports, file: ExportFile, header: str) -> bool:
+    """Whether the values of a unique column are ids, by what they look like.
+
+    A code is one under a header that says so, or in the first column; there, the numbers from one
+    only count the rows of this export.
+    """
+    texts = exports.values(file, header).texts
+    if _PHONE.search(header):
+        return False
+    if all(_RECORD_ID.fullmatch(text) for text in texts):
+        return True
+    if exports.times(file, header).share > LINKED:
+        return False
+    if _ID_WORD.search(header):
+        return not any(re.search(r"[\s@]", text) for text in texts)
+    is_first = header == file.headers[0] and all(_CODE.fullmatch(text) for text in texts)
+    return is_first and {*texts} != {str(at + 1) for at in range(len(texts))}
 
 
 def _full_times(exports: Exports, file: ExportFile) -> list[str]:

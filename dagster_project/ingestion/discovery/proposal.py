@@ -43,9 +43,11 @@ def propose(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> P
     ):
         exports = Exports(connection, directory, Path(scratch))
         if not exports.files:
+            # With a file that has to be mended, its ending is not what is wrong.
+            expected = f"expected files that end in {', '.join(DATA_FILES)}"
             raise SourceError(
-                f"{directory}: no export that can be read; expected files that end in "
-                f"{', '.join(DATA_FILES)}" + "".join(f"; {line}" for line in exports.problems)
+                f"{directory}: no export that can be read; "
+                + ("; ".join(exports.problems) or expected)
             )
         proposal.unplaced += exports.problems
         proposal.crm = crm_of(exports)
@@ -91,7 +93,10 @@ def _report_what_is_left(exports: Exports, proposal: Proposal) -> None:
             proposal.unplaced.append(f"{file.name}: looks like {table}, too; {read} is read")
             continue
         if not used:
-            proposal.unread += [file.name] if file.sheet else file.names
+            # The first sheet of a workbook is read without its name.
+            title = f" ({file.title})" if file.title and not file.sheet else ""
+            names = [file.name] if file.sheet else file.names
+            proposal.unread += [f"{name}{title}" for name in names]
             continue
         for name, row in file.broken[:3]:
             proposal.unplaced.append(f"{name}: row {row.source_row}: {row.reason}; it is set aside")

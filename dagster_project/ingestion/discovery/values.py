@@ -151,9 +151,19 @@ def known_headers() -> dict[str, dict[str, list[str]]]:
     for row in (*labels, *_rows("known_headers"), *words):
         headers = known.setdefault(row["table"], {}).setdefault(row["column"], [])
         headers += row["headers"].split("|")
+    # A word of the language tells no CRM.
+    common = {(row["language"], it) for row in words for it in row["headers"].split("|")}
     for row in labels:
-        known["(crm)"][row["crm"]] += row["headers"].split("|")
+        own = (it for it in row["headers"].split("|") if (row["language"], it) not in common)
+        known["(crm)"][row["crm"]] += own
     return known
+
+
+@functools.cache
+def all_known_headers() -> frozenset[str]:
+    """What any column goes by, as ``key`` writes it."""
+    columns = (headers for table in known_headers().values() for headers in table.values())
+    return frozenset(key(name) for headers in columns for name in headers)
 
 
 def crm_labels(table: str, column: str) -> list[str]:
