@@ -35,10 +35,12 @@ def test_a_hubspot_export_is_published_without_editing_anything(tmp_path: Path) 
                 lead_id, outcome, opportunity_amount, won_amount,
                 cast(handed_off_at as varchar), handed_off_basis
             from marts.fct_lead_cycles
-            order by lead_id
+            order by lead_id, cycle_number
             """
         ).fetchall()
     assert found[0] == ("501", "won", 12000, 12000, "2026-01-09 11:30:00", "explicit")
     # Never an SQL by its own date: the deal is what says so.
     assert found[1] == ("502", "open", 1500.5, 0, "2026-02-01 09:00:00", "implied")
-    assert found[2][:4] == ("503", "lost", None, 0)
+    # Unqualified by the status when it last changed, which was before the deal.
+    assert found[2][:4] == ("503", "screened_out", 0, 0)
+    assert found[3][:4] == ("503", "lost", None, 0)
