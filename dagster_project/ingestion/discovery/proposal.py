@@ -43,7 +43,7 @@ def propose(directory: Path, out_file: Path, policy_dir: Path = POLICY_DIR) -> P
     ):
         exports = Exports(connection, directory, Path(scratch))
         if not exports.files:
-            # With a file that has to be mended, its ending is not what is wrong.
+            # Where a file is known to be broken, the endings would send people the wrong way.
             expected = f"expected files that end in {', '.join(DATA_FILES)}"
             raise SourceError(
                 f"{directory}: no export that can be read; "
