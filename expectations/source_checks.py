@@ -4,7 +4,7 @@ They tell of the source, not of a lead, so most warn by default, and they ask fo
 say something: in a tiny export most are not judged.
 """
 
-from dagster_project.config.contract import CONTRACT_TABLES, HEADER_AGAIN, RHYTHM
+from dagster_project.config.contract import CONTRACT_TABLES, RHYTHM
 from expectations.check import Check
 
 QUARANTINE_BLOCK = 0.05
@@ -63,8 +63,7 @@ def _usable_rows(table_name: str) -> Check:
         name=f"{table_name}_rows_are_usable",
         headline=f"{{failing}} row{{s}} of {table_name} in quarantine",
         description=f"Rows of {table_name} can be used: required values are there and readable, "
-        "and the lead they name is known. A header among them, as where exports were joined, is no "
-        "row.",
+        "and the lead they name is known.",
         severity="error",
         owner="data",
         runbook="Read the reasons in quality.quarantine for the listed rows; fix the export or "
@@ -72,17 +71,13 @@ def _usable_rows(table_name: str) -> Check:
         cases=f"""
             select source_system, source_file, source_row, load_id, true as is_broken
             from quality.quarantine
-            where table_name = '{table_name}' and reason <> '{HEADER_AGAIN}'
+            where table_name = '{table_name}'
         """,
         counts=f"""
             select
-                coalesce(sum(rows_read), 0) - coalesce(max(headers), 0) as cases,
-                coalesce(sum(rows_quarantined), 0) - coalesce(max(headers), 0) as broken
+                coalesce(sum(rows_read), 0) as cases,
+                coalesce(sum(rows_quarantined), 0) as broken
             from quality.row_counts
-            cross join (
-                select count(*) as headers from quality.quarantine
-                where table_name = '{table_name}' and reason = '{HEADER_AGAIN}'
-            ) as again
             where table_name = '{table_name}'
         """,
         keys=("source_system", "source_file", "source_row"),

@@ -59,8 +59,6 @@ def _table(name: str, notation: str) -> ContractTable:
 # As the dbt project lists them, which casts their values.
 _VARS = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 CONTRACT_TABLES = {name: _table(name, notation) for name, notation in _VARS["contract"].items()}
-# The reason of a record that is the header of its file again.
-HEADER_AGAIN: str = _VARS["header_again"]
 # How the rows of a source usually come.
 RHYTHM: Mapping[str, Any] = _VARS["rhythm"]
 # The regular expression of a text that is no id.

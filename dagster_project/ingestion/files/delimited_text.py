@@ -6,7 +6,7 @@ but what it makes of the lines behind an open quote can't be relied on. So a fil
 is audited: a pattern runs over it and steps over stretches of sound records at once; each broken
 one is replaced by a placeholder record in a copy, and the copy is read instead. Every other record
 keeps its number, the placeholders become rejected rows, and a quote that never closes costs its
-own line only. So does a record that is the header again, where exports were joined.
+own line only. Where exports were joined, the header stands among the records again: it is no row.
 
 Three habits of the reader (DuckDB 1.5) decide how it is called:
 
@@ -46,7 +46,6 @@ from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
-from dagster_project.config.contract import HEADER_AGAIN
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
@@ -101,11 +100,16 @@ class RejectedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Inserted:
-    """What a reader wrote into a table; ``left_out``: rows that did not meet the condition."""
+    """What a reader wrote into a table.
+
+    ``left_out``: rows that did not meet the condition. ``again``: the numbers of the records that
+    are the header again, and so no rows.
+    """
 
     rows: int
     rejected: tuple[RejectedRow, ...] = ()
     left_out: int = 0
+    again: tuple[int, ...] = ()
 
 
 # How files of other formats begin, and what to do with one.
@@ -188,8 +192,7 @@ class CsvTable:
             read, refused = self._scan(connection, path, target, select, condition)
             if not refused:
                 rejected = self._collect(connection, target, mine)
-                rows, again = read.rows - len(rejected), read.rejected
-                return replace(read, rows=rows, rejected=(*again, *rejected))
+                return replace(read, rows=read.rows - len(rejected), rejected=rejected)
             is_audited = path != self.path
             pieces = self._refused_pieces(path, refused) if is_audited else self._broken_pieces()
             path = self._copy(path, pieces)
@@ -219,9 +222,10 @@ class CsvTable:
             if refused:
                 return Inserted(0), refused
             is_header = self._is_header(connection, records)
-            again = connection.execute(
+            found = connection.execute(
                 f"select rowid + 1 + {self.above} from {records} where rowid > 0 and {is_header}"
             ).fetchall()
+            again = tuple(at for (at,) in found)
             if again:
                 condition = f"({condition}) and not ({is_header})"
             rows = rows_changed(
@@ -234,8 +238,7 @@ class CsvTable:
                 """,
             )
             [(read,)] = connection.execute(f"select count(*) from {records}").fetchall()
-        headers = tuple(header_again(self.headers, at) for (at,) in again)
-        return Inserted(rows, headers, read - 1 - len(headers) - rows), []
+        return Inserted(rows, left_out=read - 1 - len(again) - rows, again=again), []
 
     def _is_header(self, connection: DuckDBPyConnection, records: str) -> str:
         """SQL that holds for a record that is the header again; it is never null.
@@ -417,12 +420,6 @@ class CsvTable:
         sound = re.match(rb"(?:%b%b)*+" % (cell, stop), text[:_MAX_RECORD].encode())
         cells = _cells(sound[0].decode(), self.delimiter) if sound else None
         return dict(zip(self.headers, (cells or [])[:-1], strict=False))
-
-
-def header_again(headers: Sequence[str], source_row: int) -> RejectedRow:
-    """The rejected row for a header that stands among the rows, as where exports were joined."""
-    shown = json.dumps({"row": ", ".join(headers)}, ensure_ascii=False)
-    return RejectedRow(str(source_row), HEADER_AGAIN, shown)
 
 
 def open_csv(label: str, path: Path, scratch: Path, text_format: TextFormat) -> CsvTable:

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from dagster_project.config.contract import CONTRACT_TABLES, HEADER_AGAIN, ContractTable
+from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import RAW_SCHEMA
@@ -222,7 +222,11 @@ class _ExportReader:
         self._record(
             table, file, self._export.fingerprint(file), replace(inserted, rejected=rejected)
         )
-        rows = inserted.rows + sum(row.reason != HEADER_AGAIN for row in rejected)
+        if inserted.again:
+            places = listed([str(row) for row in inserted.again], 5)
+            message = f"the header stands again in row {places}, and is left out there"
+            self._load.note(f"{file.name}: {message}", table.name, "info")
+        rows = inserted.rows + len(rejected)
         if rows and isinstance(reader, CsvTable):
             self._ends_in_line[file.name] = reader.ends_in_line
         # What is no row of one table may be a row of another one that reads the same file.

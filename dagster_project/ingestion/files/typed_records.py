@@ -17,7 +17,7 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import identifier, literal
-from dagster_project.ingestion.files.delimited_text import Inserted, RejectedRow, exactly
+from dagster_project.ingestion.files.delimited_text import Inserted, exactly
 from dagster_project.ingestion.raw_schema import rows_changed
 
 _LIST = re.compile(r"(.+)\[\d*\]")
@@ -32,15 +32,15 @@ class TypedTable:
 
     ``instants``: headers of times with a zone; the relation has their instants too, in UTC, as
     ``u0``, ``u1`` .. after their places; null where text alone can tell one (infinity, year 10000).
-    ``t0``, ``t1`` .. are the text of those: writing that of every instant is slow. ``rejected``:
-    rows that are not in the relation.
+    ``t0``, ``t1`` .. are the text of those: writing that of every instant is slow. ``again``: the
+    numbers of the rows that are the header again and not in the relation.
     """
 
     headers: tuple[str, ...]
     relation: str
     remarks: tuple[str, ...] = ()
     instants: frozenset[str] = frozenset()
-    rejected: tuple[RejectedRow, ...] = ()
+    again: tuple[int, ...] = ()
 
     def insert(
         self,
@@ -56,7 +56,7 @@ class TypedTable:
         read = rows
         if condition != "true":
             [(read,)] = connection.execute(f"select count(*) from ({self.relation})").fetchall()
-        return Inserted(rows, self.rejected, read - rows)
+        return Inserted(rows, left_out=read - rows, again=self.again)
 
 
 def open_parquet(label: str, path: Path) -> TypedTable:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from dagster_project.config.errors import SourceError
 from dagster_project.ingestion.files.archives import reading, refuse_bomb
-from dagster_project.ingestion.files.delimited_text import exactly, header_again, header_names
+from dagster_project.ingestion.files.delimited_text import exactly, header_names
 from dagster_project.ingestion.files.footers import footer_length, footer_remark
 from dagster_project.ingestion.files.typed_records import TypedTable
 
@@ -61,8 +61,8 @@ def open_workbook(label: str, path: Path, scratch: Path, sheet: str | None) -> T
             _text(cell).strip().lower() == name for cell, name in zip(row, names, strict=False)
         )
 
-    again = {at for at, row in rows[1:] if is_header(row)}
-    body = [(at, row) for at, row in rows[1:] if at not in again]
+    again = [at for at, row in rows[1:] if is_header(row)]
+    body = [(at, row) for at, row in rows[1:] if not is_header(row)]
     footer = footer_length((texts(row) for _, row in reversed(body)), width)
     target = scratch / f"sheet-{next(_numbers)}.parquet"
     cells = [(f"c{at}", pa.string()) for at in range(width)]
@@ -80,7 +80,7 @@ def open_workbook(label: str, path: Path, scratch: Path, sheet: str | None) -> T
         headers,
         f"select * from read_parquet({exactly(target)})",
         (footer_remark(footer),) if footer else (),
-        rejected=tuple(header_again(headers, at) for at in sorted(again)),
+        again=tuple(again),
     )
 
 

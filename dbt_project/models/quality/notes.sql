@@ -23,8 +23,7 @@
 {#- By the reason of rows in quarantine; of any other they are broken lines. -#}
 {%- set fixes = {
     'unknown lead': 'export these leads, too, or the id that the leads have',
-    'required value is missing': 'fill it in the CRM, or map the column that holds it',
-    var('header_again'): 'nothing is lost; leave these lines out where exports are joined'
+    'required value is missing': 'fill it in the CRM, or map the column that holds it'
 } -%}
 {%- for reason, fix in unreadable_kinds().values() -%}
     {%- do fixes.update({reason: fix, 'required ' ~ reason: fix}) -%}
@@ -95,10 +94,9 @@ final as (
     select
         source_system,
         kind,
-        case
-            when reason = '{{ var('header_again') }}' then 'info'
+        case kind
             {%- for kind, (severity, _) in kinds.items() %}
-                when kind = '{{ kind }}' then '{{ severity }}'
+                when '{{ kind }}' then '{{ severity }}'
             {%- endfor %}
         end as severity,
         case kind
