@@ -114,9 +114,12 @@ def _read_numbers(exports: Exports, proposal: Proposal, plan: TablePlan, column:
     elif reading.mark == "undecided" and kind != "whole":
         mark = "," if exports.language in DAY_FIRST else "."
         plan.decimal_marks[column] = mark
+        shown = readings.marks_shown(exports.connection, texts, is_money=kind == "money")
+        # Either a dot and a comma contradict each other, or nothing but 7,500 is there.
+        examples = [shown[it] for it in ("dot", "comma") if it in shown] or [shown["either"]]
         proposal.unplaced.append(
             f"{plan.about(column)}: a decimal {'comma' if mark == ',' else 'dot'} is a guess "
-            f"(for example {texts[0]})"
+            f"(for example {' and '.join(examples)})"
         )
 
 
