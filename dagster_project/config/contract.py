@@ -37,7 +37,12 @@ class ContractTable:
         """The column of the rows' own ids, if they have one: a change of owner is the lead's."""
         first = self.columns[0]
         is_own = first != "lead_id" or self.name == "leads"
-        return first if is_own and self.kinds.get(first) in ("id", "event_id") else None
+        return first if is_own and first in self.ids else None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The columns that hold ids: of the rows, and of what they point to."""
+        return tuple(it for it in self.columns if self.kinds.get(it) in ("id", "event_id"))
 
     @property
     def instants(self) -> dict[str, str]:

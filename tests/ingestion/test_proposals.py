@@ -1780,6 +1780,27 @@ def test_each_outcome_has_its_closing_date(read: Proposed, headers: str, notes: 
     assert bool(notes) == ("opportunities.closed_at" in found.notes)
 
 
+@pytest.mark.parametrize(
+    ("amounts", "example"),
+    [
+        # Whole numbers, the most frequent among them, show no mark.
+        (("900", "900", "7,500"), "7,500"),
+        (("900", "900", "7,500", "1,250.50", "1.250,50"), "1,250.50 and 1.250,50"),
+    ],
+)
+def test_a_guess_of_a_decimal_mark_shows_what_is_in_doubt(
+    tmp_path: Path, amounts: tuple[str, ...], example: str
+) -> None:
+    leads = "Lead ID,Created,Status\n" + "".join(f"L{n},2026-01-0{n},MQL\n" for n in range(1, 6))
+    deals = "Deal ID,Lead ID,Created,Stage,Amount\n" + "".join(
+        f'D{n},L{n},2026-02-0{n},Closed Won,"{amount}"\n' for n, amount in enumerate(amounts, 1)
+    )
+    proposal = proposed(tmp_path, leads=leads, deals=deals)
+    assert f"deals.csv: opportunities.amount: a decimal dot is a guess (for example {example})" in (
+        proposal.unplaced
+    )
+
+
 def test_deals_without_amounts_are_said(read: Proposed) -> None:
     deals = deals_export("Stage,Close Date", "Won,2026-03-01")
     deals["deals.csv"] = deals["deals.csv"].replace("Amount", "Sum of it")

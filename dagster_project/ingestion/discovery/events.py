@@ -1,7 +1,7 @@
 """Files of events: what people did is read as activities, what leads did as engagements."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.ingestion.discovery import readings
@@ -119,11 +119,8 @@ def _telling_column(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -
     if by_name and (by_name.kind != "email" or by_hand):
         return None
     apart = {*plan.columns.values(), header_for(file, "activities", "(subject)")}
-    apart |= {file.header_of([name]) for name in names_of("leads", "lead_source")}
-    apart -= {plan.columns.get("kind")}
-
-    words = words_of(exports, file, {header for header in apart if header})
-    for header, seen in words.items():
+    apart = apart.union(_sources(file)) - {plan.columns.get("kind")}
+    for header, seen in words_of(exports, file, apart).items():
         meanings = _meanings(file, "", seen.rows, vocabulary)
         known = {
             text
@@ -159,14 +156,17 @@ def _direction_header(exports: Exports, plan: TablePlan) -> str | None:
     named = plan.columns.get("direction")
     if named and any(map(direction_of, exports.values(plan.file, named).texts)):
         return named
-    sources = {plan.file.header_of([name]) for name in names_of("leads", "lead_source")}
-    apart = sources | set(plan.columns.values())
-    words = words_of(exports, plan.file, {header for header in apart if header})
+    words = words_of(exports, plan.file, {*_sources(plan.file), *plan.columns.values()})
     for header, seen in words.items():
         found = {direction_of(text) for text in seen.texts}
         if "inbound" in found and "" not in found:
             return header
     return None
+
+
+def _sources(file: ExportFile) -> list[str]:
+    """The headers of where leads come from: Inbound and Newsletter are no events there."""
+    return file.headers_of(names_of("leads", "lead_source"))
 
 
 def _name_directions(exports: Exports, plan: TablePlan) -> None:
@@ -278,7 +278,9 @@ def _as_table(plan: TablePlan, table: str) -> dict[str, str]:
     return taken | shared
 
 
-def words_of(exports: Exports, file: ExportFile, apart_from: set[str]) -> dict[str, Values]:
+def words_of(
+    exports: Exports, file: ExportFile, apart_from: Collection[str | None]
+) -> dict[str, Values]:
     """The columns of a file that hold few different texts."""
     headers = (header for header in file.headers if header not in apart_from)
     found = {header: exports.values(file, header) for header in headers}

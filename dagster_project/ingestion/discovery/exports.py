@@ -29,7 +29,7 @@ from dagster_project.ingestion.files.client import (
     Export,
     table_suffix,
 )
-from dagster_project.ingestion.files.delimited_text import RejectedRow, TextFormat
+from dagster_project.ingestion.files.delimited_text import RejectedRow, TextFormat, names_given
 from dagster_project.ingestion.files.settings import FilesSource
 
 DATA_FILES = (*MEMBER_SUFFIXES, ".zip")
@@ -99,13 +99,22 @@ class ExportFile:
         name = self.names[0].rsplit("/", 1)[-1]
         return self.title or name.removesuffix(table_suffix(name) or "")
 
+    @property
+    def setting(self) -> str | list[str]:
+        """How the settings of files name it."""
+        return self.pattern or (self.names[0] if len(self.names) == 1 else list(self.names))
+
     def column(self, header: str) -> str:
         return f"c{self.headers.index(header)}"
 
     def header_of(self, names: Iterable[str]) -> str | None:
-        """The first of these names that is a header, whatever case, spaces and signs."""
+        """The first of these names that is a header."""
+        return next(iter(self.headers_of(names)), None)
+
+    def headers_of(self, names: Iterable[str]) -> list[str]:
+        """The headers that go by these names, whatever case, spaces and signs, in their order."""
         by_key = {key(header): header for header in reversed(self.headers)}
-        return next((by_key[key(name)] for name in names if key(name) in by_key), None)
+        return [by_key[key(name)] for name in names if key(name) in by_key]
 
 
 @dataclass(frozen=True)
@@ -131,11 +140,11 @@ class Exports:
         self.problems: list[str] = []
         self._export = Export(FilesSource(kind="files", path=directory), scratch)
         self._tables = 0
+        # Every question is asked of the database once.
+        self.values: Callable[[ExportFile, str], Values] = functools.cache(self.values_where)
         read = (self._read(*place) for place in self._places())
         self.files = self._with_parts([file for file in read if file])
         self.language = language_of(header for file in self.files for header in file.headers)
-        # Every question is asked of the database once.
-        self.values: Callable[[ExportFile, str], Values] = functools.cache(self.values_where)
         self.times: Callable[[ExportFile, str], TimeReading] = functools.cache(self._times)
         self._order: Callable[[ExportFile], str | None] = functools.cache(self._order_shown)
 
@@ -202,7 +211,7 @@ class Exports:
             # What is beyond the header is a list.
             parts = [it if isinstance(it, list) else [it] for it in shown]
             lines.append((int(row.source_row), [*itertools.chain.from_iterable(parts)]))
-        named = [it for at, it in enumerate(file.headers, start=1) if it != f"column {at}"]
+        named = names_given(file.headers)
         for line, row in sorted(lines):
             texts = [text for text in row if text]
             known = sum(key(text) in all_known_headers() for text in texts)
@@ -239,17 +248,16 @@ class Exports:
             by_headers.setdefault(frozenset(file.headers), []).append(file)
         for alike in by_headers.values():
             alike.sort(key=lambda file: (-file.rows, len(file.name), file.name))
-            again = self._in_common(alike, _COPIED) if len(alike) > 1 else set()
+            again = self._in_common(alike, are_parts=False) if len(alike) > 1 else set()
             kept: list[int] = []
             for at, file in enumerate(alike):
-                other = next((it for it in kept if (it, at) in again), None)
+                other = next((alike[it] for it in kept if (it, at) in again), None)
                 if other is None:
                     kept.append(at)
                     yield file
                 else:
-                    where = alike[other].name
                     self.problems.append(
-                        f"{file.name}: left out, as {where} has most of its records, too"
+                        f"{file.name}: left out, as {other.name} has most of its records, too"
                     )
 
     def _newest(self, files: Sequence[ExportFile]) -> list[ExportFile]:
@@ -270,12 +278,13 @@ class Exports:
         return [files[at] for at in sorted(kept)]
 
     def _in_common(
-        self, files: Sequence[ExportFile], share: float = _AGAIN
+        self, files: Sequence[ExportFile], *, are_parts: bool = True
     ) -> set[tuple[int, int]]:
-        """Which of these files, by their places, have this share of their records in common.
+        """Which of these files, by their places, have most of their records in common.
 
         Records are the same if their ids are, whatever column has them, and one of their times:
-        events about the same leads have times of their own.
+        events about the same leads have times of their own. ``are_parts``: whether their names
+        say that they are of one table; where they do not, numbers of rows may look like ids.
         """
         shared = [it for it in files[0].headers if all(it in file.headers for file in files)]
         if not shared:
@@ -285,61 +294,67 @@ class Exports:
         first = shared[0]
         if times and not ids and first not in times and self._is_once(files, first):
             ids = [first]
-        if share == _COPIED:
-            # Nothing else tells that they are one table: numbers of rows are no ids.
-            times = [it for it in times if self.values_where(files[0], it).distinct > 1]
+        if not are_parts:
+            times = [it for it in times if self.values(files[0], it).distinct > 1]
             if not times:
                 return set()
-        common = []
-        for header in ids or [""]:
-            # Clicks may be at the times of opens, but there are fewer of them.
-            of_larger = 0.0 if share != _COPIED else _AGAIN if header else _COPIED
-            selects = []
-            for at, file in enumerate(files):
-                cells = [f"trim({file.column(name)})" for name in ([header] if header else shared)]
-                record = id_key(cells[0]) if header else f"cast([{', '.join(cells)}] as varchar)"
-                dates = [f"trim({file.column(name)}) as t{n}" for n, name in enumerate(times)]
-                columns = ", ".join([f"{at} as part", f"{record} as record", *dates])
-                selects.append(f"select {columns} from {file.table}")
-            dates = [f"any_value(t{n}) as t{n}" for n in range(len(times))]
-            # Without times, ids have to do.
-            same = [f"count(*) filter (one.t{n} = other.t{n})" for n in range(len(times))]
-            query = f"""
-                with records as (
-                    select {", ".join(["part", "record", *dates])}
-                    from ({" union all ".join(selects)})
-                    where record <> ''
-                    group by part, record
-                ),
-                sizes as (select part, count(*) as records from records group by part),
-                pairs as (
-                    select
-                        one.part as one_part, other.part as other_part, count(*) as again,
-                        greatest({", ".join(same or ["count(*)"])}) as same_times
-                    from records as one
-                    inner join records as other
-                        on one.record = other.record and one.part < other.part
-                    group by one.part, other.part
-                )
-                select one_part, other_part
-                from pairs
-                inner join sizes as one on pairs.one_part = one.part
-                inner join sizes as other on pairs.other_part = other.part
-                where
-                    again >= {share} * least(one.records, other.records)
-                    and again >= {of_larger} * greatest(one.records, other.records)
-                    and same_times >= {share} * again
-            """
-            common.append(set(self.connection.execute(query).fetchall()))
-        return set.intersection(*common)
+        share = _AGAIN if are_parts else _COPIED
+        # Clicks may be at the times of opens, but there are fewer of them.
+        of_larger = 0.0 if are_parts else _AGAIN if ids else _COPIED
+        records = [[header] for header in ids] or [shared]
+        found = (self._pairs(files, it, times, share, of_larger) for it in records)
+        return set.intersection(*found)
+
+    def _pairs(
+        self,
+        files: Sequence[ExportFile],
+        record: Sequence[str],
+        times: Sequence[str],
+        share: float,
+        of_larger: float,
+    ) -> set[tuple[int, int]]:
+        """Which of these files have records in common: an id, or all cells of several headers.
+
+        ``share``: of the smaller file's records, and of those with one of their ``times`` in
+        common; ``of_larger``: of the larger file's.
+        """
+        selects = []
+        for at, file in enumerate(files):
+            cells = [f"trim({file.column(name)})" for name in record]
+            found = (
+                id_key(cells[0]) if len(cells) == 1 else f"cast([{', '.join(cells)}] as varchar)"
+            )
+            dates = [f"trim({file.column(name)}) as t{n}" for n, name in enumerate(times)]
+            columns = ", ".join([f"{at} as part", f"{found} as record", *dates])
+            selects.append(f"select {columns} from {file.table}")
+        kept = ["part", "record", *(f"any_value(t{n}) as t{n}" for n in range(len(times)))]
+        # Without times, ids have to do.
+        same = [f"count(*) filter (one.t{n} = other.t{n})" for n in range(len(times))]
+        query = f"""
+            with records as (
+                select {", ".join(kept)}, count(*) over (partition by part) as size
+                from ({" union all ".join(selects)})
+                where record <> ''
+                group by part, record
+            )
+            select one.part, other.part
+            from records as one
+            inner join records as other on one.record = other.record and one.part < other.part
+            group by one.part, other.part, one.size, other.size
+            having
+                count(*) >= {share} * least(one.size, other.size)
+                and count(*) >= {of_larger} * greatest(one.size, other.size)
+                and greatest({", ".join(same or ["count(*)"])}) >= {share} * count(*)
+        """
+        return set(self.connection.execute(query).fetchall())
 
     def _is_once(self, files: Sequence[ExportFile], header: str) -> bool:
         """Whether each record of these files has a value of its own in a column."""
-        seen = [(file.rows, self.values_where(file, header)) for file in files]
+        seen = [(file.rows, self.values(file, header)) for file in files]
         return all(it.distinct >= _ONCE * it.filled >= _ONCE**2 * rows for rows, it in seen)
 
     def _is_time(self, file: ExportFile, header: str) -> bool:
-        texts = self.values_where(file, header).texts
+        texts = self.values(file, header).texts
         is_number = all(text.isdigit() and len(text) < 9 for text in texts)
         return not is_number and readings.read_times(self.connection, texts).share > 0.95
 

@@ -9,7 +9,7 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
 from dagster_project.ingestion.discovery.plans import Proposal, TablePlan, header_for
-from dagster_project.ingestion.discovery.values import key, known_headers, names_of
+from dagster_project.ingestion.discovery.values import key, known_headers, known_keys, names_of
 
 # A column links to another when at least this share of its rows is there.
 LINKED = 0.5
@@ -111,7 +111,7 @@ def link_to_leads(exports: Exports, proposal: Proposal, plan: TablePlan, leads: 
         shares[header][""] = min(1.0, direct(header) + share)
     own = own or best_link(shares, None, taken)
     # One deal of each lead may go by the lead's own id.
-    is_leads = bool(by_itself) and _is_id_of_leads(by_itself or "", leads)
+    is_leads = by_itself is not None and _is_id_of_leads(by_itself, leads)
     if own is None and by_itself and is_leads and direct(by_itself) >= LINKED:
         plan.columns["lead_id"] = by_itself
         return
@@ -160,12 +160,8 @@ def _take_out_chance(
 
     Of the latter, what is called like an id is returned, with the key that it is found in.
     """
-    owners = {
-        key(name)
-        for table in known_headers().keys() - {"reps"}
-        for column in ("owner_id", "rep_id")
-        for name in known_headers()[table].get(column, [])
-    }
+    tables = known_headers().keys() - {"reps"}
+    owners = frozenset().union(*(known_keys(table, "owner_id", "rep_id") for table in tables))
     ids = {key(leads.columns["lead_id"]), key(plan.columns.get("lead_id", ""))}
     guesses: dict[str, str] = {}
     for header, found in shares.items():
@@ -264,8 +260,8 @@ def best_link(
 
 
 def lookup(file: ExportFile, key_header: str, value: str) -> dict[str, Any]:
-    name: Any = file.pattern or (file.names[0] if len(file.names) == 1 else list(file.names))
-    found = {"file": name, "key": key_header, "value": value}
+    """The setting that looks values up in another file."""
+    found: dict[str, Any] = {"file": file.setting, "key": key_header, "value": value}
     return found | ({"sheet": file.sheet} if file.sheet else {})
 
 

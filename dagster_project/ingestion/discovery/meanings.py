@@ -22,8 +22,10 @@ from dagster_project.ingestion.discovery.values import (
     Vocabulary,
     key,
     known_headers,
+    known_keys,
     named_in,
     names_of,
+    spaced,
     stage_date_patterns,
 )
 
@@ -114,9 +116,12 @@ def _read_numbers(exports: Exports, proposal: Proposal, plan: TablePlan, column:
     elif reading.mark == "undecided" and kind != "whole":
         mark = "," if exports.language in DAY_FIRST else "."
         plan.decimal_marks[column] = mark
+        shown = readings.marks_shown(exports.connection, texts, is_money=kind == "money")
+        # Either a dot and a comma contradict each other, or nothing but 7,500 is there.
+        examples = [shown[it] for it in ("dot", "comma") if it in shown] or [shown["either"]]
         proposal.unplaced.append(
             f"{plan.about(column)}: a decimal {'comma' if mark == ',' else 'dot'} is a guess "
-            f"(for example {texts[0]})"
+            f"(for example {' and '.join(examples)})"
         )
 
 
@@ -206,7 +211,7 @@ def _rows_by_outcome(
         if flag := _closed_flag(exports, plan):
             closed = {flag: _set_in(exports, plan.file, flag)}
         else:
-            header = next(iter(_headers_in_words(exports, plan, vocabulary)), header)
+            header = _header_in_words(exports, plan, vocabulary) or header
     by_flag = {True: "won", False: "lost", None: ""}
     flags = _flags(exports, plan.file, header)
     meant = {text: _outcome(text, vocabulary) or by_flag[flag] for text, flag in flags.items()}
@@ -218,9 +223,9 @@ def _closing_dates(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) ->
     """The headers that may date closed deals: known ones, then times named after an outcome."""
     file = plan.file
     used = {it for column, it in plan.columns.items() if column != "closed_at"}
-    known = (file.header_of([it]) for it in names_of("opportunities", "closed_at"))
+    known = file.headers_of(names_of("opportunities", "closed_at"))
     named = (it for it in file.headers if _outcome_of_header(it, vocabulary))
-    dates = dict.fromkeys([*filter(None, known), *named])
+    dates = dict.fromkeys([*known, *named])
     return [it for it in dates if it not in used and _is_time(exports, file, it)]
 
 
@@ -236,7 +241,7 @@ def _is_time(exports: Exports, file: ExportFile, header: str) -> bool:
 
 def _outcome_of_header(header: str, vocabulary: Vocabulary) -> str:
     """Won or lost, if a header such as "Won date" or LostTime speaks of one."""
-    return _outcome(re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", header), vocabulary)
+    return _outcome(spaced(header).replace("_", " "), vocabulary)
 
 
 def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -250,11 +255,11 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
         return
     plan.columns["is_won"] = header
     if _is_truth(exports, plan.file, header):
-        words = _headers_in_words(exports, plan, vocabulary)
-        if _close_by_flag(exports, proposal, plan) or not words:
+        in_words = _header_in_words(exports, plan, vocabulary)
+        if _close_by_flag(exports, proposal, plan) or not in_words:
             _read_won(exports, proposal, plan, vocabulary)
             return
-        header = plan.columns["is_won"] = words[0]
+        header = plan.columns["is_won"] = in_words
     texts = exports.values(plan.file, header).texts
     outcomes = {text: _outcome(text, vocabulary) for text in texts}
     # The models read yes and no; whoever writes them among stages means them.
@@ -271,7 +276,7 @@ def _close_opportunities(exports: Exports, proposal: Proposal, vocabulary: Vocab
         )
     if "closed_at" in plan.columns and closed:
         plan.only_when["closed_at"] = {header: closed}
-    deleted = {key(name) for name in known_headers()["opportunity"]["deleted"]}
+    deleted = known_keys("opportunity", "deleted")
     if "is_deleted" not in plan.columns and any(key(text) in deleted for text in texts):
         plan.columns["is_deleted"] = header
         plan.values["is_deleted"] = {text: "true" if key(text) in deleted else "" for text in texts}
@@ -310,9 +315,9 @@ def _tell_unknown(
 
 def _is_open(text: str, vocabulary: Vocabulary) -> bool:
     """Whether a stage is known as one of open deals: by its name, else as no exit of the policy."""
-    known = {key(name) for name in known_headers()["opportunity"]["open"]}
     stage = vocabulary.stage(text)
-    return key(text) in known or (stage is not None and stage not in vocabulary.exits)
+    is_named = key(text) in known_keys("opportunity", "open")
+    return is_named or (stage is not None and stage not in vocabulary.exits)
 
 
 def _close_by_date(proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary) -> None:
@@ -320,7 +325,7 @@ def _close_by_date(proposal: Proposal, plan: TablePlan, vocabulary: Vocabulary) 
     closed_at = plan.columns.get("closed_at")
     if closed_at is None:
         return
-    if _outcome(closed_at.replace("_", " "), vocabulary) == "won":
+    if _outcome_of_header(closed_at, vocabulary) == "won":
         plan.constants["is_won"] = "true"
         plan.only_when["is_won"] = {closed_at: "filled"}
         return
@@ -341,32 +346,28 @@ def _header_of_outcomes(exports: Exports, plan: TablePlan, vocabulary: Vocabular
     """
 
     def tells(header: str) -> bool:
-        is_filled = bool(exports.values(plan.file, header).texts)
-        is_flag = is_filled and _is_truth(exports, plan.file, header)
-        return is_flag or _tells_in_words(exports, plan, header, vocabulary)
+        texts = exports.values(plan.file, header).texts
+        is_flag = bool(texts) and _is_truth(exports, plan.file, header)
+        return is_flag or any(_outcome(text, vocabulary) for text in texts)
 
     named = plan.columns.get("is_won")
-    others = (plan.file.header_of([name]) for name in names_of("opportunities", "is_won"))
+    others = plan.file.headers_of(names_of("opportunities", "is_won"))
     return next((it for it in [named, *others] if it and tells(it)), named)
 
 
-def _tells_in_words(exports: Exports, plan: TablePlan, header: str, vocabulary: Vocabulary) -> bool:
-    """Whether a column that is no flag has words for won or lost."""
-    texts = exports.values(plan.file, header).texts
-    is_flag = _is_truth(exports, plan.file, header)
-    return not is_flag and any(_outcome(text, vocabulary) for text in texts)
-
-
-def _headers_in_words(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -> list[str]:
-    """The headers that are called like one of outcomes and have words for won or lost."""
-    headers = (plan.file.header_of([name]) for name in names_of("opportunities", "is_won"))
-    return [it for it in headers if it and _tells_in_words(exports, plan, it, vocabulary)]
+def _header_in_words(exports: Exports, plan: TablePlan, vocabulary: Vocabulary) -> str | None:
+    """The first header that is called like one of outcomes and has words for won or lost."""
+    for header in plan.file.headers_of(names_of("opportunities", "is_won")):
+        texts = exports.values(plan.file, header).texts
+        is_flag = _is_truth(exports, plan.file, header)
+        if not is_flag and any(_outcome(text, vocabulary) for text in texts):
+            return header
+    return None
 
 
 def _closed_flag(exports: Exports, plan: TablePlan) -> str | None:
     """The header of truth values that say which deals are closed."""
-    names = known_headers()["opportunity"]["closed_flag"]
-    for flag in filter(None, (plan.file.header_of([name]) for name in names)):
+    for flag in plan.file.headers_of(known_headers()["opportunity"]["closed_flag"]):
         is_told = exports.values(plan.file, flag).texts and _is_truth(exports, plan.file, flag)
         if flag != plan.columns.get("closed_at") and is_told:
             return flag
@@ -383,7 +384,7 @@ def _close_by_flag(exports: Exports, proposal: Proposal, plan: TablePlan) -> boo
     flag = _closed_flag(exports, plan)
     if "closed_at" not in plan.columns or not flag:
         return False
-    plan.only_when["closed_at"] = {flag: [*_set_in(exports, plan.file, flag)]}
+    plan.only_when["closed_at"] = {flag: _set_in(exports, plan.file, flag)}
     if odd := [text for text, it in _flags(exports, plan.file, flag).items() if it is None]:
         proposal.unplaced.append(
             f"{plan.about('closed_at')}: not read beside {', '.join(odd[:10])} in {flag}"
@@ -493,10 +494,9 @@ def _exits_of(
     exports: Exports, proposal: Proposal, leads: TablePlan, vocabulary: Vocabulary
 ) -> dict[str, list[str]]:
     """By header of the leads that holds a status, its values that are exits."""
-    names = known_headers()["leads"]["(status)"]
-    headers = [leads.columns.get("current_stage"), *(leads.file.header_of([it]) for it in names)]
+    statuses = leads.file.headers_of(known_headers()["leads"]["(status)"])
     exits = {}
-    for header in dict.fromkeys(filter(None, headers)):
+    for header in dict.fromkeys(filter(None, [leads.columns.get("current_stage"), *statuses])):
         texts = exports.values(leads.file, header).texts
         found = [
             it for it in texts if stage_at(it, proposal, header, vocabulary) in vocabulary.exits
@@ -572,7 +572,7 @@ def _explain_history(
     """Whether a history has exits; one without reasons takes them from the leads."""
     to_stage = history.columns["to_stage"]
     seen = exports.values_where(history.file, to_stage, history.values_of_where).texts
-    field = next((texts[0] for texts in history.values_of_where.values()), to_stage)
+    field = _field_of(history, to_stage)
     found = [it for it in seen if stage_at(it, proposal, field, vocabulary) in vocabulary.exits]
     if found and reason and "reason" not in history.columns and "lead_id" not in history.lookups:
         history.reasons_of = (leads, reason, found)
@@ -581,11 +581,10 @@ def _explain_history(
 
 def stage_at(raw: str, proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:
     """The stage that a raw one means in a column, whatever language the column is named in."""
-    known = known_headers()["leads"]
     names = [header]
-    if key(header) in {key(name) for name in known["(status)"]}:
+    if key(header) in known_keys("leads", "(status)"):
         names += _STATUSES
-    elif key(header) in {key(name) for name in known["current_stage"]}:
+    elif key(header) in known_keys("leads", "current_stage"):
         names += [_LIFECYCLE, *_STATUSES]
     return vocabulary.stage(raw, proposal.crm, *names)
 
@@ -621,12 +620,10 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
             header = plan.columns.get(column)
             if not header:
                 continue
-            field = next((values[0] for values in plan.values_of_where.values()), header)
-            is_field = plan.file.header_of(known_headers()["history"]["field"]) in plan.where
             seen = exports.values_where(plan.file, header, plan.values_of_where).rows
             for text in list(seen)[:100]:
                 counts[text] += seen[text]
-                fields.setdefault(text, field if is_field else header)
+                fields.setdefault(text, _field_of(plan, header))
     for raw, rows in counts.items():
         word = named_in(raw, vocabulary.stages)
         guess = vocabulary.stages.get((word or "").casefold()) or vocabulary.elsewhere(raw)
@@ -637,6 +634,12 @@ def _name_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
         proposal.unplaced.append(
             f"stage_names: not known what these mean: {', '.join(unknown[:20])}"
         )
+
+
+def _field_of(plan: TablePlan, header: str) -> str:
+    """What the values under a header are of: in a log of several fields, the field that is read."""
+    named = plan.file.header_of(known_headers()["history"]["field"])
+    return plan.values_of_where.get(named or "", [header])[0]
 
 
 def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -673,8 +676,7 @@ def _date_stages(exports: Exports, proposal: Proposal, vocabulary: Vocabulary) -
 def stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:
     """The stage that a header such as "Became a Customer Date" speaks of."""
     plain = re.sub(r"__c$", "", header.strip(), flags=re.I)
-    plain = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)
-    plain = re.sub(r"[_\s]+", " ", plain.replace("-", " ")).casefold().strip()
+    plain = re.sub(r"[_\s-]+", " ", spaced(plain)).casefold().strip()
     for pattern in stage_date_patterns():
         if found := pattern.fullmatch(plain):
             named = re.sub(r"[(（].*[)）]", "", found["stage"]).strip(' "„“”«»[]')
@@ -687,8 +689,9 @@ def stage_of_header(header: str, vocabulary: Vocabulary) -> str | None:
 
 def _stage_of_conversion(proposal: Proposal, header: str, vocabulary: Vocabulary) -> str | None:
     """The stage of a lead that its CRM converts, if this is the header of when."""
-    names = {key(name) for name in known_headers()["leads"]["(converted_at)"]}
-    return vocabulary.stage("true", proposal.crm, "IsConverted") if key(header) in names else None
+    if key(header) not in known_keys("leads", "(converted_at)"):
+        return None
+    return vocabulary.stage("true", proposal.crm, "IsConverted")
 
 
 def _tradition(proposal: Proposal, vocabulary: Vocabulary) -> str:

@@ -42,11 +42,11 @@ from dagster_project.ingestion.discovery.values import (
     crm_labels,
     key,
     known_headers,
+    known_keys,
 )
 
 # So many headers of its own tell a CRM; one that it shares with another counts a quarter.
 _TELLS = 1.5
-_FILLED = "filled"
 # What the rows of a history have, whatever field has changed.
 _OF_HISTORIES = ("lead_id", "changed_at")
 _CREATED = re.compile(
@@ -173,8 +173,8 @@ def _score(file: ExportFile, table: ContractTable, columns: dict[str, str]) -> f
     """How well a file fits a table; 0 when neither its name nor its headers tell."""
     known = known_headers().get(table.name, {})
     present = {key(header) for header in file.headers}
-    telling = len({key(header) for header in known.get("(header)", [])} & present)
-    stem, words = file.stem.casefold(), _words_of_name(file)
+    telling = len(known_keys(table.name, "(header)") & present)
+    stem, words = file.stem.casefold(), _words_of(file.stem)
     own = len({key(name) for name in table.columns} & present)
     names = known.get("(name)", [])
     named = next((len(names) - at for at, name in enumerate(names) if name in words), 0)
@@ -204,7 +204,7 @@ def _are_leads(
         return True
     record = columns["lead_id"]
     other = set(known_headers()["leads"]["(other)"])
-    if other & (_words_of_name(file) | _words_of(record)):
+    if other & (_words_of(file.stem) | _words_of(record)):
         return False
     present = {key(header) for header in file.headers}
     if not present.isdisjoint(_own_headers_of_leads()) and present.isdisjoint(_headers_of_events()):
@@ -219,28 +219,23 @@ def _are_leads(
 def _own_headers_of_leads() -> set[str]:
     """Headers that only leads have; all people have a name and an address."""
     columns = ("owner_id", "current_stage", "(status)")
-    own = {key(it) for column in columns for it in crm_labels("leads", column)}
-    return own | {key(it) for it in known_headers()["leads"]["(own)"]}
+    labels = {key(it) for column in columns for it in crm_labels("leads", column)}
+    return labels | known_keys("leads", "(own)")
 
 
-@functools.cache
-def _headers_of_events() -> set[str]:
+def _headers_of_events() -> frozenset[str]:
     """Headers that only rows about leads have, which may name the lead's owner and status, too."""
     tables = ("activities", "stage_changes", "opportunities")
-    return {key(it) for table in tables for it in known_headers()[table]["(header)"]}
+    return frozenset[str]().union(*(known_keys(table, "(header)") for table in tables))
 
 
 def _words_of(text: str) -> set[str]:
     return {*re.split(r"[\W_\d]+", text.casefold()), text.casefold()}
 
 
-def _words_of_name(file: ExportFile) -> set[str]:
-    return _words_of(file.stem)
-
-
 def _is_named(file: ExportFile, table: str, role: str) -> bool:
     """Whether a file's name has a word that is known to play a role for a table."""
-    return not _words_of_name(file).isdisjoint(known_headers().get(table, {}).get(role, []))
+    return not _words_of(file.stem).isdisjoint(known_headers().get(table, {}).get(role, []))
 
 
 def _share_history(exports: Exports, proposal: Proposal) -> None:
@@ -272,15 +267,11 @@ def _share_history(exports: Exports, proposal: Proposal) -> None:
                 _read_owner_history(exports, history)
 
 
-@functools.cache
-def _fields_of_history() -> dict[str, set[str]]:
+def _fields_of_history() -> dict[str, frozenset[str]]:
     """By table: the fields whose changes it has, as ``key`` writes them."""
-    known, leads = known_headers()["history"], known_headers()["leads"]
-    names = {
-        "stage_changes": [*known["stage"], *leads["current_stage"], *leads["(status)"]],
-        "owner_changes": [*known["owner"], *leads["owner_id"]],
-    }
-    return {table: {key(name) for name in found} for table, found in names.items()}
+    stages = known_keys("history", "stage") | known_keys("leads", "current_stage", "(status)")
+    owners = known_keys("history", "owner") | known_keys("leads", "owner_id")
+    return {"stage_changes": stages, "owner_changes": owners}
 
 
 def _logs_stages(exports: Exports, file: ExportFile) -> bool:
@@ -450,8 +441,7 @@ def _find_currency(exports: Exports, deals: TablePlan) -> None:
     amount = deals.columns.get("amount")
     if not amount:
         return
-    home = known_headers()["opportunities"]["(home_amount)"]
-    if key(amount) in {key(name) for name in home}:
+    if key(amount) in known_keys("opportunities", "(home_amount)"):
         deals.columns.pop("currency", None)
         return
     if "currency" in deals.columns:
@@ -483,5 +473,5 @@ def _leave_out_empty(exports: Exports, plan: TablePlan) -> None:
         seen = exports.values_where(plan.file, header, plan.values_of_where)
         rows = exports.count(plan.file, plan.values_of_where)
         if 0 < seen.filled < rows:
-            plan.where[header] = _FILLED
+            plan.where[header] = "filled"
             plan.remarks[column] = f"{rows - seen.filled:,} rows without it are not read"

@@ -154,8 +154,8 @@ def match(file: ExportFile, table: ContractTable) -> dict[str, str]:
     """Contract column -> header, each header once: known as a whole, else told by its words."""
     columns: dict[str, str] = {}
     for column in table.columns:
-        headers = (file.header_of([name]) for name in names_of(table.name, column))
-        free = (header for header in headers if header and header not in columns.values())
+        headers = file.headers_of(names_of(table.name, column))
+        free = (header for header in headers if header not in columns.values())
         if header := next(free, None):
             columns[column] = header
     for column in table.columns:

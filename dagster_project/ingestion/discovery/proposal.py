@@ -83,7 +83,7 @@ def _report_what_is_left(exports: Exports, proposal: Proposal) -> None:
             if plan.reasons_of and plan.reasons_of[0].file == file:
                 used.add(plan.reasons_of[1])
             for found in plan.lookups.values():
-                if found["file"] in [file.pattern, *file.names, list(file.names)]:
+                if found["file"] == file.setting:
                     used |= {found["key"], found["value"]}
         for date in (item for item in proposal.stage_dates if item.file == file):
             used |= {date.header, date.lead_header}

@@ -139,6 +139,21 @@ def read_numbers(
     return NumberReading(float(share or 0), _decided(counts, "dot", "comma"))
 
 
+def marks_shown(
+    connection: DuckDBPyConnection, texts: Sequence[str], *, is_money: bool
+) -> dict[str, str]:
+    """The first of these values for each mark that a number shows: dot, comma or either."""
+    query = f"""
+        with bare as (
+            select place, text, {macros().bare_number("text", is_money)} as bare
+            from (select unnest(?) as text, generate_subscripts(?, 1) as place)
+        )
+        select {macros().decimal_mark_shown("bare")} as shown, min_by(text, place)
+        from bare where shown is not null group by shown
+    """
+    return dict(connection.execute(query, [list(texts)] * 2).fetchall())
+
+
 def _decided(counts: Sequence[int], first: str, second: str) -> str | None:
     """What a column decides, as the model of formats does."""
     shows_first, shows_second, shows_either = counts

@@ -75,7 +75,7 @@ def _source(proposal: Proposal) -> Iterator[str]:
 
 
 def _mapping(plan: TablePlan) -> Iterator[str]:
-    yield from entry("file", _file_setting(plan.file), 8)
+    yield from entry("file", plan.file.setting, 8)
     if plan.file.sheet:
         yield from entry("sheet", plan.file.sheet, 8)
     if plan.columns:
@@ -155,13 +155,13 @@ def _select(plan: TablePlan, name: str) -> str:
     if plan.reasons_of:
         leads, reason, stages = plan.reasons_of
         is_exit = _condition({plan.columns["to_stage"]: stages})
-        lead = f"trim(reasons.{identifier(leads.columns['lead_id'])})"
-        reasons = [
-            f"select {identifier(reason)} from {identifier(_view(part))} as reasons "
-            f"where {lead} = trim({view}.{cells['lead_id']}) and {identifier(reason)} <> ''"
-            for part in leads.file.names
-        ]
-        found = f"(select min({identifier(reason)}) from ({' union all '.join(reasons)}))"
+        reasons = _all_of(
+            leads.file,
+            identifier(reason),
+            f" as reasons where trim(reasons.{identifier(leads.columns['lead_id'])}) = "
+            f"trim({view}.{cells['lead_id']}) and {identifier(reason)} <> ''",
+        )
+        found = f"(select min({identifier(reason)}) from ({reasons}))"
         cells["reason"] = f"case when {is_exit} then {found} end"
     shown = ",\n  ".join(f"{cell} as {column}" for column, cell in cells.items())
     where = f"\nwhere {_condition(plan.where)}" if plan.where else ""
@@ -171,10 +171,7 @@ def _select(plan: TablePlan, name: str) -> str:
 def _addressed(leads: TablePlan, cell: str) -> str:
     """The lead whose mail address is in a text."""
     lead_id, email = (identifier(leads.columns[name]) for name in ("lead_id", "email"))
-    people = " union all ".join(
-        f"select {lead_id} as id, {email} as address from {identifier(_view(name))}"
-        for name in leads.file.names
-    )
+    people = _all_of(leads.file, f"{lead_id} as id, {email} as address")
     return (
         f"(select min(id) from ({people}) "
         f"where lower(trim(address)) = lower(regexp_extract({cell}, {literal(ADDRESS)})))"
@@ -190,10 +187,8 @@ def _latest(plan: TablePlan, latest: LatestTime, view: str) -> str:
     if history := latest.history:
         lead, time = (identifier(history.columns[name]) for name in ("lead_id", "changed_at"))
         of_lead = f"trim({view}.{identifier(plan.columns['lead_id'])})"
-        changes = " union all ".join(
-            f"select {time} as moment from {identifier(_view(name))} where trim({lead}) = {of_lead}"
-            for name in history.file.names
-        )
+        where = f" where trim({lead}) = {of_lead}"
+        changes = _all_of(history.file, f"{time} as moment", where)
         times = f"list_concat({times}, (select list(moment) from ({changes})))"
     formats = f"[{', '.join(map(literal, latest.formats))}]"
     read = "try_cast(moment as timestamp)"
@@ -205,6 +200,12 @@ def _latest(plan: TablePlan, latest: LatestTime, view: str) -> str:
         f"(select case when max({read}) > min({read}) then max_by(moment, {read}) "
         f"else {after} || if({is_zoned}, 'Z', '') end from (select unnest({times}) as moment))"
     )
+
+
+def _all_of(file: ExportFile, select: str, rest: str = "") -> str:
+    """A query over all parts of a file."""
+    parts = (f"select {select} from {identifier(_view(name))}{rest}" for name in file.names)
+    return " union all ".join(parts)
 
 
 def _condition(conditions: Mapping[str, Condition]) -> str:
@@ -223,10 +224,6 @@ def _view(name: str) -> str:
     """How a query names a file: without its directory and ending, in lower case."""
     base = name.rsplit("/", 1)[-1].lower()
     return base.removesuffix(table_suffix(base) or "")
-
-
-def _file_setting(file: ExportFile) -> str | list[str]:
-    return file.pattern or (file.names[0] if len(file.names) == 1 else list(file.names))
 
 
 def _formats(formats: Sequence[str]) -> str | list[str]:
@@ -251,7 +248,7 @@ def _stage_date(plan: StageDatePlan, proposal: Proposal) -> Iterator[str]:
     yield from entry("column", plan.header, 8)
     leads = proposal.plan("leads")
     if not leads or plan.file != leads.file:
-        yield from entry("file", _file_setting(plan.file), 8)
+        yield from entry("file", plan.file.setting, 8)
         if plan.file.sheet:
             yield from entry("sheet", plan.file.sheet, 8)
         yield from entry("lead_id", plan.lead_header, 8)

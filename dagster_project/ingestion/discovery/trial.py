@@ -43,14 +43,8 @@ def try_proposal(proposal: Proposal, vocabulary: Vocabulary) -> None:
                 )
             )
             table, columns = plans[0].table, plans[0].columns
-            ids = [it for it in table.columns if table.kinds.get(it) in ("id", "event_id")]
-            headers = {it: columns.get(it, it) for it in ids}
-            proposal.unplaced += troubles_of_ids(
-                connection,
-                f"{RAW_SCHEMA}.{name}",
-                {header: it for it, header in reversed(headers.items())},
-                columns.get(table.record_id or "", ""),
-            )
+            rows = f"{RAW_SCHEMA}.{name}"
+            proposal.unplaced += troubles_of_ids(connection, rows, table, columns)
 
 
 def _times_read(connection: DuckDBPyConnection, table: ContractTable) -> float | None:

@@ -38,7 +38,6 @@ class Vocabulary:
     meanings: dict[str, str]
     by_tradition: dict[str, set[str]]
     kinds: tuple[str, ...]
-    touches: frozenset[str]
     signals: tuple[str, ...]
     evidence: dict[str, str]
     exits: frozenset[str]
@@ -80,7 +79,6 @@ def read_vocabulary(policy_dir: Path) -> Vocabulary:
     captured.sort(key=lambda row: int(row["path_order"]))
     names = [(row[name], row["stage"]) for name in ("label", "stage") for row in reversed(stages)]
     names += [(row["raw_stage"], row["stage"]) for row in policy.cells(policy_dir, "stage_aliases")]
-    kinds = policy.cells(policy_dir, "activity_kinds")
     return Vocabulary(
         stages={name.casefold(): stage for name, stage in names},
         mapped={
@@ -89,8 +87,7 @@ def read_vocabulary(policy_dir: Path) -> Vocabulary:
         },
         meanings={row["stage"]: row["exit_kind"] or row["milestone"] for row in stages},
         by_tradition=by_tradition,
-        kinds=tuple(row["kind"] for row in kinds),
-        touches=frozenset(row["kind"] for row in kinds if row["is_touch"] == "true"),
+        kinds=tuple(row["kind"] for row in policy.cells(policy_dir, "activity_kinds")),
         signals=tuple(row["signal"] for row in policy.cells(policy_dir, "signals")),
         evidence={row["evidence"]: row["stage"] for row in reversed(stages) if row["evidence"]},
         exits=frozenset(row["stage"] for row in stages if row["exit_kind"]),
@@ -130,8 +127,13 @@ def event_meaning(text: str, vocabulary: Vocabulary, beside: str = "") -> EventM
 
 
 def _words(text: str) -> str:
-    """A text in lower case with one space between its words: PhoneCall has two."""
-    return _SIGNS.sub(" ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)).strip().casefold()
+    """A text in lower case with one space between its words."""
+    return _SIGNS.sub(" ", spaced(text)).strip().casefold()
+
+
+def spaced(text: str) -> str:
+    """A text with a space between words that are written as one: PhoneCall, LostTime."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
 
 
 @functools.cache
@@ -139,9 +141,9 @@ def known_headers() -> dict[str, dict[str, list[str]]]:
     """Table -> column -> the headers it goes by, best first.
 
     Also what tells a table or a CRM: (crm), (name), (not), (header), and of leads (own), which only
-    they have, and (other), which names other rows; and headers that are no column of the contract:
-    (status), (reason), (exit_date), (deleted_at), (merged_ids), (email), (first_name),
-    (last_name), (home_amount).
+    they have, and (other), which names other rows; and headers that are no column of the contract,
+    such as (status) and (exit_date). ``history`` has the fields of a log of several, and
+    ``opportunity`` what a deal is called that is open or deleted.
     """
     known: dict[str, dict[str, list[str]]] = {}
     translated = _rows("translated_headers")
@@ -160,10 +162,16 @@ def known_headers() -> dict[str, dict[str, list[str]]]:
 
 
 @functools.cache
+def known_keys(table: str, *columns: str) -> frozenset[str]:
+    """What these columns of a table go by, as ``key`` writes it."""
+    known = known_headers().get(table, {})
+    return frozenset(key(name) for column in columns for name in known.get(column, []))
+
+
+@functools.cache
 def all_known_headers() -> frozenset[str]:
     """What any column goes by, as ``key`` writes it."""
-    columns = (headers for table in known_headers().values() for headers in table.values())
-    return frozenset(key(name) for headers in columns for name in headers)
+    return frozenset().union(*(known_keys(it, *columns) for it, columns in known_headers().items()))
 
 
 def crm_labels(table: str, column: str) -> list[str]:

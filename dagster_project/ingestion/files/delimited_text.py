@@ -486,6 +486,11 @@ def header_names(label: str, cells: Sequence[str]) -> tuple[str, ...]:
     return headers
 
 
+def names_given(headers: Sequence[str]) -> list[str]:
+    """The names that a header gives; a cell of nothing is called by its place."""
+    return [name for at, name in enumerate(headers, start=1) if name != f"column {at}"]
+
+
 def _without_separator_line(path: Path, scratch: Path) -> tuple[Path, str | None]:
     """The file and no delimiter; or a copy without its first line, ``sep=;``, and that delimiter.
 

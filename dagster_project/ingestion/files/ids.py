@@ -4,17 +4,20 @@ from collections.abc import Iterator, Mapping
 
 from duckdb import DuckDBPyConnection
 
+from dagster_project.config.contract import ContractTable
 from dagster_project.ingestion.files.resources import comparable, is_no_id
 
 
 def troubles_of_ids(
-    connection: DuckDBPyConnection, relation: str, cells: Mapping[str, str], own: str
+    connection: DuckDBPyConnection, relation: str, table: ContractTable, headers: Mapping[str, str]
 ) -> Iterator[str]:
     """A line for each file and header with such ids.
 
-    ``cells``: header -> its column of the relation, which has ``source_file``, too. ``own``: the
-    header of the rows' own ids, of which no two may be the same; empty if there is none.
+    ``relation``: the table's rows, with ``source_file``. ``headers``: by column of ids the header
+    that it is read from; others are not looked at.
     """
+    # A header that several columns take is told once.
+    cells = {headers[column]: column for column in reversed(table.ids) if column in headers}
     for header, cell in cells.items():
         unread = connection.execute(
             f"select source_file, count(*), min({cell}) from {relation} where {is_no_id(cell)} "
@@ -25,23 +28,23 @@ def troubles_of_ids(
                 f"{file}: {header}: {rows:,} of the ids can't be read (for example {sample}); "
                 "export ids as text"
             )
-    if own not in cells:
+    own = table.record_id
+    if own is None or own not in headers:
         return
-    cell = cells[own]
     ((ids, rows, sample, files),) = connection.execute(
         f"""
         select count(*), sum(found), min(id), list_sort(list_distinct(flatten(list(files))))
         from (
-            select min(trim({cell})) as id, count(*) as found, list(distinct source_file) as files
+            select min(trim({own})) as id, count(*) as found, list(distinct source_file) as files
             from {relation}
-            where trim({cell}) <> '' and not {is_no_id(cell)}
-            group by {comparable(cell)}
+            where trim({own}) <> '' and not {is_no_id(own)}
+            group by {comparable(own)}
             having count(*) > 1
         )
         """
     ).fetchall()
     if ids:
         yield (
-            f"{', '.join(files)}: {own}: {rows:,} rows share {ids:,} {'id' if ids == 1 else 'ids'} "
-            f"(for example {sample}); of each id a run reads one row"
+            f"{', '.join(files)}: {headers[own]}: {rows:,} rows share {ids:,} "
+            f"{'id' if ids == 1 else 'ids'} (for example {sample}); of each id a run reads one row"
         )

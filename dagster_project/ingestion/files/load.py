@@ -467,23 +467,20 @@ class _ExportReader:
 
     def note_ids(self, table: ContractTable, files: Sequence[DataFile]) -> None:
         """Note the ids of a table's files that can't be read, or that several rows have."""
-        mapped = self._mapping(table.name).columns
-        places = [
-            (at, mapped.get(column, column))
-            for at, column in enumerate(table.columns)
-            if table.kinds.get(column) in ("id", "event_id")
-        ]
-        if not places:
+        if not table.ids:
             return
+        places = [table.columns.index(column) for column in table.ids]
         readings = []
         for file in files:
             reader, _, cells, condition = self.open_table(table, file)
-            ids = [f"if({condition}, {cells[at]}, null)" for at, _ in places]
+            ids = [f"if({condition}, {cells[at]}, null)" for at in places]
             readings.append((file, reader, ids))
         self._collect("id_rows", readings)
-        cells_of = {header: f"v{at}" for at, (_, header) in reversed([*enumerate(places)])}
-        own = mapped.get(table.record_id, table.record_id) if table.record_id else ""
-        for line in troubles_of_ids(self._load.connection, "id_rows", cells_of, own):
+        ids = [f"v{at} as {column}" for at, column in enumerate(table.ids)]
+        rows = f"(select source_file, {', '.join(ids)} from id_rows)"
+        mapped = self._mapping(table.name).columns
+        headers = {column: mapped.get(column, column) for column in table.ids}
+        for line in troubles_of_ids(self._load.connection, rows, table, headers):
             self._load.note(line, table.name)
 
     # Stage dates

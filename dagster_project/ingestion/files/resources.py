@@ -17,6 +17,7 @@ from types import MappingProxyType
 from dagster_project.config.contract import NO_ID, ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
+from dagster_project.ingestion.files.delimited_text import names_given
 from dagster_project.ingestion.files.settings import Condition, TableMapping
 from dagster_project.ingestion.files.typed_records import time_text
 
@@ -68,8 +69,7 @@ class Headers:
     @property
     def advice(self) -> str:
         """What to do about a first line that looks like the title of a report."""
-        named = [name for at, name in enumerate(self.names, start=1) if name != f"column {at}"]
-        if len(named) > 1:
+        if len(names_given(self.names)) > 1:
             return ""
         return "; if lines stand above the header, delete them: the first line has to be the header"
 
