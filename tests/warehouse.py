@@ -30,6 +30,7 @@ from filelock import FileLock
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.dispatch import ensure_raw_tables, ingest_source
+from dagster_project.ingestion.raw_load import RawLoad
 from tests.lifecycle.company_policy import Policy
 from tests.lifecycle.reference import Fact, Row, Run
 from tests.lifecycle.texts import given as given_text
@@ -311,12 +312,13 @@ class Warehouse:
         self.build(self.project.upstream(WATCHED) - of_the_run, given=of_the_run)
 
     def _fill_raw(self, table: ContractTable, rows: Sequence[Row]) -> None:
+        systems = [row.get("source_system") or SOURCE_SYSTEM for row in rows]
+        loads = {system: RawLoad(self.connection, system, 1) for system in systems}
         columns: dict[str, Any] = {
-            "source_system": pa.array(
-                [row.get("source_system") or SOURCE_SYSTEM for row in rows], pa.string()
-            ),
             "load_id": pa.array([int(row.get("load_id") or 1) for row in rows], pa.int64()),
-            "source_file": pa.array([f"{table.name}.csv"] * len(rows), pa.string()),
+            "file_id": pa.array(
+                [loads[system].file_id(f"{table.name}.csv") for system in systems], pa.int32()
+            ),
             "source_row": pa.array(range(1, len(rows) + 1), pa.int64()),
         }
         for column in table.columns:

@@ -33,6 +33,7 @@ class RawLoad:
     progress: Progress | None = None
     source_name: str = ""
     result: IngestionResult = field(init=False)
+    _file_ids: dict[str, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.source_name = self.source_name or self.source_system
@@ -129,18 +130,34 @@ class RawLoad:
             [self.source_system, *parameters],
         )
 
+    def file_id(self, name: str) -> int:
+        """The number of a file of this source in ``raw.files``, where it is kept from now on."""
+        if name not in self._file_ids:
+            known = f"from {RAW_SCHEMA}.files where source_system = ? and source_file = ?"
+            given = [self.source_system, name]
+            self.connection.execute(
+                f"""
+                insert into {RAW_SCHEMA}.files
+                select (select coalesce(max(file_id), 0) + 1 from {RAW_SCHEMA}.files), ?, ?
+                where not exists ({known})
+                """,
+                given * 2,
+            )
+            [(self._file_ids[name],)] = self.connection.execute(
+                f"select file_id {known}", given
+            ).fetchall()
+        return self._file_ids[name]
+
     def remove_earlier_rows(self, table: str) -> None:
         """Remove what earlier loads of this source left in a raw table and in the rejected rows.
 
         Rows that another source added under the same ``source_system`` stay.
         """
         mine = f"load_id in (select load_id from {RAW_SCHEMA}.loads where loaded_by = ?)"
-        self.remove(table, f"load_id < ? and {mine}", self.load_id, self.source_name)
-        self.remove(
-            "rejected_rows",
-            f"table_name = ? and load_id < ? and {mine}",
-            *(table, self.load_id, self.source_name),
-        )
+        earlier = f"load_id < ? and {mine}"
+        given = [self.load_id, self.source_name]
+        self.connection.execute(f"delete from {RAW_SCHEMA}.{table} where {earlier}", given)
+        self.remove("rejected_rows", f"table_name = ? and {earlier}", table, *given)
 
     def replace_settings(self, table: str, rows: Iterable[Sequence[str | None]]) -> None:
         """Replace what the configuration of this source says, for the models to read."""

@@ -1,3 +1,14 @@
+{# The rows of a raw table of files, with what `raw.files` says of each one's file. #}
+{% macro rows_of_files(table) -%}
+select
+    files.source_system,
+    files.source_file,
+    delivered.*
+from {{ source('files', table) }} as delivered
+inner join {{ source('files', 'files') }} as files
+    on delivered.file_id = files.file_id
+{%- endmacro %}
+
 {#
     The rows of a contract table that the sources delivered: those of files, and those of every CRM
     that `crms` in dbt_project.yml registers for the table. A run builds

@@ -11,7 +11,7 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.hubspot import load as hubspot
 from dagster_project.ingestion.hubspot.settings import HubSpotSource
-from dagster_project.ingestion.raw_schema import EXTRA_COLUMNS, LINEAGE_COLUMNS
+from dagster_project.ingestion.raw_schema import EXTRA_COLUMNS
 from tests.crm.hubspot_server import TOKEN, HubSpotAccount, HubSpotServer, Record
 from tests.crm.hubspot_world import FORM, NOW, PROPERTIES, REASON, USER, World, remember
 from tests.lifecycle.company_policy import Policy
@@ -80,7 +80,8 @@ def test_the_views_have_the_shape_of_the_contract(
     found = warehouse.connection.execute(
         f"select * from warehouse.build.int_hubspot__{table}"
     ).description
-    columns = [*LINEAGE_COLUMNS, *CONTRACT_TABLES[table].columns, EXTRA_COLUMNS]
+    lineage = ["source_system", "load_id", "source_file", "source_row"]
+    columns = [*lineage, *CONTRACT_TABLES[table].columns, EXTRA_COLUMNS]
     assert [column[0] for column in found] == columns
 
 

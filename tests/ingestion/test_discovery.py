@@ -299,7 +299,8 @@ def test_unknown_export(proposed, warehouse, rows):
         "a-1",
         "1767604364",
     )
-    assert rows("select lead_id, to_stage, source_file from raw.stage_changes order by 3, 1") == [
+    changes = "raw.stage_changes join raw.files using (file_id)"
+    assert rows(f"select lead_id, to_stage, source_file from {changes} order by 3, 1") == [
         ("a-1", "customer", "closed.csv"),
         ("a-1", "sql", "export.csv"),
         ("a-2", "sql", "export.csv"),
@@ -343,7 +344,8 @@ def test_archives_and_workbooks_are_proposed_and_read(tmp_path, warehouse, rows)
     assert any("damaged.zip: the ZIP archive is damaged" in line for line in proposal.unplaced)
     result = ingest_source(warehouse, load_settings(tmp_path / "handoff.yml").sources[0])
     assert counts(result) == {"leads": 2, "activities": 1}
-    assert rows("select distinct source_file from raw.leads") == [("export.zip/all contacts.csv",)]
+    leads = "raw.leads join raw.files using (file_id)"
+    assert rows(f"select distinct source_file from {leads}") == [("export.zip/all contacts.csv",)]
     assert rows("select lead_id from raw.activities") == [("1",)]
 
 

@@ -17,7 +17,10 @@ from dagster_project.running.plan import RunOptions, plan_run
 from dagster_project.running.reading import read_sources, write_choices
 from tests.warehouse import Warehouse, project
 
-READ = "select source_system, activity_id, source_file from raw.activities order by all"
+READ = (
+    "select source_system, activity_id, source_file "
+    "from raw.activities join raw.files using (file_id) order by all"
+)
 
 
 @pytest.fixture
@@ -97,10 +100,11 @@ def test_stage_dates_and_deals_are_about_the_other_leads(warehouse, rows, crm, d
     )
     for item in (crm, source, crm):
         ingest_source(warehouse, item)
-    assert rows("select source_system, lead_id, to_stage from raw.stage_changes") == [
+    joined = "join raw.files using (file_id)"
+    assert rows(f"select source_system, lead_id, to_stage from raw.stage_changes {joined}") == [
         ("crm", "L1", "customer")
     ]
-    assert rows("select source_system, lead_id from raw.opportunities") == [("crm", "L1")]
+    assert rows(f"select source_system, lead_id from raw.opportunities {joined}") == [("crm", "L1")]
 
 
 def test_rows_of_both_sources_are_counted_and_one_about_no_lead_is_set_aside(crm, dialer):

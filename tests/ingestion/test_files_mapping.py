@@ -215,7 +215,7 @@ def test_stage_dates_become_stage_changes(ingest, export, rows):
     )
     changes = rows(
         "select source_file, source_row, change_id, lead_id, changed_at, from_stage, to_stage "
-        "from raw.stage_changes order by 1, 2, 3"
+        "from raw.stage_changes join raw.files using (file_id) order by 1, 2, 3"
     )
     assert changes == [
         (

@@ -20,7 +20,10 @@ from dagster_project.ingestion.files.load import check
 from dagster_project.ingestion.files.settings import FilesSource
 from tests.warehouse import Warehouse, project
 
-CALLS = "select activity_id, source_file, source_row from raw.activities order by all"
+CALLS = (
+    "select activity_id, source_file, source_row "
+    "from raw.activities join raw.files using (file_id) order by all"
+)
 
 
 def calls(*ids: str) -> str:
@@ -209,8 +212,8 @@ def test_stage_dates_are_read_from_every_part_of_the_leads(ingest, export, rows)
         tables={"leads": {"file": "people-*.csv"}},
         stage_dates=[{"stage": "customer", "column": "won"}],
     )
-    changes = "select lead_id, changed_at, source_file from raw.stage_changes order by 1"
-    assert rows(changes) == [
+    changes = "raw.stage_changes join raw.files using (file_id)"
+    assert rows(f"select lead_id, changed_at, source_file from {changes} order by 1") == [
         ("L1", "2026-02-01", "people-1.csv"),
         ("L2", "2026-02-02", "people-2.csv"),
     ]
@@ -290,8 +293,13 @@ def test_tables_are_found_in_archives_by_their_names(ingest, export, rows):
         {"LEADS.csv": "lead_id,created_at\nL1,2026-01-01\n", "out/reps.csv": "rep_id\nR1\n"},
     )
     ingest()
-    assert rows("select lead_id, source_file from raw.leads") == [("L1", "export.zip/LEADS.csv")]
-    assert rows("select rep_id, source_file from raw.reps") == [("R1", "export.zip/out/reps.csv")]
+    for table, columns, expected in (
+        ("leads", "lead_id, source_file", ("L1", "export.zip/LEADS.csv")),
+        ("reps", "rep_id, source_file", ("R1", "export.zip/out/reps.csv")),
+    ):
+        assert rows(f"select {columns} from raw.{table} join raw.files using (file_id)") == [
+            expected
+        ]
 
 
 def test_table_in_an_archive_and_beside_it_is_one_too_many(ingest, export):

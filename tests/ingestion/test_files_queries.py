@@ -30,7 +30,7 @@ def test_result_is_the_table(ingest, rows):
     result = ingest(**by(CALLS))
     assert rows(
         "select activity_id, lead_id, occurred_at, source_file, source_row "
-        "from raw.activities order by source_row"
+        "from raw.activities join raw.files using (file_id) order by source_row"
     ) == [
         ("A", "L1", "2026-02-01", "tables.activities.sql", 1),
         ("B", "L2", "2026-02-02", "tables.activities.sql", 2),

@@ -587,7 +587,7 @@ def _as_utf8(
                 letters = _Letters()
                 for text in _decoded(path, "utf-8"):
                     letters.look_at(text)
-                return path, letters.remarks
+                return path, letters.remarks(path, "utf-8")
             except _UndecodableError as error:
                 if given or start.startswith(codecs.BOM_UTF8):
                     raise
@@ -604,38 +604,46 @@ def _as_utf8(
             f"{label}: {error}; save the file as UTF-8 or name its encoding (for example cp1252) "
             f"in {key}"
         ) from error
-    return target, (*remarks, *letters.remarks)
+    return target, (*remarks, *letters.remarks(path, name))
 
 
 class _Letters:
     """Looks for letters that were lost or decoded wrongly, and for signs that nobody sees."""
 
     def __init__(self) -> None:
-        self._line = 1
-        self._is_start = True
-        # By what was found: how often, and the first line.
+        self._at = 0
+        # By what was found: how often, and how many characters stand before the first.
         self._found: dict[str, tuple[int, int]] = {}
 
     def look_at(self, text: str) -> None:
         """Look at the next chunk of a file; its mark at the start is none of its letters."""
-        text = text.removeprefix("\ufeff") if self._is_start else text
+        if self._at == 0 and text.startswith("\ufeff"):
+            text, self._at = text[1:], 1
         for what, (signs, pattern) in _ODD_LETTERS.items():
             if any(sign in text for sign in signs):
                 places = [place.start() for place in re.finditer(pattern, text)]
                 if places:
-                    first = self._line + text.count("\n", 0, places[0])
-                    number, line = self._found.get(what, (0, first))
-                    self._found[what] = (number + len(places), line)
-        self._line += text.count("\n")
-        self._is_start = False
+                    number, first = self._found.get(what, (0, self._at + places[0]))
+                    self._found[what] = (number + len(places), first)
+        self._at += len(text)
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What was found, a line each."""
+    def remarks(self, path: Path, encoding: str) -> tuple[str, ...]:
+        """What was found in the file, a line each."""
         return tuple(
-            f"{what}, in {number} places (the first: line {line})"
-            for what, (number, line) in self._found.items()
+            f"{what}, in {number} places (the first: line {_line_of(path, encoding, first)})"
+            for what, (number, first) in self._found.items()
         )
+
+
+def _line_of(path: Path, encoding: str, place: int) -> int:
+    """The line of a character; counted only where one is named, as it takes as long as reading."""
+    line = 1
+    for text in _decoded(path, encoding):
+        line += text.count("\n", 0, place)
+        place -= len(text)
+        if place <= 0:
+            break
+    return line
 
 
 class _UndecodableError(ValueError):
@@ -645,19 +653,20 @@ class _UndecodableError(ValueError):
 def _decoded(path: Path, encoding: str) -> Iterator[str]:
     """The text of a file in chunks. Raises ``_UndecodableError`` for the first wrong byte."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    line = 1
     with path.open("rb") as source:
         while True:
             chunk = source.read(_CHUNK)
             try:
-                text = decoder.decode(chunk, final=not chunk)
+                yield decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                line += error.object[: error.start].count(b"\n")
+                behind = source.tell() - len(error.object) + error.start
+                with _mapped(path) as content:
+                    starts = range(0, behind, _CHUNK)
+                    ends = (content[at : min(at + _CHUNK, behind)].count(b"\n") for at in starts)
+                    line = 1 + sum(ends)
                 name = "UTF-8" if encoding == "utf-8" else encoding
                 bad = error.object[error.start]
                 raise _UndecodableError(f"line {line}: byte 0x{bad:02x} is not {name}") from error
-            line += text.count("\n")
-            yield text
             if not chunk:
                 return
 
@@ -819,9 +828,10 @@ def _stray_quotes(path: Path, delimiter: str, above: int) -> tuple[str, ...]:
 def _line_ends_differ(path: Path) -> bool:
     """Whether a file may have line ends that the strict reader refuses: several, or old ones."""
     with _mapped(path) as text:
-        if re.search(rb"\r(?!\n)", text):
-            return True
-        return text.find(b"\r") >= 0 and re.search(rb"(?<!\r)\n", text) is not None
+        # To look for one byte takes no time beside a pattern.
+        if text.find(b"\r") < 0:
+            return False
+        return re.search(rb"\r(?!\n)|(?<!\r)\n", text) is not None
 
 
 def _tail_is_doubtful(path: Path, delimiter: str) -> bool:

@@ -51,6 +51,7 @@ from dagster_project.ingestion.files.typed_records import first_line
 from dagster_project.ingestion.raw_load import RawLoad
 from dagster_project.ingestion.raw_schema import (
     EXTRA_COLUMNS,
+    LINEAGE_COLUMNS,
     ensure_raw_schema,
     rows_changed,
     transaction,
@@ -58,6 +59,7 @@ from dagster_project.ingestion.raw_schema import (
 from dagster_project.ingestion.result import IngestionResult, Progress, TableResult
 
 _READ_BUFFER = 1 << 20
+_LINEAGE = [f"{column} {kind}" for column, kind in LINEAGE_COLUMNS.items()]
 # How many values a note about a filter names.
 _TOP_VALUES = 5
 
@@ -214,9 +216,8 @@ class _ExportReader:
         """
         self._load.say(f"reading {file.name}")
         reader, headers, columns, condition = self.open_table(table, file)
-        select = [literal(self._load.source_system), str(self._load.load_id), literal(file.name)]
         inserted = self._insert(
-            file, reader, f"{RAW_SCHEMA}.{table.name}", [*select, "source_row", *columns], condition
+            file, reader, f"{RAW_SCHEMA}.{table.name}", [*self._lineage(file), *columns], condition
         )
         rejected = self._naming_leads(table, headers, inserted.rejected)
         self._record(
@@ -444,14 +445,12 @@ class _ExportReader:
     ) -> None:
         """Read some cells of files into a temporary table as ``v0``, ``v1`` .."""
         cells = [f"v{at} varchar" for at in range(len(readings[0][2]))]
-        columns = ["load_id bigint", "source_file varchar", "source_row bigint", *cells]
+        columns = [*_LINEAGE, *cells, "extra_columns varchar"]
         self._load.connection.execute(
-            f"create or replace temp table {relation} "
-            f"({', '.join([*columns, 'extra_columns varchar'])})"
+            f"create or replace temp table {relation} ({', '.join(columns)})"
         )
         for file, reader, values in readings:
-            lineage = [str(self._load.load_id), literal(file.name), "source_row"]
-            self._insert(file, reader, relation, [*lineage, *values, "null"])
+            self._insert(file, reader, relation, [*self._lineage(file), *values, "null"])
 
     def check_table(self, table: ContractTable, files: Sequence[DataFile]) -> list[Finding]:
         """What there is of a table; filters, lookups and ids that do not work are noted."""
@@ -477,7 +476,7 @@ class _ExportReader:
             readings.append((file, reader, ids))
         self._collect("id_rows", readings)
         ids = [f"v{at} as {column}" for at, column in enumerate(table.ids)]
-        rows = f"(select source_file, {', '.join(ids)} from id_rows)"
+        rows = f"(select file_id, {', '.join(ids)} from id_rows)"
         mapped = self._mapping(table.name).columns
         headers = {column: mapped.get(column, column) for column in table.ids}
         for line in troubles_of_ids(self._load.connection, rows, table, headers):
@@ -541,11 +540,9 @@ class _ExportReader:
         file, _ = place
         reader, changes, condition = self._open_dates(place, dates)
         self._load.connection.execute(
-            """
+            f"""
             create or replace temp table stage_dates (
-                load_id bigint,
-                source_file varchar,
-                source_row bigint,
+                {", ".join(_LINEAGE)},
                 changes struct(
                     change_id varchar, lead_id varchar, changed_at varchar, to_stage varchar,
                     stage_date varchar
@@ -554,24 +551,21 @@ class _ExportReader:
             )
             """
         )
-        select = [str(self._load.load_id), literal(file.name), "source_row"]
-        select += [f"[{', '.join(changes)}]", "null"]
+        select = [*self._lineage(file), f"[{', '.join(changes)}]", "null"]
         read = self._insert(file, reader, "stage_dates", select, condition)
         made = rows_changed(
             self._load.connection,
             f"""
             insert into {RAW_SCHEMA}.stage_changes by name
             select
-                ? as source_system,
                 * exclude (stage_date),
                 cast(json_object('~stage_date', stage_date) as varchar) as extra_columns
             from (
-                select load_id, source_file, source_row, unnest(changes, recursive := true)
+                select * exclude (changes, extra_columns), unnest(changes, recursive := true)
                 from stage_dates
             )
             where changed_at is not null
             """,
-            [self._load.source_system],
         )
         self._load.connection.execute("drop table stage_dates")
         # Broken rows of a table's own file are counted there already.
@@ -703,6 +697,10 @@ class _ExportReader:
         if self._mode(table) == "snapshot":
             self._load.remove_earlier_rows(table)
 
+    def _lineage(self, file: DataFile) -> list[str]:
+        """SQL for the lineage columns of a file's rows."""
+        return [str(self._load.load_id), str(self._load.file_id(file.name)), "source_row"]
+
     def _insert(
         self,
         file: DataFile,
@@ -712,7 +710,7 @@ class _ExportReader:
         condition: str = "true",
     ) -> Inserted:
         """Run a reader; what DuckDB says of the file becomes a message that names it."""
-        mine = f"load_id = {self._load.load_id} and source_file = {literal(file.name)}"
+        mine = f"load_id = {self._load.load_id} and file_id = {self._load.file_id(file.name)}"
         try:
             return reader.insert(self._load.connection, target, select, mine, condition)
         except (

@@ -40,7 +40,8 @@ class Headers:
         """SQL for a cell as received; one of spaces only is nothing."""
         cell = f"c{self.names.index(header)}"
         # What begins with a letter, digit or sign is known to be filled without trimming it.
-        return f"case when {cell} between '!' and '~' or trim({cell}) <> '' then {cell} end"
+        is_filled = f"{cell} between '!' and '~'"
+        return f"case when {is_filled} then {cell} when trim({cell}) <> '' then {cell} end"
 
     def matching(self, name: str, among: Sequence[str] | None = None) -> str | None:
         """The header of a name: exactly, else without case and by its words, whatever spaces."""

@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('files', 'activities') }}
+    {{ rows_of_files('activities') | indent(4) }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('files', 'channel_spend') }}
+    {{ rows_of_files('channel_spend') | indent(4) }}
 
 ),
 

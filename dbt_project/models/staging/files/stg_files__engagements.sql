@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('files', 'engagements') }}
+    {{ rows_of_files('engagements') | indent(4) }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('files', 'leads') }}
+    {{ rows_of_files('leads') | indent(4) }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('files', 'opportunities') }}
+    {{ rows_of_files('opportunities') | indent(4) }}
 
 ),
 

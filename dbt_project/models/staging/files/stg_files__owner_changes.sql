@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('files', 'owner_changes') }}
+    {{ rows_of_files('owner_changes') | indent(4) }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('files', 'reps') }}
+    {{ rows_of_files('reps') | indent(4) }}
 
 ),
 

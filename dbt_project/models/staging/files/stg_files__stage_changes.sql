@@ -1,6 +1,6 @@
 with source_rows as (
 
-    select * from {{ source('files', 'stage_changes') }}
+    {{ rows_of_files('stage_changes') | indent(4) }}
 
 ),
 
