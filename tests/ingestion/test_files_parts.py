@@ -220,6 +220,16 @@ def test_stage_dates_are_read_from_every_part_of_the_leads(ingest, export, rows)
     assert not any("extra_columns" in note.message for note in result.notes)
 
 
+def test_columns_that_another_table_reads_are_known(ingest, export):
+    (export / "leads.csv").write_text(
+        "lead_id,created_at,Moved,To,Colour\nL1,2026-01-01,2026-02-01,mql,red\n"
+    )
+    moves = {"file": "leads.csv", "columns": {"changed_at": "Moved", "to_stage": "To"}}
+    result = ingest(tables={"stage_changes": moves})
+    unknown = [note.message for note in result.notes if "does not know" in note.message]
+    assert [message.rpartition(": ")[2] for message in unknown] == ["Colour"]
+
+
 def test_a_part_without_a_required_column_is_named(ingest, export):
     (export / "calls-1.csv").write_text(calls("A"))
     (export / "calls-2.csv").write_text("activity_id,lead_id\nB,L1\n")

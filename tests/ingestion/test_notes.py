@@ -149,6 +149,32 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
         (
             {
                 **COMPLETE,
+                "leads": f"{LEADS}A,2026-01-01,R1,lead\n07,2026-01-01,R1,lead\n"
+                "X8,2026-01-01,r1,lead\n",
+                "reps": "rep_id\nR1\n",
+                "activities": "activity_id,lead_id,rep_id,kind,occurred_at\n"
+                "C1,7,R1,call,2026-01-03\nC2,7.0,R1,call,2026-01-03\nC3,x8,R1,call,2026-01-03\n"
+                "C4,9,R1,call,2026-01-03\n",
+                "opportunities": "opportunity_id,lead_id,created_at\n1,07;X8,2026-01-05\n"
+                "2,7,2026-01-05\n",
+            },
+            [
+                (
+                    "ids_written_otherwise",
+                    "activities.lead_id",
+                    3,
+                    "7 for 07, 7.0 for 07, x8 for X8",
+                ),
+                ("ids_written_otherwise", "leads.owner_id", 1, "r1 for R1"),
+                ("ids_written_otherwise", "opportunities.lead_id", 1, "7 for 07"),
+                ("unknown_references", "leads.owner_id", 1, "r1"),
+                ("rows_in_quarantine", "activities.lead_id", 4, "7, 7.0, 9"),
+                ("rows_in_quarantine", "opportunities.lead_id", 1, "7"),
+            ],
+        ),
+        (
+            {
+                **COMPLETE,
                 "leads": "lead_id,created_at,owner_id,current_stage,merged_into_lead_id\n"
                 "A,2026-01-01,R1,lead,\nB,2026-01-01,R1,lead,Z\n",
             },

@@ -3,7 +3,8 @@
 They are rendered here as dbt renders them, so that what is proposed is judged by what a run does.
 dbt has no public way to render a macro without a project to parse, which takes seconds. So these
 are read by Jinja alone, and of dbt there is only what is given below: ``adapter.dispatch`` to
-DuckDB, ``return`` at the end of a macro (it does not leave one early) and the variable ``no_id``.
+DuckDB, ``return`` at the end of a macro (it does not leave one early) and the variables of the
+project.
 A macro that asks for ``ref``, ``dbt.``, a package or ``target`` fails when it is called. A test
 compares each macro that is used here with what dbt compiles.
 """
@@ -17,7 +18,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 from jinja2.nativetypes import NativeEnvironment
 
-from dagster_project.config.contract import NO_ID
+from dagster_project.config.contract import DBT_VARS
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import DBT_PROJECT_DIR
 
@@ -86,7 +87,7 @@ def macros() -> Any:
         {
             "adapter": SimpleNamespace(dispatch=dispatch),
             "return": lambda value: value,
-            "var": {"no_id": NO_ID}.__getitem__,
+            "var": DBT_VARS.__getitem__,
         }
     )
     directory = DBT_PROJECT_DIR / "macros"

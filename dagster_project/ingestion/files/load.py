@@ -32,7 +32,7 @@ from dagster_project.ingestion.files.delimited_text import (
 from dagster_project.ingestion.files.ids import troubles_of_ids
 from dagster_project.ingestion.files.resources import (
     Headers,
-    comparable,
+    comparable_key,
     contract_columns,
     is_no_id,
     listed,
@@ -299,7 +299,12 @@ class _ExportReader:
         used |= set(kept.values())
         unknown = [(header, at) for at, header in enumerate(headers.names) if header not in used]
         conditions = [mapping.where, *mapping.only_when.values()]
-        asked = {headers.matching(name) for condition in conditions for name in condition}
+        # What another table reads of the same file is known, too.
+        read = [
+            [*CONTRACT_TABLES[name].columns, *self._mapping(name).columns.values()]
+            for name in self._tables_of(file)
+        ]
+        asked = {headers.matching(name) for names in (*conditions, *read) for name in names}
         if noted := [header for header, _ in unknown if header not in asked]:
             self._note_once(
                 f"{file.name}: columns that the contract does not know are kept in "
@@ -372,8 +377,8 @@ class _ExportReader:
                 f"""
                 select min(trim(v0)) as value, count(*) as found, sum(count(*)) over () as rows
                 from lookup_rows
-                where v0 is not null and {comparable("v0")} not in (select key from {relation})
-                group by {comparable("v0")}
+                where v0 is not null and {comparable_key("v0")} not in (select key from {relation})
+                group by {comparable_key("v0")}
                 order by found desc, value
                 limit {_TOP_VALUES + 1}
                 """
@@ -415,7 +420,7 @@ class _ExportReader:
             f"""
             create or replace temp table {relation} as
             select
-                {comparable("v0")} as key,
+                {comparable_key("v0")} as key,
                 min(trim(v0)) as shown,
                 min(trim(v1)) as value,
                 count(distinct trim(v1)) as values_found

@@ -219,6 +219,11 @@
     end
 {%- endmacro %}
 
+{# An id without zeros in front, `.0` behind and capitals, by which spellings of one differ. #}
+{% macro bare_id(id) -%}
+    nullif(lower(regexp_replace(ltrim({{ id }}, '0'), '\.0+$', '')), '')
+{%- endmacro %}
+
 {# Whether a text is what databases and people write for nothing (NULL, n/a, -). #}
 {% macro stands_for_nothing(text) -%}
     {{ return(adapter.dispatch('stands_for_nothing')(text)) }}

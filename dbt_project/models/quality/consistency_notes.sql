@@ -51,6 +51,52 @@ known_ids as (
 
 ),
 
+-- Rows about unknown leads are set aside; other ids that nothing has stay as they are.
+unknown_ids as (
+
+    select named_ids.*
+    from named_ids
+    left join known_ids
+        on
+            named_ids.source_system = known_ids.source_system
+            and named_ids.known_table = known_ids.known_table
+            and named_ids.named_id = known_ids.known_id
+    where
+        known_ids.known_id is null
+        -- A table that was not exported knows nobody.
+        and exists (
+            select 1
+            from known_ids as known
+            where
+                known.source_system = named_ids.source_system
+                and known.known_table = named_ids.known_table
+        )
+    union all
+    select
+        source_system,
+        table_name || '.lead_id' as place,
+        'leads' as known_table,
+        {{ json_text('row_json', "'lead_id'") }} as named_id,
+        1 as row_count
+    from {{ ref('quarantine') }}
+    where reason = 'unknown lead'
+
+),
+
+-- Each known id without what spreadsheets and tables of numbers add or take away.
+written as (
+
+    select
+        source_system,
+        known_table,
+        {{ bare_id('known_id') }} as bare_id,
+        min(known_id) as known_id
+    from known_ids
+    where exists (select 1 from unknown_ids)
+    group by source_system, known_table, {{ bare_id('known_id') }}
+
+),
+
 final as (
 
     select
@@ -68,29 +114,32 @@ final as (
     where contradicting_rows > 0
     union all
     select
-        named_ids.source_system,
+        source_system,
         'unknown_references' as kind,
-        named_ids.place,
-        'ids not found in ' || named_ids.known_table as note,
-        sum(named_ids.row_count) as row_count,
-        {{ few_texts('named_ids.named_id') }} as samples
-    from named_ids
-    left join known_ids
+        place,
+        'ids not found in ' || known_table as note,
+        sum(row_count) as row_count,
+        {{ few_texts('named_id') }} as samples
+    from unknown_ids
+    where place not like '%.lead_id'
+    group by source_system, place, known_table
+    union all
+    select
+        unknown_ids.source_system,
+        'ids_written_otherwise' as kind,
+        unknown_ids.place,
+        'ids that ' || unknown_ids.known_table || ' write otherwise' as note,
+        sum(unknown_ids.row_count) as row_count,
+        {{ few_texts(
+            "unknown_ids.named_id || ' for ' || written.known_id"
+        ) }} as samples
+    from unknown_ids
+    inner join written
         on
-            named_ids.source_system = known_ids.source_system
-            and named_ids.known_table = known_ids.known_table
-            and named_ids.named_id = known_ids.known_id
-    where
-        known_ids.known_id is null
-        -- A table that was not exported knows nobody.
-        and exists (
-            select 1
-            from known_ids as known
-            where
-                known.source_system = named_ids.source_system
-                and known.known_table = named_ids.known_table
-        )
-    group by named_ids.source_system, named_ids.place, named_ids.known_table
+            unknown_ids.source_system = written.source_system
+            and unknown_ids.known_table = written.known_table
+            and {{ bare_id('unknown_ids.named_id') }} = written.bare_id
+    group by unknown_ids.source_system, unknown_ids.place, unknown_ids.known_table
     union all
     select
         changes.source_system,
