@@ -180,6 +180,29 @@ def test_reps_are_overloaded(diagnosed, weekly, expected):
     assert status(built, "capacity") == expected
 
 
+@pytest.mark.parametrize(("of_sales", "expected"), [(0, "watch"), (4, "watch"), (40, "ok")])
+def test_capacity_is_that_of_those_who_receive_handoffs(diagnosed, of_sales, expected):
+    """Two a week are 25 in 90 days; who closes deals gets a handoff now and then."""
+    reps = [
+        {
+            "rep_sk": rep,
+            "rep_id": rep,
+            "source_system": "files",
+            "role": role,
+            "weekly_capacity": weekly,
+            "is_active": True,
+        }
+        for rep, role, weekly in (("S", "sdr", 2), ("A", "ae", 20))
+    ]
+    cycles = cohort(LATELY, 40, owner_id="S")
+    cycles += cohort(LATELY, of_sales, owner_id="A", prefix="A")
+    cycles += cohort(LATELY, 9, owner_id="unknown", prefix="U")
+    built = diagnosed(cycles, reps=reps)
+    [row] = built.rows("select * from funnel_diagnostics where diagnostic = 'capacity'")
+    assert row["status"] == expected
+    assert row["numerator"] == 40 + (of_sales if of_sales > 4 else 0)
+
+
 def test_an_unknown_capacity_is_not_judged(diagnosed):
     assert status(diagnosed(cohort(LATELY, 60)), "capacity") == "too_few"
 
@@ -207,6 +230,13 @@ def test_a_fall_by_a_shift_to_weak_sources_is_told_apart(diagnosed):
         *cohort(LATELY, 80, qualified=4, lead_source="Email", prefix="m"),
     ]
     assert status(diagnosed(cycles), "channel_shift") == "act"
+    by_chance = [
+        *cohort(BEFORE, 80, qualified=40, lead_source="Event", prefix="e"),
+        *cohort(BEFORE, 20, qualified=1, lead_source="Email", prefix="m"),
+        *cohort(LATELY, 70, qualified=35, lead_source="Event", prefix="e"),
+        *cohort(LATELY, 30, qualified=1, lead_source="Email", prefix="m"),
+    ]
+    assert status(diagnosed(by_chance), "channel_shift") == "ok"
     same_mix = [
         *cohort(BEFORE, 80, qualified=40, lead_source="Event"),
         *cohort(LATELY, 80, qualified=20, lead_source="Event"),
@@ -237,6 +267,12 @@ def test_the_diagnostics_read_in_the_order_of_the_runbook(whole_sample):
     for row in rows:
         assert row["reading"]
         assert (row["next_step"] is not None) == (row["status"] in ("act", "watch"))
+
+
+def test_the_load_of_the_sample_is_that_of_its_sdrs(whole_sample):
+    [row] = whole_sample.rows("select * from funnel_diagnostics where diagnostic = 'capacity'")
+    assert (row["status"], row["numerator"]) == ("watch", 387)
+    assert row["value"] == pytest.approx(387 / (24 * 90 / 7))
 
 
 def test_the_threshold_that_fills_the_team(diagnosed):

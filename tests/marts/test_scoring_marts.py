@@ -32,10 +32,8 @@ def band(score):
     return "A" if score >= 70 else "B" if score >= 45 else "C" if score >= 20 else "D"
 
 
-@pytest.fixture
-def calibration(new_warehouse):
-    """score_calibration of the ten leads."""
-    warehouse = new_warehouse()
+def calibrated(warehouse, leads):
+    """score_calibration of leads: score, the CRM's score, won."""
     warehouse.decide(AS_OF)
     cycles = [
         cycle(
@@ -45,13 +43,13 @@ def calibration(new_warehouse):
             score_band=band(score),
             **({"won_at": MOMENT + timedelta(days=30)} if won else {}),
         )
-        for at, (score, _, won) in enumerate(TEN)
+        for at, (score, _, won) in enumerate(leads)
     ]
     warehouse.execute(
         "create table warehouse.build.dim_leads "
         "(source_system text, lead_id text, crm_score double)"
     )
-    for at, (_, crm_score, _) in enumerate(TEN):
+    for at, (_, crm_score, _) in enumerate(leads):
         warehouse.execute(
             "insert into warehouse.build.dim_leads values ('files', ?, ?)", [f"L{at}", crm_score]
         )
@@ -59,6 +57,29 @@ def calibration(new_warehouse):
     warehouse._give(warehouse.project.models["fct_lead_cycles"], cycles)
     warehouse.build(["score_calibration"], given=given)
     return warehouse.rows("select * from score_calibration order by score_kind, band_order")
+
+
+@pytest.fixture
+def calibration(new_warehouse):
+    """score_calibration of the ten leads."""
+    return calibrated(new_warehouse(), TEN)
+
+
+@pytest.mark.parametrize(
+    ("scores", "quartiles"),
+    [
+        ([50] * 40, {"quartile 2": (40, 10)}),
+        ([90] * 10 + [50] * 30, {"quartile 1": (10, 2), "quartile 3": (30, 8)}),
+        (list(range(40)), {f"quartile {at}": (10, won) for at, won in enumerate([3, 2, 3, 2], 1)}),
+    ],
+)
+def test_leads_of_one_score_are_in_one_quartile(new_warehouse, scores, quartiles):
+    leads = [(50, score, at % 4 == 3) for at, score in enumerate(scores)]
+    found = [row for row in calibrated(new_warehouse(), leads) if row["score_kind"] == "crm"]
+    assert {row["band"]: (row["cycles"], row["won"]) for row in found} == quartiles
+    if len(found) == 1:
+        [row] = found
+        assert (row["lift"], row["auc"], row["is_monotonic"]) == (1, 0.5, None)
 
 
 def test_auc_is_the_chance_that_a_winner_had_the_higher_score(calibration):

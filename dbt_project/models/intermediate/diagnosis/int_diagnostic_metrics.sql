@@ -88,26 +88,81 @@ first_touches as (
 
 ),
 
-capacity as (
+reps as (
 
-    select sum(weekly_capacity) * 90 / 7.0 as leads
+    select
+        source_system,
+        rep_id,
+        is_active,
+        weekly_capacity * 90 / 7.0 as capacity,
+        coalesce(role, '(none)') as role
     from {{ ref('dim_reps') }}
-    where is_active
 
 ),
 
+handoffs as (
+
+    select reps.role
+    from cycles
+    cross join run_policy
+    left join reps
+        on
+            cycles.source_system = reps.source_system
+            and cycles.owner_id = reps.rep_id
+    where cycles.handed_off_at >= run_policy.recent_from
+
+),
+
+received as (
+
+    select
+        role,
+        count(*) as leads,
+        sum(count(*)) over () as all_leads
+    from handoffs
+    where role is not null
+    group by role
+
+),
+
+capacities as (
+
+    select
+        role,
+        sum(capacity) as capacity
+    from reps
+    where is_active
+    group by role
+
+),
+
+-- The load of the roles that receive handoffs: who gets few does something else.
+-- Where no owner is known, that of all reps.
 loads as (
 
     select
         'weekly_load' as metric,
         'all' as segment,
+        cast(sum(received.leads) as {{ dbt.type_bigint() }}) as sample_size,
+        sum(received.leads) as numerator,
+        sum(capacities.capacity) as denominator
+    from received
+    inner join capacities
+        on received.role = capacities.role
+    where
+        received.leads >= 0.1 * received.all_leads
+        and capacities.capacity is not null
+    having count(*) > 0
+    union all
+    select
+        'weekly_load' as metric,
+        'all' as segment,
         count(*) as sample_size,
         count(*) as numerator,
-        max(capacity.leads) as denominator
-    from cycles
-    cross join run_policy
-    cross join capacity
-    where cycles.handed_off_at >= run_policy.recent_from
+        (select sum(capacities.capacity) from capacities) as denominator
+    from handoffs
+    where not exists (select 1 from received)
+    having count(*) > 0
 
 ),
 

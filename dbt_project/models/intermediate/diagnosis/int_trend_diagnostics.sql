@@ -127,7 +127,7 @@ main_trend as (
             when is_too_few then 'Too few cases to judge'
             when is_falling
                 then 'The fall is more than chance: rule the next causes in or out'
-            else 'No fall that the sample would carry'
+            else 'No fall beyond what chance explains'
         end as reading
     from tested
     where metric = 'mql_to_sql'

@@ -49,16 +49,27 @@ handed_off as (
 ),
 
 -- The CRM's own score has no bands of ours: quarters of the ranking, best first.
+-- Cycles of one score are in one of them, that of the middle of their ranks.
+crm_scored as (
+
+    select
+        *,
+        rank() over (partition by period_start order by crm_score desc) as first_rank,
+        count(*) over (partition by period_start, crm_score) as tied_cycles,
+        count(*) over (partition by period_start) as scored_cycles
+    from handed_off
+    where crm_score is not null
+
+),
+
 crm_ranked as (
 
     select
         *,
-        ntile(4) over (
-            partition by period_start
-            order by crm_score desc, score desc, is_won desc, is_qualified desc
-        ) as band_order
-    from handed_off
-    where crm_score is not null
+        1 + cast(floor(
+            4 * (first_rank - 1 + (tied_cycles - 1) / 2.0) / scored_cycles
+        ) as integer) as band_order
+    from crm_scored
 
 ),
 

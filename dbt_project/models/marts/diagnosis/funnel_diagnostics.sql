@@ -18,9 +18,25 @@ drivers as (
         sum(mix_part) as mix_part,
         max(total_change) as total_change,
         sum(current_entered) as current_entered,
-        least(sum(current_entered), sum(previous_entered)) as sample_size
+        sum(current_converted) as current_converted,
+        sum(previous_entered) as previous_entered,
+        sum(previous_converted) as previous_converted
     from {{ ref('conversion_drivers') }}
     where period_pair = 'rolling_window' and dimension = 'lead_source'
+
+),
+
+-- A fall is called one only where chance alone would hardly make it.
+tested_drivers as (
+
+    select
+        *,
+        least(current_entered, previous_entered) as sample_size,
+        {{ two_proportion_z(
+            'current_converted', 'current_entered',
+            'previous_converted', 'previous_entered'
+        ) }} as deviate
+    from drivers
 
 ),
 
@@ -35,25 +51,28 @@ channel_shift as (
         cast(null as double) as numerator,
         cast(coalesce(sample_size, 0) as {{ dbt.type_bigint() }}) as sample_size,
         total_change as previous_value,
-        cast(null as double) as p_value,
+        {{ two_sided_p('deviate') }} as p_value,
         cast(null as double) as low,
         cast(null as double) as high,
         case
             when
                 coalesce(sample_size, 0) < {{ enough }} or total_change is null
                 then 'too_few'
-            when total_change < 0 and mix_part < 0.5 * total_change then 'act'
+            when coalesce(deviate, 0) > -{{ normal_quantile_975() }} then 'ok'
+            when mix_part < 0.5 * total_change then 'act'
             else 'ok'
         end as status,
         case
             when
                 coalesce(sample_size, 0) < {{ enough }} or total_change is null
                 then 'Too few cases to judge'
-            when total_change < 0 and mix_part < 0.5 * total_change
+            when coalesce(deviate, 0) > -{{ normal_quantile_975() }}
+                then 'No fall beyond what chance explains'
+            when mix_part < 0.5 * total_change
                 then 'Most of the fall is a shift to weaker sources'
-            else 'The mix of sources explains no more than half of a fall'
+            else 'The mix of sources explains no more than half of the fall'
         end as reading
-    from drivers
+    from tested_drivers
 
 ),
 

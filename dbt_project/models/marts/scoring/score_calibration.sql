@@ -88,7 +88,7 @@ final as (
         min(
             case
                 when compared.win_rate < compared.next_band_win_rate then 0
-                else 1
+                when compared.win_rate >= compared.next_band_win_rate then 1
             end
         ) over (
             partition by compared.score_kind, compared.period_start
