@@ -62,11 +62,9 @@ def _table(name: str, notation: str) -> ContractTable:
 
 
 # As the dbt project lists them, which casts their values.
-DBT_VARS = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
-CONTRACT_TABLES = {name: _table(name, notation) for name, notation in DBT_VARS["contract"].items()}
+_VARS = yaml.safe_load((DBT_PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+CONTRACT_TABLES = {name: _table(name, notation) for name, notation in _VARS["contract"].items()}
 # How the rows of a source usually come.
-RHYTHM: Mapping[str, Any] = DBT_VARS["rhythm"]
+RHYTHM: Mapping[str, Any] = _VARS["rhythm"]
 # The regular expression of a text that is no id.
-NO_ID = "".join(DBT_VARS["no_id"])
-# How the ids of Salesforce begin, by object.
-SALESFORCE_PREFIXES: tuple[str, ...] = tuple(DBT_VARS["salesforce_prefixes"])
+NO_ID = "".join(_VARS["no_id"])

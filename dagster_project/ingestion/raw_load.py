@@ -113,7 +113,10 @@ class RawLoad:
         )
 
     def insert(self, table: str, query: str, parameters: Sequence[object] = ()) -> int:
-        """Insert what a query gives, under this source and load; returns the number of rows."""
+        """Insert what a query gives, under this source and load; returns the number of rows.
+
+        Not for the contract's tables, whose rows name the file instead of the source.
+        """
         return rows_changed(
             self.connection,
             f"insert into {RAW_SCHEMA}.{table} select ?, ?, * from ({query})",
@@ -121,7 +124,10 @@ class RawLoad:
         )
 
     def remove(self, table: str, condition: str, *parameters: object) -> None:
-        """Remove the rows of this source from a raw table, ``present``, that fit a condition."""
+        """Remove the rows of this source from a raw table, ``present``, that fit a condition.
+
+        Not for the contract's tables: their rows go with their load.
+        """
         self.connection.execute(
             f"""
             delete from {RAW_SCHEMA}.{table} as present
@@ -149,14 +155,18 @@ class RawLoad:
         return self._file_ids[name]
 
     def remove_earlier_rows(self, table: str) -> None:
-        """Remove what earlier loads of this source left in a raw table and in the rejected rows.
+        """Remove what earlier loads of this source left in a raw table of files and in quarantine.
 
         Rows that another source added under the same ``source_system`` stay.
         """
         mine = f"load_id in (select load_id from {RAW_SCHEMA}.loads where loaded_by = ?)"
         earlier = f"load_id < ? and {mine}"
         given = [self.load_id, self.source_name]
-        self.connection.execute(f"delete from {RAW_SCHEMA}.{table} where {earlier}", given)
+        files = f"select file_id from {RAW_SCHEMA}.files where source_system = ?"
+        self.connection.execute(
+            f"delete from {RAW_SCHEMA}.{table} where {earlier} and file_id in ({files})",
+            [*given, self.source_system],
+        )
         self.remove("rejected_rows", f"table_name = ? and {earlier}", table, *given)
 
     def replace_settings(self, table: str, rows: Iterable[Sequence[str | None]]) -> None:

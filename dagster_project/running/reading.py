@@ -62,10 +62,14 @@ def _judge_unconfigured_sources(
         )
         return
     # What a source added to the leads of another carries the name of that one.
-    systems = {system for system, *_ in left_over} - {system for system, _ in configured}
+    systems = list({system for system, *_ in left_over} - {system for system, _ in configured})
+    files = connection.execute(
+        f"select file_id from {RAW_SCHEMA}.files where list_contains(?, source_system)", [systems]
+    ).fetchall()
     for column, values in (
         ("load_id", [load for *_, load in left_over]),
-        ("source_system", list(systems)),
+        ("file_id", [file for (file,) in files]),
+        ("source_system", systems),
     ):
         tables = connection.execute(
             "select table_name from information_schema.columns "

@@ -44,7 +44,10 @@
         when
             length({{ id }}) = 15
             and regexp_matches({{ id }}, '^[A-Za-z0-9]+$')
-            and substr({{ id }}, 1, 3) in ('{{ var('salesforce_prefixes') | join("', '") }}')
+            and substr({{ id }}, 1, 3) in (
+                '001', '003', '005', '006', '008', '00G', '00Q', '00T', '00U', '00v',
+                '017', '02s', '701'
+            )
             and lower({{ id }}) <> upper({{ id }})
             then {{ salesforce_id(id) | indent(12) }}
         else {{ id }}

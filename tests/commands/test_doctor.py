@@ -205,7 +205,7 @@ def test_export_is_looked_at_without_being_loaded(tmp_path: Path, export: Path) 
 
 
 def test_ids_that_differ_by_case_are_two(tmp_path: Path, export: Path) -> None:
-    ids = ["00QA0000001abcD", "00QA0000001aBcD", "00QA0000001abcDIAQ", "l1", "L1"]
+    ids = ["00QA0000001abcD", "00QA0000001aBcD", "00QA0000001abcDMAQ", "l1", "L1"]
     rows = "".join(f"{lead},2026-01-01\n" for lead in ids)
     (export / "leads.csv").write_text(f"lead_id,created_at\n{rows}", "utf-8")
     found = in_area(doctor.examine(configured(tmp_path, export)), "source crm")

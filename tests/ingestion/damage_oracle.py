@@ -42,7 +42,7 @@ LINEAGE = (
     "problem_column, problem"
 )
 ROWS = ("quarantine", "unreadable_values")
-VALUES = (*ROWS, "column_formats", "value_notes", "consistency_notes")
+VALUES = (*ROWS, "column_formats", "value_notes", "consistency_notes", "reference_notes")
 LEADS = ("lead_notes",)
 PUBLISHED = (
     *("fct_lead_stages", "fct_lead_cycles", "lifecycle_violations", "lead_accounting"),
@@ -76,6 +76,9 @@ VALUES_SAY = """
     union all
     select concat_ws(' ', place, note, row_count, samples) as said, '' as place
     from quality.consistency_notes
+    union all
+    select concat_ws(' ', place, note, row_count, samples) as said, '' as place
+    from quality.reference_notes
 """
 LEADS_SAY = """
     select concat_ws(' ', place, note, row_count, samples) as said, '' as place

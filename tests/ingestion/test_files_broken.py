@@ -341,6 +341,15 @@ def test_letters_that_are_damaged_are_said(ingest, export, value, what):
     assert messages(ingest()) == said
 
 
+def test_the_line_of_damaged_letters_is_told_far_down(ingest, export):
+    # More than is read at a time.
+    rows = "".join(f"L{at},2026-01-01,ü\n" for at in range(100_000))
+    (export / "leads.csv").write_text(f"{HEADER}{rows}X,2026-01-01,M\ufffdller\n", "utf-8")
+    assert messages(ingest()) == [
+        "leads.csv: letters that were lost (\ufffd), in 1 places (the first: line 100002)"
+    ]
+
+
 def test_line_end_that_is_missing_in_one_file_is_said(ingest, export):
     (export / "owner_changes.csv").write_text("lead_id,changed_at,owner_id\nL1,2026-01-01,R1")
     assert messages(ingest()) == [
@@ -424,6 +433,11 @@ def test_file_that_is_not_in_its_configured_encoding(ingest, export):
     long = HEADER.encode() + SOUND.format(1).encode() * 3_000 + b"L2,2026-01-02,M\xfcller\n"
     assert "leads.csv: line 3002: byte 0xfc is not UTF-8" in message(long)
     assert "tables.leads.encoding" in message(long)
+    # More than is read at a time.
+    rows = b"L,2026-01-01\n" * 100_000
+    assert "leads.csv: line 100002: byte 0xfc is not UTF-8" in message(
+        b"lead_id,created_at\n" + rows + b"M\xfcller,2026-01-01\n"
+    )
     assert "line 1: byte 0xdf is not UTF-8" in message(b"lead_id,created_at,stra\xdfe\n")
     broken = HEADER.encode() + b"L1,x,y\nL2,\xfc\nL3,x,z\n"
     assert "line 3: byte 0xfc is not UTF-8" in message(broken)

@@ -1,6 +1,7 @@
 """A source without leads of its own adds its rows to the leads of another."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def test_run_takes_out_what_a_source_added_that_is_no_longer_configured(
 
 
 def test_source_that_gets_leads_of_another_leaves_its_earlier_rows(
-    tmp_path, warehouse, crm, dialer
+    tmp_path, warehouse, rows, crm, dialer
 ):
     (dialer().path / "leads.csv").write_text("lead_id,created_at\nL7,2026-01-01\n")
     for source in (crm, dialer(leads_of=None)):
@@ -163,9 +164,21 @@ def test_source_that_gets_leads_of_another_leaves_its_earlier_rows(
         f"  - {{kind: files, name: dialer, path: {dialer().path}, leads_of: crm}}\n"
     )
     plan = plan_run(RunOptions(config=str(config), output=str(tmp_path / "out")))
+    counts = (
+        "select source_system, count(*) from raw.activities join raw.files using (file_id) "
+        "group by 1 order by 1"
+    )
+    before = dict(rows(counts))
     said: list[str] = []
     read_sources(warehouse, plan, said.append, said.append)
     assert any("still holds rows of dialer" in message for message in said)
+    after = dict(rows(counts))
+    assert after["dialer"] == before["dialer"] > 0
+    assert after["crm"] > before.get("crm", 0)
+
+    read_sources(warehouse, replace(plan, full_refresh=True), said.append, said.append)
+    assert dict(rows(counts)) == {"crm": after["crm"]}
+    assert {system for (system,) in rows("select source_system from raw.files")} == {"crm"}
 
 
 def test_file_of_leads_is_not_read_and_noted(warehouse, rows, crm, dialer):

@@ -222,12 +222,15 @@ def test_stage_dates_are_read_from_every_part_of_the_leads(ingest, export, rows)
 
 def test_columns_that_another_table_reads_are_known(ingest, export):
     (export / "leads.csv").write_text(
-        "lead_id,created_at,Moved,To,Colour\nL1,2026-01-01,2026-02-01,mql,red\n"
+        "lead_id,created_at,Created,Moved,To,Colour,Email,EMAIL\n"
+        "L1,2026-01-01,2026-01-02,2026-02-01,mql,red,a@x.example,b@x.example\n"
     )
+    people = {"columns": {"email": "Email", "created_at": "Created"}}
     moves = {"file": "leads.csv", "columns": {"changed_at": "Moved", "to_stage": "To"}}
-    result = ingest(tables={"stage_changes": moves})
+    result = ingest(tables={"leads": people, "stage_changes": moves})
     unknown = [note.message for note in result.notes if "does not know" in note.message]
-    assert [message.rpartition(": ")[2] for message in unknown] == ["Colour"]
+    # Nothing reads the file's own created_at, as another column is mapped to it.
+    assert [message.rpartition(": ")[2] for message in unknown] == ["created_at, Colour, EMAIL"]
 
 
 def test_a_part_without_a_required_column_is_named(ingest, export):

@@ -146,6 +146,18 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
             {**COMPLETE, "reps": "rep_id\nR1\n", "leads": f"{LEADS}A,2026-01-01,1.0,lead\n"},
             [("unknown_references", "leads.owner_id", 1, "1.0")],
         ),
+        # A lead in quarantine is spelled as what is about it.
+        (
+            {
+                **COMPLETE,
+                "leads": f"{LEADS}A,2026-01-01,R1,lead\n7,,R1,lead\n",
+                "activities": ENGAGED["activities"] + "C2,7,R1,call,2026-01-04\n",
+            },
+            [
+                ("rows_in_quarantine", "activities.lead_id", 1, "7"),
+                ("rows_in_quarantine", "leads.created_at", 1, "leads.csv row 3"),
+            ],
+        ),
         (
             {
                 **COMPLETE,
@@ -160,14 +172,13 @@ def test_nothing_is_noted_where_all_is_understood(warehouse: Warehouse, tmp_path
             },
             [
                 (
-                    "ids_written_otherwise",
+                    "ids_spelled_differently",
                     "activities.lead_id",
                     3,
                     "7 for 07, 7.0 for 07, x8 for X8",
                 ),
-                ("ids_written_otherwise", "leads.owner_id", 1, "r1 for R1"),
-                ("ids_written_otherwise", "opportunities.lead_id", 1, "7 for 07"),
-                ("unknown_references", "leads.owner_id", 1, "r1"),
+                ("ids_spelled_differently", "leads.owner_id", 1, "r1 for R1"),
+                ("ids_spelled_differently", "opportunities.lead_id", 1, "7 for 07"),
                 ("rows_in_quarantine", "activities.lead_id", 4, "7, 7.0, 9"),
                 ("rows_in_quarantine", "opportunities.lead_id", 1, "7"),
             ],

@@ -29,6 +29,7 @@ from dagster_project.ingestion.discovery.meanings import stage_at, stage_of_head
 from dagster_project.ingestion.discovery.plans import Proposal, match, reason_header
 from dagster_project.ingestion.discovery.proposal import propose
 from dagster_project.ingestion.discovery.values import EventMeaning, event_meaning, read_vocabulary
+from dagster_project.ingestion.project_macros import macros
 from tests.ingestion.test_troubles import as_archive
 from tests.warehouse import Warehouse, project
 
@@ -501,7 +502,7 @@ def test_opens_among_bounces_and_voicemails(read: Proposed) -> None:
 
 
 def test_macros_read_here_as_in_the_models_that_dbt_compiles() -> None:
-    sql = readings.macros()
+    sql = macros()
     won, lost = sql.deal_words("won"), sql.deal_words("lost")
     rendered = {
         "int_contract__opportunities": {

@@ -30,7 +30,9 @@ from dagster_project.ingestion.files.client import (
     table_suffix,
 )
 from dagster_project.ingestion.files.delimited_text import RejectedRow, TextFormat, names_given
+from dagster_project.ingestion.files.resources import id_key
 from dagster_project.ingestion.files.settings import FilesSource
+from dagster_project.ingestion.project_macros import macros
 
 DATA_FILES = (*MEMBER_SUFFIXES, ".zip")
 _SAMPLE = 2_000
@@ -436,7 +438,7 @@ class Exports:
                 ),
                 ids as (
                     select cell, found, unnest(list_distinct(
-                        [trim(cell)] || {readings.macros().listed_values("cell")}
+                        [trim(cell)] || {macros().listed_values("cell")}
                     )) as id
                     from cells
                 ),
@@ -508,11 +510,6 @@ def _condition(file: ExportFile, where: Mapping[str, list[str]]) -> tuple[str, l
     ]
     values = [[text.casefold() for text in accepted] for accepted in where.values()]
     return " and ".join(["true", *terms]), values
-
-
-def id_key(sql: str) -> str:
-    """SQL for an id as it is compared with others."""
-    return f"lower(trim({readings.macros().record_id(f'trim({sql})')}))"
 
 
 def _groups(

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from dagster_project.config.contract import CONTRACT_TABLES
-from dagster_project.ingestion.discovery import readings
-from dagster_project.ingestion.discovery.exports import ExportFile, Exports, id_key
+from dagster_project.ingestion.discovery.exports import ExportFile, Exports
 from dagster_project.ingestion.discovery.plans import Proposal, TablePlan, header_for
 from dagster_project.ingestion.discovery.values import key, known_headers, known_keys, names_of
+from dagster_project.ingestion.files.resources import id_key
+from dagster_project.ingestion.project_macros import macros
 
 # A column links to another when at least this share of its rows is there.
 LINKED = 0.5
@@ -46,7 +47,7 @@ def ids_of_leads(leads: TablePlan) -> str:
     cell, table = leads.file.column(leads.columns["lead_id"]), leads.file.table
     query = f"select {id_key(cell)} as key from {table}"
     if leads.merged_ids:
-        listed = readings.macros().listed_values(leads.file.column(leads.merged_ids))
+        listed = macros().listed_values(leads.file.column(leads.merged_ids))
         query += (
             f" union all select {id_key('id')} from (select unnest({listed}) as id from {table})"
         )

@@ -28,6 +28,7 @@ from dagster_project.ingestion.discovery.values import (
     spaced,
     stage_date_patterns,
 )
+from dagster_project.ingestion.project_macros import macros
 
 # What HubSpot and Salesforce call the properties, whatever their labels.
 _LIFECYCLE, _STATUSES = "lifecyclestage", ("hs_lead_status", "Status")
@@ -458,7 +459,7 @@ def _outcome(text: str, vocabulary: Vocabulary) -> str:
     if meaning in ("won", "lost"):
         return meaning
     for outcome in ("lost", "won"):
-        words = readings.macros().deal_words(outcome)
+        words = macros().deal_words(outcome)
         # Japanese does not separate words.
         if named_in(text, words) or any(word in text for word in words if not word[0].isascii()):
             return outcome

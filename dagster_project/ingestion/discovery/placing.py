@@ -10,7 +10,6 @@ import re
 from collections import Counter
 
 from dagster_project.config.contract import CONTRACT_TABLES, ContractTable
-from dagster_project.ingestion.discovery import readings
 from dagster_project.ingestion.discovery.events import (
     EVENTS,
     columns_of_kinds,
@@ -44,6 +43,7 @@ from dagster_project.ingestion.discovery.values import (
     known_headers,
     known_keys,
 )
+from dagster_project.ingestion.project_macros import macros
 
 # So many headers of its own tell a CRM; one that it shares with another counts a quarter.
 _TELLS = 1.5
@@ -446,7 +446,7 @@ def _find_currency(exports: Exports, deals: TablePlan) -> None:
         return
     if "currency" in deals.columns:
         return
-    signs, shared = readings.macros().currency_signs(), readings.macros().shared_signs()
+    signs, shared = macros().currency_signs(), macros().shared_signs()
     known = {*signs, *signs.values(), *shared, *_MORE_CURRENCIES}.union(*shared.values())
     found = []
     for header in deals.file.headers:

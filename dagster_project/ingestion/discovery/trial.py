@@ -9,11 +9,12 @@ from dagster_project.config.policy_tables import IGNORED_STAGE
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import RAW_SCHEMA
 from dagster_project.ingestion.discovery import readings
-from dagster_project.ingestion.discovery.exports import id_key
 from dagster_project.ingestion.discovery.plans import Proposal, TableTried
 from dagster_project.ingestion.discovery.values import Vocabulary
 from dagster_project.ingestion.dispatch import ingest_source
 from dagster_project.ingestion.files.ids import troubles_of_ids
+from dagster_project.ingestion.files.resources import id_key
+from dagster_project.ingestion.project_macros import macros
 
 
 def try_proposal(proposal: Proposal, vocabulary: Vocabulary) -> None:
@@ -78,10 +79,8 @@ def _leads_found(connection: DuckDBPyConnection, table: ContractTable) -> float 
     """The share of rows that name a lead which the leads table has."""
     if table.name == "leads" or "lead_id" not in table.columns:
         return None
-    ids = f"unnest(list_distinct([trim(lead_id)] || {readings.macros().listed_values('lead_id')}))"
-    merged = readings.macros().listed_values(
-        "json_extract_string(extra_columns, '$.\"~merged_ids\"')"
-    )
+    ids = f"unnest(list_distinct([trim(lead_id)] || {macros().listed_values('lead_id')}))"
+    merged = macros().listed_values("json_extract_string(extra_columns, '$.\"~merged_ids\"')")
     ((share,),) = connection.execute(
         f"""
         with leads as (

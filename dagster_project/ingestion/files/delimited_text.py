@@ -636,7 +636,7 @@ class _Letters:
 
 
 def _line_of(path: Path, encoding: str, place: int) -> int:
-    """The line of a character; counted only where one is named, as it takes as long as reading."""
+    """The line of a character, counted only where one is named."""
     line = 1
     for text in _decoded(path, encoding):
         line += text.count("\n", 0, place)
@@ -654,16 +654,15 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
     """The text of a file in chunks. Raises ``_UndecodableError`` for the first wrong byte."""
     decoder = codecs.getincrementaldecoder(encoding)()
     with path.open("rb") as source:
-        while True:
+        for chunks in itertools.count():
             chunk = source.read(_CHUNK)
             try:
                 yield decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError as error:
-                behind = source.tell() - len(error.object) + error.start
-                with _mapped(path) as content:
-                    starts = range(0, behind, _CHUNK)
-                    ends = (content[at : min(at + _CHUNK, behind)].count(b"\n") for at in starts)
-                    line = 1 + sum(ends)
+                # Lines are counted only where one is named: it takes as long as reading.
+                before = itertools.islice(_decoded(path, encoding), chunks)
+                line = 1 + sum(text.count("\n") for text in before)
+                line += error.object[: error.start].count(b"\n")
                 name = "UTF-8" if encoding == "utf-8" else encoding
                 bad = error.object[error.start]
                 raise _UndecodableError(f"line {line}: byte 0x{bad:02x} is not {name}") from error
@@ -828,7 +827,7 @@ def _stray_quotes(path: Path, delimiter: str, above: int) -> tuple[str, ...]:
 def _line_ends_differ(path: Path) -> bool:
     """Whether a file may have line ends that the strict reader refuses: several, or old ones."""
     with _mapped(path) as text:
-        # To look for one byte takes no time beside a pattern.
+        # Searching for one byte is much faster than a regular expression.
         if text.find(b"\r") < 0:
             return False
         return re.search(rb"\r(?!\n)|(?<!\r)\n", text) is not None

@@ -6,7 +6,7 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import ContractTable
 from dagster_project.config.warehouse import RAW_SCHEMA
-from dagster_project.ingestion.files.resources import comparable_id, is_no_id
+from dagster_project.ingestion.files.resources import is_no_id, model_id
 
 
 def troubles_of_ids(
@@ -40,7 +40,7 @@ def troubles_of_ids(
             select min(trim({own})) as id, count(*) as found, list(distinct source_file) as files
             from {rows}
             where trim({own}) <> '' and not {is_no_id(own)}
-            group by {comparable_id(own)}
+            group by {model_id(own)}
             having count(*) > 1
         )
         """

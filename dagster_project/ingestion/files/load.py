@@ -9,7 +9,7 @@ import hashlib
 import json
 import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,8 +32,8 @@ from dagster_project.ingestion.files.delimited_text import (
 from dagster_project.ingestion.files.ids import troubles_of_ids
 from dagster_project.ingestion.files.resources import (
     Headers,
-    comparable_key,
     contract_columns,
+    id_key,
     is_no_id,
     listed,
     mapped_header,
@@ -277,12 +277,17 @@ class _ExportReader:
         columns, taken = contract_columns(
             headers, table, mapping, self._lookups(table.name), reader.instants
         )
-        extra = self._extra(table, file, headers, taken)
+        extra = self._extra(table, file, headers, taken, reader.instants)
         condition = headers.condition(mapping.where, f"tables.{table.name}.where")
         return reader, headers, [*columns.values(), extra], condition
 
     def _extra(
-        self, table: ContractTable, file: DataFile, headers: Headers, taken: set[str]
+        self,
+        table: ContractTable,
+        file: DataFile,
+        headers: Headers,
+        taken: set[str],
+        instants: Set[str],
     ) -> str:
         """SQL for the JSON object of the columns that the contract does not know, noted once."""
         mapping = self._mapping(table.name)
@@ -298,14 +303,16 @@ class _ExportReader:
         }
         used |= set(kept.values())
         unknown = [(header, at) for at, header in enumerate(headers.names) if header not in used]
-        conditions = [mapping.where, *mapping.only_when.values()]
-        # What another table reads of the same file is known, too.
-        read = [
-            [*CONTRACT_TABLES[name].columns, *self._mapping(name).columns.values()]
-            for name in self._tables_of(file)
-        ]
-        asked = {headers.matching(name) for names in (*conditions, *read) for name in names}
-        if noted := [header for header, _ in unknown if header not in asked]:
+        # What another table reads of the same rows is known, too.
+        known: set[str | None] = set()
+        for name in self._tables_at((file, self._export.sheet(file, mapping.sheet))):
+            its = self._mapping(name)
+            if name != table.name:
+                lookups = self._lookups(name)
+                known |= contract_columns(headers, CONTRACT_TABLES[name], its, lookups, instants)[1]
+            for condition in (its.where, *its.only_when.values()):
+                known |= {headers.matching(asked) for asked in condition}
+        if noted := [header for header, _ in unknown if header not in known]:
             self._note_once(
                 f"{file.name}: columns that the contract does not know are kept in "
                 f"{EXTRA_COLUMNS}: {listed(noted)}",
@@ -377,8 +384,8 @@ class _ExportReader:
                 f"""
                 select min(trim(v0)) as value, count(*) as found, sum(count(*)) over () as rows
                 from lookup_rows
-                where v0 is not null and {comparable_key("v0")} not in (select key from {relation})
-                group by {comparable_key("v0")}
+                where v0 is not null and {id_key("v0")} not in (select key from {relation})
+                group by {id_key("v0")}
                 order by found desc, value
                 limit {_TOP_VALUES + 1}
                 """
@@ -420,7 +427,7 @@ class _ExportReader:
             f"""
             create or replace temp table {relation} as
             select
-                {comparable_key("v0")} as key,
+                {id_key("v0")} as key,
                 min(trim(v0)) as shown,
                 min(trim(v1)) as value,
                 count(distinct trim(v1)) as values_found

@@ -14,12 +14,13 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from dagster_project.config.contract import NO_ID, SALESFORCE_PREFIXES, ContractTable
+from dagster_project.config.contract import NO_ID, ContractTable
 from dagster_project.config.errors import SourceError
 from dagster_project.config.sql_text import literal
 from dagster_project.ingestion.files.delimited_text import names_given
 from dagster_project.ingestion.files.settings import Condition, TableMapping
 from dagster_project.ingestion.files.typed_records import time_text
+from dagster_project.ingestion.project_macros import macros
 
 # The files fill the contract's tables, which every warehouse has.
 TABLES: dict[str, tuple[str, ...]] = {}
@@ -39,7 +40,7 @@ class Headers:
     def cell(self, header: str) -> str:
         """SQL for a cell as received; one of spaces only is nothing."""
         cell = f"c{self.names.index(header)}"
-        # What begins with a letter, digit or sign is known to be filled without trimming it.
+        # What begins with a letter, digit or sign is filled; a case trims the other cells only.
         is_filled = f"{cell} between '!' and '~'"
         return f"case when {is_filled} then {cell} when trim({cell}) <> '' then {cell} end"
 
@@ -188,28 +189,20 @@ def _value(sql: str, column: str, mapping: TableMapping) -> str:
 
 def _looked_up(sql: str, relation: str) -> str:
     """The value of a key in another file; a key that it does not have stays as it is."""
-    return f"coalesce((select value from {relation} where key = {comparable_key(sql)}), {sql})"
+    return f"coalesce((select value from {relation} where key = {id_key(sql)}), {sql})"
 
 
-def comparable_key(sql: str) -> str:
-    """The same of a text that may be an id of Salesforce: that one as ``comparable_id`` has it."""
-    return _of_salesforce(sql, comparable(sql))
+def id_key(sql: str) -> str:
+    """SQL for an id as it is looked for in other files: without case and outer spaces.
 
-
-def comparable_id(sql: str) -> str:
-    """SQL for an id as the models compare it: with case, without outer spaces."""
-    return _of_salesforce(sql, f"trim({sql})")
-
-
-def _of_salesforce(sql: str, otherwise: str) -> str:
-    """An id of Salesforce by its 15 characters, and what another text is compared as.
-
-    The three more that some exports give say only which of the 15 are capitals.
+    Of Salesforce's ids the 18 characters are compared, of which the last three tell the case.
     """
-    text = f"trim({sql})"
-    form = f"(?:{'|'.join(SALESFORCE_PREFIXES)})[A-Za-z0-9]{{12}}(?:[A-Z0-5]{{3}})?"
-    is_id = f"regexp_full_match({text}, '{form}') and regexp_matches({text}, '[A-Za-z]')"
-    return f"case when {is_id} then left({text}, 15) else {otherwise} end"
+    return comparable(macros().record_id(f"trim({sql})"))
+
+
+def model_id(sql: str) -> str:
+    """SQL for an id as the models have it."""
+    return str(macros().read_id(macros().record_id(sql)))
 
 
 def comparable(sql: str) -> str:

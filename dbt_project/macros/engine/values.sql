@@ -219,8 +219,12 @@
     end
 {%- endmacro %}
 
-{# An id without zeros in front, `.0` behind and capitals, by which spellings of one differ. #}
+{# An id without leading zeros, a trailing `.0` and case: what spellings of one id share. #}
 {% macro bare_id(id) -%}
+    {{ return(adapter.dispatch('bare_id')(id)) }}
+{%- endmacro %}
+
+{% macro duckdb__bare_id(id) -%}
     nullif(lower(regexp_replace(ltrim({{ id }}, '0'), '\.0+$', '')), '')
 {%- endmacro %}
 

@@ -3,13 +3,6 @@
     'activities': 'activity_id', 'engagements': 'engagement_id', 'reps': 'rep_id',
     'owner_changes': 'lead_id'
 } -%}
-{#- What should be known: the column that refers, and the table that has the ids. -#}
-{%- set references = [
-    ('leads', 'merged_into_lead_id', 'leads'), ('leads', 'owner_id', 'reps'),
-    ('opportunities', 'merged_into_opportunity_id', 'opportunities'),
-    ('opportunities', 'owner_id', 'reps'), ('owner_changes', 'owner_id', 'reps'),
-    ('activities', 'rep_id', 'reps')
-] -%}
 {%- set kinds = {
     'activities': ('activity_kinds', 'kind', 'never a sales touch'),
     'engagements': ('signals', 'signal', 'no sign of interest')
@@ -21,83 +14,7 @@
     opportunities.currency activities.direction engagements.channel engagements.campaign
 '.split() -%}
 -- Notes on rows that do not fit together, or not to the policy.
-with named_ids as (
-
-    {% for table, column, known in references -%}
-        select
-            source_system,
-            '{{ table }}.{{ column }}' as place,
-            '{{ known }}' as known_table,
-            {{ column }} as named_id,
-            count(*) as row_count
-        from {{ ref('int_contract__' ~ table) }}
-        where problem is null and {{ column }} is not null
-        group by source_system, {{ column }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-
-),
-
-known_ids as (
-
-    {% for table in ['leads', 'opportunities', 'reps'] -%}
-        select distinct
-            source_system,
-            '{{ table }}' as known_table,
-            {{ ids[table] }} as known_id
-        from {{ ref('int_contract__' ~ table) }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-
-),
-
--- Rows about unknown leads are set aside; other ids that nothing has stay as they are.
-unknown_ids as (
-
-    select named_ids.*
-    from named_ids
-    left join known_ids
-        on
-            named_ids.source_system = known_ids.source_system
-            and named_ids.known_table = known_ids.known_table
-            and named_ids.named_id = known_ids.known_id
-    where
-        known_ids.known_id is null
-        -- A table that was not exported knows nobody.
-        and exists (
-            select 1
-            from known_ids as known
-            where
-                known.source_system = named_ids.source_system
-                and known.known_table = named_ids.known_table
-        )
-    union all
-    select
-        source_system,
-        table_name || '.lead_id' as place,
-        'leads' as known_table,
-        {{ json_text('row_json', "'lead_id'") }} as named_id,
-        1 as row_count
-    from {{ ref('quarantine') }}
-    where reason = 'unknown lead'
-
-),
-
--- Each known id without what spreadsheets and tables of numbers add or take away.
-written as (
-
-    select
-        source_system,
-        known_table,
-        {{ bare_id('known_id') }} as bare_id,
-        min(known_id) as known_id
-    from known_ids
-    where exists (select 1 from unknown_ids)
-    group by source_system, known_table, {{ bare_id('known_id') }}
-
-),
-
-final as (
+with final as (
 
     select
         source_system,
@@ -112,34 +29,6 @@ final as (
         contradicting_samples as samples
     from {{ ref('row_counts') }}
     where contradicting_rows > 0
-    union all
-    select
-        source_system,
-        'unknown_references' as kind,
-        place,
-        'ids not found in ' || known_table as note,
-        sum(row_count) as row_count,
-        {{ few_texts('named_id') }} as samples
-    from unknown_ids
-    where place not like '%.lead_id'
-    group by source_system, place, known_table
-    union all
-    select
-        unknown_ids.source_system,
-        'ids_written_otherwise' as kind,
-        unknown_ids.place,
-        'ids that ' || unknown_ids.known_table || ' write otherwise' as note,
-        sum(unknown_ids.row_count) as row_count,
-        {{ few_texts(
-            "unknown_ids.named_id || ' for ' || written.known_id"
-        ) }} as samples
-    from unknown_ids
-    inner join written
-        on
-            unknown_ids.source_system = written.source_system
-            and unknown_ids.known_table = written.known_table
-            and {{ bare_id('unknown_ids.named_id') }} = written.bare_id
-    group by unknown_ids.source_system, unknown_ids.place, unknown_ids.known_table
     union all
     select
         changes.source_system,

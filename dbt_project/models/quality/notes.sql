@@ -4,7 +4,7 @@
     'unmapped_stages': ('warning', 'map them: handoff doctor --write-stage-map lists them'),
     'unreadable_values': ('warning', 'see quality.unreadable_values; fix the export or the mapping'),
     'rows_in_quarantine': ('warning', 'fix the quotes or delimiters of these lines'),
-    'ids_written_otherwise': ('warning', 'export ids as text, in all files alike: 007, 7 and 7.0 are three ids'),
+    'ids_spelled_differently': ('warning', 'export ids as text, spelled alike in all files: 007, 7 and 7.0, a1 and A1 are different ids'),
     'currency_without_rate': ('warning', 'add a rate to currency_rates: the amounts are unknown'),
     'amounts_of_nobody': ('info', 'if one should count, name a lead first that is in the marts'),
     'dates_without_time': ('info', 'export them with their times: what came first on such a day is not known'),
@@ -32,11 +32,11 @@
 -- What the run did not understand, left out or had to decide.
 with noticed as (
 
-    {% for model in ['lead_notes', 'value_notes', 'consistency_notes'] -%}
+    {% for subject in ['lead', 'value', 'consistency', 'reference'] -%}
         select
             *,
             cast(null as {{ dbt.type_string() }}) as reason
-        from {{ ref(model) }}
+        from {{ ref(subject ~ '_notes') }}
         union all
     {% endfor -%}
     select
