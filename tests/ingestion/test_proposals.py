@@ -22,8 +22,7 @@ from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.errors import SourceError
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import POLICY_DIR
-from dagster_project.ingestion import raw_schema
-from dagster_project.ingestion.discovery import readings
+from dagster_project.ingestion import project_macros, raw_schema
 from dagster_project.ingestion.discovery.exports import ExportFile
 from dagster_project.ingestion.discovery.meanings import stage_at, stage_of_header
 from dagster_project.ingestion.discovery.plans import Proposal, match, reason_header
@@ -520,7 +519,10 @@ def test_macros_read_here_as_in_the_models_that_dbt_compiles() -> None:
             "parse_boolean": sql.parse_boolean("is_won", won, lost),
             "deal_words": ", ".join(f"'{word}'" for word in won),
         },
-        "int_contract__leads": {"bare_number": sql.bare_number("delivered.employee_count", False)},
+        "int_contract__leads": {
+            "bare_number": sql.bare_number("delivered.employee_count", False),
+            "read_id": sql.read_id("lead_id"),
+        },
         "int_contract__merge_lists": {"listed_values": sql.listed_values("merged_ids")},
         "stg_files__leads": {"record_id": sql.record_id("lead_id")},
     }
@@ -528,8 +530,8 @@ def test_macros_read_here_as_in_the_models_that_dbt_compiles() -> None:
         compiled = " ".join(project().models[model].query.split())
         for name, text in found.items():
             assert " ".join(text.split()) in compiled, name
-    package = Path(readings.__file__).parent
-    sources = [path.read_text(encoding="utf-8") for path in package.glob("*.py")]
+    package = Path(project_macros.__file__).parent
+    sources = [path.read_text(encoding="utf-8") for path in package.rglob("*.py")]
     used = {name for text in sources for name in re.findall(r"macros\(\)\.(\w+)", text)}
     # These give a list, which no model holds as it is.
     lists = {"currency_signs", "shared_signs"}
