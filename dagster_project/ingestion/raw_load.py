@@ -155,18 +155,18 @@ class RawLoad:
         return self._file_ids[name]
 
     def remove_earlier_rows(self, table: str) -> None:
-        """Remove what earlier loads of this source left in a raw table of files and in quarantine.
+        """Remove what earlier loads of this source left in a raw table and in the rejected rows.
 
-        Rows that another source added under the same ``source_system`` stay.
+        Rows that another source added under the same ``source_system`` stay, and so do those that
+        this source left under another one.
         """
-        mine = f"load_id in (select load_id from {RAW_SCHEMA}.loads where loaded_by = ?)"
-        earlier = f"load_id < ? and {mine}"
-        given = [self.load_id, self.source_name]
-        files = f"select file_id from {RAW_SCHEMA}.files where source_system = ?"
-        self.connection.execute(
-            f"delete from {RAW_SCHEMA}.{table} where {earlier} and file_id in ({files})",
-            [*given, self.source_system],
-        )
+        earlier = f"""
+            load_id < ? and load_id in (
+                select load_id from {RAW_SCHEMA}.loads where loaded_by = ? and source_system = ?
+            )
+        """
+        given = [self.load_id, self.source_name, self.source_system]
+        self.connection.execute(f"delete from {RAW_SCHEMA}.{table} where {earlier}", given)
         self.remove("rejected_rows", f"table_name = ? and {earlier}", table, *given)
 
     def replace_settings(self, table: str, rows: Iterable[Sequence[str | None]]) -> None:
