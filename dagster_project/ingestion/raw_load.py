@@ -167,7 +167,10 @@ class RawLoad:
         """
         given = [self.load_id, self.source_name, self.source_system]
         self.connection.execute(f"delete from {RAW_SCHEMA}.{table} where {earlier}", given)
-        self.remove("rejected_rows", f"table_name = ? and {earlier}", table, *given)
+        self.connection.execute(
+            f"delete from {RAW_SCHEMA}.rejected_rows where table_name = ? and {earlier}",
+            [table, *given],
+        )
 
     def replace_settings(self, table: str, rows: Iterable[Sequence[str | None]]) -> None:
         """Replace what the configuration of this source says, for the models to read."""

@@ -17,15 +17,27 @@ with named_ids as (
             '{{ table }}.{{ column }}' as place,
             '{{ known }}' as known_table,
             {{ column }} as named_id,
+            false as is_in_quarantine,
             count(*) as row_count
         from {{ ref('int_contract__' ~ table) }}
         where problem is null and {{ column }} is not null
         group by source_system, {{ column }}
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+        union all
+    {% endfor -%}
+    select
+        source_system,
+        table_name || '.lead_id' as place,
+        'leads' as known_table,
+        {{ json_text('row_json', "'lead_id'") }} as named_id,
+        true as is_in_quarantine,
+        count(*) as row_count
+    from {{ ref('quarantine') }}
+    where reason = 'unknown lead'
+    group by source_system, table_name, {{ json_text('row_json', "'lead_id'") }}
 
 ),
 
+-- Rows in quarantine count: what is about them is spelled as they are.
 known_ids as (
 
     {% for table, id in ids.items() -%}
@@ -40,12 +52,9 @@ known_ids as (
 
 ),
 
--- Rows about unknown leads are in quarantine; other unknown ids stay as they are.
 unknown_ids as (
 
-    select
-        named_ids.*,
-        false as is_in_quarantine
+    select named_ids.*
     from named_ids
     left join known_ids
         on
@@ -62,17 +71,6 @@ unknown_ids as (
                 known.source_system = named_ids.source_system
                 and known.known_table = named_ids.known_table
         )
-    union all
-    select
-        source_system,
-        table_name || '.lead_id' as place,
-        'leads' as known_table,
-        {{ json_text('row_json', "'lead_id'") }} as named_id,
-        count(*) as row_count,
-        true as is_in_quarantine
-    from {{ ref('quarantine') }}
-    where reason = 'unknown lead'
-    group by source_system, table_name, {{ json_text('row_json', "'lead_id'") }}
 
 ),
 
@@ -89,15 +87,15 @@ known_spellings as (
 
 ),
 
--- A lead in quarantine itself is spelled as the rows about it are.
 compared as (
 
     select
         unknown_ids.*,
-        case
-            when unknown_ids.named_id <> known_spellings.known_id
-                then known_spellings.known_id
-        end as known_spelling
+        known_spellings.known_id is not null as is_known,
+        coalesce(
+            unknown_ids.named_id || ' for ' || known_spellings.known_id,
+            unknown_ids.named_id
+        ) as shown
     from unknown_ids
     left join known_spellings
         on
@@ -111,25 +109,19 @@ final as (
 
     select
         source_system,
-        'unknown_references' as kind,
+        case
+            when is_known then 'ids_spelled_differently' else 'unknown_references'
+        end as kind,
         place,
-        'ids not found in ' || known_table as note,
+        case
+            when is_known then 'ids spelled differently in ' else 'ids not found in '
+        end || known_table as note,
         cast(sum(row_count) as {{ dbt.type_bigint() }}) as row_count,
-        {{ few_texts('named_id') }} as samples
+        {{ few_texts('shown') }} as samples
     from compared
-    where known_spelling is null and not is_in_quarantine
-    group by source_system, place, known_table
-    union all
-    select
-        source_system,
-        'ids_spelled_differently' as kind,
-        place,
-        'ids spelled differently in ' || known_table as note,
-        cast(sum(row_count) as {{ dbt.type_bigint() }}) as row_count,
-        {{ few_texts("named_id || ' for ' || known_spelling") }} as samples
-    from compared
-    where known_spelling is not null
-    group by source_system, place, known_table
+    -- Unknown leads are noted as rows in quarantine.
+    where is_known or not is_in_quarantine
+    group by source_system, place, known_table, is_known
 
 )
 
