@@ -32,6 +32,7 @@ OTHER_MARTS = (
     "capacity_thresholds",
     "conversion_drivers",
     "funnel_diagnostics",
+    "what_stands_out",
     "calibration_sync",
     "metric_catalog",
 )
