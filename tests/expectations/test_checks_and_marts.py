@@ -88,6 +88,9 @@ SHOWN: Mapping[str, str] = {
         f"select {findings('not_recycled')}, sum(exited) from rejection_reasons "
         "where outcome in ('rejected', 'disqualified')"
     ),
+    "handed_off_leads_meet_the_mql_definition": (
+        "select sum(below), sum(judged) from mql_quality where requirement = 'all'"
+    ),
     "reasons_are_seldom_other": """
         select sum(exited) filter (where reason_code = 'other'), sum(exited)
         from rejection_reasons where reason_code <> '(none)'
