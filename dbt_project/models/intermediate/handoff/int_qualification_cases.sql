@@ -90,7 +90,6 @@ asked as (
 final as (
 
     select
-        handoffs.lead_cycle_id,
         handoffs.source_system,
         handoffs.lead_id,
         handoffs.cycle_number,

@@ -32,7 +32,7 @@ judged as (
         not {{ dbt.bool_or('not is_met') }} as is_met,
         min(handed_off_at) as handed_off_at
     from cases
-    group by lead_cycle_id
+    group by source_system, lead_id, cycle_number
 
 ),
 
