@@ -177,7 +177,7 @@ def mark(
     incident: IncidentArgument,
     status: Annotated[
         Literal["expected", "false_positive", "open"],
-        typer.Argument(help="What it is; open takes that back."),
+        typer.Argument(metavar="STATUS", help="expected or false_positive; open takes that back."),
     ],
     reason: Annotated[
         str | None, typer.Option("--reason", "--note", metavar="TEXT", help="Why.")
