@@ -182,7 +182,7 @@ def notify(receiver: "apprise.NotifyBase", document: Document, mention: str | No
     ``mention``: whom it calls. It is the only text that a chat may read as markup.
     """
     import apprise  # heavy: keeps start-up fast
-    from apprise.conversion import convert_between
+    from apprise.conversion import convert_between  # heavy, too
 
     accepted = receiver.notify_format
     preferred = accepted[0] if isinstance(accepted, tuple) else accepted

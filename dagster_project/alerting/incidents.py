@@ -293,7 +293,7 @@ class Incidents:
             [as_text(since)],
         )
         incidents = [incident for incident in recent if channel in self._channels(incident)]
-        if any(incident["marked_as"] is None for incident in incidents):
+        if any(it["state"] == "resolved" or it["marked_as"] is None for it in incidents):
             start = self._not_before(channel, "warning", now)
             self.store.enqueue(channel, self.messages.digest(incidents, since), now, start)
 

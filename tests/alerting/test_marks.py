@@ -85,6 +85,9 @@ def test_a_digest_counts_it_apart(company: Company) -> None:
     lines = company.chat.messages[0]["message"].splitlines()
     assert any(line.endswith("Open: data 1.") for line in lines)
     assert any(line.endswith("(incident 2)") for line in lines)
+    company.build(30, [])
+    on_the_clock(company.output, company.settings, now=START + timedelta(hours=52))
+    assert company.chat.titles[1:] == ["Digest: 1 open (0 new), 1 resolved"]
 
 
 def test_incidents_of_the_release_before_can_be_marked(company: Company) -> None:
