@@ -1,8 +1,8 @@
 """Suite of ``funnel_diagnostics``: what the runbook calls for action on.
 
 The mart judges; a check only passes its verdict on, so that a diagnostic that calls for action is
-shown, alerted and resolved as whatever else fails. One with too few cases is not judged. None of
-them holds the marts back.
+shown, alerted and resolved as whatever else fails. One with too few cases, or that the data can't
+tell, is not judged. None of them holds the marts back.
 """
 
 from expectations.check import Check, Owner
@@ -21,33 +21,35 @@ _DIAGNOSTICS: dict[str, tuple[Owner, str]] = {
     "bottleneck": ("sales", "Qualified leads become opportunities."),
     "first_touch": ("sales", "High-intent leads are touched in time."),
     "recycling": ("marketing", "Leads that left are put back into nurture."),
-    "mql_to_sql_trend": ("marketing", "The rate does not fall by more than chance explains."),
+    "qualification_trend": ("marketing", "The share that qualifies does not fall beyond chance."),
     "icp_drift": ("marketing", "The leads that qualify are like those that win."),
     "channel_shift": ("marketing", "A fall is not one of a shift to weaker sources."),
     "channel_concentration": ("marketing", "No single channel carries the funnel."),
     "capacity": ("sales", "Reps are handed no more leads than they can work."),
-    "scoring": ("marketing", "The score sends leads that sales recognises."),
 }
-
-_IS_SHARE = "value = numerator / nullif(sample_size, 0)"
 
 
 def _shown(column: str) -> str:
-    """SQL for a value as people read it: a rate as a percentage."""
+    """SQL for a value as people read it: a share, or a load of the capacity, as a percentage."""
     percentage = f"format('{{:.3g}}%', 100 * {column})"
-    return f"case when {_IS_SHARE} then {percentage} else format('{{:.3g}}', {column}) end"
+    return (
+        f"case when unit in ('share', 'load') then {percentage} "
+        f"else format('{{:.3g}}', {column}) end"
+    )
 
 
-# The reading and the figures behind it: a rate with its numerator; the bound that it is beyond, or
+# The reading and the figures behind it: a share with its numerator; the bound that it is beyond, or
 # what it was before.
 _SAID = f"""
-    reading || ' (' || metric
+    reading || ' (' || coalesce(metric, diagnostic)
     || case when segment <> 'all' then ' of ' || segment else '' end
-    || coalesce(' ' || {_shown("value")}, '')
+    || coalesce(' ' || {_shown("value")}, '') || ', '
     || case
-        when {_IS_SHARE} then format(', {{:,}} of', cast(numerator as bigint)) else ','
+        when unit = 'share' and numerator is not null
+            then format('{{:,}} of ', cast(numerator as bigint))
+        else ''
     end
-    || format(' {{:,}} cases', sample_size)
+    || format('{{:,}} ', sample_size) || cases
     || case
         when value < threshold_low then '; acts below ' || {_shown("threshold_low")}
         when value > threshold_high then '; acts above ' || {_shown("threshold_high")}
@@ -66,16 +68,16 @@ CHECKS: tuple[Check, ...] = tuple(
         runbook="Read funnel_diagnostics in the order of its steps; each row says what to do next.",
         cases=f"""
             select
-                metric, segment, next_step,
+                segment, metric, next_step,
                 status = 'act' as is_broken,
-                status <> 'too_few' as is_judged,
+                status in ('ok', 'watch', 'act') as is_judged,
                 {_SAID} as said
             from build.funnel_diagnostics
             where diagnostic = '{diagnostic}'
         """,
-        keys=("metric", "segment"),
+        keys=("segment",),
         judged="is_judged",
-        told_with=("said", "next_step"),
+        told_with=("metric", "said", "next_step"),
     )
     for diagnostic, (owner, expected) in _DIAGNOSTICS.items()
 )

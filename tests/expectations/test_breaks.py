@@ -18,8 +18,6 @@ from tests.expectations.conftest import Audit
 
 REASONS = "rejected_leads_have_a_reason"
 REASON_RULE = "rejection_reason_missing"
-# Nobody accepts by hand in the tradition of the clean export.
-JUDGEABLE = set(DIAGNOSTICS) - {"diagnostic_acceptance"}
 MERGED_DEALS = "opportunities_merged_into_opportunity_id_can_be_read"
 
 
@@ -49,19 +47,21 @@ def test_every_check_has_a_break() -> None:
 
 def test_diagnostics_that_call_for_action_warn(audit: Audit) -> None:
     acts = "update build.funnel_diagnostics set status = 'act', next_step = 'Act'"
-    outcomes = audit(acts, *JUDGEABLE)
+    outcomes = audit(acts, *DIAGNOSTICS)
     assert {found.status for found in outcomes.values()} == {"warned"}
     assert {found.runbook for found in outcomes.values()} == {"Act"}
     recycling = outcomes["diagnostic_recycling"]
-    assert recycling.keys == ({"metric": "not_recycled_share", "segment": "all"},)
-    assert recycling.message.endswith("(not_recycled_share 0%, 0 of 1,800 cases)")
+    assert recycling.keys == ({"segment": "all"},)
+    assert recycling.message.endswith("(not_recycled_share 0%, 0 of 1,800 leads that left)")
 
 
-@pytest.mark.parametrize(("status", "judged"), [("watch", "passed"), ("too_few", "not_judged")])
+@pytest.mark.parametrize(
+    ("status", "judged"), [("watch", "passed"), ("not_applicable", "not_judged")]
+)
 def test_diagnostics_that_do_not_call_for_action_pass_or_are_not_judged(
     audit: Audit, status: str, judged: str
 ) -> None:
-    outcomes = audit(f"update build.funnel_diagnostics set status = '{status}'", *JUDGEABLE)
+    outcomes = audit(f"update build.funnel_diagnostics set status = '{status}'", *DIAGNOSTICS)
     assert {found.status for found in outcomes.values()} == {judged}
 
 

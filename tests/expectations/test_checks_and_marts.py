@@ -277,7 +277,7 @@ def test_each_diagnostic_has_a_check_that_passes_its_verdict_on(
             """
             select
                 diagnostic, count(*) filter (where status = 'act'),
-                count(*) filter (where status <> 'too_few'),
+                count(*) filter (where status not in ('too_few', 'not_applicable')),
                 max(next_step) filter (where status = 'act'),
                 max(reading) filter (where status = 'act')
             from funnel_diagnostics group by diagnostic
