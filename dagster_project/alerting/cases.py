@@ -45,15 +45,15 @@ def write_cases(output: Path, settings: Settings, incident: Row, file: TextIO) -
                 f"incident {number} was last seen in build {incident['build_id']}, and the "
                 "warehouse holds another one: handoff run judges it anew"
             )
-        found = warehouse.execute(_failing(check))
+        found = warehouse.execute(failing_rows(check))
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(column[0] for column in found.description or ())
         for rows in iter(lambda: found.fetchmany(_AT_ONCE), []):
             writer.writerows([_as_text(value) for value in row] for row in rows)
 
 
-def _failing(check: Check) -> str:
-    """The failing cases of a check, the greatest measure and the latest first."""
+def failing_rows(check: Check) -> str:
+    """SQL for the failing cases of a check, the greatest measure and the latest first."""
     measured = [] if check.unit == "share" else ["measure"]
     latest = [check.newest_by] if check.newest_by else []
     columns = dict.fromkeys([*check.keys, *measured, *latest, *check.told_with])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dagster_project.alerting.cases import failing_rows
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.warehouse import PROJECT_ROOT
 from dagster_project.ingestion.files.settings import FilesSource
@@ -208,6 +209,15 @@ def test_a_check_counts_what_the_mart_shows(
             if (found.failing, found.cases) != shown or found.problem:
                 different[export, name] = (found.failing, found.cases, shown, found.problem)
     assert not different
+
+
+def test_the_rows_that_can_be_had_are_those_that_a_check_counts(
+    warehouses: dict[str, Warehouse], outcomes: dict[str, dict[str, Outcome]]
+) -> None:
+    for export, warehouse in warehouses.items():
+        for name, found in outcomes[export].items():
+            rows = warehouse.execute(failing_rows(found.check)).fetchall()
+            assert len(rows) == found.failing, name
 
 
 def test_each_pair_has_something_to_compare(outcomes: dict[str, dict[str, Outcome]]) -> None:
