@@ -52,6 +52,11 @@ READABLE = {
     if column not in contract.required
 }
 
+# The checks that pass on what the runbook calls for action on.
+DIAGNOSTICS = tuple(
+    name for name, check in known_checks().items() if check.table == "build.funnel_diagnostics"
+)
+
 
 def unreadable(check: str, values: int, listed_as: str = "") -> str:
     """SQL that adds so many values that can't be read to a check's column, or to its list."""
