@@ -70,6 +70,9 @@ RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
     "creation_tolerance": _TIME_UNITS,
     "qualification_grace": _TIME_UNITS,
     "owner_grace": _TIME_UNITS,
+    "attribution_lookback": _TIME_UNITS,
+    "end_touch_credit": ("percent",),
+    "spend_lag": (*_TIME_UNITS, "medians"),
 }
 
 
@@ -296,12 +299,13 @@ class ReasonAlias(PolicyRow, table="reason_aliases"):
 
 
 class Signal(PolicyRow, table="signals", key=("signal",)):
-    """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
+    """A kind of engagement: its tier, its points, whether it is explicit intent and a touch."""
 
     signal: str
     intent_tier: Annotated[str | None, Reference("sla_policies", "name a tier or leave empty")]
     interest_points: Number
     is_explicit_intent: Boolean
+    counts_as_touch: Boolean
 
 
 class ActivityKind(PolicyRow, table="activity_kinds", key=("kind",)):
@@ -409,7 +413,7 @@ class Segment(PolicyRow, table="segments", key=("segment",)):
 
 
 class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
-    """A number of minutes, hours, days or points that a rule uses."""
+    """A number of minutes, hours, days, points or percent that a rule uses."""
 
     REQUIRED = {
         parameter: f"a rule needs it (add it, in {' or '.join(units)})"
@@ -429,6 +433,11 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
             )
         if self.parameter == "decay_period" and self.value == 0:
             yield "decay_period must be above 0 (to switch decay off: decay_points 0)"
+        if self.parameter == "end_touch_credit" and self.value > 50:
+            yield (
+                "end_touch_credit can't be above 50: the first and the last touch would have more "
+                "than the whole (use 0 to 50)"
+            )
 
 
 class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "metric")):

@@ -306,7 +306,7 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
         "(name a tier or leave empty)",
     ),
     "signal_twice": (
-        lambda p: p.add("signals", "Page_View,low_intent,2,false"),
+        lambda p: p.add("signals", "Page_View,low_intent,2,false,false"),
         "signals.csv, row 4: signal 'Page_View' is already in row 3 (keep one)",
     ),
     "points_that_are_no_number": (
@@ -425,6 +425,11 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
         lambda p: p.set("rule_parameters", "decay_period", "value", "0"),
         "rule_parameters.csv, row 2: decay_period must be above 0 "
         "(to switch decay off: decay_points 0)",
+    ),
+    "more_than_the_whole_credit": (
+        lambda p: p.set("rule_parameters", "end_touch_credit", "value", "51"),
+        "rule_parameters.csv, row 6: end_touch_credit can't be above 50: the first and the last "
+        "touch would have more than the whole (use 0 to 50)",
     ),
     "parameter_in_another_unit": (
         lambda p: p.set("rule_parameters", "score_lookback", "unit", "weeks"),

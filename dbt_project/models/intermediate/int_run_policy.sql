@@ -14,6 +14,7 @@ parameters_in_seconds as (
 
     select
         parameter,
+        unit,
         value
         * case unit
             when 'minutes' then 60
@@ -48,6 +49,14 @@ parameters as (
             as creation_tolerance_seconds,
         max(case when parameter = 'conversion_window' then value end)
             as conversion_window_seconds,
+        max(case when parameter = 'attribution_lookback' then value end)
+            as attribution_lookback_seconds,
+        max(case when parameter = 'end_touch_credit' then value / 100 end)
+            as end_touch_credit,
+        max(case when parameter = 'spend_lag' and unit = 'medians' then value end)
+            as spend_lag_medians,
+        max(case when parameter = 'spend_lag' and unit <> 'medians' then value end)
+            as spend_lag_seconds,
         -- A policy from before there was a choice means every week.
         coalesce(
             max(case when parameter = 'sync_period' then value end), 604800
@@ -96,6 +105,10 @@ chosen as (
         parameters.creation_tolerance_seconds,
         parameters.conversion_window_seconds,
         parameters.sync_period_seconds,
+        parameters.attribution_lookback_seconds,
+        parameters.end_touch_credit,
+        parameters.spend_lag_medians,
+        parameters.spend_lag_seconds,
         traditions.requires_explicit_intent,
         coalesce(acceptance_stages.must_be_set, false) as must_set_acceptance,
         run_parameters.as_of
