@@ -18,11 +18,12 @@ with final as (
         (9, 'first_touch', 'Route hand-raisers to whoever is free, not to an owner'),
         (10, 'recycling', 'Work the nurture_queue, oldest first'),
         (11, 'mql_to_sql_trend', 'Rule out the next four before touching the score'),
-        (12, 'icp_drift', 'Compare segments of qualified and won in icp_drift'),
+        (12, 'icp_drift', 'See in icp_drift which customers come more often now'),
         (13, 'channel_shift', 'Look at the mix parts in conversion_drivers'),
         (14, 'channel_concentration', 'Test a second channel before you need it'),
         (15, 'capacity', 'Raise the threshold to the one that fills the team'),
-        (16, 'scoring', 'Look at the bands in score_calibration')
+        (16, 'scoring', 'Look at the bands in score_calibration'),
+        (17, 'score_power', 'Refit the score on what was won, then watch its auc')
     ) as runbook (step, diagnostic, next_step)
 
 )
