@@ -51,7 +51,10 @@ parameters as (
         -- A policy from before there was a choice means every week.
         coalesce(
             max(case when parameter = 'sync_period' then value end), 604800
-        ) as sync_period_seconds
+        ) as sync_period_seconds,
+        coalesce(
+            max(case when parameter = 'threshold_step' then value end), 5
+        ) as threshold_step
     from parameters_in_seconds
 
 ),
@@ -96,6 +99,7 @@ chosen as (
         parameters.creation_tolerance_seconds,
         parameters.conversion_window_seconds,
         parameters.sync_period_seconds,
+        parameters.threshold_step,
         traditions.requires_explicit_intent,
         coalesce(acceptance_stages.must_be_set, false) as must_set_acceptance,
         run_parameters.as_of
@@ -115,7 +119,8 @@ final as (
         case
             when must_set_acceptance then acceptance_window_seconds
             else qualification_grace_seconds
-        end as decision_grace_seconds
+        end as decision_grace_seconds,
+        cast(round(conversion_window_seconds / 86400) as integer) as window_days
     from chosen
 
 )

@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
 
 -- Whether customers changed, or are no longer who the score rewards: the last quarter
--- that is over, by dimension.
+-- that is over, by dimension the worse of the two.
 with run_policy as (
 
     select
@@ -17,34 +17,34 @@ last_quarter as (
 
 ),
 
-comparisons as (
+dimensions as (
+
+    {% for dimension in drift_dimensions() -%}
+        select '{{ dimension }}' as dimension
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
+),
+
+ranked as (
 
     select
-        dimensions.dimension,
-        compared.compared_with,
-        compared.metric_suffix,
-        compared.basis,
-        compared.drifted,
-        compared.as_usual
-    from (
-        values
-        {% for dimension in drift_dimensions() -%}
-            ('{{ dimension }}'){{ ',' if not loop.last }}
-        {% endfor -%}
-    ) as dimensions (dimension)
-    cross join (
-        values
-        (
-            'previous_won', 'psi_to_previous', 'own trend',
-            'The won differ from those of the quarter before by more than chance',
-            'No change of the won beyond what chance explains'
-        ),
-        (
-            'rewarded', 'psi', 'benchmark',
-            'The won are not the ones that the score puts first',
-            'The won are the ones that the score puts first, as far as chance lets see'
-        )
-    ) as compared (compared_with, metric_suffix, basis, drifted, as_usual)
+        tests.*,
+        row_number() over (
+            partition by tests.dimension
+            order by
+                case tests.drift
+                    when 'major' then 1
+                    when 'moderate' then 2
+                    when 'stable' then 3
+                    else 4
+                end asc,
+                tests.p_value asc nulls last,
+                tests.compared_with
+        ) as drift_rank
+    from {{ ref('int_drift_tests') }} as tests
+    inner join last_quarter
+        on tests.period_start = last_quarter.period_start
 
 ),
 
@@ -52,34 +52,46 @@ final as (
 
     select
         'icp_drift' as diagnostic,
-        comparisons.dimension || '_' || comparisons.metric_suffix as metric,
-        'all' as segment,
-        comparisons.basis,
-        tests.psi as value,
+        case
+            when ranked.compared_with = 'previous_won' then 'psi_to_previous'
+            else 'psi'
+        end as metric,
+        dimensions.dimension as segment,
+        case
+            when ranked.compared_with = 'previous_won' then 'own trend'
+            else 'benchmark'
+        end as basis,
+        ranked.psi as value,
         cast(null as double) as numerator,
-        coalesce(tests.sample_size, 0) as sample_size,
+        coalesce(ranked.sample_size, 0) as sample_size,
         cast(null as double) as previous_value,
-        tests.p_value,
+        ranked.p_value,
         cast(null as double) as low,
         cast(null as double) as high,
-        case tests.drift
+        case ranked.drift
             when 'major' then 'act'
             when 'moderate' then 'watch'
             when 'stable' then 'ok'
             else 'too_few'
         end as status,
         case
-            when tests.drift in ('major', 'moderate') then comparisons.drifted
-            when tests.drift = 'stable' then comparisons.as_usual
-            else 'Too few cases to judge'
+            when ranked.drift is null or ranked.drift = 'too_few'
+                then 'Too few cases to judge'
+            when ranked.drift = 'stable'
+                then 'No drift of the won beyond what chance explains'
+            when ranked.compared_with = 'previous_won'
+                then
+                    'By ' || replace(dimensions.dimension, '_', ' ')
+                    || ', other leads are won than in the quarter before'
+            else
+                'By ' || replace(dimensions.dimension, '_', ' ')
+                || ', the leads won are not those with the best scores'
         end as reading
-    from comparisons
-    cross join last_quarter
-    left join {{ ref('int_drift_tests') }} as tests
+    from dimensions
+    left join ranked
         on
-            comparisons.dimension = tests.dimension
-            and comparisons.compared_with = tests.compared_with
-            and last_quarter.period_start = tests.period_start
+            dimensions.dimension = ranked.dimension
+            and ranked.drift_rank = 1
 
 )
 

@@ -1,5 +1,3 @@
-{#- Fewer won, or fewer not won, are too few to judge a score. -#}
-{%- set enough = 10 -%}
 {#- Below it a score is not much better than a coin (Hosmer, Lemeshow, Sturdivant). -#}
 {%- set useful = 0.7 -%}
 {#- So many mature quarters are looked at together until there are enough. -#}
@@ -12,6 +10,17 @@ with scores as (
 
     select scores.score_kind
     from (values ('handoff'), ('crm')) as scores (score_kind)
+
+),
+
+policy as (
+
+    select
+        diagnostic,
+        metric,
+        min_cases
+    from {{ ref('diagnostics') }}
+    where diagnostic = 'score_power'
 
 ),
 
@@ -54,20 +63,22 @@ added_up as (
 chosen as (
 
     select
-        score_kind,
-        won,
-        won + not_won as sample_size,
-        least(won, not_won) >= {{ enough }} as is_enough,
-        {{ rate('ordered_pairs', 'pairs') }} as auc,
-        {{ rate('pairs_error', 'pairs') }} as auc_error,
+        added_up.score_kind,
+        added_up.won,
+        least(added_up.won, added_up.not_won) >= policy.min_cases as is_enough,
+        {{ rate('added_up.ordered_pairs', 'added_up.pairs') }} as auc,
+        {{ rate('added_up.pairs_error', 'added_up.pairs') }} as auc_error,
         row_number() over (
-            partition by score_kind
+            partition by added_up.score_kind
             order by
-                case when least(won, not_won) >= {{ enough }} then quarters_ago end
-                asc nulls last,
-                quarters_ago desc
+                case
+                    when least(added_up.won, added_up.not_won) >= policy.min_cases
+                        then added_up.quarters_ago
+                end asc nulls last,
+                added_up.quarters_ago desc
         ) as choice
     from added_up
+    cross join policy
 
 ),
 
@@ -95,8 +106,7 @@ found as (
     select
         scores.score_kind,
         judged.auc,
-        judged.won,
-        judged.sample_size,
+        coalesce(judged.won, 0) as won,
         {{ two_sided_p('(judged.auc - 0.5) / nullif(judged.auc_error, 0)') }}
             as p_value,
         case
@@ -119,25 +129,25 @@ found as (
 final as (
 
     select
-        'score_power' as diagnostic,
-        'auc_' || score_kind as metric,
-        'all' as segment,
+        policy.diagnostic,
+        policy.metric,
+        found.score_kind as segment,
         'benchmark' as basis,
-        auc as value,
-        cast(won as double) as numerator,
-        cast(coalesce(sample_size, 0) as {{ dbt.type_bigint() }}) as sample_size,
+        found.auc as value,
+        cast(null as double) as numerator,
+        cast(found.won as {{ dbt.type_bigint() }}) as sample_size,
         cast(null as double) as previous_value,
-        p_value,
+        found.p_value,
         cast(0.5 as double) as low,
         cast(null as double) as high,
-        case finding
+        case found.finding
             when 'tells' then 'ok'
             when 'by chance' then 'watch'
             when 'tells nothing' then 'act'
             when 'upside down' then 'act'
             else 'too_few'
         end as status,
-        case finding
+        case found.finding
             when 'as of today'
                 then 'Known as of today only, not as it was at the handoff: not judged'
             when 'too few' then 'Too few cases to judge'
@@ -147,6 +157,7 @@ final as (
             else 'The score does not tell who wins: hardly better than a coin'
         end as reading
     from found
+    cross join policy
 
 )
 

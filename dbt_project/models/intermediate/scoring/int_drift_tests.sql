@@ -1,11 +1,17 @@
-{#- Fewer customers on either side are too few to speak of drift. -#}
-{%- set enough = 30 -%}
 
 -- The customers of a quarter against those of the quarter before, and against the
 -- leads that the score rewards.
 with shares as (
 
     select * from {{ ref('int_quarter_shares') }}
+
+),
+
+policy as (
+
+    select max(min_cases) as min_cases
+    from {{ ref('diagnostics') }}
+    where diagnostic = 'icp_drift'
 
 ),
 
@@ -99,19 +105,24 @@ tested as (
 final as (
 
     select
-        dimension,
-        compared_with,
-        cast(sample_size as {{ dbt.type_bigint() }}) as sample_size,
-        psi,
-        p_value,
+        tested.dimension,
+        tested.compared_with,
+        cast(tested.sample_size as {{ dbt.type_bigint() }}) as sample_size,
+        tested.psi,
+        tested.p_value,
         -- Several dimensions are looked at: each may be wrong that much more rarely.
         case
-            when sample_size < {{ enough }} or p_value is null then 'too_few'
-            when p_value * {{ drift_dimensions() | length }} >= 0.05 then 'stable'
-            else {{ psi_reading('psi') }}
+            when
+                tested.sample_size < policy.min_cases or tested.p_value is null
+                then 'too_few'
+            when
+                tested.p_value * {{ drift_dimensions() | length }} >= 0.05
+                then 'stable'
+            else {{ psi_reading('tested.psi') }}
         end as drift,
-        period_start
+        tested.period_start
     from tested
+    cross join policy
 
 )
 
