@@ -22,10 +22,11 @@ _DIAGNOSTICS: dict[str, tuple[Owner, str]] = {
     "first_touch": ("sales", "High-intent leads are touched in time."),
     "recycling": ("marketing", "Leads that left are put back into nurture."),
     "qualification_trend": ("marketing", "The share that qualifies does not fall beyond chance."),
-    "icp_drift": ("marketing", "The leads that qualify are like those that win."),
+    "icp_drift": ("marketing", "Who is won is who was won before, and who the score puts first."),
     "channel_shift": ("marketing", "A fall is not one of a shift to weaker sources."),
     "channel_concentration": ("marketing", "No single channel carries the funnel."),
     "capacity": ("sales", "Reps are handed no more leads than they can work."),
+    "score_power": ("marketing", "Leads with a higher score win more often."),
 }
 
 

@@ -274,10 +274,23 @@ class Warehouse:
                 self.execute(f"create or replace table {model.relation} as {model.query}")
 
     def build_from_cycles(
-        self, names: Iterable[str], cycles: Sequence[Row], reps: Sequence[Row] = ()
+        self,
+        names: Iterable[str],
+        cycles: Sequence[Row],
+        reps: Sequence[Row] = (),
+        leads: Sequence[Row] = (),
+        scores: Sequence[Row] = (),
     ) -> None:
-        """Build marts on these cycles and reps; a column that a row leaves out is null."""
-        given = {"fct_lead_cycles": cycles, "dim_reps": reps}
+        """Build marts on these cycles, reps, leads and what else is known of the cycles' scores.
+
+        A column that a row leaves out is null.
+        """
+        given = {
+            "fct_lead_cycles": cycles,
+            "dim_reps": reps,
+            "dim_leads": leads,
+            "fct_cycle_scores": scores,
+        }
         for name, rows in given.items():
             self._give(self.project.models[name], rows)
         self.build(names, given=given)

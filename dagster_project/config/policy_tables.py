@@ -532,6 +532,7 @@ Diagnosis = Literal[
     "channel_shift",
     "channel_concentration",
     "capacity",
+    "score_power",
 ]
 
 

@@ -128,6 +128,66 @@
 {%- endmacro %}
 
 {#
+    Standard error of an area under the ROC curve by Hanley and McNeil (1982) from the number of
+    positives and of negatives; null where the area is. Zero where it is 0 or 1.
+#}
+{% macro auc_standard_error(area, positives, negatives) -%}
+    sqrt(
+        (
+            {{ area }} * (1 - {{ area }})
+            + ({{ positives }} - 1)
+            * ({{ area }} / (2 - {{ area }}) - {{ area }} * {{ area }})
+            + ({{ negatives }} - 1)
+            * (
+                2 * {{ area }} * {{ area }} / (1 + {{ area }})
+                - {{ area }} * {{ area }}
+            )
+        ) / nullif(cast({{ positives }} as double) * {{ negatives }}, 0)
+    )
+{%- endmacro %}
+
+{# Lower and upper bound of the 95 % interval of such an area, from its standard error. #}
+{% macro auc_lower(area, standard_error) -%}
+    case
+        when {{ area }} is not null
+            then greatest(
+                0.0, {{ area }} - {{ normal_quantile_975() }} * {{ standard_error }}
+            )
+    end
+{%- endmacro %}
+
+{% macro auc_upper(area, standard_error) -%}
+    case
+        when {{ area }} is not null
+            then least(
+                1.0, {{ area }} + {{ normal_quantile_975() }} * {{ standard_error }}
+            )
+    end
+{%- endmacro %}
+
+{#
+    Deviate of the normal distribution that is as far out as a chi-square value, by Wilson and
+    Hilferty (1931); null without degrees of freedom.
+#}
+{% macro chi_square_deviate(chi_square, freedom) -%}
+    case
+        when {{ freedom }} > 0
+            then (
+                power({{ chi_square }} / {{ freedom }}, 1 / 3.0)
+                - (1 - 2 / (9.0 * {{ freedom }}))
+            ) / sqrt(2 / (9.0 * {{ freedom }}))
+    end
+{%- endmacro %}
+
+{# Upper p value of a z: how often chance alone gives one at least as high. #}
+{% macro upper_tail_p(deviate) -%}
+    case
+        when {{ deviate }} >= 0 then ({{ two_sided_p(deviate) }}) / 2
+        else 1 - ({{ two_sided_p(deviate) }}) / 2
+    end
+{%- endmacro %}
+
+{#
     One category's part of the population stability index between two shares; an empty category
     counts as one in ten thousand, as is usual. Null when a side has no cases at all.
 #}
@@ -137,6 +197,11 @@
         * ln(greatest({{ actual }}, 0.0001) / greatest({{ expected }}, 0.0001))
         + 0 * {{ actual }} + 0 * {{ expected }}
     )
+{%- endmacro %}
+
+{# The dimensions in which customers may drift; a company's size is its segment. #}
+{% macro drift_dimensions() -%}
+    {{ return(['segment', 'industry', 'lead_source']) }}
 {%- endmacro %}
 
 {# The usual bands of the population stability index. #}

@@ -442,6 +442,21 @@ def test_every_change_of_owner_is_told_and_none_means_nobody(
     ]
 
 
+def test_every_score_that_the_contact_had_is_told(
+    warehouse: Warehouse, account: HubSpotAccount
+) -> None:
+    account.properties["contacts"].add("fit")
+    person = account.records["contacts"]["101"]
+    for day, score in (("01", "40"), ("02", ""), ("03", "71.5")):
+        remember(person, "fit", score, f"2026-02-{day}T08:00:00Z")
+    found = rows(warehouse, account, "crm_scores", columns={"crm_score": "fit"})
+    assert sorted((row["changed_at"].day, row["crm_score"], row["lead_id"]) for row in found) == [
+        (1, 40, "101"),
+        (2, None, "101"),
+        (3, 71.5, "101"),
+    ]
+
+
 # Attributes
 
 

@@ -552,3 +552,21 @@ def test_configured_columns_replace_standard_ones(story: Story) -> None:
     )
     story.lead(Score__c="71.5", Land__c="DE", Country="Germany", Company="Acme")
     assert story.told("leads", "crm_score", "country", "company") == [("71.5", "DE", "Acme")]
+
+
+def test_every_score_that_the_lead_had_is_told_from_the_first_on(story: Story) -> None:
+    story.fields = SalesforceFields.model_validate({"columns": {"crm_score": "Score__c"}})
+    story.lead(Score__c="90")
+    story.lead(OTHER, Score__c="12")
+    story.change(3, "Score__c", "40", "55.5")
+    story.change(5, "Score__c", "55.5", None)
+    story.change(7, "Score__c", None, "90")
+    story.change(4, "Status", "1", "2")
+    told = story.told("crm_scores", "changed_at", "crm_score", "lead_id")
+    assert [(moment.day, score) for moment, score, lead in told if lead == LEAD] == [
+        (1, 40),
+        (3, 55.5),
+        (5, None),
+        (7, 90),
+    ]
+    assert len(told) == 4, "a lead without changes has no history"

@@ -240,7 +240,12 @@ MUTANTS = (
         "min(considered.occurred_at) as triggered_at",
         "max(considered.occurred_at) as triggered_at",
     ),
-    _model("decay", "int_cycle_intent", "floor(", "ceil("),
+    _model(
+        "decay",
+        "int_cycle_intent",
+        "floor(\n            {{ seconds_between('summed.last_interest_at'",
+        "ceil(\n            {{ seconds_between('summed.last_interest_at'",
+    ),
     _model(
         "decay since the last good sign",
         "int_cycle_intent",

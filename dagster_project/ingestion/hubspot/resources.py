@@ -183,7 +183,8 @@ def history_properties(name: str, settings: HubSpotProperties) -> list[str]:
     """The properties of an object whose past values are read."""
     kinds = {"stage", "reason", "signal"}
     roles = [role for role in property_roles(settings) if role.object_name == name]
-    wanted = (role.field for role in roles if role.role in kinds)
+    # Scores move on after the handoff: only the history says what it was then.
+    wanted = (role.field for role in roles if role.role in kinds or role.value == "crm_score")
     return list(dict.fromkeys((*OBJECTS[name].history, *wanted)))
 
 

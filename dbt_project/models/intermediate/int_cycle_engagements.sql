@@ -3,6 +3,7 @@ with cycles as (
     select
         lead_key,
         cycle_number,
+        marketing_qualified_at,
         handed_off_at,
         scored_at
     from {{ ref('int_cycle_outcomes') }}
@@ -41,6 +42,10 @@ final as (
         engagements.occurred_at >= {{ add_seconds(
             'cycles.scored_at', '-run_policy.score_lookback_seconds'
         ) }} as counts_for_score,
+        engagements.occurred_at <= cycles.marketing_qualified_at
+        and engagements.occurred_at >= {{ add_seconds(
+            'cycles.marketing_qualified_at', '-run_policy.score_lookback_seconds'
+        ) }} as counts_for_qualification,
         engagements.tier_rank is not null
         and engagements.occurred_at >= {{ add_seconds(
             'cycles.handed_off_at', '-run_policy.intent_lookback_seconds'

@@ -3,6 +3,7 @@ with cycles as (
     select
         lead_key,
         cycle_number,
+        marketing_qualified_at,
         handed_off_at,
         scored_at
     from {{ ref('int_cycle_outcomes') }}
@@ -32,7 +33,12 @@ summed as (
         sum(interest_points) filter (where counts_for_score) as interest_points,
         max(occurred_at) filter (
             where counts_for_score and interest_points > 0
-        ) as last_interest_at
+        ) as last_interest_at,
+        sum(interest_points) filter (where counts_for_qualification)
+            as qualification_points,
+        max(occurred_at) filter (
+            where counts_for_qualification and interest_points > 0
+        ) as last_interest_to_qualify_at
     from considered
     group by lead_key, cycle_number
 
@@ -75,7 +81,15 @@ decayed as (
             when cycles.handed_off_at is not null
                 then coalesce(triggers.triggered_at, cycles.handed_off_at)
         end as triggered_at,
-        summed.last_interest_at
+        summed.last_interest_at,
+        summed.last_interest_to_qualify_at,
+        summed.qualification_points
+        - floor(
+            {{ seconds_between(
+                'summed.last_interest_to_qualify_at', 'cycles.marketing_qualified_at'
+            ) }}
+            / run_policy.decay_period_seconds
+        ) * run_policy.decay_points as qualification_points_left
     from cycles
     cross join run_policy
     left join summed
@@ -96,7 +110,11 @@ final as (
         case
             when last_interest_at is null then 0
             else greatest(0, interest_points_before_decay - decay_points)
-        end as interest_score
+        end as interest_score,
+        case
+            when last_interest_to_qualify_at is null then 0
+            else greatest(0, qualification_points_left)
+        end as qualification_interest_score
     from decayed
 
 )

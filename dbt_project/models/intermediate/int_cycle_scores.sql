@@ -39,6 +39,8 @@ scored as (
         coalesce(fit.fit_score, 0) as fit_score,
         intent.interest_score,
         coalesce(fit.fit_score, 0) + intent.interest_score as score,
+        coalesce(fit.fit_score, 0) + intent.qualification_interest_score
+            as qualification_score,
         cycles.scored_at
     from cycles
     inner join intent
@@ -59,12 +61,24 @@ final as (
         scored.fit_score,
         scored.interest_score,
         scored.score,
+        scored.qualification_score,
+        qualification_bands.score_band as qualification_score_band,
         scored.scored_at
     from scored
     left join bands
         on
             (bands.from_score is null or scored.score >= bands.from_score)
             and (bands.below_score is null or scored.score < bands.below_score)
+    left join bands as qualification_bands
+        on
+            (
+                qualification_bands.from_score is null
+                or scored.qualification_score >= qualification_bands.from_score
+            )
+            and (
+                qualification_bands.below_score is null
+                or scored.qualification_score < qualification_bands.below_score
+            )
 
 )
 

@@ -1,9 +1,35 @@
-{%- set dimensions = ['segment', 'lead_source'] -%}
-{{ config(materialized='view') }}
+{#- What is counted: its name, when a cycle is counted, which cycles are. -#}
+{%- set counted = [
+    ('marketing_qualified', 'marketing_qualified_at', 'true'),
+    ('rewarded', 'handed_off_at', 'has_best_band'),
+    ('won', 'won_at', 'true'),
+] -%}
+with best_band as (
 
-with cycles as (
+    select score_band
+    from {{ ref('score_bands') }}
+    order by min_score desc nulls last
+    limit 1
 
-    select * from {{ ref('int_funnel_cycles') }}
+),
+
+cycles as (
+
+    select
+        cycles.segment,
+        cycles.lead_source,
+        cycles.marketing_qualified_at,
+        cycles.handed_off_at,
+        cycles.won_at,
+        coalesce(leads.industry, '(none)') as industry,
+        best_band.score_band is not null as has_best_band
+    from {{ ref('int_funnel_cycles') }} as cycles
+    left join {{ ref('dim_leads') }} as leads
+        on
+            cycles.source_system = leads.source_system
+            and cycles.lead_id = leads.lead_id
+    left join best_band
+        on cycles.score_band = best_band.score_band
 
 ),
 
@@ -13,59 +39,50 @@ run_policy as (
 
 ),
 
-entries as (
+events as (
 
-    {% for dimension in dimensions -%}
+    {% for name, moment, condition in counted -%}
         select
-            '{{ dimension }}' as dimension,
-            cycles.{{ dimension }} as value,
-            1 as marketing_qualified,
-            0 as won,
-            {{ period_start('quarter', local_date(
-                'cycles.marketing_qualified_at', 'run_policy.timezone'
-            )) }} as period_start
+            {% for dimension in drift_dimensions() -%}
+                {{ dimension }},
+            {% endfor -%}
+            {% for column, _, _ in counted -%}
+                {{ 1 if column == name else 0 }} as {{ column }},
+            {% endfor -%}
+            {{ moment }} as counted_at
         from cycles
-        cross join run_policy
-        where cycles.marketing_qualified_at is not null
-        union all
-        select
-            '{{ dimension }}' as dimension,
-            cycles.{{ dimension }} as value,
-            0 as marketing_qualified,
-            1 as won,
-            {{ period_start('quarter', local_date(
-                'cycles.won_at', 'run_policy.timezone'
-            )) }} as period_start
-        from cycles
-        cross join run_policy
-        where cycles.won_at is not null
+        where {{ moment }} is not null and {{ condition }}
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
 ),
 
-counts as (
+dated as (
 
     select
-        dimension,
-        value,
-        period_start,
-        sum(marketing_qualified) as marketing_qualified,
-        sum(won) as won
-    from entries
-    group by dimension, value, period_start
+        events.*,
+        {{ period_start(
+            'quarter', local_date('events.counted_at', 'run_policy.timezone')
+        ) }} as period_start
+    from events
+    cross join run_policy
 
 ),
 
-totals as (
+counts as (
 
-    select
-        dimension,
-        period_start,
-        sum(marketing_qualified) as all_marketing_qualified,
-        sum(won) as all_won
-    from counts
-    group by dimension, period_start
+    {% for dimension in drift_dimensions() -%}
+        select
+            '{{ dimension }}' as dimension,
+            {{ dimension }} as value,
+            {% for column, _, _ in counted -%}
+                sum({{ column }}) as {{ column }},
+            {% endfor -%}
+            period_start
+        from dated
+        group by {{ dimension }}, period_start
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 
 ),
 
@@ -74,11 +91,13 @@ quarters as (
     select
         dimension,
         period_start,
-        all_marketing_qualified,
-        all_won,
+        {% for column, _, _ in counted -%}
+            sum({{ column }}) as all_{{ column }},
+        {% endfor -%}
         cast({{ dbt.dateadd('month', -3, 'period_start') }} as date)
             as previous_period_start
-    from totals
+    from counts
+    group by dimension, period_start
 
 ),
 
@@ -96,19 +115,17 @@ final as (
     select
         values_seen.dimension,
         values_seen.value,
-        coalesce(counts.marketing_qualified, 0) as marketing_qualified,
-        coalesce(counts.won, 0) as won,
-        quarters.all_marketing_qualified,
-        quarters.all_won,
-        {{ rate(
-            'coalesce(counts.marketing_qualified, 0)',
-            'quarters.all_marketing_qualified'
-        ) }} as marketing_qualified_share,
-        {{ rate('coalesce(counts.won, 0)', 'quarters.all_won') }} as won_share,
-        {{ rate(
-            'coalesce(earlier.marketing_qualified, 0)',
-            'earlier_quarters.all_marketing_qualified'
-        ) }} as previous_share,
+        {% for column, _, _ in counted -%}
+            coalesce(counts.{{ column }}, 0) as {{ column }},
+            quarters.all_{{ column }},
+            {{ rate(
+                'coalesce(counts.' ~ column ~ ', 0)', 'quarters.all_' ~ column
+            ) }} as {{ column }}_share,
+        {% endfor -%}
+        coalesce(earlier.won, 0) as previous_won,
+        coalesce(earlier_quarters.all_won, 0) as all_previous_won,
+        {{ rate('coalesce(earlier.won, 0)', 'earlier_quarters.all_won') }}
+            as previous_won_share,
         quarters.period_start
     from values_seen
     inner join quarters

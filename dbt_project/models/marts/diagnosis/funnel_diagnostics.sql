@@ -57,6 +57,10 @@ every_diagnostic as (
     union all
     select * from {{ ref('int_trend_diagnostics') }}
     union all
+    select * from {{ ref('int_score_diagnostics') }}
+    union all
+    select * from {{ ref('int_drift_diagnostics') }}
+    union all
     select * from {{ ref('int_channel_shift') }}
     union all
     select * from definitions

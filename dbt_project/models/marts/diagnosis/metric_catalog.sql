@@ -64,7 +64,7 @@ fixed_metrics as (
         ),
         (
             'psi', 'ICP drift', null, null, 'quarter', 'icp_drift',
-            'Population stability index of qualified against won'
+            'Population stability index of won against what the score puts first'
         ),
         (
             'concentration', 'Source concentration', 'sum of squared shares', null,

@@ -1,0 +1,164 @@
+{#- Below it a score is not much better than a coin (Hosmer, Lemeshow, Sturdivant). -#}
+{%- set useful = 0.7 -%}
+{#- So many mature quarters are looked at together until there are enough. -#}
+{%- set quarters_back = 4 -%}
+{{ config(materialized='view') }}
+
+-- Whether each score still tells who wins: the last mature quarters, as many of them as
+-- it takes. Pairs are compared within a quarter only.
+with scores as (
+
+    select scores.score_kind
+    from (values ('handoff'), ('crm')) as scores (score_kind)
+
+),
+
+policy as (
+
+    select
+        diagnostic,
+        metric,
+        min_cases
+    from {{ ref('diagnostics') }}
+    where diagnostic = 'score_power'
+
+),
+
+quarters as (
+
+    select * from {{ ref('int_score_quarters') }}
+    where is_mature and score_basis = 'at_handoff'
+
+),
+
+pairs as (
+
+    select
+        *,
+        cast(won_in_window as double) * not_won_in_window as pairs,
+        row_number() over (
+            partition by score_kind order by period_start desc
+        ) as quarters_ago
+    from quarters
+
+),
+
+added_up as (
+
+    select
+        score_kind,
+        quarters_ago,
+        sum(won_in_window) over latest_first as won,
+        sum(not_won_in_window) over latest_first as not_won,
+        sum(pairs) over latest_first as pairs,
+        sum(auc * pairs) over latest_first as ordered_pairs,
+        sqrt(sum(power(auc_error * pairs, 2)) over latest_first) as pairs_error
+    from pairs
+    where quarters_ago <= {{ quarters_back }}
+    window latest_first as (partition by score_kind order by period_start desc)
+
+),
+
+-- The fewest quarters that suffice; where none do, all of them.
+chosen as (
+
+    select
+        added_up.score_kind,
+        added_up.won,
+        least(added_up.won, added_up.not_won) >= policy.min_cases as is_enough,
+        {{ rate('added_up.ordered_pairs', 'added_up.pairs') }} as auc,
+        {{ rate('added_up.pairs_error', 'added_up.pairs') }} as auc_error,
+        row_number() over (
+            partition by added_up.score_kind
+            order by
+                case
+                    when least(added_up.won, added_up.not_won) >= policy.min_cases
+                        then added_up.quarters_ago
+                end asc nulls last,
+                added_up.quarters_ago desc
+        ) as choice
+    from added_up
+    cross join policy
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ auc_lower('auc', 'auc_error') }} as auc_lower,
+        {{ auc_upper('auc', 'auc_error') }} as auc_upper
+    from chosen
+    where choice = 1
+
+),
+
+as_of_today as (
+
+    select distinct score_kind
+    from {{ ref('int_score_quarters') }}
+    where score_basis = 'as_of_today'
+
+),
+
+found as (
+
+    select
+        scores.score_kind,
+        judged.auc,
+        coalesce(judged.won, 0) as won,
+        {{ two_sided_p('(judged.auc - 0.5) / nullif(judged.auc_error, 0)') }}
+            as p_value,
+        case
+            when judged.score_kind is null and as_of_today.score_kind is not null
+                then 'as of today'
+            when not coalesce(judged.is_enough, false) then 'too few'
+            when judged.auc_lower > 0.5 then 'tells'
+            when judged.auc_upper >= {{ useful }} then 'by chance'
+            when judged.auc_upper < 0.5 then 'upside down'
+            else 'tells nothing'
+        end as finding
+    from scores
+    left join judged
+        on scores.score_kind = judged.score_kind
+    left join as_of_today
+        on scores.score_kind = as_of_today.score_kind
+
+),
+
+final as (
+
+    select
+        policy.diagnostic,
+        policy.metric,
+        found.score_kind as segment,
+        'benchmark' as basis,
+        found.auc as value,
+        cast(null as double) as numerator,
+        cast(found.won as {{ dbt.type_bigint() }}) as sample_size,
+        cast(null as double) as previous_value,
+        found.p_value,
+        cast(0.5 as double) as low,
+        cast(null as double) as high,
+        case found.finding
+            when 'tells' then 'ok'
+            when 'by chance' then 'watch'
+            when 'tells nothing' then 'act'
+            when 'upside down' then 'act'
+            else 'too_few'
+        end as status,
+        case found.finding
+            when 'as of today'
+                then 'Known as of today only, not as it was at the handoff: not judged'
+            when 'too few' then 'Too few cases to judge'
+            when 'tells' then 'A higher score wins more often'
+            when 'upside down' then 'A higher score wins less often'
+            when 'by chance' then 'That a higher score wins more often may be chance'
+            else 'The score does not tell who wins: hardly better than a coin'
+        end as reading
+    from found
+    cross join policy
+
+)
+
+select * from final
