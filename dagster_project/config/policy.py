@@ -196,7 +196,7 @@ def _load_table(policy_dir: Path, name: str) -> Table:
             table.refuse(0, error.problems[0].removeprefix(f"{table.place}: "))
     elif name not in OPTIONAL_TABLES:
         table.refuse(0, f"missing (create it with the header {','.join(columns)})")
-    for problem in _header_problems(header, columns):
+    for problem in _header_problems(header, table.model):
         table.refuse(1, problem)
     table.is_readable = not table.problems
     for number, record in records if table.is_readable else []:
@@ -204,14 +204,15 @@ def _load_table(policy_dir: Path, name: str) -> Table:
     return table
 
 
-def _header_problems(header: list[str], columns: list[str]) -> Iterator[str]:
+def _header_problems(header: list[str], model: type[PolicyRow]) -> Iterator[str]:
     """Name missing, unknown and repeated columns."""
+    columns = list(model.model_fields)
     expected = f"(expected: {','.join(columns)})"
     for column in columns:
-        if column not in header:
+        if column not in header and column not in model.LATER:
             yield f"column '{column}' is missing {expected}"
     for column in dict.fromkeys(header):
-        if column not in columns:
+        if column not in columns and column not in model.FORMER:
             yield f"column '{column}' is unknown {expected}"
         elif header.count(column) > 1:
             yield f"column '{column}' appears twice {expected}"

@@ -49,6 +49,8 @@ LeadAttribute = Literal[
     "owner_id",
     "title",
 ]
+# What is frozen of a score at the handoff.
+FrozenScore = Literal["fit_score", "interest_score", "score"]
 NUMERIC_ATTRIBUTES = frozenset({"crm_score", "employee_count"})
 
 ReasonUse = Literal["rejection", "disqualification", "loss", "recycling"]
@@ -70,6 +72,14 @@ RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
     "creation_tolerance": _TIME_UNITS,
     "qualification_grace": _TIME_UNITS,
     "owner_grace": _TIME_UNITS,
+}
+# Those that came later: a policy without them has the defaults of the models (int_run_policy).
+LATER_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "sync_period": _TIME_UNITS,
+    "threshold_step": ("points",),
+    "attribution_lookback": _TIME_UNITS,
+    "end_touch_credit": ("percent",),
+    "spend_lag": (*_TIME_UNITS, "medians"),
 }
 
 
@@ -127,15 +137,18 @@ Rule = TypeVar("Rule", Unique, Reference)
 # Table -> the model of its rows, in the order in which problems are listed.
 TABLES: dict[str, type["PolicyRow"]] = {}
 
-# Defaults for CRMs read by API: a policy of your own may leave them out.
-OPTIONAL_TABLES = frozenset({"stage_maps", "campaign_kinds", "currency_rates"})
+# A policy of your own may leave these out: the tables that ship hold then.
+OPTIONAL_TABLES = frozenset(
+    {"stage_maps", "campaign_kinds", "currency_rates", "diagnostics", "qualification_rules"}
+)
 
 
 class PolicyRow(BaseModel):
     """A row of a policy table.
 
     ``KEY``: the columns that tell rows apart, in any case. ``REQUIRED``: what the first of them
-    must hold in some row -> why, or how to add it.
+    must hold in some row -> why, or how to add it. ``LATER``: columns that an older policy lacks,
+    ``FORMER``: columns that it still has and nothing reads.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -143,6 +156,8 @@ class PolicyRow(BaseModel):
     TABLE: ClassVar[str]
     KEY: ClassVar[tuple[str, ...]] = ()
     REQUIRED: ClassVar[dict[str, str]] = {}
+    LATER: ClassVar[Set[str]] = frozenset()
+    FORMER: ClassVar[Set[str]] = frozenset()
 
     _number: int = PrivateAttr(default=0)
 
@@ -154,7 +169,9 @@ class PolicyRow(BaseModel):
     @classmethod
     def read(cls, number: int, cells: dict[str, str]) -> "PolicyRow":
         """The row with this number; raises ``ValidationError`` for one that is refused."""
-        row = cls.model_validate({column: text or None for column, text in cells.items()})
+        row = cls.model_validate(
+            {column: text or None for column, text in cells.items() if column not in cls.FORMER}
+        )
         row._number = number
         return row
 
@@ -296,12 +313,18 @@ class ReasonAlias(PolicyRow, table="reason_aliases"):
 
 
 class Signal(PolicyRow, table="signals", key=("signal",)):
-    """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
+    """A kind of engagement: its tier, its points, whether it is explicit intent and a touch.
+
+    Where nothing says whether it is a touch, it is one if it has positive points.
+    """
+
+    LATER = frozenset({"counts_as_touch"})
 
     signal: str
     intent_tier: Annotated[str | None, Reference("sla_policies", "name a tier or leave empty")]
     interest_points: Number
     is_explicit_intent: Boolean
+    counts_as_touch: Boolean | None = None
 
 
 class ActivityKind(PolicyRow, table="activity_kinds", key=("kind",)):
@@ -385,6 +408,44 @@ class Exclusion(PolicyRow, table="exclusions"):
     why: str | None
 
 
+class QualificationRule(PolicyRow, table="qualification_rules", key=("requirement",)):
+    """What a lead must have at the handoff.
+
+    A score of at least ``min_value`` points; an attribute that is filled, or a number of at least
+    ``min_value``; ``min_value`` engagements with positive points, or one of ``intent_tier`` or a
+    more urgent one.
+    """
+
+    requirement: str
+    kind: Literal["score", "attribute", "engagements"]
+    attribute: Literal[FrozenScore, LeadAttribute] | None
+    intent_tier: Annotated[str | None, Reference("sla_policies", "name a tier or leave empty")]
+    min_value: Number | None
+    label: str
+    is_active: Boolean
+
+    @field_validator("requirement")
+    @classmethod
+    def _is_one(cls, value: str) -> str:
+        if value.lower() == "all":
+            raise ValueError("is what the whole definition is called (rename it)")
+        return value
+
+    def problems(self) -> Iterator[str]:
+        scores, attributes = get_args(FrozenScore), get_args(LeadAttribute)
+        allowed = {"score": scores, "attribute": attributes, "engagements": (None,)}[self.kind]
+        if self.attribute not in allowed:
+            wanted = f"use {', '.join(allowed)}" if self.kind != "engagements" else "empty it"
+            yield f"kind '{self.kind}' can't look at attribute '{self.attribute}' ({wanted})"
+        if self.kind != "engagements" and self.intent_tier:
+            yield f"kind '{self.kind}' has no intent_tier (empty it)"
+        if self.kind != "attribute" and self.min_value is None:
+            yield f"kind '{self.kind}' needs a min_value (fill it)"
+        is_text = self.kind == "attribute" and self.attribute not in NUMERIC_ATTRIBUTES
+        if is_text and self.min_value is not None:
+            yield f"'{self.attribute}' is no number, so it has no min_value (empty it)"
+
+
 class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
     """A band of the score from its minimum up; one band has none and takes the rest."""
 
@@ -409,7 +470,7 @@ class Segment(PolicyRow, table="segments", key=("segment",)):
 
 
 class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
-    """A number of minutes, hours, days or points that a rule uses."""
+    """A number of minutes, hours, days, points or percent that a rule uses."""
 
     REQUIRED = {
         parameter: f"a rule needs it (add it, in {' or '.join(units)})"
@@ -422,13 +483,20 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
     meaning: str | None
 
     def problems(self) -> Iterator[str]:
-        units = RULE_PARAMETERS.get(self.parameter)
+        units = {**RULE_PARAMETERS, **LATER_PARAMETERS}.get(self.parameter)
         if units and self.unit not in units:
             yield (
                 f"the unit of '{self.parameter}' can't be '{self.unit}' (use {', '.join(units)})"
             )
         if self.parameter == "decay_period" and self.value == 0:
             yield "decay_period must be above 0 (to switch decay off: decay_points 0)"
+        if self.parameter == "threshold_step" and (self.value < 1 or self.value % 1):
+            yield "threshold_step must be a whole number of points, 1 or more"
+        if self.parameter == "end_touch_credit" and self.value > 50:
+            yield (
+                "end_touch_credit can't be above 50: the first and the last touch would have more "
+                "than the whole (use 0 to 50)"
+            )
 
 
 class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "metric")):
@@ -448,11 +516,63 @@ class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "met
             )
 
 
-class Benchmark(PolicyRow, table="benchmarks"):
-    """The usual range of a metric, and how to read what lies outside."""
+Diagnosis = Literal[
+    "outcomes",
+    "definitions",
+    "acceptance",
+    "definition",
+    "qualification_range",
+    "everyone_is_an_mql",
+    "mql_gaming",
+    "bottleneck",
+    "first_touch",
+    "recycling",
+    "qualification_trend",
+    "icp_drift",
+    "channel_shift",
+    "channel_concentration",
+    "capacity",
+]
 
-    diagnostic: str
-    metric: str
+
+class Diagnostic(PolicyRow, table="diagnostics", key=("diagnostic",)):
+    """A diagnostic of the runbook; without its row it is not made.
+
+    It looks at a rate by its milestones or at a ``metric``, and holds it against a benchmark or
+    against its own past (``basis``). Below ``min_cases`` it is not judged;
+    ``least_effect`` is what must come together with a significant test, as a share.
+    """
+
+    step: Annotated[int, Unique("diagnostic", "give each a place of its own")]
+    diagnostic: Diagnosis
+    basis: Literal["benchmark", "own trend"]
+    metric: str | None
+    from_milestone: Milestone | None
+    to_milestone: Milestone | None
+    unit: Literal["share", "load", "index", "version"]
+    cases: str
+    min_cases: Annotated[int, Field(ge=1)]
+    least_effect: NotNegative | None
+    next_step: str
+
+    def problems(self) -> Iterator[str]:
+        milestones = (self.from_milestone, self.to_milestone)
+        if (self.metric is None) == (None in milestones):
+            yield (
+                f"'{self.diagnostic}' looks at a metric or goes from a milestone to another "
+                "(fill metric, or from_milestone and to_milestone)"
+            )
+
+
+class Benchmark(PolicyRow, table="benchmarks", key=("diagnostic", "segment", "acceptance_mode")):
+    """The usual range of what a diagnostic looks at, and how to read what lies outside.
+
+    One of a diagnostic that is no longer held against a benchmark is read by nothing.
+    """
+
+    FORMER = frozenset({"metric"})
+
+    diagnostic: Diagnosis | Literal["scoring"]
     segment: Annotated[str, Reference("segments", "known: {known}", also={"all", "unknown"})]
     acceptance_mode: Literal["any", "explicit", "default"]
     low: Number | None

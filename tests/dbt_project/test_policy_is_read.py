@@ -14,6 +14,7 @@ FOR_PEOPLE = {
     "conversion_pairs.sort_order",
     "definition_versions.note",
     "definition_versions.signed_off_by",
+    "diagnostics.step",
     "holidays.holiday_name",
     "rule_parameters.meaning",
     "score_bands.temperature",
