@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -22,9 +23,11 @@ from dagster_project.config.errors import ConfigError
 from dagster_project.config.policy_tables import (
     MILESTONES,
     OPTIONAL_TABLES,
+    RULE_PARAMETERS,
     TABLES,
     PolicyRow,
     Reference,
+    RuleParameter,
     ScoreBand,
     Segment,
     SlaPolicy,
@@ -140,6 +143,7 @@ def validate(policy_dir: Path = POLICY_DIR, tradition: str | None = None) -> lis
         _ambiguous_rows,
         _clocks_without_hours,
         _missing_rows,
+        _unread_parameters,
         _segments,
     ):
         check(tables)
@@ -335,6 +339,17 @@ def _missing_rows(tables: Tables) -> None:
     if bands.is_whole and all(band.min_score is not None for band in _rows(tables, ScoreBand)):
         problem = "no band is without a minimum, so low scores have none"
         bands.refuse(0, f"{problem} (empty min_score of the lowest)")
+
+
+def _unread_parameters(tables: Tables) -> None:
+    """A parameter with a typo, or of another version, would have no effect and say nothing."""
+    read = {row["parameter"] for row in cells(POLICY_DIR, RuleParameter.TABLE)} | {*RULE_PARAMETERS}
+    for row in _rows(tables, RuleParameter):
+        if row.parameter not in read:
+            near = get_close_matches(row.parameter, read, n=1)
+            fix = f"write {near[0]}" if near else "remove the row"
+            problem = f"no rule reads the parameter '{row.parameter}' ({fix})"
+            tables[RuleParameter.TABLE].refuse(row.number, problem)
 
 
 def _incomplete_traditions(tables: Tables) -> None:

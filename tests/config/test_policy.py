@@ -103,6 +103,14 @@ def test_a_shipped_file_is_named_from_the_root_of_the_project(
     assert policy.validate(edited.directory)[0].startswith("policy/stages.csv, row 4: ")
 
 
+def test_a_parameter_that_no_rule_reads_is_refused(edited: EditablePolicy) -> None:
+    edited.add("rule_parameters", "sync_perod,7,days,", "colour,3,points,")
+    assert [line.partition(": ")[2] for line in edited.problems()] == [
+        "no rule reads the parameter 'sync_perod' (write sync_period)",
+        "no rule reads the parameter 'colour' (remove the row)",
+    ]
+
+
 MILESTONES = (
     "captured, marketing_qualified, handed_off, accepted, sales_qualified, opportunity, won"
 )
