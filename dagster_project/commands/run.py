@@ -94,8 +94,9 @@ def run(
         outcome = execute(job, options, plan, progress)
     if isinstance(outcome.error, AuditBlocked):
         outcome.error = publishing.with_cause(plan.output, outcome.run_id, outcome.error)
-    if outcome.error is None or outcome.error.exit_code == 1:
-        console().print(run_summary(plan.output))
+    is_built = outcome.error is None or outcome.error.exit_code == 1
+    if is_built and (summary := run_summary(plan.output)) is not None:
+        console().print(summary)
     if verbose:
         _print_times(outcome)
     _alert(plan, outcome)

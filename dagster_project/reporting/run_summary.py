@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from duckdb import DuckDBPyConnection
+from duckdb import CatalogException, DuckDBPyConnection
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -64,9 +64,15 @@ _ROW_COUNTS = f"""
 Reached = tuple[str, str, int]
 
 
-def run_summary(output: Path) -> RenderableType:
-    """The figures of the build in an output's warehouse, for the console."""
+def run_summary(output: Path) -> RenderableType | None:
+    """The figures of the build in an output's warehouse, for the console.
+
+    None where the build was not audited: a model that failed a data test keeps those after it from
+    being built, so what they hold is not of this build.
+    """
     with connect(warehouse_path(output), read_only=True) as connection:
+        if not _is_audited(connection):
+            return None
         milestones = funnel(connection)
         findings, notes, quarantined, broken, checks, read = (
             connection.execute(query).fetchall()
@@ -87,6 +93,14 @@ def run_summary(output: Path) -> RenderableType:
         ("Rows", grid(["table", ">read", ">quarantined", ">duplicates"], read)),
     ]
     return titled(sections)
+
+
+def _is_audited(connection: DuckDBPyConnection) -> bool:
+    """Whether the checks have judged the build."""
+    try:
+        return bool(connection.execute(_CHECKS).fetchall())
+    except CatalogException:
+        return False
 
 
 def _shown_notes(notes: list[tuple[object, ...]]) -> RenderableType:
