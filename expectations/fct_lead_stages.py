@@ -1,6 +1,6 @@
 """Suite of ``fct_lead_stages``: reasons, moves between stages, and visits that tile time."""
 
-from expectations.check import AS_OF, Check, model_promise
+from expectations.check import AS_OF, Check, in_both_windows, model_promise
 from expectations.rules import rule_checks
 
 TABLE = "build.fct_lead_stages"
@@ -144,30 +144,77 @@ TRUTH = (
 REASONS_IN_USE = (
     Check(
         name="few_reasons_are_in_use",
-        headline="{observed} in use for one kind of exit",
-        description="People choose among few reasons per kind of exit, which is the list that the "
-        "CRM shows them. A reason counts as used when it makes up 1 % of the kind's, and a kind "
-        "from 50 reasons on.",
+        headline="{observed} to choose among at once",
+        description="People choose among few reasons at once: of a group for the kind of exit, "
+        "then of a reason in it, which is how a CRM shows a longer list (a dependent pick list). A "
+        "reason counts as used when it makes up 1 % of the kind's, and a kind from 50 reasons on.",
         severity="warning",
         owner="sales",
-        runbook="Merge reasons that lead to the same action (seeds/policy/reason_codes.csv, "
-        "applies_to, and the CRM's pick list).",
+        runbook="Merge reasons that lead to the same action, or group them "
+        "(seeds/policy/reason_codes.csv, reason_group, and the CRM's pick list). '(groups)' "
+        "are the groups of a kind of exit.",
         cases="""
-            select exit_kind, count(*) as measure
-            from (
+            with used as (
                 select
-                    exit_kind, reason_code, count(*) as reasons,
-                    sum(count(*)) over (partition by exit_kind) as all_reasons
-                from build.fct_lead_stages
-                where exit_kind is not null and reason_code not in ('unknown')
-                group by exit_kind, reason_code
-            ) as used
-            where all_reasons >= 50 and reasons >= 0.01 * all_reasons
+                    visits.exit_kind, visits.reason_code,
+                    coalesce(reasons.reason_group, '(none)') as reason_group,
+                    count(*) as times,
+                    sum(count(*)) over (partition by visits.exit_kind) as all_times
+                from build.fct_lead_stages as visits
+                left join build.dim_reasons as reasons using (reason_code)
+                where visits.exit_kind is not null and visits.reason_code not in ('unknown')
+                group by visits.exit_kind, visits.reason_code, reasons.reason_group
+                qualify all_times >= 50 and times >= 0.01 * all_times
+            )
+            select exit_kind, '(groups)' as reason_group, count(distinct reason_group) as measure
+            from used
             group by exit_kind
+            union all
+            select exit_kind, reason_group, count(*) as measure
+            from used
+            group by exit_kind, reason_group
         """,
-        keys=("exit_kind",),
+        keys=("exit_kind", "reason_group"),
         unit="reasons",
         warn=7.0,
+    ),
+    *in_both_windows(
+        Check(
+            name="reasons_fit_their_exit",
+            headline="{failing} reason{s} for an exit that it is not listed for",
+            description="A reason is used for the kinds of exit that the policy lists it for: bad "
+            "data is no reason to lose a deal, or to nurture the lead.",
+            counted="Counts visits of an exit with a known reason; judged from 50 on.",
+            severity="warning",
+            owner="sales",
+            runbook="Offer the reason only where it fits in the CRM's pick list, or list the exit "
+            "(seeds/policy/reason_codes.csv, applies_to; empty: everywhere).",
+            cases="""
+                select
+                    visits.source_system, visits.lead_id, visits.visit_number, visits.entered_at,
+                    visits.exit_kind, visits.reason_code,
+                    coalesce(
+                        not list_contains(
+                            string_split(reasons.applies_to, ' '),
+                            case visits.exit_kind
+                                when 'rejected' then 'rejection'
+                                when 'disqualified' then 'disqualification'
+                                when 'lost' then 'loss'
+                                else 'recycling'
+                            end
+                        ),
+                        false
+                    ) as is_broken
+                from build.fct_lead_stages as visits
+                inner join build.dim_reasons as reasons using (reason_code)
+                where visits.exit_kind is not null and visits.reason_code <> 'unknown'
+            """,
+            keys=VISIT,
+            warn=0.05,
+            told_with=("exit_kind", "reason_code"),
+            minimum_cases=50,
+        ),
+        moment="entered_at",
     ),
     Check(
         name="reasons_are_given_one_by_one",

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -22,9 +23,11 @@ from dagster_project.config.errors import ConfigError
 from dagster_project.config.policy_tables import (
     MILESTONES,
     OPTIONAL_TABLES,
+    RULE_PARAMETERS,
     TABLES,
     PolicyRow,
     Reference,
+    RuleParameter,
     ScoreBand,
     Segment,
     SlaPolicy,
@@ -140,6 +143,7 @@ def validate(policy_dir: Path = POLICY_DIR, tradition: str | None = None) -> lis
         _ambiguous_rows,
         _clocks_without_hours,
         _missing_rows,
+        _unread_parameters,
         _segments,
     ):
         check(tables)
@@ -192,7 +196,7 @@ def _load_table(policy_dir: Path, name: str) -> Table:
             table.refuse(0, error.problems[0].removeprefix(f"{table.place}: "))
     elif name not in OPTIONAL_TABLES:
         table.refuse(0, f"missing (create it with the header {','.join(columns)})")
-    for problem in _header_problems(header, columns):
+    for problem in _header_problems(header, table.model):
         table.refuse(1, problem)
     table.is_readable = not table.problems
     for number, record in records if table.is_readable else []:
@@ -200,14 +204,15 @@ def _load_table(policy_dir: Path, name: str) -> Table:
     return table
 
 
-def _header_problems(header: list[str], columns: list[str]) -> Iterator[str]:
+def _header_problems(header: list[str], model: type[PolicyRow]) -> Iterator[str]:
     """Name missing, unknown and repeated columns."""
+    columns = list(model.model_fields)
     expected = f"(expected: {','.join(columns)})"
     for column in columns:
-        if column not in header:
+        if column not in header and column not in model.LATER:
             yield f"column '{column}' is missing {expected}"
     for column in dict.fromkeys(header):
-        if column not in columns:
+        if column not in columns and column not in model.FORMER:
             yield f"column '{column}' is unknown {expected}"
         elif header.count(column) > 1:
             yield f"column '{column}' appears twice {expected}"
@@ -334,6 +339,17 @@ def _missing_rows(tables: Tables) -> None:
     if bands.is_whole and all(band.min_score is not None for band in _rows(tables, ScoreBand)):
         problem = "no band is without a minimum, so low scores have none"
         bands.refuse(0, f"{problem} (empty min_score of the lowest)")
+
+
+def _unread_parameters(tables: Tables) -> None:
+    """A parameter with a typo, or of another version, would have no effect and say nothing."""
+    read = {row["parameter"] for row in cells(POLICY_DIR, RuleParameter.TABLE)} | {*RULE_PARAMETERS}
+    for row in _rows(tables, RuleParameter):
+        if row.parameter not in read:
+            near = get_close_matches(row.parameter, read, n=1)
+            fix = f"write {near[0]}" if near else "remove the row"
+            problem = f"no rule reads the parameter '{row.parameter}' ({fix})"
+            tables[RuleParameter.TABLE].refuse(row.number, problem)
 
 
 def _incomplete_traditions(tables: Tables) -> None:

@@ -73,6 +73,14 @@ RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
     "qualification_grace": _TIME_UNITS,
     "owner_grace": _TIME_UNITS,
 }
+# Those that came later: a policy without them has the defaults of the models (int_run_policy).
+LATER_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "sync_period": _TIME_UNITS,
+    "threshold_step": ("points",),
+    "attribution_lookback": _TIME_UNITS,
+    "end_touch_credit": ("percent",),
+    "spend_lag": (*_TIME_UNITS, "medians"),
+}
 
 
 def _cell(read: Callable[[str], Any], wanted: str) -> BeforeValidator:
@@ -131,7 +139,7 @@ TABLES: dict[str, type["PolicyRow"]] = {}
 
 # A policy of your own may leave these out: the tables that ship hold then.
 OPTIONAL_TABLES = frozenset(
-    {"stage_maps", "campaign_kinds", "currency_rates", "qualification_rules"}
+    {"stage_maps", "campaign_kinds", "currency_rates", "diagnostics", "qualification_rules"}
 )
 
 
@@ -139,7 +147,8 @@ class PolicyRow(BaseModel):
     """A row of a policy table.
 
     ``KEY``: the columns that tell rows apart, in any case. ``REQUIRED``: what the first of them
-    must hold in some row -> why, or how to add it.
+    must hold in some row -> why, or how to add it. ``LATER``: columns that an older policy lacks,
+    ``FORMER``: columns that it still has and nothing reads.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -147,6 +156,8 @@ class PolicyRow(BaseModel):
     TABLE: ClassVar[str]
     KEY: ClassVar[tuple[str, ...]] = ()
     REQUIRED: ClassVar[dict[str, str]] = {}
+    LATER: ClassVar[Set[str]] = frozenset()
+    FORMER: ClassVar[Set[str]] = frozenset()
 
     _number: int = PrivateAttr(default=0)
 
@@ -158,7 +169,9 @@ class PolicyRow(BaseModel):
     @classmethod
     def read(cls, number: int, cells: dict[str, str]) -> "PolicyRow":
         """The row with this number; raises ``ValidationError`` for one that is refused."""
-        row = cls.model_validate({column: text or None for column, text in cells.items()})
+        row = cls.model_validate(
+            {column: text or None for column, text in cells.items() if column not in cls.FORMER}
+        )
         row._number = number
         return row
 
@@ -300,12 +313,18 @@ class ReasonAlias(PolicyRow, table="reason_aliases"):
 
 
 class Signal(PolicyRow, table="signals", key=("signal",)):
-    """A kind of engagement: its intent tier, its points, whether it is explicit intent."""
+    """A kind of engagement: its tier, its points, whether it is explicit intent and a touch.
+
+    Where nothing says whether it is a touch, it is one if it has positive points.
+    """
+
+    LATER = frozenset({"counts_as_touch"})
 
     signal: str
     intent_tier: Annotated[str | None, Reference("sla_policies", "name a tier or leave empty")]
     interest_points: Number
     is_explicit_intent: Boolean
+    counts_as_touch: Boolean | None = None
 
 
 class ActivityKind(PolicyRow, table="activity_kinds", key=("kind",)):
@@ -451,7 +470,7 @@ class Segment(PolicyRow, table="segments", key=("segment",)):
 
 
 class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
-    """A number of minutes, hours, days or points that a rule uses."""
+    """A number of minutes, hours, days, points or percent that a rule uses."""
 
     REQUIRED = {
         parameter: f"a rule needs it (add it, in {' or '.join(units)})"
@@ -464,7 +483,7 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
     meaning: str | None
 
     def problems(self) -> Iterator[str]:
-        units = RULE_PARAMETERS.get(self.parameter)
+        units = {**RULE_PARAMETERS, **LATER_PARAMETERS}.get(self.parameter)
         if units and self.unit not in units:
             yield (
                 f"the unit of '{self.parameter}' can't be '{self.unit}' (use {', '.join(units)})"
@@ -473,6 +492,11 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
             yield "decay_period must be above 0 (to switch decay off: decay_points 0)"
         if self.parameter == "threshold_step" and (self.value < 1 or self.value % 1):
             yield "threshold_step must be a whole number of points, 1 or more"
+        if self.parameter == "end_touch_credit" and self.value > 50:
+            yield (
+                "end_touch_credit can't be above 50: the first and the last touch would have more "
+                "than the whole (use 0 to 50)"
+            )
 
 
 class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "metric")):
@@ -515,12 +539,14 @@ Diagnosis = Literal[
 class Diagnostic(PolicyRow, table="diagnostics", key=("diagnostic",)):
     """A diagnostic of the runbook; without its row it is not made.
 
-    It looks at a rate by its milestones or at a ``metric``. Below ``min_cases`` it is not judged;
+    It looks at a rate by its milestones or at a ``metric``, and holds it against a benchmark or
+    against its own past (``basis``). Below ``min_cases`` it is not judged;
     ``least_effect`` is what must come together with a significant test, as a share.
     """
 
     step: Annotated[int, Unique("diagnostic", "give each a place of its own")]
     diagnostic: Diagnosis
+    basis: Literal["benchmark", "own trend"]
     metric: str | None
     from_milestone: Milestone | None
     to_milestone: Milestone | None
@@ -540,9 +566,14 @@ class Diagnostic(PolicyRow, table="diagnostics", key=("diagnostic",)):
 
 
 class Benchmark(PolicyRow, table="benchmarks", key=("diagnostic", "segment", "acceptance_mode")):
-    """The usual range of what a diagnostic looks at, and how to read what lies outside."""
+    """The usual range of what a diagnostic looks at, and how to read what lies outside.
 
-    diagnostic: Annotated[str, Reference("diagnostics", "known: {known}; add it")]
+    One of a diagnostic that is no longer held against a benchmark is read by nothing.
+    """
+
+    FORMER = frozenset({"metric"})
+
+    diagnostic: Diagnosis | Literal["scoring"]
     segment: Annotated[str, Reference("segments", "known: {known}", also={"all", "unknown"})]
     acceptance_mode: Literal["any", "explicit", "default"]
     low: Number | None

@@ -8,11 +8,13 @@
     dbt writes what it ran to the target directory joined with the seed's path, so an absolute one
     would overwrite the policy itself. A table that the directory does not have is the project's.
 
-    Columns are matched by name, so their order does not matter; a column that is missing fails.
+    Columns are matched by name, so their order does not matter; one that the file lacks is empty.
     Blank lines are no rows.
 #}
 {% macro load_policy_table(model, columns) %}
     {% set path = policy_table_path(model) | replace("'", "''") %}
+    {% set header = csv_header(path) %}
+    {% set columns = columns | select('in', header) | list %}
     {% set sql %}
         insert into {{ this.render() }} by name
         select
@@ -22,7 +24,7 @@
         from read_csv(
             '{{ path }}',
             columns = {
-                {%- for column in csv_header(path) %}
+                {%- for column in header %}
                 '{{ column }}': 'varchar'{{ ',' if not loop.last }}
                 {%- endfor %}
             },

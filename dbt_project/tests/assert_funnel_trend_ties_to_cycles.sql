@@ -1,9 +1,13 @@
 -- Fails if the last day of funnel_trend does not show the cycles that entered in the
--- window up to it, or if the values of a dimension do not add up to the whole.
+-- window up to it, by named rate, or if the values of a dimension do not add up to the
+-- whole.
 with conversions as (
 
-    select * from {{ ref('int_pair_conversions') }}
-    where is_counted
+    select conversions.*
+    from {{ ref('int_pair_conversions') }} as conversions
+    inner join {{ ref('int_conversion_pairs') }} as pairs
+        on conversions.metric = pairs.metric
+    where conversions.is_counted
 
 ),
 

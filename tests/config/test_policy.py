@@ -14,7 +14,12 @@ import pytest
 
 from dagster_project.config import policy
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.policy_tables import OPTIONAL_TABLES, RULE_PARAMETERS, TABLES
+from dagster_project.config.policy_tables import (
+    LATER_PARAMETERS,
+    OPTIONAL_TABLES,
+    RULE_PARAMETERS,
+    TABLES,
+)
 
 SMALL_POLICY = Path(__file__).parent / "policy"
 
@@ -96,6 +101,14 @@ def test_a_shipped_file_is_named_from_the_root_of_the_project(
     monkeypatch.setattr(policy, "PROJECT_ROOT", edited.directory.resolve().parent)
     edited.set("stages", "plain,sal", "milestone", "agreed")
     assert policy.validate(edited.directory)[0].startswith("policy/stages.csv, row 4: ")
+
+
+def test_a_parameter_that_no_rule_reads_is_refused(edited: EditablePolicy) -> None:
+    edited.add("rule_parameters", "sync_perod,7,days,", "colour,3,points,")
+    assert [line.partition(": ")[2] for line in edited.problems()] == [
+        "no rule reads the parameter 'sync_perod' (write sync_period)",
+        "no rule reads the parameter 'colour' (remove the row)",
+    ]
 
 
 MILESTONES = (
@@ -306,7 +319,7 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
         "(name a tier or leave empty)",
     ),
     "signal_twice": (
-        lambda p: p.add("signals", "Page_View,low_intent,2,false"),
+        lambda p: p.add("signals", "Page_View,low_intent,2,false,false"),
         "signals.csv, row 4: signal 'Page_View' is already in row 3 (keep one)",
     ),
     "points_that_are_no_number": (
@@ -465,7 +478,12 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
     ),
     "step_that_is_not_whole": (
         lambda p: p.add("rule_parameters", "threshold_step,2.5,points,"),
-        "rule_parameters.csv, row 13: threshold_step must be a whole number of points, 1 or more",
+        "rule_parameters.csv, row 14: threshold_step must be a whole number of points, 1 or more",
+    ),
+    "more_than_the_whole_credit": (
+        lambda p: p.set("rule_parameters", "end_touch_credit", "value", "51"),
+        "rule_parameters.csv, row 6: end_touch_credit can't be above 50: the first and the last "
+        "touch would have more than the whole (use 0 to 50)",
     ),
     "parameter_in_another_unit": (
         lambda p: p.set("rule_parameters", "score_lookback", "unit", "weeks"),
@@ -599,6 +617,18 @@ def test_no_policy_at_all_is_one_line(tmp_path: Path) -> None:
 def test_tables_with_defaults_may_be_left_out(edited: EditablePolicy) -> None:
     for name in OPTIONAL_TABLES:
         (edited.directory / f"{name}.csv").unlink()
+    assert edited.problems() == []
+
+
+def test_a_policy_from_before_is_sound(edited: EditablePolicy) -> None:
+    """Without a column that came later, with one that nothing reads any more."""
+    header, rows = edited.read("signals")
+    at = header.index("counts_as_touch")
+    edited.write("signals", header[:at] + header[at + 1 :], [r[:at] + r[at + 1 :] for r in rows])
+    header, rows = edited.read("benchmarks")
+    edited.write("benchmarks", [*header, "metric"], [[*row, "mql_to_sal"] for row in rows])
+    for parameter in LATER_PARAMETERS:
+        edited.drop("rule_parameters", parameter)
     assert edited.problems() == []
 
 

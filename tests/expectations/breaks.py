@@ -239,7 +239,28 @@ BUSINESS = (
         "few_reasons_are_in_use",
         "update build.fct_lead_stages set reason_code = 'code' || right(lead_id, 2)[1] "
         "where exit_kind = 'rejected'",
-        ({"exit_kind": "rejected", "measure": 10},),
+        ({"exit_kind": "rejected", "reason_group": "(none)", "measure": 10},),
+    ),
+    Break(
+        "few_reasons_are_in_use",
+        "update build.dim_reasons set reason_group = reason_code; "
+        "insert into build.dim_reasons (reason_code, reason_group) "
+        "select 'code' || number, 'group' || number from range(10) as numbers (number); "
+        "update build.fct_lead_stages set reason_code = 'code' || right(lead_id, 2)[1] "
+        "where exit_kind = 'rejected'",
+        ({"exit_kind": "rejected", "reason_group": "(groups)", "measure": 10},),
+    ),
+    Break(
+        "reasons_fit_their_exit",
+        "update build.fct_lead_stages set reason_code = 'bad_data' where exit_kind = 'lost'",
+        (_lead("L4493", visit_number=6),),
+        failing=450,
+    ),
+    Break(
+        "reasons_fit_their_exit" + TRAILING_SUFFIX,
+        "update build.fct_lead_stages set reason_code = 'bad_data' where exit_kind = 'lost'",
+        (_lead("L4493", visit_number=6),),
+        failing=180,
     ),
     Break(
         "reasons_are_given_one_by_one",

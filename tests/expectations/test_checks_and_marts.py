@@ -156,6 +156,7 @@ WITHOUT_A_MART: Mapping[str, str] = {
     "loads_are_counted": _PROMISE,
     "policy_changes_are_signed": _BEFORE,
     "few_reasons_are_in_use": "by kind of exit, the CRM's pick list; marts group by outcome",
+    "reasons_fit_their_exit": "by kind of exit, as the policy lists them; marts group by outcome",
     "reasons_are_given_one_by_one": "how a reason was written; marts count reasons however given",
     "stages_in_use_are_still_entered": "how often a stage is entered; marts count leads in cycles",
     "sources_hold_owners_activities_and_engagements": "a source as a whole; quality.notes says it",
@@ -235,6 +236,18 @@ def test_every_check_has_a_pair_or_a_reason() -> None:
     if missing := set(asked()) - listed:
         # Not red: a new check works without one.
         pytest.xfail(f"say in {Path(__file__).name} which mart shows the same as {sorted(missing)}")
+
+
+def test_the_reasons_that_ship_are_few_and_fit_where_they_are_used(
+    warehouses: dict[str, Warehouse], outcomes: dict[str, dict[str, Outcome]]
+) -> None:
+    used = warehouses["sample"].rows("select distinct reason_code from fct_lead_stages")
+    shipped = warehouses["sample"].rows("select reason_code from dim_reasons")
+    assert len(used) == len(shipped) + 1, "all of them, and none"
+    found = outcomes["sample"]
+    assert {
+        found[name].status for name in ("few_reasons_are_in_use", "reasons_fit_their_exit")
+    } == {"passed"}
 
 
 def test_a_check_of_the_last_30_days_asks_the_same_of_a_part() -> None:

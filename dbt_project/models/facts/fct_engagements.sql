@@ -33,7 +33,10 @@ signals as (
         tiers.intent_tier,
         tiers.tier_rank,
         signals.interest_points,
-        signals.is_explicit_intent
+        signals.is_explicit_intent,
+        -- A policy from before there was a choice does not say.
+        coalesce(signals.counts_as_touch, signals.interest_points > 0)
+            as counts_as_touch
     from {{ ref('signals') }} as signals
     left join tiers
         on signals.intent_tier = tiers.intent_tier
@@ -53,6 +56,7 @@ final as (
         signals.tier_rank,
         coalesce(signals.interest_points, 0) as interest_points,
         coalesce(signals.is_explicit_intent, false) as is_explicit_intent,
+        coalesce(signals.counts_as_touch, false) as counts_as_touch,
         chosen.occurred_at
     from chosen
     cross join run_policy

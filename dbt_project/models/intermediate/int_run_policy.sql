@@ -14,6 +14,7 @@ parameters_in_seconds as (
 
     select
         parameter,
+        unit,
         value
         * case unit
             when 'minutes' then 60
@@ -48,7 +49,21 @@ parameters as (
             as creation_tolerance_seconds,
         max(case when parameter = 'conversion_window' then value end)
             as conversion_window_seconds,
-        -- A policy from before there was a choice means every week.
+        max(case when parameter = 'spend_lag' and unit <> 'medians' then value end)
+            as spend_lag_seconds,
+        -- What a policy from before there was a choice means.
+        coalesce(
+            max(case when parameter = 'attribution_lookback' then value end), 31536000
+        ) as attribution_lookback_seconds,
+        coalesce(
+            max(case when parameter = 'end_touch_credit' then value / 100 end), 0.4
+        ) as end_touch_credit,
+        case
+            when count(*) filter (where parameter = 'spend_lag') = 0 then 1
+            else max(case
+                when parameter = 'spend_lag' and unit = 'medians' then value
+            end)
+        end as spend_lag_medians,
         coalesce(
             max(case when parameter = 'sync_period' then value end), 604800
         ) as sync_period_seconds,
@@ -100,6 +115,10 @@ chosen as (
         parameters.conversion_window_seconds,
         parameters.sync_period_seconds,
         parameters.threshold_step,
+        parameters.attribution_lookback_seconds,
+        parameters.end_touch_credit,
+        parameters.spend_lag_medians,
+        parameters.spend_lag_seconds,
         traditions.requires_explicit_intent,
         coalesce(acceptance_stages.must_be_set, false) as must_set_acceptance,
         run_parameters.as_of

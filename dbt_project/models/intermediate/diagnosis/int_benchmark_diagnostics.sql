@@ -16,7 +16,14 @@ metrics as (
 benchmarks as (
 
     select
-        benchmarks.*,
+        benchmarks.diagnostic,
+        benchmarks.segment,
+        benchmarks.low,
+        benchmarks.high,
+        benchmarks.status,
+        benchmarks.reading_low,
+        benchmarks.reading_high,
+        diagnostics.basis,
         diagnostics.metric,
         diagnostics.min_cases,
         diagnostics.why_not_told
@@ -24,7 +31,9 @@ benchmarks as (
     inner join {{ ref('int_diagnostics') }} as diagnostics
         on benchmarks.diagnostic = diagnostics.diagnostic
     cross join run_policy
-    where benchmarks.acceptance_mode in ('any', run_policy.acceptance_mode)
+    where
+        diagnostics.basis = 'benchmark'
+        and benchmarks.acceptance_mode in ('any', run_policy.acceptance_mode)
 
 ),
 
@@ -34,7 +43,7 @@ held_against_benchmarks as (
         benchmarks.diagnostic,
         benchmarks.metric,
         benchmarks.segment,
-        'benchmark' as basis,
+        benchmarks.basis,
         metrics.value,
         metrics.numerator,
         coalesce(metrics.sample_size, 0) as sample_size,

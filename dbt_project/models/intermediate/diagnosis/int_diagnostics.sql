@@ -32,6 +32,7 @@ final as (
     select
         diagnostics.step,
         diagnostics.diagnostic,
+        diagnostics.basis,
         coalesce(
             diagnostics.metric,
             pairs.metric,

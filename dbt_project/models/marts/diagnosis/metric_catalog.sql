@@ -71,13 +71,19 @@ fixed_metrics as (
             'month', 'channel_mix', 'Herfindahl-Hirschman index of the lead sources'
         ),
         (
-            'cost_per_won', 'Cost per customer', 'spend', 'cycles won', 'month',
-            'channel_economics', 'Spend of a month over the cycles won in it'
+            'cost_per_won', 'Cost per win', 'lagged spend', 'cycles won with spend',
+            'period', 'channel_economics',
+            'Spend, later by the median time to win, over the cycles won'
+        ),
+        (
+            'customer_acquisition_cost', 'Customer acquisition cost', 'lagged spend',
+            'first passes won with spend', 'period', 'channel_economics',
+            'Spend, later by the median time to win, over the new business won'
         ),
         (
             'credited_amount', 'Attributed pipeline', 'credit times amount', null,
             'opportunity', 'pipeline_attribution',
-            'Pipeline by channel under a touch model'
+            'Pipeline by channel and campaign under one touch model, at one milestone'
         )
     ) as fixed_metrics (
         metric, label, numerator, denominator, grain, mart, description

@@ -1,134 +1,69 @@
-with cycles as (
+with periods as (
 
-    select * from {{ ref('int_funnel_cycles') }}
-
-),
-
-channels as (
-
-    select * from {{ ref('int_channels') }}
+    select * from {{ ref('int_channel_periods') }}
 
 ),
 
-spend as (
+lag_of_spend as (
 
-    select * from {{ ref('fct_channel_spend') }}
-
-),
-
-run_policy as (
-
-    select * from {{ ref('int_run_policy') }}
-
-),
-
-sourced as (
-
-    select
-        cycles.*,
-        coalesce(
-            channels.channel, '(unmapped) ' || cycles.lead_source
-        ) as channel,
-        run_policy.timezone
-    from cycles
-    cross join run_policy
-    left join channels
-        on {{ normalised('cycles.lead_source') }} = channels.raw_key
-
-),
-
-moments as (
-
-    {% for milestone in [
-        'marketing_qualified', 'handed_off', 'sales_qualified', 'opportunity', 'won'
-    ] -%}
-        select
-            channel,
-            '{{ milestone }}' as milestone,
-            opportunity_amount,
-            won_amount,
-            {{ period_start('month', local_date(milestone ~ '_at', 'timezone')) }}
-                as period_start
-        from sourced
-        where {{ milestone }}_at is not null
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-
-),
-
-counts as (
-
-    select
-        channel,
-        period_start,
-        count(*) filter (where milestone = 'marketing_qualified')
-            as marketing_qualified,
-        count(*) filter (where milestone = 'handed_off') as handed_off,
-        count(*) filter (where milestone = 'sales_qualified') as sales_qualified,
-        count(*) filter (where milestone = 'won') as won,
-        {{ known_amount('opportunity_amount', "milestone = 'opportunity'") }}
-            as pipeline_amount,
-        {{ known_amount('won_amount', "milestone = 'won'") }} as revenue_amount
-    from moments
-    group by channel, period_start
-
-),
-
-channelled_spend as (
-
-    select
-        coalesce(
-            channels.channel, '(unmapped) ' || spend.channel
-        ) as channel,
-        spend.amount,
-        {{ period_start('month', 'spend.spend_date') }} as period_start
-    from spend
-    left join channels
-        on {{ normalised('spend.channel') }} = channels.raw_key
-
-),
-
-spent as (
-
-    select
-        channel,
-        period_start,
-        sum(amount) as spend_amount
-    from channelled_spend
-    group by channel, period_start
+    select * from {{ ref('int_spend_lag') }}
 
 ),
 
 final as (
 
     select
-        coalesce(counts.channel, spent.channel) as channel,
-        coalesce(counts.marketing_qualified, 0) as marketing_qualified,
-        coalesce(counts.handed_off, 0) as handed_off,
-        coalesce(counts.sales_qualified, 0) as sales_qualified,
-        coalesce(counts.won, 0) as won,
-        cast(spent.spend_amount as decimal(18, 2)) as spend_amount,
-        cast(
-            case when counts.channel is null then 0 else counts.pipeline_amount end
-            as decimal(18, 2)
-        ) as pipeline_amount,
-        cast(
-            case when counts.channel is null then 0 else counts.revenue_amount end
-            as decimal(18, 2)
-        ) as revenue_amount,
-        {{ rate('spent.spend_amount', 'counts.marketing_qualified') }}
-            as cost_per_marketing_qualified,
-        {{ rate('spent.spend_amount', 'counts.handed_off') }} as cost_per_handed_off,
-        {{ rate('spent.spend_amount', 'counts.sales_qualified') }}
-            as cost_per_sales_qualified,
-        {{ rate('spent.spend_amount', 'counts.won') }} as cost_per_won,
-        {{ rate('counts.revenue_amount', 'spent.spend_amount') }} as return_on_spend,
-        coalesce(counts.period_start, spent.period_start) as period_start
-    from counts
-    full outer join spent
-        on
-            counts.channel = spent.channel
-            and counts.period_start = spent.period_start
+        periods.period,
+        periods.dimension,
+        periods.channel,
+        {% for count in [
+            'marketing_qualified', 'handed_off', 'accepted', 'sales_qualified',
+            'opportunity', 'won', 'won_new', 'won_requalified', 'won_expansion',
+            'marketing_qualified_with_spend', 'handed_off_with_spend',
+            'accepted_with_spend', 'sales_qualified_with_spend',
+            'opportunity_with_spend', 'won_with_spend', 'won_new_with_spend'
+        ] -%}
+            cast(periods.{{ count }} as {{ dbt.type_bigint() }}) as {{ count }},
+        {% endfor -%}
+        {% for amount in ['spend_amount', 'lagged_spend_amount'] -%}
+            cast(periods.{{ amount }} as decimal(18, 2)) as {{ amount }},
+        {% endfor -%}
+        lag_of_spend.spend_lag_days,
+        lag_of_spend.spend_lag_basis,
+        {% for amount, milestone in [
+            ('pipeline_amount', 'opportunity'), ('revenue_amount', 'won'),
+            ('revenue_new_amount', 'won_new'),
+            ('revenue_with_spend_amount', 'won_with_spend')
+        ] -%}
+            cast(
+                case
+                    when periods.{{ milestone }} = 0 then 0 else periods.{{ amount }}
+                end as decimal(18, 2)
+            ) as {{ amount }},
+        {% endfor -%}
+        {% for milestone in [
+            'marketing_qualified', 'handed_off', 'accepted', 'sales_qualified',
+            'opportunity'
+        ] -%}
+            {{ rate(
+                'periods.spend_amount', 'periods.' ~ milestone ~ '_with_spend'
+            ) }} as cost_per_{{ milestone }},
+        {% endfor -%}
+        {{ rate('periods.lagged_spend_amount', 'periods.won_with_spend') }}
+            as cost_per_won,
+        {{ rate('periods.lagged_spend_amount', 'periods.won_new_with_spend') }}
+            as customer_acquisition_cost,
+        {{ rate(
+            'case when periods.won_with_spend = 0 then 0 '
+            ~ 'else periods.revenue_with_spend_amount end',
+            'periods.lagged_spend_amount'
+        ) }} as return_on_spend,
+        periods.is_complete,
+        periods.period_start,
+        cast({{ dbt.dateadd('day', -1, 'periods.next_period_start') }} as date)
+            as period_end
+    from periods
+    cross join lag_of_spend
 
 )
 
