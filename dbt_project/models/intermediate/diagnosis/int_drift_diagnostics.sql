@@ -40,7 +40,7 @@ ranked as (
                     else 4
                 end asc,
                 tests.p_value asc nulls last,
-                tests.compared_with
+                tests.compared_with asc
         ) as drift_rank
     from {{ ref('int_drift_tests') }} as tests
     inner join last_quarter

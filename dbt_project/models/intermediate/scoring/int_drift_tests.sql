@@ -1,4 +1,3 @@
-
 -- The customers of a quarter against those of the quarter before, and against the
 -- leads that the score rewards.
 with shares as (
