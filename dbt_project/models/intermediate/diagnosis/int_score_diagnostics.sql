@@ -154,7 +154,7 @@ final as (
             when 'tells' then 'A higher score wins more often'
             when 'upside down' then 'A higher score wins less often'
             when 'by chance' then 'That a higher score wins more often may be chance'
-            else 'The score does not tell who wins: hardly better than a coin'
+            else 'The score tells hardly more of who wins than a coin'
         end as reading
     from found
     cross join policy

@@ -21,7 +21,7 @@ written as (
         *,
         case
             when unit in ('share', 'load') then {{ in_percent('value') }}
-            when unit = 'index' then {{ in_hundredths('value') }}
+            when unit = 'index' then upper(metric) || ' ' || {{ in_hundredths('value') }}
         end as value_text,
         case
             when unit in ('share', 'load') then {{ in_percent('threshold_low') }}
@@ -59,6 +59,8 @@ worded as (
                     || coalesce(' (' || {{ in_p('p_value') }} || ')', '')
             when threshold_low is not null and threshold_high is not null
                 then 'usual: ' || low_text || ' to ' || high_text
+            when unit = 'index' and threshold_low is not null
+                then 'a coin: ' || low_text
             when threshold_low is not null then 'usual: at least ' || low_text
             when threshold_high is not null then 'usual: at most ' || high_text
         end as comparison
