@@ -448,11 +448,56 @@ class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "met
             )
 
 
-class Benchmark(PolicyRow, table="benchmarks"):
-    """The usual range of a metric, and how to read what lies outside."""
+Diagnosis = Literal[
+    "outcomes",
+    "definitions",
+    "acceptance",
+    "definition",
+    "qualification_range",
+    "everyone_is_an_mql",
+    "mql_gaming",
+    "bottleneck",
+    "first_touch",
+    "recycling",
+    "qualification_trend",
+    "icp_drift",
+    "channel_shift",
+    "channel_concentration",
+    "capacity",
+]
 
-    diagnostic: str
-    metric: str
+
+class Diagnostic(PolicyRow, table="diagnostics", key=("diagnostic",)):
+    """A diagnostic of the runbook; without its row it is not made.
+
+    It looks at a rate by its milestones or at a ``metric``. Below ``min_cases`` it is not judged;
+    ``least_effect`` is what must come together with a significant test, as a share.
+    """
+
+    step: Annotated[int, Unique("diagnostic", "give each a place of its own")]
+    diagnostic: Diagnosis
+    metric: str | None
+    from_milestone: Milestone | None
+    to_milestone: Milestone | None
+    unit: Literal["share", "load", "index", "version"]
+    cases: str
+    min_cases: Annotated[int, Field(ge=1)]
+    least_effect: NotNegative | None
+    next_step: str
+
+    def problems(self) -> Iterator[str]:
+        milestones = (self.from_milestone, self.to_milestone)
+        if (self.metric is None) == (None in milestones):
+            yield (
+                f"'{self.diagnostic}' looks at a metric or goes from a milestone to another "
+                "(fill metric, or from_milestone and to_milestone)"
+            )
+
+
+class Benchmark(PolicyRow, table="benchmarks", key=("diagnostic", "segment", "acceptance_mode")):
+    """The usual range of what a diagnostic looks at, and how to read what lies outside."""
+
+    diagnostic: Annotated[str, Reference("diagnostics", "known: {known}; add it")]
     segment: Annotated[str, Reference("segments", "known: {known}", also={"all", "unknown"})]
     acceptance_mode: Literal["any", "explicit", "default"]
     low: Number | None

@@ -1,5 +1,5 @@
-"""What a run prints at its end: what it noticed, the funnel, the broken rules, the checks, what
-was set aside.
+"""What a run prints at its end: what stands out, what it noticed, the funnel, the broken rules, the
+checks, what was set aside.
 
 Everything is read from the warehouse of the build, whether it was published or not.
 """
@@ -20,6 +20,10 @@ from dagster_project.running.publishing import NOTES_ORDER
 # The milestone that every cycle has reached by being one.
 _FIRST_MILESTONE = "captured"
 
+_STANDS_OUT = f"""
+    select status, concat_ws(chr(10), sentence, 'next: ' || next_step)
+    from {BUILD_SCHEMA}.what_stands_out order by place
+"""
 _BROKEN_RULES = f"""
     select rule, severity, format('{{:,}}', count(*)) from {BUILD_SCHEMA}.lifecycle_violations
     group by all order by severity, count(*) desc, rule
@@ -64,13 +68,14 @@ def run_summary(output: Path) -> RenderableType:
     """The figures of the build in an output's warehouse, for the console."""
     with connect(warehouse_path(output), read_only=True) as connection:
         milestones = funnel(connection)
-        notes, quarantined, broken, checks, read = (
+        findings, notes, quarantined, broken, checks, read = (
             connection.execute(query).fetchall()
-            for query in (_NOTES, _QUARANTINED, _BROKEN_RULES, _CHECKS, _ROW_COUNTS)
+            for query in (_STANDS_OUT, _NOTES, _QUARANTINED, _BROKEN_RULES, _CHECKS, _ROW_COUNTS)
         )
     failing = [check for check in checks if check[1] not in {"passed", "not_judged"}]
     counts = _check_counts(status for _, status, _ in checks)
     sections = [
+        *([("What stands out", grid(["", "finding"], findings))] if findings else []),
         *([("Noticed", _shown_notes(notes))] if notes else []),
         *([("In quarantine", _shown_reasons(quarantined))] if quarantined else []),
         (

@@ -80,6 +80,18 @@
 {%- endmacro %}
 
 {#
+    z of the test of two counts over periods of one length (Przyborowski and Wilenski 1940, in its
+    normal form): positive when the first count is the higher one. Null when both are 0.
+#}
+{% macro two_count_z(count, other_count) -%}
+    case
+        when {{ count }} + {{ other_count }} > 0
+            then ({{ count }} - {{ other_count }})
+            / sqrt(cast({{ count }} + {{ other_count }} as double))
+    end
+{%- endmacro %}
+
+{#
     Whether the two samples can carry a two-proportion test: at least five successes and five
     failures are to be expected on both sides under the pooled rate.
 #}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from dagster_project.ingestion.files.settings import FilesSource
 from tests.warehouse import Project, Warehouse
 
 SAMPLE = Path(__file__).parents[2] / "seeds" / "sample_crm"
+PUBLISHED = Path(__file__).parents[1] / "published_names.csv"
 SAMPLE_AS_OF = datetime(2026, 7, 1)
 FUNNEL_MARTS = (
     "funnel_conversion",
@@ -32,6 +34,7 @@ OTHER_MARTS = (
     "capacity_thresholds",
     "conversion_drivers",
     "funnel_diagnostics",
+    "what_stands_out",
     "calibration_sync",
     "metric_catalog",
 )
@@ -49,7 +52,8 @@ def whole_sample(project: Project) -> Warehouse:
     warehouse = Warehouse(project)
     warehouse.read_export(FilesSource(kind="files", path=SAMPLE))
     warehouse.decide(SAMPLE_AS_OF)
-    warehouse.build(OTHER_MARTS)
+    with PUBLISHED.open(encoding="utf-8", newline="") as file:
+        warehouse.build({row["mart"] for row in csv.DictReader(file)})
     return warehouse
 
 

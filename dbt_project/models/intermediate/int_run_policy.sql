@@ -115,7 +115,8 @@ final as (
         case
             when must_set_acceptance then acceptance_window_seconds
             else qualification_grace_seconds
-        end as decision_grace_seconds
+        end as decision_grace_seconds,
+        cast(round(conversion_window_seconds / 86400) as integer) as window_days
     from chosen
 
 )

@@ -1,4 +1,3 @@
-{%- set enough = 30 -%}
 {{ config(materialized='view') }}
 
 -- What the policy has bounds for, held against them.
@@ -16,8 +15,14 @@ metrics as (
 
 benchmarks as (
 
-    select benchmarks.*
+    select
+        benchmarks.*,
+        diagnostics.metric,
+        diagnostics.min_cases,
+        diagnostics.why_not_told
     from {{ ref('benchmarks') }} as benchmarks
+    inner join {{ ref('int_diagnostics') }} as diagnostics
+        on benchmarks.diagnostic = diagnostics.diagnostic
     cross join run_policy
     where benchmarks.acceptance_mode in ('any', run_policy.acceptance_mode)
 
@@ -39,8 +44,9 @@ held_against_benchmarks as (
         benchmarks.high,
         -- The bounds of the acceptance themselves are signs already.
         case
+            when benchmarks.why_not_told is not null then 'not_applicable'
             when
-                coalesce(metrics.sample_size, 0) < {{ enough }}
+                coalesce(metrics.sample_size, 0) < benchmarks.min_cases
                 or metrics.value is null
                 then 'too_few'
             when
@@ -59,6 +65,7 @@ held_against_benchmarks as (
                 then 'high'
             else 'ok'
         end as finding,
+        benchmarks.why_not_told,
         benchmarks.status as finding_status,
         benchmarks.reading_low,
         benchmarks.reading_high
@@ -89,6 +96,7 @@ final as (
             else finding
         end as status,
         case finding
+            when 'not_applicable' then why_not_told
             when 'too_few' then 'Too few cases to judge'
             when 'low' then reading_low
             when 'high' then reading_high

@@ -11,7 +11,7 @@ run_policy as (
 
     select
         *,
-        {{ dbt.dateadd('day', -90, 'as_of') }} as recent_from
+        {{ dbt.dateadd('day', '-window_days', 'as_of') }} as recent_from
     from {{ ref('int_run_policy') }}
 
 ),

@@ -1,9 +1,9 @@
--- What the benchmarks are held against: the last 90 days, rates of the last mature.
+-- What benchmarks are held against: the last window, rates of the last mature cohorts.
 with run_policy as (
 
     select
         *,
-        {{ dbt.dateadd('day', -90, 'as_of') }} as recent_from
+        {{ dbt.dateadd('day', '-window_days', 'as_of') }} as recent_from
     from {{ ref('int_run_policy') }}
 
 ),
@@ -91,12 +91,13 @@ first_touches as (
 reps as (
 
     select
-        source_system,
-        rep_id,
-        is_active,
-        weekly_capacity * 90 / 7.0 as capacity,
-        coalesce(role, '(none)') as role
-    from {{ ref('dim_reps') }}
+        reps.source_system,
+        reps.rep_id,
+        reps.is_active,
+        reps.weekly_capacity * run_policy.window_days / 7.0 as capacity,
+        coalesce(reps.role, '(none)') as role
+    from {{ ref('dim_reps') }} as reps
+    cross join run_policy
 
 ),
 

@@ -21,9 +21,13 @@ mature_conversions as (
     where
         conversions.is_counted
         and conversions.entered_date
-        >= cast({{ dbt.dateadd('day', -180, 'run_policy.last_day') }} as date)
+        >= cast({{ dbt.dateadd(
+            'day', '-2 * run_policy.window_days', 'run_policy.last_day'
+        ) }} as date)
         and conversions.entered_date
-        <= cast({{ dbt.dateadd('day', -91, 'run_policy.last_day') }} as date)
+        <= cast({{ dbt.dateadd(
+            'day', '-1 - run_policy.window_days', 'run_policy.last_day'
+        ) }} as date)
 
 ),
 

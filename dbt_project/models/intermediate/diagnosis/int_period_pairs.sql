@@ -2,7 +2,7 @@
 with today as (
 
     select
-        timezone,
+        window_days,
         {{ local_date('as_of', 'timezone') }} as last_day
     from {{ ref('int_run_policy') }}
 
@@ -39,9 +39,12 @@ final as (
     union all
     select
         'rolling_window' as period_pair,
-        cast({{ dbt.dateadd('day', -179, 'last_day') }} as date) as previous_from,
-        cast({{ dbt.dateadd('day', -90, 'last_day') }} as date) as previous_until,
-        cast({{ dbt.dateadd('day', -89, 'last_day') }} as date) as current_from,
+        cast({{ dbt.dateadd('day', '1 - 2 * window_days', 'last_day') }} as date)
+            as previous_from,
+        cast({{ dbt.dateadd('day', '-window_days', 'last_day') }} as date)
+            as previous_until,
+        cast({{ dbt.dateadd('day', '1 - window_days', 'last_day') }} as date)
+            as current_from,
         last_day as current_until
     from today
 

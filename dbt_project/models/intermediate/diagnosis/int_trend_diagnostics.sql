@@ -1,17 +1,17 @@
-{%- set enough = 30 -%}
 {{ config(materialized='view') }}
 
 -- The own trend: the rolling window against the one before, as known at each end.
-with pairs as (
+with diagnostics as (
 
-    select * from {{ ref('int_conversion_pairs') }}
+    select * from {{ ref('int_diagnostics') }}
+    where diagnostic in ('everyone_is_an_mql', 'mql_gaming', 'qualification_trend')
 
 ),
 
 periods as (
 
     select
-        pairs.metric,
+        diagnostics.diagnostic,
         coalesce(sum(counts.entered) filter (where counts.period = 'previous'), 0)
             as previous_entered,
         coalesce(sum(counts.converted) filter (where counts.period = 'previous'), 0)
@@ -20,21 +20,22 @@ periods as (
             as current_entered,
         coalesce(sum(counts.converted) filter (where counts.period = 'current'), 0)
             as current_converted
-    from pairs
+    from diagnostics
     left join {{ ref('int_period_conversions') }} as counts
         on
-            pairs.metric = counts.metric
+            diagnostics.metric = counts.metric
             and counts.period_pair = 'rolling_window'
-    group by pairs.metric
+    group by diagnostics.diagnostic
 
 ),
 
 trends as (
 
     select
-        periods.metric,
-        pairs.from_milestone,
-        pairs.to_milestone,
+        diagnostics.diagnostic,
+        diagnostics.metric,
+        diagnostics.why_not_told,
+        diagnostics.least_effect,
         periods.previous_entered,
         periods.current_entered,
         periods.current_converted,
@@ -42,16 +43,17 @@ trends as (
             as previous_rate,
         {{ rate('periods.current_converted', 'periods.current_entered') }}
             as current_rate,
-        least(periods.previous_entered, periods.current_entered) < {{ enough }}
-            as is_too_few,
-        periods.current_entered > periods.previous_entered * 1.2 as is_volume_up,
+        least(periods.previous_entered, periods.current_entered)
+        < diagnostics.min_cases as is_too_few,
         {{ two_proportion_z(
             'periods.current_converted', 'periods.current_entered',
             'periods.previous_converted', 'periods.previous_entered'
-        ) }} as deviate
-    from periods
-    inner join pairs
-        on periods.metric = pairs.metric
+        ) }} as deviate,
+        {{ two_count_z('periods.current_entered', 'periods.previous_entered') }}
+            as volume_deviate
+    from diagnostics
+    inner join periods
+        on diagnostics.diagnostic = periods.diagnostic
 
 ),
 
@@ -60,85 +62,71 @@ tested as (
     select
         *,
         {{ two_sided_p('deviate') }} as p_value,
-        coalesce(deviate < -{{ normal_quantile_975() }}, false) as is_falling
+        coalesce(deviate < -{{ normal_quantile_975() }}, false) as is_falling,
+        coalesce(
+            volume_deviate > {{ normal_quantile_975() }}
+            and current_entered > previous_entered * (1 + coalesce(least_effect, 0)),
+            false
+        ) as is_volume_up
     from trends
 
 ),
 
-volume_trends as (
+-- A fall without more volume is the business of the trend, and told once.
+found as (
 
     select
+        *,
         case
-            when to_milestone = 'accepted' then 'everyone_is_an_mql'
-            else 'mql_gaming'
-        end as diagnostic,
-        metric,
-        'all' as segment,
-        'own trend' as basis,
-        current_rate as value,
-        cast(current_converted as double) as numerator,
-        current_entered as sample_size,
-        previous_rate as previous_value,
-        p_value,
-        cast(null as double) as low,
-        cast(null as double) as high,
-        case
+            when why_not_told is not null then 'not_applicable'
             when is_too_few then 'too_few'
-            when is_volume_up and is_falling then 'act'
-            when is_falling then 'watch'
-            else 'ok'
-        end as status,
-        case
-            when is_too_few then 'Too few cases to judge'
-            when is_volume_up and is_falling and to_milestone = 'accepted'
-                then 'More leads are handed off, fewer of them accepted'
-            when is_volume_up and is_falling
-                then 'More leads qualify, a smaller share of them converts'
-            when is_falling then 'The share falls, and not because of the volume'
-            else 'Volume and quality move together'
-        end as reading
+            when not is_falling then 'ok'
+            when diagnostic = 'qualification_trend' then 'falling'
+            when is_volume_up then 'diluted'
+            when diagnostic = 'everyone_is_an_mql' then 'falling_alone'
+            else 'not_by_volume'
+        end as finding
     from tested
-    where
-        (from_milestone = 'handed_off' and to_milestone = 'accepted')
-        or metric = 'mql_to_sql'
-
-),
-
-main_trend as (
-
-    select
-        'mql_to_sql_trend' as diagnostic,
-        metric,
-        'all' as segment,
-        'own trend' as basis,
-        current_rate as value,
-        cast(current_converted as double) as numerator,
-        current_entered as sample_size,
-        previous_rate as previous_value,
-        p_value,
-        cast(null as double) as low,
-        cast(null as double) as high,
-        case
-            when is_too_few then 'too_few'
-            when is_falling then 'act'
-            else 'ok'
-        end as status,
-        case
-            when is_too_few then 'Too few cases to judge'
-            when is_falling
-                then 'The fall is more than chance: rule the next causes in or out'
-            else 'No fall beyond what chance explains'
-        end as reading
-    from tested
-    where metric = 'mql_to_sql'
 
 ),
 
 final as (
 
-    select * from volume_trends
-    union all
-    select * from main_trend
+    select
+        diagnostic,
+        metric,
+        'all' as segment,
+        'own trend' as basis,
+        current_rate as value,
+        cast(current_converted as double) as numerator,
+        current_entered as sample_size,
+        previous_rate as previous_value,
+        p_value,
+        cast(null as double) as low,
+        cast(null as double) as high,
+        case finding
+            when 'falling' then 'act'
+            when 'diluted' then 'act'
+            when 'falling_alone' then 'watch'
+            when 'not_by_volume' then 'ok'
+            else finding
+        end as status,
+        case
+            when finding = 'not_applicable' then why_not_told
+            when finding = 'too_few' then 'Too few cases to judge'
+            when finding = 'falling'
+                then 'Fewer handoffs become sales qualified, and it is not chance'
+            when finding = 'diluted' and diagnostic = 'everyone_is_an_mql'
+                then 'More leads are handed off, a smaller share of them is accepted'
+            when finding = 'diluted'
+                then 'More leads are handed off, a smaller share of them qualifies'
+            when finding = 'falling_alone'
+                then 'A smaller share is accepted, and not because of the volume'
+            when finding = 'not_by_volume'
+                then 'The share falls, and not because of the volume'
+            else 'No fall beyond what chance explains'
+        end as reading
+    from found
 
 )
 

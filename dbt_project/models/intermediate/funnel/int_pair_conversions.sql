@@ -6,7 +6,7 @@ with cycles as (
 
 pairs as (
 
-    select * from {{ ref('int_conversion_pairs') }}
+    select * from {{ ref('int_milestone_pairs') }}
 
 ),
 

@@ -9,7 +9,7 @@ with conversions as (
 run_days as (
 
     select
-        cast(round(conversion_window_seconds / 86400) as integer) as window_days,
+        window_days,
         {{ local_date('as_of', 'timezone') }} as last_day
     from {{ ref('int_run_policy') }}
 

@@ -2,7 +2,6 @@
 with conversions as (
 
     select * from {{ ref('int_period_conversions') }}
-    where metric = 'mql_to_sql'
 
 ),
 
@@ -48,7 +47,7 @@ totals as (
             'sum(current_converted) over whole', 'sum(current_entered) over whole'
         ) }} as all_current_rate
     from counts
-    window whole as (partition by period_pair, dimension)
+    window whole as (partition by period_pair, metric, dimension)
 
 ),
 

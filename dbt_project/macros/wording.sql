@@ -1,0 +1,24 @@
+{# Numbers as sentences show them. Each gives null for null. #}
+
+{# A share as whole percents: 0.128 is 13 %. #}
+{% macro in_percent(share) -%}
+    {{ in_digits('round(100 * ' ~ share ~ ')') }} || ' %'
+{%- endmacro %}
+
+{# A count: 1270. #}
+{% macro in_digits(count) -%}
+    cast(cast({{ count }} as {{ dbt.type_bigint() }}) as {{ dbt.type_string() }})
+{%- endmacro %}
+
+{# A number with two decimals: 0.49. #}
+{% macro in_hundredths(number) -%}
+    cast(cast({{ number }} as decimal(18, 2)) as {{ dbt.type_string() }})
+{%- endmacro %}
+
+{# A p value: p 0.012, or p below 0.001. #}
+{% macro in_p(p_value) -%}
+    case
+        when {{ p_value }} < 0.001 then 'p below 0.001'
+        else 'p ' || cast(cast({{ p_value }} as decimal(4, 3)) as {{ dbt.type_string() }})
+    end
+{%- endmacro %}

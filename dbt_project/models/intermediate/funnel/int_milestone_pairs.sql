@@ -1,0 +1,50 @@
+{{ config(materialized='view') }}
+
+-- The named rates, and what diagnostics look at by meaning whatever it is called.
+with named as (
+
+    select * from {{ ref('int_conversion_pairs') }}
+
+),
+
+milestones as (
+
+    select distinct milestone
+    from {{ ref('dim_stages') }}
+    where milestone is not null
+
+),
+
+looked_at as (
+
+    select distinct
+        diagnostics.from_milestone,
+        diagnostics.to_milestone
+    from {{ ref('diagnostics') }} as diagnostics
+    inner join milestones
+        on diagnostics.from_milestone = milestones.milestone
+
+),
+
+final as (
+
+    select
+        metric,
+        from_milestone,
+        to_milestone
+    from named
+    union all
+    select
+        looked_at.from_milestone || '_to_' || looked_at.to_milestone as metric,
+        looked_at.from_milestone,
+        looked_at.to_milestone
+    from looked_at
+    left join named
+        on
+            looked_at.from_milestone = named.from_milestone
+            and looked_at.to_milestone = named.to_milestone
+    where named.metric is null
+
+)
+
+select * from final
