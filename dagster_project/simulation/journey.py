@@ -210,6 +210,8 @@ class Journey:
         shift = shift + self.team.skill[self.rep[lead]]
         shift = shift + TIERS.qualification[self.tier[lead]]
         shift = shift + SEGMENTS.qualification[self.leads.segment[lead]]
+        if not self.scenario.is_sample:
+            shift = shift + given.SOUND_QUALIFICATION[self.leads.segment[lead]]
         return self._chance(wave, odds(given.SOURCES.sql[self.leads.source[lead]], shift))
 
     def _take_back(self, wave: Wave, logged: Bools) -> Wave:

@@ -45,7 +45,7 @@ WEEKS_TO_FIND = 4
 DAYS_OF_LEVEL = 200
 
 CHANGES = {Cause.MIX: "channel_shift", Cause.GAMING: "mql_gaming", Cause.DRIFT: "icp_drift"}
-OTHER_CHANGES = ("everyone_is_an_mql", "mql_to_sql_trend")
+OTHER_CHANGES = ("everyone_is_an_mql", "qualification_trend")
 LEVELS = {
     Cause.OVERLOAD: "capacity",
     Cause.BOTTLENECK: "bottleneck",
@@ -58,7 +58,6 @@ OTHER_LEVELS = (
     "definition",
     "qualification_range",
     "recycling",
-    "scoring",
 )
 FOUND_SHARE = 0.9
 FALSE_EPISODES = 1.0

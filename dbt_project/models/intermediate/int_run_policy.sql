@@ -48,6 +48,13 @@ parameters as (
             as creation_tolerance_seconds,
         max(case when parameter = 'conversion_window' then value end)
             as conversion_window_seconds,
+        -- A policy from before there was a choice means four weeks after 24.
+        coalesce(
+            max(case when parameter = 'change_window' then value end), 2419200
+        ) as change_window_seconds,
+        coalesce(
+            max(case when parameter = 'change_history' then value end), 14515200
+        ) as change_history_seconds,
         -- A policy from before there was a choice means every week.
         coalesce(
             max(case when parameter = 'sync_period' then value end), 604800
@@ -96,6 +103,8 @@ chosen as (
         parameters.creation_tolerance_seconds,
         parameters.conversion_window_seconds,
         parameters.sync_period_seconds,
+        parameters.change_window_seconds,
+        parameters.change_history_seconds,
         traditions.requires_explicit_intent,
         coalesce(acceptance_stages.must_be_set, false) as must_set_acceptance,
         run_parameters.as_of
@@ -116,7 +125,11 @@ final as (
             when must_set_acceptance then acceptance_window_seconds
             else qualification_grace_seconds
         end as decision_grace_seconds,
-        cast(round(conversion_window_seconds / 86400) as integer) as window_days
+        cast(round(conversion_window_seconds / 86400) as integer) as window_days,
+        cast(round(change_window_seconds / 86400) as integer) as change_days,
+        greatest(
+            1, cast(round(change_history_seconds / change_window_seconds) as integer)
+        ) as change_windows
     from chosen
 
 )
