@@ -17,7 +17,7 @@ export DO_NOT_TRACK = 1
 export GX_ANALYTICS_ENABLED = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format dev clean docs bench wheel exercises mutants warehouse proof diagnostics system-packages
+.PHONY: help setup run test lint format dev clean docs bench wheel exercises mutants warehouse proof metrics diagnostics system-packages
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -109,6 +109,10 @@ proof: setup ## compare 20,000 random leads with the reference, in every traditi
 
 diagnostics: setup ## plant causes into simulated companies; the diagnostics must find them, and nothing else
 	@$(PY) -m tests.marts.planted --write
+
+metrics: setup ## MetricFlow answers every metric of the semantic layer on the sample, as the marts do
+	@$(HANDOFF) run --output $(SCRATCH)/metrics > /dev/null
+	@$(PY) -m tests.dbt_project.query_metrics $(SCRATCH)/metrics/warehouse.duckdb
 
 clean: ## remove what can be made again; published builds and the environment stay
 	@rm -rf $(SCRATCH) var/cache var/dbt_docs var/bench .pytest_cache .mypy_cache .ruff_cache .hypothesis \

@@ -183,7 +183,7 @@ def _about(outcome: Outcome, severity: FailureSeverity, most: float) -> dict[str
         "description": description,
         "meta": {
             "check": check.name,
-            "runbook": check.runbook,
+            "runbook": outcome.runbook,
             "found": outcome.found,
             # Columns, then rows: the order of a mapping does not survive the way to the page.
             "failing": [list(keys) for keys in outcome.keys[:1]]

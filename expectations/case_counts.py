@@ -1,9 +1,9 @@
 """Counts the cases of every check, running each check's SQL once.
 
 What it finds is in ``quality.audited_cases``, one row per check of the newest audit: the number of
-its cases and of those that fail, what it observes (of a check that is split, by part, too), and the
-failing cases, the greatest measure and the latest first. Great Expectations judges these rows;
-alerts follow the failing cases.
+its cases and of those that fail, what it observes (of a check that is split, by part, too), the
+failing cases, the greatest measure and the latest first, and the keys of those not judged.
+Great Expectations judges these rows; alerts follow the failing cases.
 """
 
 import json
@@ -35,7 +35,7 @@ def count_cases(warehouse: duckdb.DuckDBPyConnection, checks: Iterable[Check]) -
         create schema if not exists quality;
         create or replace table {AUDITED_CASES} (
             check_name varchar, cases bigint, unjudged bigint, failing bigint, observed double,
-            failing_cases json[], parts json
+            failing_cases json[], parts json, not_judged json[]
         )
         """
     )
@@ -55,7 +55,8 @@ def count_cases(warehouse: duckdb.DuckDBPyConnection, checks: Iterable[Check]) -
         except duckdb.Error as error:
             problems.update({check.name: str(error) for check in windows})
     rows = warehouse.execute(
-        f"select * replace (failing_cases[:{SHOWN_CASES}] as failing_cases) from {AUDITED_CASES}"
+        f"select * exclude (not_judged) replace (failing_cases[:{SHOWN_CASES}] as failing_cases) "
+        f"from {AUDITED_CASES}"
     ).fetchall()
     counted = {name: found for name, *found in rows}
     return [
@@ -89,8 +90,9 @@ def _outcome(
         return Outcome(check, "not_judged", observed, cases, failing)
     shown = [json.loads(case) for case in failing_cases or ()]
     keys = tuple(case["keys"] for case in shown)
-    said = next((case["told"].get("said") for case in shown if case["told"]), None)
-    return Outcome(check, "passed", observed, cases, failing, _parts(parts), keys, said)
+    told: dict[str, str] = next((case["told"] for case in shown if case["told"]), {})
+    words = told.get("said"), told.get("next_step")
+    return Outcome(check, "passed", observed, cases, failing, _parts(parts), keys, *words)
 
 
 def _parts(counted: str | None) -> tuple[Part, ...]:
@@ -135,6 +137,7 @@ def _measures(check: Check) -> dict[str, str]:
         "observed": f"{failing} / nullif({cases}, 0)" if check.unit == "share" else observed,
         "failing_cases": _failing_cases(check),
         "parts": _counted_parts(check),
+        "not_judged": _not_judged(check),
     }
 
 
@@ -146,6 +149,12 @@ def _counted_parts(check: Check) -> str:
     cases = f"{by_value} filter (where {check.is_in_window})"
     failing = f"{by_value} filter (where {check.is_in_window} and {check.fails})"
     return f"to_json({{'cases': {cases}, 'failing': {failing}}})"
+
+
+def _not_judged(check: Check) -> str:
+    """The keys of the cases that can't be judged."""
+    keys = f"cast({_struct(check.keys)} as json)"
+    return f"list({keys}) filter (where not ({check.judged}))"
 
 
 def _failing_cases(check: Check) -> str:

@@ -17,6 +17,7 @@ SUITE_MODULES = (
     "dim_leads",
     "lead_accounting",
     "build_info",
+    "funnel_diagnostics",
     "row_counts",
     "int_source_coverage",
     "leads",

@@ -45,7 +45,10 @@ class Check:
     ``headline``: what is wrong when it fails, in a few words: ``{failing}`` stands for the number
     of failing cases, ``{s}`` for the plural of the word before it, ``{observed}`` for the measure.
     ``told_with``: columns of the cases that help people beside the keys, such as the owner. One
-    called ``said`` is what is told of the worst case in place of headline and figures.
+    called ``said`` is what is told of the worst case in place of headline and figures, and one
+    called ``next_step`` what to do about it in place of the runbook.
+    ``judged``: the SQL condition for a case to be judged at all. Of those that are not, nothing is
+    known: they count nowhere, and an incident about one stays open.
     ``split_by``: a column of the cases; what a share observes is shown for each of its values, too.
     ``meaning``: counted up when a check comes to judge something else under its name, so that an
     open incident is not taken for one of the other kind.
@@ -78,6 +81,7 @@ class Check:
     blocks_from: int = 1
     told_with: tuple[str, ...] = ()
     split_by: str | None = None
+    judged: str = "true"
     meaning: int = 1
     suite: str = ""
     table: str = ""
@@ -105,10 +109,11 @@ class Check:
 
     @property
     def is_in_window(self) -> str:
-        """The SQL condition for a case to be in the check's window."""
+        """The SQL condition for a case to be judged, and in the check's window."""
         if self.window == WHOLE_HISTORY:
-            return "true"
-        return f"{self.moment} > {AS_OF} - interval 30 day and {self.moment} <= {AS_OF}"
+            return self.judged
+        within = f"{self.moment} > {AS_OF} - interval 30 day and {self.moment} <= {AS_OF}"
+        return f"{self.judged} and {within}"
 
     @property
     def fails(self) -> str:
@@ -182,7 +187,7 @@ class Outcome:
 
     ``observed``: in the check's unit, null without cases. ``parts``: of a check that is split, the
     worst first. ``keys``: up to 20 failing cases, ids only. ``said``: what the worst one says of
-    itself. ``problem``: why it could not run.
+    itself, ``next_step`` what to do about it. ``problem``: why it could not run.
     ``previous``: what the build before observed. ``stops_publication``: it blocks, or could not
     run, and the audit was not told to warn only.
     """
@@ -195,6 +200,7 @@ class Outcome:
     parts: tuple[Part, ...] = ()
     keys: tuple[dict[str, Any], ...] = ()
     said: str | None = None
+    next_step: str | None = None
     problem: str | None = None
     previous: float | None = None
     stops_publication: bool = False
@@ -203,6 +209,11 @@ class Outcome:
     def passed(self) -> bool | None:
         """Whether it passed; None of a check that was not judged."""
         return None if self.status == "not_judged" else self.status == "passed"
+
+    @property
+    def runbook(self) -> str:
+        """What to do when it fails."""
+        return self.next_step or self.check.runbook
 
     @property
     def by_part(self) -> str:

@@ -136,6 +136,36 @@ SERVICE_LEVEL = in_both_windows(
     moment="sla_due_at",
 )
 
+# What mql_quality shows of the whole definition. No definition fits every lead that is handed off.
+DEFINITION = in_both_windows(
+    Check(
+        name="handed_off_leads_meet_the_mql_definition",
+        headline="{failing} handoff{s} below the MQL definition",
+        description="A lead that is handed off meets every requirement of "
+        "seeds/policy/qualification_rules.csv at that moment.",
+        counted="Counts handoffs of explicit basis that can be judged on any requirement, as "
+        "mql_quality does; the sample names what each one lacks.",
+        severity="warning",
+        owner="marketing",
+        runbook="Look in mql_quality for the requirement and the sources that stand out: hold such "
+        "leads in nurture, or change the definition together.",
+        cases="""
+            select
+                source_system, lead_id, cycle_number, owner_id, handed_off_at,
+                string_agg(requirement, ', ' order by requirement) filter (where not is_met)
+                    as below,
+                bool_or(not is_met) as is_broken
+            from build.int_qualification_cases
+            where is_met is not null
+            group by all
+        """,
+        keys=(*CYCLE, "below"),
+        told_with=("owner_id",),
+        warn=0.20,
+    ),
+    moment="handed_off_at",
+)
+
 # Reasons are judged from 50 of them on: below, one lead is more than two per cent.
 REASONS = in_both_windows(
     Check(
@@ -206,4 +236,4 @@ TRUTH = (
     ),
 )
 
-CHECKS: tuple[Check, ...] = (*RULES, *SERVICE_LEVEL, *REASONS, *TRUTH)
+CHECKS: tuple[Check, ...] = (*RULES, *SERVICE_LEVEL, *DEFINITION, *REASONS, *TRUTH)

@@ -32,7 +32,7 @@ Row = dict[str, Any]
 # A row's number in a file changes when rows before it come or go.
 _VOLATILE_KEY = "source_row"
 # Columns of a case that its label leaves out.
-_SHOWN_OTHERWISE = {"source_system", "lead_id", "measure", "said"}
+_SHOWN_OTHERWISE = {"source_system", "lead_id", "measure", "said", "next_step"}
 # What fails, from bad to worse. A check that passed or was not judged does not.
 _RANKS = {"warned": 0, "blocked": 1, "errored": 2}
 _NOT_JUDGED = "not_judged"
@@ -60,6 +60,7 @@ def check_report(
         # The models in the warehouse are this run's while they are of the build that it audited.
         built = _rows(warehouse, f"select build_id from {BUILD_SCHEMA}.build_info")
         cases = _failing_cases(warehouse)
+        not_judged = _cases_not_judged(warehouse)
     is_replay = first["as_of_before"] and first["as_of"] < first["as_of_before"]
     if is_replay or first["ran_at"] < first["last_ran_at"]:
         return Report(run_id=run_id, build_id=first["build_id"], is_past=True)
@@ -81,6 +82,11 @@ def check_report(
         run_id=run_id,
         build_id=first["build_id"],
         known=frozenset(checks) if checks.keys() <= names else frozenset(),
+        not_judged={
+            name: frozenset(_key(checks[name], case) for case in found)
+            for name, found in not_judged.items()
+            if name in checks
+        },
         has_built=[row["build_id"] for row in built] == [first["build_id"]],
         lacks_rows=was_stopped
         and any(row["status"] == "blocked" and row["check_name"] in LASTING_ROWS for row in rows),
@@ -153,6 +159,17 @@ def _failing_cases(warehouse: DuckDBPyConnection) -> dict[str, list[Row]]:
     return found
 
 
+def _cases_not_judged(warehouse: DuckDBPyConnection) -> dict[str, list[Row]]:
+    """The keys of the cases of each check that the newest audit could not judge."""
+    found: dict[str, list[Row]] = {}
+    for row in _rows(
+        warehouse,
+        f"select check_name, unnest(not_judged) as keys from {QUALITY_SCHEMA}.audited_cases",
+    ):
+        found.setdefault(row["check_name"], []).append(json.loads(row["keys"]))
+    return found
+
+
 def _rows(warehouse: DuckDBPyConnection, query: str, values: Sequence[Any] = ()) -> list[Row]:
     """The rows of a query; none where the table does not exist."""
     try:
@@ -190,9 +207,7 @@ def _finding(
     # Followed one by one where the audit kept all of them.
     is_complete = len(failing) == worst["failing_rows"] and not is_errored
     if check and is_complete and _VOLATILE_KEY not in check.keys:
-        members = {
-            "|".join(str(case[key]) for key in check.keys): _member(case) for case in failing
-        }
+        members = {_key(check, case): _member(case) for case in failing}
     return Finding(
         check=name,
         place=place,
@@ -211,6 +226,11 @@ def _finding(
         windows=tuple(row["check_name"] for row in windows if row["status"] in _RANKS),
         meaning=check.meaning if check else 1,
     )
+
+
+def _key(check: Check, case: Row) -> str:
+    """What tells a case from the check's others, and stays the same from build to build."""
+    return "|".join(str(case[key]) for key in check.keys)
 
 
 def _member(case: Row) -> Member:

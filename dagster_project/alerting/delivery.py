@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from html import escape
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -36,6 +37,9 @@ LONGEST_WAIT = timedelta(hours=1)
 REFUSALS_IN_ORDER = 5
 
 _WAITING = "select * from messages where state = 'waiting'"
+
+# Messages that call people; the end of an incident and a digest call nobody.
+_CALLING = {"opened", "grown", "worse", "reminder", "test"}
 
 # Sends a document; returns what went wrong, None when the receiver took it.
 Sender = Callable[[str, Document], str | None]
@@ -146,7 +150,9 @@ class AppriseSender:
                 receiver = receiver_of(url, document)
                 if receiver is None:
                     return f"{configured.url_env} holds no URL that apprise knows"
-                if notify(receiver, document):
+                is_calling = document["kind"] in _CALLING
+                mention = configured.mentions.get(document["severity"]) if is_calling else None
+                if notify(receiver, document, mention):
                     return None
             except Exception as error:
                 problem = f"{type(error).__name__}: {error}"
@@ -170,13 +176,27 @@ def receiver_of(url: str, document: Document) -> "apprise.NotifyBase | None":
     return apprise.Apprise.instantiate(f"{url}{separator}dedup={key}&action=map") or receiver
 
 
-def notify(receiver: "apprise.NotifyBase", document: Document) -> bool:
-    """Send a document in the format that its receiver shows best; False when it is refused."""
+def notify(receiver: "apprise.NotifyBase", document: Document, mention: str | None = None) -> bool:
+    """Send a document in the format that its receiver shows best; False when it is refused.
+
+    ``mention``: whom it calls. It is the only text that a chat may read as markup.
+    """
     import apprise  # heavy: keeps start-up fast
+    from apprise.conversion import convert_between  # heavy, too
 
     accepted = receiver.notify_format
     preferred = accepted[0] if isinstance(accepted, tuple) else accepted
     is_plain = preferred == apprise.NotifyFormat.TEXT
+    body = body_of(document, without_markup) if is_plain else html_of(document)
+    # Apprise makes Markdown of HTML, and of that what Slack or Teams reads, with escapes.
+    body_format = apprise.NotifyFormat.TEXT if is_plain else apprise.NotifyFormat.HTML
+    if mention and preferred == apprise.NotifyFormat.MARKDOWN:
+        # Made here, since that would escape the mention, too.
+        body_format = apprise.NotifyFormat.MARKDOWN
+        body = convert_between(apprise.NotifyFormat.HTML, body_format, body)
+    if mention:
+        is_html = body_format == apprise.NotifyFormat.HTML
+        body = f"<p>{escape(mention)}</p>{body}" if is_html else f"{mention}\n\n{body}"
     kind = apprise.NotifyType.SUCCESS
     if document["kind"] != "resolved":
         is_error = document["severity"] == "error"
@@ -184,10 +204,9 @@ def notify(receiver: "apprise.NotifyBase", document: Document) -> bool:
     return bool(
         apprise.Apprise(receiver).notify(
             title=document["title"],
-            body=body_of(document, without_markup) if is_plain else html_of(document),
+            body=body,
             notify_type=kind,
-            # Apprise makes Markdown of HTML, and of that what Slack or Teams reads, with escapes.
-            body_format=apprise.NotifyFormat.TEXT if is_plain else apprise.NotifyFormat.HTML,
+            body_format=body_format,
         )
     )
 

@@ -6,7 +6,7 @@ which of them fail. What it did not judge stays as it was.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dagster_project.config.contract import Severity
@@ -118,9 +118,10 @@ class Report:
     A place of ``*`` judges all places of a check. ``run_id``: the Dagster run, None for a look at
     the clock. ``build_id``: the build that was audited, if one was. ``known``: after an audit with
     every check, their names; a check that is not among them is gone. ``has_built``: the models in
-    the warehouse are this run's. ``lacks_rows``: rows that there were before are gone, so what
-    passes has shown nothing. ``is_past``: the run looked at an earlier moment than one before it,
-    or another came after it, so it says nothing about now.
+    the warehouse are this run's. ``not_judged``: by check the keys of the cases that it could say
+    nothing of, while it judged others. ``lacks_rows``: rows that there were before are gone, so
+    what passes has shown nothing. ``is_past``: the run looked at an earlier moment than one before
+    it, or another came after it, so it says nothing about now.
     """
 
     judged: frozenset[tuple[str, str]] = frozenset()
@@ -129,6 +130,7 @@ class Report:
     build_id: str | None = None
     known: frozenset[str] = frozenset()
     has_built: bool = False
+    not_judged: Mapping[str, frozenset[str]] = field(default_factory=dict)
     lacks_rows: bool = False
     is_past: bool = False
 

@@ -1,4 +1,4 @@
-"""The life of incidents: opened, still failing, resolved; acknowledged, snoozed.
+"""The life of incidents: opened, still failing, resolved; acknowledged, snoozed, marked.
 
 One message when an incident opens, when it grows or gets worse, when it is resolved, and as a
 reminder if those are configured. None while nothing changes. Many warnings that open or grow at
@@ -12,12 +12,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dagster_project.alerting.findings import Finding, Report
 from dagster_project.alerting.messages import Messages, Situation
 from dagster_project.alerting.routes import channels_of, digest_due, not_before
-from dagster_project.alerting.store import Row, Store, as_text, as_time
+from dagster_project.alerting.store import MARKED, WORST_FIRST, Row, Store, as_text, as_time
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.errors import ConfigError
 from expectations.catalogue import current_name, judged_now_by, known_checks
@@ -28,6 +28,9 @@ KEPT_DAYS = 400
 SENT_ONE_BY_ONE = 3
 _SENT_TOGETHER = {"opened", "grown"}
 _ACKNOWLEDGED = ("acknowledged_at", "acknowledged_by", "acknowledged_reason")
+
+# What people may say of an incident that nobody needs to fix.
+Mark = Literal["expected", "false_positive"]
 
 # How many incidents opened, grew, were resolved or reminded of.
 Changes = Counter[str]
@@ -59,7 +62,9 @@ class Incidents:
             failing = {(finding.check, finding.place) for finding in report.findings}
             for incident in self.store.open_incidents():
                 place = (incident["check_name"], incident["place"])
-                if place not in failing and not _not_judged(incident, report):
+                if place in failing or _not_judged(incident, report):
+                    continue
+                if not self._awaited(incident["id"], report.not_judged.get(place[0], ())):
                     self._resolve(incident, report, now)
                     changes["resolved"] += 1
             self._remind(now, changes)
@@ -141,7 +146,7 @@ class Incidents:
                     **_columns(finding, report, now),
                 },
             )
-            self._record_members(incident_id, finding, now)
+            self._record_members(incident_id, finding, report, now)
             self._notify(incident_id, "opened", now)
             changes["opened"] += 1
             return
@@ -151,34 +156,55 @@ class Incidents:
         columns = _columns(finding, report, now)
         builds = incident["builds"] + (report.run_id is not None)
         self.store.update("incidents", incident_id, {**columns, "builds": builds})
-        self._record_members(incident_id, finding, now)
+        self._record_members(incident_id, finding, report, now)
         # What was snoozed or acknowledged was a warning; that it is an error now is news.
         worse = finding.severity == "error" and incident["told_severity"] != "error"
         if _is_snoozed(incident, now) and not worse:
             return
         told = incident["told_failing"] or 0
-        if worse or self._new_cases(incident_id, told) > self.settings.growth * told:
-            if worse:
-                self.store.update("incidents", incident_id, dict.fromkeys(_ACKNOWLEDGED))
+        if incident["marked_as"]:
+            # Cases may come and go; more of them than were marked are news.
+            news = (columns["failing"] or 0) - told
+        else:
+            news = self._new_cases(incident_id, told)
+        if worse or news > self.settings.growth * told:
+            # What people said was of less than there is now.
+            outdated = MARKED + (_ACKNOWLEDGED if worse else ())
+            self.store.update("incidents", incident_id, dict.fromkeys(outdated))
             self._notify(incident_id, "worse" if worse else "grown", now)
             changes["grown"] += 1
+            return
+        if incident["marked_as"]:
             return
         # An improvement is no message; but from there on, getting worse is news again.
         lower = told if columns["failing"] is None else min(told, columns["failing"])
         better = {"told_failing": lower, "told_severity": finding.severity}
         self.store.update("incidents", incident_id, better)
 
-    def _record_members(self, incident_id: int, finding: Finding, now: datetime) -> None:
-        """Follow each failing case: those that are gone are resolved, new ones begin."""
+    def _awaited(self, incident_id: int, cases: Collection[str]) -> bool:
+        """True when an open incident is about one of these cases."""
+        return bool(
+            self.store.row(
+                "select 1 from members where incident_id = ? and resolved_at is null "
+                "and member in (select value from json_each(?))",
+                [incident_id, json.dumps(list(cases))],
+            )
+        )
+
+    def _record_members(
+        self, incident_id: int, finding: Finding, report: Report, now: datetime
+    ) -> None:
+        """Follow each failing case: those that pass now are resolved, new ones begin."""
         if finding.status == "errored":
             return
         # Where there are too many to follow, their number is compared from here on.
         members = finding.members or {}
+        kept = [*members, *report.not_judged.get(finding.check, ())]
         was_followed = bool(self.store.members(incident_id, limit=1))
         self.store.execute(
             "update members set resolved_at = ? where incident_id = ? and resolved_at is null "
             "and member not in (select value from json_each(?))",
-            [as_text(now), incident_id, json.dumps(list(members))],
+            [as_text(now), incident_id, json.dumps(kept)],
         )
         # A case that fails again is news.
         self.store.execute_many(
@@ -235,7 +261,7 @@ class Incidents:
         """Remind of what nobody acknowledged; and, once, of what a snooze kept quiet."""
         hours = self.settings.reminder_hours
         for incident in self.store.open_incidents():
-            if _is_snoozed(incident, now):
+            if incident["marked_as"] or _is_snoozed(incident, now):
                 continue
             was_snoozed = incident["snoozed_until"] is not None
             waited = now - as_time(incident["told_at"])
@@ -263,11 +289,11 @@ class Incidents:
     def _enqueue_digest(self, channel: str, since: datetime, now: datetime) -> None:
         recent = self.store.rows(
             "select * from incidents where state = 'open' or resolved_at > ? "
-            "order by state, severity, owner, opened_at",
+            f"order by state, {WORST_FIRST}",
             [as_text(since)],
         )
         incidents = [incident for incident in recent if channel in self._channels(incident)]
-        if incidents:
+        if any(it["state"] == "resolved" or it["marked_as"] is None for it in incidents):
             start = self._not_before(channel, "warning", now)
             self.store.enqueue(channel, self.messages.digest(incidents, since), now, start)
 
@@ -347,6 +373,7 @@ class Incidents:
                 groups[incident["owner"] if is_warning else incident["id"]].append(situation)
             for group in groups.values():
                 if len(group) > SENT_ONE_BY_ONE:
+                    group.sort(key=lambda situation: -(situation.incident["failing"] or 0))
                     document = self.messages.overview(kind, group)
                     start = self._not_before(channel, "warning", now)
                     self.store.enqueue(channel, document, now, start)
@@ -369,12 +396,32 @@ class Incidents:
         """No messages about it until then, unless it becomes an error or is resolved."""
         self._decide(incident_id, "snoozed_until", until, who, reason)
 
-    def _decide(
-        self, incident_id: int, column: str, moment: datetime, who: str, reason: str | None
+    def mark(
+        self, incident_id: int, mark: Mark | None, who: str, reason: str | None, now: datetime
     ) -> None:
+        """Say that it is expected, or no problem at all; None takes that back.
+
+        No messages about it until it is resolved, becomes an error, or more cases fail than now.
+        """
+        incident = self._open_incident(incident_id)
+        values: dict[str, Any] = dict.fromkeys(MARKED)
+        if mark is not None:
+            values = dict(zip(MARKED, (mark, as_text(now), who, reason), strict=True))
+            # What is marked is what there is now, told of or not.
+            values["told_severity"] = incident["severity"]
+            values["told_failing"] = incident["failing"] or incident["told_failing"]
+        self.store.update("incidents", incident_id, values)
+
+    def _open_incident(self, incident_id: int) -> Row:
         incident = self.store.incident(incident_id)
         if incident["state"] != "open":
             raise ConfigError(f"incident {incident_id} was resolved at {incident['resolved_at']}")
+        return incident
+
+    def _decide(
+        self, incident_id: int, column: str, moment: datetime, who: str, reason: str | None
+    ) -> None:
+        self._open_incident(incident_id)
         decision = column.partition("_")[0]
         values = {column: as_text(moment), f"{decision}_by": who, f"{decision}_reason": reason}
         self.store.update("incidents", incident_id, values)

@@ -70,6 +70,20 @@ def subject(incident: Row) -> str:
     return without_markup(clean(said))
 
 
+def by_owner(owners: Counter[str]) -> str:
+    """How many incidents are whose, the most first: ``sales 5, data 2``."""
+    return ", ".join(f"{owner} {count}" for owner, count in owners.most_common())
+
+
+def marks_of(marked: Counter[str]) -> str:
+    """How many incidents are marked as what: ``2 expected, 1 false positive``."""
+    expected, wrong = marked["expected"], marked["false_positive"]
+    parts = [f"{expected} expected"] if expected else []
+    if wrong:
+        parts.append(f"{wrong} false positive{'' if wrong == 1 else 's'}")
+    return ", ".join(parts)
+
+
 @dataclass(frozen=True)
 class Situation:
     """Where an incident stands: its failing cases, and how many of them are ``new``."""
@@ -129,7 +143,8 @@ class Messages:
             kind,
             first["severity"],
             f"{len(group)} {word} {first['severity']}s for {first['owner']}",
-            f"all of an incident: handoff alerts show {first['id']} --output {self.output}",
+            f"every row of an incident: handoff alerts show {first['id']} --csv "
+            f"--output {self.output}",
             items=[
                 {
                     "text": f"{situation.headline} (incident {situation.incident['id']})",
@@ -144,7 +159,7 @@ class Messages:
 
     def digest(self, incidents: list[Row], since: datetime) -> Document:
         """One message for a whole day or week: what is open, what was resolved."""
-        words = Counter[str]()
+        words, owners, marked = Counter[str](), Counter[str](), Counter[str]()
         items = []
         for incident in incidents:
             word = incident["severity"]
@@ -152,16 +167,23 @@ class Messages:
                 word = "resolved"
             elif as_time(incident["opened_at"]) >= since:
                 word = f"new {word}"
+            if incident["state"] == "open" and incident["marked_as"]:
+                marked[incident["marked_as"]] += 1
+                continue
             words[word] += 1
-            items.append({"text": f"{word}, {incident['owner']}: {subject(incident)}", "url": None})
+            if incident["state"] == "open":
+                owners[incident["owner"]] += 1
+            said = f"{word}, {incident['owner']}: {subject(incident)} (incident {incident['id']})"
+            items.append({"text": said, "url": None})
         new = words["new error"] + words["new warning"]
         still_open = new + words["error"] + words["warning"]
         return _document(
             "digest",
             "error" if words["error"] + words["new error"] else "warning",
-            f"Digest: {still_open} open ({new} new), {words['resolved']} resolved",
+            f"Digest: {still_open} open ({new} new), {words['resolved']} resolved"
+            + (f"; {marks_of(marked)}" if marked else ""),
             f"handoff alerts list --output {self.output}",
-            lead=f"Since {self._time(since)}.",
+            lead=f"Since {self._time(since)}." + (f" Open: {by_owner(owners)}." if owners else ""),
             items=items,
             links=self._links(incidents[0])[:1],
         )
@@ -197,11 +219,13 @@ class Messages:
         if "check" in finding["tags"]:
             facts.append(["Check", f"{row['check_name']} of {row['place']}"])
         facts.append(["Owner", row["owner"]])
-        for verb, at in (("acknowledged", "at"), ("snoozed", "until")):
+        for verb, at in (("acknowledged", "at"), ("snoozed", "until"), ("marked", "at")):
             moment, who, reason = row[f"{verb}_{at}"], row[f"{verb}_by"], row[f"{verb}_reason"]
             if moment:
                 why = f": {clean(reason)}" if reason else ""
-                facts.append([verb.capitalize(), f"{at} {self._time(moment)} by {clean(who)}{why}"])
+                mark = f"{row['marked_as'].replace('_', ' ')} " if verb == "marked" else ""
+                said = f"{mark}{at} {self._time(moment)} by {clean(who)}{why}"
+                facts.append([verb.capitalize(), said])
         return facts
 
     def _published(self) -> str:

@@ -30,8 +30,8 @@ _COPIED = """
 incident_id bigint, check_name varchar, place varchar, state varchar, severity varchar,
 status varchar, owner varchar, failing bigint, builds bigint, opened_at timestamp,
 seen_at timestamp, resolved_at timestamp, told_at timestamp, acknowledged_at timestamp,
-acknowledged_by varchar, snoozed_until timestamp, snoozed_by varchar, run_id varchar,
-build_id varchar
+acknowledged_by varchar, snoozed_until timestamp, snoozed_by varchar, marked_as varchar,
+marked_at timestamp, marked_by varchar, run_id varchar, build_id varchar
 """
 
 

@@ -89,6 +89,11 @@ create table if not exists handled_runs (run_id text primary key, handled_at tex
 create table if not exists digests (channel text primary key, told_until text not null);
 """
 
+# What people say of an incident: columns that are added to files that do not have them yet.
+MARKED = ("marked_as", "marked_at", "marked_by", "marked_reason")
+# What has no number of cases, such as a run that failed, concerns everything.
+WORST_FIRST = "severity, failing is not null, failing desc, opened_at, id"
+
 Row = dict[str, Any]
 
 
@@ -111,12 +116,21 @@ class Store:
         )
         self._connection.row_factory = sqlite3.Row
         self._connection.executescript(_SCHEMA)
+        if self._lacking():
+            with self.transaction():
+                for name in self._lacking():
+                    self.execute(f"alter table incidents add column {name} text")
 
     def __enter__(self) -> "Store":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+    def _lacking(self) -> list[str]:
+        """The columns that a file of the release before does not have yet."""
+        known = {row["name"] for row in self.rows("pragma table_info (incidents)")}
+        return [name for name in MARKED if name not in known]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -158,10 +172,8 @@ class Store:
         return self.row("select 1 from handled_runs where run_id = ?", [run_id]) is not None
 
     def open_incidents(self) -> list[Row]:
-        """Open incidents, errors first, the oldest first."""
-        return self.rows(
-            "select * from incidents where state = 'open' order by severity, opened_at, id"
-        )
+        """Open incidents, errors first, those with the most failing cases first."""
+        return self.rows(f"select * from incidents where state = 'open' order by {WORST_FIRST}")
 
     def incident(self, incident_id: int) -> Row:
         """One incident; raises ``ConfigError`` when there is none of this number."""
@@ -202,7 +214,8 @@ class Store:
 
 
 def counts(output: Path) -> dict[str, int]:
-    """Open incidents by severity, and messages that wait or failed for good in the last week.
+    """Open incidents by severity, those that are marked by their mark instead, and messages that
+    wait or failed for good in the last week.
 
     Empty, and nothing is created, where no alerts are kept.
     """
@@ -211,11 +224,15 @@ def counts(output: Path) -> dict[str, int]:
     with Store(output) as store:
         (found,) = store.rows(
             """
-            with opened as (select severity from incidents where state = 'open')
+            with opened as (
+                select coalesce(marked_as, severity) as word from incidents where state = 'open'
+            )
 
             select
-                (select count(*) from opened where severity = 'error') as error,
-                (select count(*) from opened where severity = 'warning') as warning,
+                (select count(*) from opened where word = 'error') as error,
+                (select count(*) from opened where word = 'warning') as warning,
+                (select count(*) from opened where word = 'expected') as expected,
+                (select count(*) from opened where word = 'false_positive') as false_positive,
                 count(*) filter (where state in ('waiting', 'sending')) as waiting,
                 count(*) filter (where state = 'failed' and created_at > ?) as failed
             from messages

@@ -86,7 +86,7 @@ def as_check_result(outcome: Outcome, data_docs: Path) -> dg.AssetCheckResult:
         "warns above": check.warn,
         "window": check.window,
         "owner": check.owner,
-        "runbook": check.runbook,
+        "runbook": outcome.runbook,
         "data docs": dg.MetadataValue.path(data_docs),
     }
     if outcome.observed is not None:

@@ -1,16 +1,19 @@
-"""``handoff alerts``: list, acknowledge and snooze incidents, send messages, test channels."""
+"""``handoff alerts``: list, acknowledge, snooze and mark incidents, send messages, try channels."""
 
 import getpass
 import json
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from dagster_project.alerting.cases import write_cases
 from dagster_project.alerting.delivery import AppriseSender, due
 from dagster_project.alerting.incidents import Incidents
 from dagster_project.alerting.messages import (
@@ -18,7 +21,9 @@ from dagster_project.alerting.messages import (
     Messages,
     Situation,
     body_of,
+    by_owner,
     clean,
+    marks_of,
     shown_time,
     subject,
 )
@@ -32,7 +37,7 @@ from dagster_project.running.plan import parse_time
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="List, acknowledge and snooze incidents, send messages, test channels.",
+    help="List, acknowledge, snooze and mark incidents, send messages, test channels.",
 )
 
 IncidentArgument = Annotated[int, typer.Argument(metavar="INCIDENT", help="Its number in the list")]
@@ -47,28 +52,41 @@ def list_incidents(
     output: OutputOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
 ) -> None:
-    """List open incidents.
+    """List open incidents: errors first, those with the most failing rows first.
 
     \b
     Example:
       handoff alerts list
     """
     with _opened(config, output) as incidents:
-        rows = incidents.store.open_incidents()
-        if everything:
-            rows += incidents.store.rows(
-                "select * from incidents where state = 'resolved' order by resolved_at desc"
-            )
-    for row in rows:
+        is_open = incidents.store.open_incidents()
+        resolved = incidents.store.rows(
+            "select * from incidents where state = 'resolved' order by resolved_at desc"
+        )
+    # What nobody needs to fix is listed last.
+    is_open.sort(key=lambda row: row["marked_as"] is not None)
+    for row in [*is_open, *(resolved if everything else [])]:
         say(_listed(row, incidents.settings))
-    if not rows:
-        print("no open incidents")
+    print(_counted(is_open))
+
+
+def _counted(incidents: list[Row]) -> str:
+    """How many are open, whose they are, and how many of all are marked."""
+    marked = Counter[str](row["marked_as"] for row in incidents if row["marked_as"])
+    owners = Counter[str](row["owner"] for row in incidents if not row["marked_as"])
+    if not incidents:
+        return "no open incidents"
+    counted = f"{owners.total()} open" + (f": {by_owner(owners)}" if owners else "")
+    return f"{counted}; {marks_of(marked)}" if marked else counted
 
 
 def _listed(incident: Row, settings: AlertsSettings) -> str:
     words = [incident["state"]] if incident["state"] == "resolved" else []
     if incident["acknowledged_by"]:
         words.append(f"acknowledged by {clean(incident['acknowledged_by'])}")
+    if incident["marked_as"]:
+        mark = incident["marked_as"].replace("_", " ")
+        words.append(f"{mark}, says {clean(incident['marked_by'])}")
     if incident["snoozed_until"]:
         words.append(f"snoozed until {shown_time(as_time(incident['snoozed_until']), settings)}")
     since = shown_time(as_time(incident["opened_at"]), settings)
@@ -80,16 +98,24 @@ def _listed(incident: Row, settings: AlertsSettings) -> str:
 
 @app.command()
 def show(
-    incident: IncidentArgument, config: ConfigOption = None, output: OutputOption = None
+    incident: IncidentArgument,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Every failing row, as CSV.")] = False,
+    config: ConfigOption = None,
+    output: OutputOption = None,
 ) -> None:
     """Show an incident as a message would, and which messages were sent about it.
 
     \b
-    Example:
+    Examples:
       handoff alerts show 12
+      handoff alerts show 12 --csv > rows.csv
     """
     with _opened(config, output) as incidents:
         row = incidents.store.incident(incident)
+        if as_csv:
+            settings, directory = settings_and_output(config, output)
+            write_cases(directory, settings, row, sys.stdout)
+            return
         situation = Situation(row, incidents.store.members(incident))
         messages = incidents.store.rows("select * from messages where incident_id = ?", [incident])
     kind = "resolved" if row["state"] == "resolved" else "shown"
@@ -144,6 +170,37 @@ def snooze(
     with _opened(config, output) as incidents:
         incidents.snooze(incident, moment, who or getpass.getuser(), reason)
     print(f"incident {incident}: snoozed until {shown_time(moment, incidents.settings)}")
+
+
+@app.command()
+def mark(
+    incident: IncidentArgument,
+    status: Annotated[
+        Literal["expected", "false_positive", "open"],
+        typer.Argument(metavar="STATUS", help="expected or false_positive; open takes that back."),
+    ],
+    reason: Annotated[
+        str | None, typer.Option("--reason", "--note", metavar="TEXT", help="Why.")
+    ] = None,
+    who: WhoOption = None,
+    config: ConfigOption = None,
+    output: OutputOption = None,
+) -> None:
+    """Say that an incident is expected, or that nothing is wrong (false_positive).
+
+    No messages about it until it is resolved, becomes an error, or more rows fail; then it is open
+    again. Both are counted apart from what is open.
+
+    \b
+    Example:
+      handoff alerts mark 12 expected --note "the leads of the old CRM never had a reason"
+    """
+    with _opened(config, output) as incidents:
+        now = datetime.now(UTC)
+        incidents.mark(
+            incident, None if status == "open" else status, who or getpass.getuser(), reason, now
+        )
+    print(f"incident {incident}: {status.replace('_', ' ')}")
 
 
 @app.command()

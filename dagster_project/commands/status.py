@@ -2,11 +2,13 @@
 
 import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dagster_project.alerting.messages import marks_of
 from dagster_project.alerting.store import ALERTS_FILE, counts
 from dagster_project.commands.options import ConfigOption, OutputOption, say, settings_and_output
 from dagster_project.running import publishing
@@ -45,6 +47,8 @@ def _open_alerts(output: Path) -> list[str]:
     if not found:
         return []
     incidents = f"{_counted(found['error'], 'error')}, {_counted(found['warning'], 'warning')} open"
+    if marks := marks_of(Counter(found)):
+        incidents += f", {marks}"
     waiting = f", {_counted(found['waiting'], 'message')} waiting" if found["waiting"] else ""
     failed = f", {_counted(found['failed'], 'message')} failed" if found["failed"] else ""
     return [f"alerts     {incidents}{waiting}{failed} (handoff alerts list)"]

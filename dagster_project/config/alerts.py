@@ -32,10 +32,13 @@ class AlertChannel(Section):
     """One receiver. ``url_env``: the environment variable that holds its apprise URL.
 
     ``digest``: one message a day or a week (on Mondays) at ``digest_at`` instead of single ones.
+    ``mentions``: by severity, whom a message calls, in the channel's own spelling: ``<@U012AB3CD>``
+    or ``<!here>`` in Slack, ``<@&4711>`` in Discord, ``@anna`` in Mattermost.
     """
 
     url_env: Annotated[str, AfterValidator(_variable_name)]
     quiet_hours: QuietHours | None = None
+    mentions: dict[Severity, str] = {}
     digest: Literal["daily", "weekly"] | None = None
     digest_at: ClockTime = "08:00"
 

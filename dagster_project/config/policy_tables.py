@@ -49,6 +49,8 @@ LeadAttribute = Literal[
     "owner_id",
     "title",
 ]
+# What is frozen of a score at the handoff.
+FrozenScore = Literal["fit_score", "interest_score", "score"]
 NUMERIC_ATTRIBUTES = frozenset({"crm_score", "employee_count"})
 
 ReasonUse = Literal["rejection", "disqualification", "loss", "recycling"]
@@ -127,8 +129,10 @@ Rule = TypeVar("Rule", Unique, Reference)
 # Table -> the model of its rows, in the order in which problems are listed.
 TABLES: dict[str, type["PolicyRow"]] = {}
 
-# Defaults for CRMs read by API: a policy of your own may leave them out.
-OPTIONAL_TABLES = frozenset({"stage_maps", "campaign_kinds", "currency_rates"})
+# A policy of your own may leave these out: the tables that ship hold then.
+OPTIONAL_TABLES = frozenset(
+    {"stage_maps", "campaign_kinds", "currency_rates", "qualification_rules"}
+)
 
 
 class PolicyRow(BaseModel):
@@ -385,6 +389,44 @@ class Exclusion(PolicyRow, table="exclusions"):
     why: str | None
 
 
+class QualificationRule(PolicyRow, table="qualification_rules", key=("requirement",)):
+    """What a lead must have at the handoff.
+
+    A score of at least ``min_value`` points; an attribute that is filled, or a number of at least
+    ``min_value``; ``min_value`` engagements with positive points, or one of ``intent_tier`` or a
+    more urgent one.
+    """
+
+    requirement: str
+    kind: Literal["score", "attribute", "engagements"]
+    attribute: Literal[FrozenScore, LeadAttribute] | None
+    intent_tier: Annotated[str | None, Reference("sla_policies", "name a tier or leave empty")]
+    min_value: Number | None
+    label: str
+    is_active: Boolean
+
+    @field_validator("requirement")
+    @classmethod
+    def _is_one(cls, value: str) -> str:
+        if value.lower() == "all":
+            raise ValueError("is what the whole definition is called (rename it)")
+        return value
+
+    def problems(self) -> Iterator[str]:
+        scores, attributes = get_args(FrozenScore), get_args(LeadAttribute)
+        allowed = {"score": scores, "attribute": attributes, "engagements": (None,)}[self.kind]
+        if self.attribute not in allowed:
+            wanted = f"use {', '.join(allowed)}" if self.kind != "engagements" else "empty it"
+            yield f"kind '{self.kind}' can't look at attribute '{self.attribute}' ({wanted})"
+        if self.kind != "engagements" and self.intent_tier:
+            yield f"kind '{self.kind}' has no intent_tier (empty it)"
+        if self.kind != "attribute" and self.min_value is None:
+            yield f"kind '{self.kind}' needs a min_value (fill it)"
+        is_text = self.kind == "attribute" and self.attribute not in NUMERIC_ATTRIBUTES
+        if is_text and self.min_value is not None:
+            yield f"'{self.attribute}' is no number, so it has no min_value (empty it)"
+
+
 class ScoreBand(PolicyRow, table="score_bands", key=("score_band",)):
     """A band of the score from its minimum up; one band has none and takes the rest."""
 
@@ -429,6 +471,8 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
             )
         if self.parameter == "decay_period" and self.value == 0:
             yield "decay_period must be above 0 (to switch decay off: decay_points 0)"
+        if self.parameter == "threshold_step" and (self.value < 1 or self.value % 1):
+            yield "threshold_step must be a whole number of points, 1 or more"
 
 
 class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "metric")):

@@ -185,7 +185,7 @@ def _as_row(outcome: Outcome) -> dict[str, Any]:
         "sample_keys": json.dumps(outcome.keys),
         "description": check.description,
         "message": outcome.message,
-        "runbook": check.runbook,
+        "runbook": outcome.runbook,
         "window": check.window,
     }
 

@@ -86,3 +86,8 @@
 {% macro start_kinds() -%}
     {{ return(['new', 'requalified', 'expansion']) }}
 {%- endmacro %}
+
+{# The team of a rep. One that the CRM itself calls all is told apart from the whole: as none. #}
+{% macro team_of(rep) -%}
+    nullif({{ rep }}.team, 'all')
+{%- endmacro %}

@@ -16,7 +16,7 @@ reached as (
 
     select
         pairs.metric,
-        {{ milestone_is_counted('pairs.from_milestone') }} as is_counted,
+        {{ milestone_is_counted('pairs.counted_milestone') }} as is_counted,
         {{ milestone_reached_at('pairs.to_milestone') }} is not null as is_converted
     from cycles
     cross join pairs

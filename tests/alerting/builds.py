@@ -57,7 +57,7 @@ def write_build(
         warehouse.execute(_RESULTS)
         warehouse.execute(
             "create or replace table quality.audited_cases "
-            "(check_name varchar, failing_cases json[])"
+            "(check_name varchar, failing_cases json[], not_judged json[])"
         )
         for name in (CHECK, CHECK + TRAILING_SUFFIX, *([VANISHING] if vanished else [])):
             if parts is not None and name not in parts:
@@ -72,7 +72,8 @@ def write_build(
                 list(row.values()),
             )
             warehouse.execute(
-                "insert into quality.audited_cases values (?, ?)", [name, [*map(json.dumps, cases)]]
+                "insert into quality.audited_cases values (?, ?, [])",
+                [name, [*map(json.dumps, cases)]],
             )
 
 

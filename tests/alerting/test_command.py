@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from tests.alerting.conftest import Company, leads
+from tests.alerting.test_cases import have_cases
 from tests.conftest import handoff
 
 pytestmark = pytest.mark.starts_runs
@@ -55,11 +56,18 @@ def test_incidents_are_listed_shown_acknowledged_and_snoozed(
         "alerts", "snooze", "1", "--until", "3d", "--who", "ann", "--reason", "later", *place
     )
     assert snoozed.returncode == 0, snoozed.stderr
-    listed = handoff("alerts", "list", *place)
-    assert "(acknowledged by ann, snoozed until" in listed.stdout
     shown = handoff("alerts", "show", "1", *place).stdout
     assert "by ann: asked" in shown
     assert "opened to chat: sent (1 tries)" in shown
+    marked = handoff("alerts", "mark", "1", "expected", "--note", "an old CRM", *place)
+    assert marked.returncode == 0, marked.stderr
+    listed = handoff("alerts", "list", *place).stdout
+    assert "(acknowledged by ann, expected, says " in listed
+    assert ", snoozed until" in listed
+    assert listed.splitlines()[-1] == "0 open; 1 expected"
+    have_cases(company, 2)
+    rows = handoff("alerts", "show", "1", "--csv", *place).stdout.splitlines()
+    assert (rows[0].split(",")[:2], len(rows)) == (["source_system", "lead_id"], 3)
     unknown = handoff("alerts", "ack", "7", *place)
     assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
     dry = handoff("alerts", "send", "--dry-run", *place)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,7 @@ from dagster_project.alerting.store import Store
 from dagster_project.config.warehouse import PROJECT_ROOT
 from tests.alerting.builds import write_build
 from tests.alerting.conftest import START, Company, leads
-from tests.alerting.receivers import HttpReceiver
+from tests.alerting.receivers import HttpReceiver, make_certificate, part
 
 # Delivers in a process that is killed after the receiver took the nth message, before that is
 # noted.
@@ -230,6 +231,44 @@ def test_nothing_that_came_from_data_is_markup(company: Company) -> None:
     assert "@everyone" not in message
     assert "[click](" not in message
     assert "jane" not in message
+
+
+def test_people_are_called_as_the_channel_spells_it(
+    company: Company, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    proxy = HttpReceiver(certificate=make_certificate(tmp_path / "certificate.pem"))
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.setenv(
+        "TEST_SLACK_URL", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7?verify=no"
+    )
+    monkeypatch.setenv(
+        "TEST_DISCORD_URL", "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?verify=no"
+    )
+    company.alerts = {
+        "channels": {
+            "chat": {"url_env": "TEST_CHAT_URL", "mentions": {"error": "@anna"}},
+            "mail": {"url_env": "TEST_MAIL_URL", "mentions": {"warning": "<Anna & Bo>"}},
+            "slack": {"url_env": "TEST_SLACK_URL", "mentions": {"warning": "<!here> <@U012AB3CD>"}},
+            "discord": {"url_env": "TEST_DISCORD_URL", "mentions": {"warning": "<@&4711>"}},
+        }
+    }
+    company.build(0, ["<!channel>"])
+    (slack,) = (post for host, posts in proxy.posts.items() if "slack" in host for post in posts)
+    text = slack["attachments"][0]["text"]
+    assert text.startswith("<!here> <@U012AB3CD>\n\n")
+    assert "&lt;!channel&gt;" in text
+    (discord,) = (
+        post for host, posts in proxy.posts.items() if "discord" in host for post in posts
+    )
+    assert "<@&4711>" in discord["content"]
+    assert part(company.mails[0], "text/html").count("&lt;Anna &amp; Bo&gt;") == 1
+    assert "@anna" not in company.chat.messages[0]["message"]
+    company.build(1, leads(30))
+    assert company.chat.messages[1]["message"].startswith("@anna\n\n")
+    # Whoever is called for something wrong is not called for its end.
+    company.build(2, [])
+    assert "@anna" not in company.chat.messages[2]["message"]
+    proxy.close()
 
 
 def test_quiet_hours_hold_warnings_until_the_morning_and_let_errors_through(

@@ -186,7 +186,14 @@ def test_many_that_open_at_once_are_one_message_per_owner(company: Company) -> N
             "New warning for marketing: 8 things wrong",
             "New error for sales: 9 things wrong",
         ]
-        assert "- 3 things wrong (incident 3)" in company.chat.messages[0]["message"]
+        message = company.chat.messages[0]["message"]
+        listed = [line for line in message.splitlines() if line.startswith("- ")]
+        # The most first.
+        assert listed == [
+            f"- {number} things wrong (incident {number})" for number in range(7, 0, -1)
+        ]
+        assert f"handoff alerts show 7 --csv --output {company.output}" in message
+        assert [row["id"] for row in store.open_incidents()] == [9, 8, 7, 6, 5, 4, 3, 2, 1]
         grown = tuple(replace(finding, failing=finding.failing + 1) for finding in report.findings)
         incidents.record(replace(report, findings=grown), START + timedelta(hours=1))
         deliver(store, company.settings.alerts, company.output, START + timedelta(hours=1))

@@ -378,6 +378,43 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
         lambda p: p.add("exclusions", "email_domain,equals,,own staff"),
         "exclusions.csv, row 2: column 'value' is empty (fill it)",
     ),
+    "requirement_on_an_unknown_attribute": (
+        lambda p: p.set("qualification_rules", "fit", "attribute", "email"),
+        "qualification_rules.csv, row 2: column 'attribute': 'email' is unknown "
+        f"(known: fit_score, interest_score, score, {ATTRIBUTES})",
+    ),
+    "requirement_on_what_its_kind_cannot_look_at": (
+        lambda p: p.set("qualification_rules", "fit", "attribute", "title"),
+        "qualification_rules.csv, row 2: kind 'score' can't look at attribute 'title' "
+        "(use fit_score, interest_score, score)",
+    ),
+    "engagements_of_an_attribute": (
+        lambda p: p.set("qualification_rules", "engaged", "attribute", "company"),
+        "qualification_rules.csv, row 3: kind 'engagements' can't look at attribute 'company' "
+        "(empty it)",
+    ),
+    "requirement_without_a_minimum": (
+        lambda p: p.set("qualification_rules", "fit", "min_value", ""),
+        "qualification_rules.csv, row 2: kind 'score' needs a min_value (fill it)",
+    ),
+    "requirement_with_a_minimum_of_text": (
+        lambda p: p.add("qualification_rules", "title,attribute,title,,3,Title,true"),
+        "qualification_rules.csv, row 4: 'title' is no number, so it has no min_value (empty it)",
+    ),
+    "requirement_with_an_unknown_tier": (
+        lambda p: p.set("qualification_rules", "engaged", "intent_tier", "urgent"),
+        "qualification_rules.csv, row 3: intent_tier 'urgent' is not in sla_policies.csv "
+        "(name a tier or leave empty)",
+    ),
+    "requirement_with_a_tier_of_no_use": (
+        lambda p: p.set("qualification_rules", "fit", "intent_tier", "standard"),
+        "qualification_rules.csv, row 2: kind 'score' has no intent_tier (empty it)",
+    ),
+    "requirement_called_like_the_whole": (
+        lambda p: p.add("qualification_rules", "All,score,score,,3,Score,true"),
+        "qualification_rules.csv, row 4: column 'requirement': 'All' is what the whole definition "
+        "is called (rename it)",
+    ),
     "bands_that_overlap": (
         lambda p: p.set("score_bands", "B", "min_score", "70"),
         "score_bands.csv, row 3: min_score '70' belongs to score_band 'B' here and to 'A' in row 2 "
@@ -425,6 +462,10 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
         lambda p: p.set("rule_parameters", "decay_period", "value", "0"),
         "rule_parameters.csv, row 2: decay_period must be above 0 "
         "(to switch decay off: decay_points 0)",
+    ),
+    "step_that_is_not_whole": (
+        lambda p: p.add("rule_parameters", "threshold_step,2.5,points,"),
+        "rule_parameters.csv, row 13: threshold_step must be a whole number of points, 1 or more",
     ),
     "parameter_in_another_unit": (
         lambda p: p.set("rule_parameters", "score_lookback", "unit", "weeks"),
@@ -555,7 +596,7 @@ def test_no_policy_at_all_is_one_line(tmp_path: Path) -> None:
         policy.fingerprint(missing)
 
 
-def test_crm_defaults_may_be_left_out(edited: EditablePolicy) -> None:
+def test_tables_with_defaults_may_be_left_out(edited: EditablePolicy) -> None:
     for name in OPTIONAL_TABLES:
         (edited.directory / f"{name}.csv").unlink()
     assert edited.problems() == []

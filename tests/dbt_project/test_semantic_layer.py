@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import yaml
 
+from dagster_project.config import policy
 from dagster_project.ingestion.files.settings import FilesSource
 from tests.conftest import GOLDEN_EXPORT
+from tests.dbt_project.semantic_layer import (
+    METRICS,
+    SEMANTIC_MODELS,
+    everywhere,
+    figure,
+    marts_of,
+    model_of,
+    parts,
+)
 from tests.dbt_project.test_published_names import contracts
-from tests.warehouse import PROJECT_ROOT, Project, Warehouse
-
-MODELS = PROJECT_ROOT / "dbt_project" / "models"
-AGGREGATES = {
-    "count": "count({})",
-    "count_distinct": "count(distinct {})",
-    "median": "median({})",
-    "sum": "coalesce(sum({}), 0)",
-    "sum_boolean": "count_if({})",
-}
+from tests.lifecycle.reference import Row
+from tests.warehouse import POLICY_DIR, PROJECT_ROOT, Project, Warehouse
 
 
-def everywhere(section: str) -> list[dict[str, Any]]:
-    """The entries of a section of all YAML files of the models."""
-    files = (yaml.safe_load(path.read_text("utf-8")) or {} for path in MODELS.rglob("*.yml"))
-    return [item for content in files for item in content.get(section, [])]
-
-
-def marts_of(text: str) -> list[str]:
-    return re.findall(r"ref\('(\w+)'\)", text)
-
-
-SEMANTIC_MODELS = everywhere("semantic_models")
-METRICS = {item["name"]: item for item in everywhere("metrics")}
-MEASURES = {
-    measure["name"]: (marts_of(model["model"])[0], measure)
-    for model in SEMANTIC_MODELS
-    for measure in model.get("measures", [])
-}
-
-
-def value(warehouse: Warehouse, measure_name: str) -> Any:
-    mart, measure = MEASURES[measure_name]
-    figure = AGGREGATES[measure["agg"]].format(measure["expr"])
-    ((answer,),) = [
-        row.values() for row in warehouse.rows(f"select {figure} as answer from {mart}")
-    ]
+def value(warehouse: Warehouse, metric: str) -> Any:
+    """What a simple metric is over all of its mart."""
+    (mart,) = marts_of(model_of(metric)["model"])
+    ((answer,),) = [row.values() for row in warehouse.rows(f"select {figure(metric)} from {mart}")]
     return answer
 
 
@@ -69,8 +48,45 @@ def test_every_expression_can_be_asked_of_its_mart(golden: Warehouse) -> None:
         keys = [item["expr"] for item in model.get("entities", []) if item["type"] == "primary"]
         for key in keys:
             assert not golden.rows(f"select {key} as k from {mart} group by k having count(*) > 1")
-    for name in MEASURES:
-        value(golden, name)
+    for name in METRICS:
+        for part in parts(name):
+            value(golden, part)
+
+
+@pytest.mark.parametrize("tradition", policy.traditions())
+def test_every_metric_is_alive_in_every_tradition(project: Project, tradition: str) -> None:
+    """One lead goes through every stage of the tradition, with all that belongs to it."""
+    stages = [row for row in policy.cells(POLICY_DIR, "stages") if row["tradition"] == tradition]
+    path = [row for row in stages if row["milestone"]]
+    moments = [datetime(2026, 2, day) for day in range(1, len(path) + 1)]
+    proven = {row["evidence"]: moment for row, moment in zip(path, moments, strict=True)}
+    rows: dict[str, list[Row]] = {
+        "leads": [{"created_at": moments[0], "current_stage": "no such stage"}],
+        "stage_changes": [
+            {"changed_at": moment, "to_stage": row["stage"]}
+            for row, moment in zip(path, moments, strict=True)
+        ],
+        "activities": [
+            {"kind": "call", "occurred_at": moment + timedelta(hours=1)} for moment in moments
+        ],
+        "engagements": [{"kind": "demo_request", "occurred_at": moments[0]}],
+        "opportunities": [
+            {
+                "opportunity_id": "O",
+                "created_at": proven["opportunity"],
+                "closed_at": proven["won"],
+                "is_won": "true",
+                "amount": 1000,
+            }
+        ],
+    }
+    tables = {name: [{"lead_id": "A", **row} for row in given] for name, given in rows.items()}
+    spend = {"spend_date": "2026-02-01", "channel": "unknown", "amount": 100}
+    warehouse = Warehouse(project)
+    warehouse.load({**tables, "channel_spend": [spend]})
+    warehouse.decide(datetime(2026, 6, 30), tradition)
+    warehouse.build({mart for model in SEMANTIC_MODELS for mart in marts_of(model["model"])})
+    assert {name for name in METRICS if not value(warehouse, parts(name)[-1])} == set()
 
 
 def test_rates_of_the_layer_are_those_of_the_funnel(golden: Warehouse) -> None:
@@ -87,8 +103,8 @@ def test_rates_of_the_layer_are_those_of_the_funnel(golden: Warehouse) -> None:
     )
     assert len(pairs) >= 5
     for pair in pairs:
-        parts = METRICS[pair["metric"]]["type_params"]
-        found = (value(golden, parts["denominator"]), value(golden, parts["numerator"]))
+        numerator, denominator = parts(pair["metric"])
+        found = (value(golden, denominator), value(golden, numerator))
         assert found == (pair["entered"], pair["converted"]), pair["metric"]
 
 

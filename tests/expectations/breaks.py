@@ -52,6 +52,11 @@ READABLE = {
     if column not in contract.required
 }
 
+# The checks that pass on what the runbook calls for action on.
+DIAGNOSTICS = tuple(
+    name for name, check in known_checks().items() if check.table == "build.funnel_diagnostics"
+)
+
 
 def unreadable(check: str, values: int, listed_as: str = "") -> str:
     """SQL that adds so many values that can't be read to a check's column, or to its list."""
@@ -69,6 +74,10 @@ def unreadable(check: str, values: int, listed_as: str = "") -> str:
 
 def _lead(lead: str, **more: Any) -> dict[str, Any]:
     return {"source_system": "files", "lead_id": lead, **more}
+
+
+def _below(lead: str) -> dict[str, Any]:
+    return _lead(lead, cycle_number=1, below="email, fit")
 
 
 def _number(column: str = "lead_id") -> str:
@@ -178,6 +187,21 @@ BUSINESS = (
         "update build.fct_lead_cycles set sla_status = 'breached' "
         f"where {_number()} % 3 = 0 and handed_off_at > {AS_OF_SQL} - interval 30 day",
         (_lead("L4497", cycle_number=1),),
+        failing=600,
+    ),
+    Break(
+        "handed_off_leads_meet_the_mql_definition",
+        "update build.int_qualification_cases set is_met = false "
+        f"where requirement in ('fit', 'email') and {_number()} % 3 = 0",
+        (_below("L4497"), _below("L4494")),
+        failing=1500,
+    ),
+    Break(
+        "handed_off_leads_meet_the_mql_definition" + TRAILING_SUFFIX,
+        "update build.int_qualification_cases set is_met = false "
+        f"where requirement in ('fit', 'email') and {_number()} % 3 = 0 "
+        f"and handed_off_at > {AS_OF_SQL} - interval 30 day",
+        (_below("L4497"),),
         failing=600,
     ),
     Break(

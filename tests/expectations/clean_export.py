@@ -1,8 +1,9 @@
 """A small CRM export in which everything is as it should be.
 
-75 days of 60 leads a day, enough for the checks that ask for a minimum of data. Every lead asks for
-a demo, is handed off and called in time. Of ten, two are rejected, one is disqualified, one goes
-straight back to nurture, one is lost and one is won; the others have an open opportunity.
+75 days of 60 leads a day, enough for the checks that ask for a minimum of data. Leads come
+from four sources in turn. Every lead asks for a demo, is handed off and called in time. Of ten, two
+are rejected, one is disqualified, one goes straight back to nurture, one is lost and one is won;
+the others have an open opportunity.
 """
 
 import csv
@@ -17,6 +18,7 @@ TRADITION = "handoff_first"
 AS_OF = datetime(2026, 6, 30, tzinfo=UTC)
 DAYS, LEADS_A_DAY, REPS = 75, 60, 7
 
+_SOURCES = ("Organic Search", "Paid Search", "Referral", "Event")
 _REASONS = ("not_icp", "no_budget", "no_response", "competitor")
 # Last digit of a lead's number -> what follows on its handoff: minutes later, stage.
 _AFTER_HANDOFF: dict[int, list[tuple[int, str]]] = {
@@ -83,7 +85,7 @@ def _add_lead(rows: _Rows, number: int, created_at: datetime) -> None:
             "employee_count": 200,
             "industry": "software",
             "country": "NL",
-            "lead_source": "Organic Search",
+            "lead_source": _SOURCES[number // 10 % len(_SOURCES)],
             "owner_id": rep,
             "current_stage": stage,
             "crm_score": 50,

@@ -7,6 +7,7 @@ from expectations.check import TRAILING_SUFFIX
 from tests.expectations.breaks import (
     AS_OF_SQL,
     BREAKS,
+    DIAGNOSTICS,
     READABLE,
     Break,
     checks_of_rules,
@@ -37,10 +38,31 @@ def test_a_break_fails_its_check(audit: Audit, broken: Break) -> None:
 
 
 def test_every_check_has_a_break() -> None:
-    without = known_checks().keys() - {broken.check for broken in BREAKS} - READABLE.keys()
+    broken = {broken.check for broken in BREAKS}
+    without = known_checks().keys() - broken - READABLE.keys() - {*DIAGNOSTICS}
     if without:
         # Not red: a new check works without one.
         pytest.xfail(f"add a break to tests/expectations/breaks.py for {sorted(without)}")
+
+
+def test_diagnostics_that_call_for_action_warn(audit: Audit) -> None:
+    acts = "update build.funnel_diagnostics set status = 'act', next_step = 'Act'"
+    outcomes = audit(acts, *DIAGNOSTICS)
+    assert {found.status for found in outcomes.values()} == {"warned"}
+    assert {found.runbook for found in outcomes.values()} == {"Act"}
+    recycling = outcomes["diagnostic_recycling"]
+    assert recycling.keys == ({"segment": "all"},)
+    assert recycling.message.endswith("(not_recycled_share 0%, 0 of 1,800 leads that left)")
+
+
+@pytest.mark.parametrize(
+    ("status", "judged"), [("watch", "passed"), ("not_applicable", "not_judged")]
+)
+def test_diagnostics_that_do_not_call_for_action_pass_or_are_not_judged(
+    audit: Audit, status: str, judged: str
+) -> None:
+    outcomes = audit(f"update build.funnel_diagnostics set status = '{status}'", *DIAGNOSTICS)
+    assert {found.status for found in outcomes.values()} == {judged}
 
 
 def test_values_that_can_not_be_read_fail_the_check_of_their_column(audit: Audit) -> None:

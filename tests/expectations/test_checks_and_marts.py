@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dagster_project.alerting.cases import failing_rows
 from dagster_project.config.contract import CONTRACT_TABLES
 from dagster_project.config.warehouse import PROJECT_ROOT
 from dagster_project.ingestion.files.settings import FilesSource
@@ -18,7 +19,7 @@ from expectations.case_counts import count_cases
 from expectations.catalogue import known_checks
 from expectations.check import TRAILING_SUFFIX, Outcome
 from tests.conftest import GOLDEN_EXPORT
-from tests.expectations.breaks import READABLE, checks_of_rules
+from tests.expectations.breaks import DIAGNOSTICS, READABLE, checks_of_rules
 from tests.lifecycle import golden
 from tests.warehouse import Project, Warehouse
 
@@ -87,6 +88,9 @@ SHOWN: Mapping[str, str] = {
     "rejected_and_disqualified_leads_are_recycled": (
         f"select {findings('not_recycled')}, sum(exited) from rejection_reasons "
         "where outcome in ('rejected', 'disqualified')"
+    ),
+    "handed_off_leads_meet_the_mql_definition": (
+        "select sum(below), sum(judged) from mql_quality where requirement = 'all'"
     ),
     "reasons_are_seldom_other": """
         select sum(exited) filter (where reason_code = 'other'), sum(exited)
@@ -162,6 +166,7 @@ WITHOUT_A_MART: Mapping[str, str] = {
         if name.endswith(("_do_not_vanish", "_keep_their_columns", "_have_their_usual_volume"))
     },
     **{name: "a source's age" for name in known_checks() if name.endswith("_are_fresh")},
+    **dict.fromkeys(DIAGNOSTICS, "the mart's own verdict"),
 }
 
 
@@ -207,6 +212,15 @@ def test_a_check_counts_what_the_mart_shows(
             if (found.failing, found.cases) != shown or found.problem:
                 different[export, name] = (found.failing, found.cases, shown, found.problem)
     assert not different
+
+
+def test_the_rows_that_can_be_had_are_those_that_a_check_counts(
+    warehouses: dict[str, Warehouse], outcomes: dict[str, dict[str, Outcome]]
+) -> None:
+    for export, warehouse in warehouses.items():
+        for name, found in outcomes[export].items():
+            rows = warehouse.execute(failing_rows(found.check)).fetchall()
+            assert len(rows) == found.failing, name
 
 
 def test_each_pair_has_something_to_compare(outcomes: dict[str, dict[str, Outcome]]) -> None:
@@ -265,6 +279,31 @@ def test_shares_of_the_runbook_are_those_of_the_checks(warehouses: dict[str, War
             ).fetchall()
         }
         assert of_runbook == {"outcomes": of_checks, "first_touch": of_tiers}, export
+
+
+def test_each_diagnostic_has_a_check_that_passes_its_verdict_on(
+    warehouses: dict[str, Warehouse], outcomes: dict[str, dict[str, Outcome]]
+) -> None:
+    judged_by = set()
+    for export, warehouse in warehouses.items():
+        for diagnostic, acts, judged, next_step, reading in warehouse.execute(
+            """
+            select
+                diagnostic, count(*) filter (where status = 'act'),
+                count(*) filter (where status not in ('too_few', 'not_applicable')),
+                max(next_step) filter (where status = 'act'),
+                max(reading) filter (where status = 'act')
+            from funnel_diagnostics group by diagnostic
+            """
+        ).fetchall():
+            found = outcomes[export][f"diagnostic_{diagnostic}"]
+            expected = (acts, judged, next_step)
+            assert (found.failing, found.cases, found.next_step) == expected, found.problem
+            assert (found.said or "").startswith(reading or ""), found.said
+            assert found.check.blocks_above is None
+            judged_by.add(found.check.name)
+    assert judged_by == {*DIAGNOSTICS}
+    assert outcomes["sample"]["diagnostic_first_touch"].failing
 
 
 def test_the_share_of_late_handoffs_is_told_by_tier(

@@ -31,6 +31,7 @@ OTHER_MARTS = (
     "channel_mix",
     "channel_economics",
     "pipeline_attribution",
+    "mql_quality",
     "capacity_thresholds",
     "conversion_drivers",
     "funnel_diagnostics",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 import pytest
 
@@ -55,6 +54,19 @@ def cohort(moment, size, *, accepted=0, qualified=0, prefix="L", opportunity=0, 
             reached["opportunity_at"] = moment + timedelta(days=9)
         made.append(cycle(f"{prefix}{moment:%m}{at}", **reached, **columns))
     return made
+
+
+def rep(name, team, weekly, role="sdr", is_active=True):
+    """A rep of the source of the cycles."""
+    return {
+        "rep_sk": name,
+        "rep_id": name,
+        "source_system": "files",
+        "role": role,
+        "team": team,
+        "weekly_capacity": weekly,
+        "is_active": is_active,
+    }
 
 
 def status(warehouse, diagnostic, segment="all"):
@@ -205,31 +217,14 @@ def test_outcomes_and_recycling_follow_the_rules(diagnosed, rule, diagnostic, br
 
 @pytest.mark.parametrize(("weekly", "expected"), [(2, "watch"), (10, "ok")])
 def test_reps_are_overloaded(diagnosed, weekly, expected):
-    rep = {
-        "rep_sk": "r",
-        "rep_id": "R1",
-        "source_system": "files",
-        "weekly_capacity": weekly,
-        "is_active": True,
-    }
-    built = diagnosed(cohort(LATELY, 60), reps=[rep])
+    built = diagnosed(cohort(LATELY, 60), reps=[rep("R1", None, weekly)])
     assert status(built, "capacity") == expected
 
 
 @pytest.mark.parametrize(("of_sales", "expected"), [(0, "watch"), (4, "watch"), (40, "ok")])
 def test_capacity_is_that_of_those_who_receive_handoffs(diagnosed, of_sales, expected):
     """Two a week are 25 in 90 days; who closes deals gets a handoff now and then."""
-    reps = [
-        {
-            "rep_sk": rep,
-            "rep_id": rep,
-            "source_system": "files",
-            "role": role,
-            "weekly_capacity": weekly,
-            "is_active": True,
-        }
-        for rep, role, weekly in (("S", "sdr", 2), ("A", "ae", 20))
-    ]
+    reps = [rep("S", None, 2), rep("A", None, 20, role="ae")]
     cycles = cohort(LATELY, 40, owner_id="S")
     cycles += cohort(LATELY, of_sales, owner_id="A", prefix="A")
     cycles += cohort(LATELY, 9, owner_id="unknown", prefix="U")
@@ -392,25 +387,104 @@ def test_the_load_of_the_sample_is_that_of_its_sdrs(whole_sample):
     assert row["value"] == pytest.approx(387 / (24 * 90 / 7))
 
 
-def test_the_threshold_that_fills_the_team(diagnosed):
-    rep = {
-        "rep_sk": "r",
-        "rep_id": "R1",
-        "source_system": "files",
-        "weekly_capacity": 3,
-        "is_active": True,
-    }
-    cycles = [
-        cycle(f"L{at}", handed_off_at=LATELY, scored_at=LATELY, score=score)
-        for at, score in enumerate((5, 15, 35, 55, 55, 75))
+def scored(owner_id, *scores):
+    """Cycles handed off in one week with these scores."""
+    reached = {"handed_off_at": LATELY, "scored_at": LATELY}
+    return [
+        cycle(f"{owner_id}{at}", **reached, owner_id=owner_id, score=score)
+        for at, score in enumerate(scores)
     ]
-    built = diagnosed(cycles, reps=[rep], names=["capacity_thresholds"])
-    rows = {row["threshold"]: row for row in built.rows("select * from capacity_thresholds")}
-    assert rows[0]["leads_at_or_above"] == 6
-    assert rows[30]["leads_at_or_above"] == 4
-    assert rows[40]["leads_at_or_above"] == 3
-    assert [at for at, row in rows.items() if row["is_filling_threshold"]] == [40]
-    assert rows[0]["capacity_load"] == pytest.approx(Decimal(6) / Decimal(3))
+
+
+def thresholds(diagnosed, reps, cycles):
+    """capacity_thresholds: team -> threshold -> row."""
+    built = diagnosed(cycles, reps=reps, names=["capacity_thresholds"])
+    teams = {}
+    for row in built.rows("select * from capacity_thresholds order by team, threshold"):
+        teams.setdefault(row["team"], {})[row["threshold"]] = row
+    return teams
+
+
+def filling(of_team):
+    """The threshold that fills a team, and why there is none."""
+    [found] = {(row["filling_threshold"], row["filling_status"]) for row in of_team.values()}
+    flagged = [at for at, row in of_team.items() if row["is_filling_threshold"]]
+    assert flagged == [found[0]] * (found[0] is not None)
+    return found
+
+
+def test_the_threshold_that_fills_the_team(diagnosed):
+    """From scores below 0 to those above 100, in steps of five that any score reaches."""
+    teams = thresholds(diagnosed, [rep("N", "north", 3)], scored("N", -7, 15, 35, 57, 55, 112))
+    rows = teams["north"]
+    assert {at: row["leads_at_or_above"] for at, row in rows.items()} == {
+        -10: 6,
+        15: 5,
+        35: 4,
+        55: 3,
+        110: 1,
+    }
+    assert filling(rows) == filling(teams["all"]) == (55, "found")
+    assert [at for at, row in rows.items() if row["is_within_capacity"]] == [55, 110]
+    assert rows[35]["capacity_load"] == pytest.approx(4 / 3)
+    assert {row["scored_leads"] for row in rows.values()} == {6}
+
+
+def test_each_team_has_the_capacity_of_its_reps_who_receive_handoffs(diagnosed):
+    """The closers' 50 a week are nobody's capacity: they own one handoff of 21."""
+    reps = [
+        rep("N", "north", 2),
+        rep("left", "north", 9, is_active=False),
+        rep("closer", "north", 50, role="ae"),
+        rep("S", "south", 4),
+        rep("T", None, 1),
+    ]
+    cycles = scored("N", *range(0, 50, 5)) + scored("S", *[40] * 4, *[20] * 4)
+    cycles += scored("closer", 90) + scored("T", 90) + scored("stranger", 90) + scored(None, 90)
+    teams = thresholds(diagnosed, reps, cycles)
+    assert {team: (rows[0]["weekly_capacity"], filling(rows)) for team, rows in teams.items()} == {
+        "all": (7, (45, "found")),
+        "north": (2, (45, "found")),
+        "south": (4, (25, "found")),
+    }
+    assert teams["north"][0]["scored_leads"] == 11
+    assert teams["all"][0]["scored_leads"] == 22
+    assert {row["leads_at_or_above"] for row in (teams["south"][45], teams["south"][90])} == {0}
+
+
+@pytest.mark.parametrize(
+    ("reps", "expected"),
+    [
+        ([rep("N", "north", 3)], (10, "found")),
+        ([rep("N", "north", 4)], (None, "too_few_leads")),
+        ([rep("N", "north", 1)], (None, "too_many_at_the_top")),
+        ([rep("N", "north", None)], (None, "capacity_unknown")),
+        ([rep("N", "north", 5, is_active=False)], (None, "no_capacity")),
+        ([rep("N", "north", 0)], (None, "no_capacity")),
+    ],
+)
+def test_where_no_threshold_fills_the_team_it_says_why(diagnosed, reps, expected):
+    teams = thresholds(diagnosed, reps, scored("N", 10, 60, 64))
+    assert filling(teams["north"]) == filling(teams["all"]) == expected
+
+
+def test_without_reps_capacity_is_unknown_and_there_is_no_team(diagnosed):
+    teams = thresholds(diagnosed, [], scored("N", 10, 60))
+    assert list(teams) == ["all"]
+    assert filling(teams["all"]) == (None, "capacity_unknown")
+
+
+def test_where_no_owner_is_known_everybody_receives(diagnosed):
+    reps = [rep("N", "north", 1), rep("closer", "north", 1, role="ae")]
+    teams = thresholds(diagnosed, reps, scored(None, 10, 60, 70))
+    assert list(teams) == ["all"]
+    assert filling(teams["all"]) == (60, "found")
+
+
+def test_a_team_called_all_is_not_the_whole(diagnosed):
+    teams = thresholds(diagnosed, [rep("A", "all", 1)], scored("A", 10) + scored(None, 60))
+    assert list(teams) == ["all"]
+    assert {row["scored_leads"] for row in teams["all"].values()} == {2}
 
 
 def test_the_agenda_lists_what_happened_in_the_week(diagnosed):
@@ -474,9 +548,22 @@ def test_the_agenda_and_the_thresholds_of_the_sample_tie_to_the_facts(whole_samp
     assert one("select sum(leads) from calibration_sync where section = 'passed'") == one(
         f"select count(*) from fct_lead_cycles where handed_off_at {since}"
     )
-    assert one("select sum(leads_at_or_above) from capacity_thresholds where threshold = 0") == one(
-        "select count(*) from fct_lead_cycles where score >= 0"
-    )
+    for team, least in (("all", -20), ("all", 0), ("all", 105), ("emea", 35)):
+        of_team = "true" if team == "all" else f"team = '{team}'"
+        assert one(
+            "select sum(leads_at_or_above) from capacity_thresholds "
+            f"where team = '{team}' and threshold = {least}"
+        ) == one(
+            "select count(*) from fct_lead_cycles left join dim_reps on owner_id = rep_id "
+            f"where score >= {least} and {of_team}"
+        )
+    weekly = whole_sample.rows("select distinct team, weekly_capacity from capacity_thresholds")
+    assert {row["team"]: row["weekly_capacity"] for row in weekly} == {
+        "all": 24,
+        "amer": 14,
+        "apac": 2,
+        "emea": 8,
+    }
 
 
 def test_every_named_rate_is_in_the_catalog(whole_sample):

@@ -122,6 +122,41 @@ def test_acceptance_counts_when_said_or_by_silence(built):
     assert (row["entered"], row["entered_implied"]) == (2, 2)
 
 
+def test_a_milestone_without_a_stage_is_counted_as_the_next_one_that_has(new_warehouse):
+    warehouse = new_warehouse()
+    # four_stage has no stage for marketing qualification: MQL is the handoff.
+    warehouse.execute(
+        "insert into warehouse.policy.conversion_pairs "
+        "values ('four_stage', 'all_the_way', 'marketing_qualified', 'won', 9)"
+    )
+    warehouse.decide(AS_OF)
+    won = cycle("won", handed_off_at=JANUARY, won_at=JANUARY + timedelta(days=9))
+    sky = cycle("sky", won_at=JANUARY)
+    warehouse.build_from_cycles(["funnel_conversion"], [won, sky])
+    row = whole(warehouse, metric="all_the_way")[date(2026, 1, 1), "all"]
+    assert (row["entered"], row["entered_implied"], row["converted"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "counted_as"), [("explicit", "sales_qualified"), ("default", "accepted")]
+)
+def test_silence_tells_acceptance_apart_without_a_stage(new_warehouse, mode, counted_as):
+    warehouse = new_warehouse()
+    warehouse.execute("delete from warehouse.policy.stages where milestone = 'accepted'")
+    warehouse.decide(AS_OF, acceptance_mode=mode)
+    warehouse.build(["dim_milestones"])
+    milestones = warehouse.rows("select milestone, counted_as from dim_milestones")
+    assert {row["milestone"]: row["counted_as"] for row in milestones} == {
+        "captured": "captured",
+        "marketing_qualified": "handed_off",
+        "handed_off": "handed_off",
+        "accepted": counted_as,
+        "sales_qualified": "sales_qualified",
+        "opportunity": "opportunity",
+        "won": "won",
+    }
+
+
 @pytest.mark.parametrize(
     ("as_of", "is_mature"),
     [

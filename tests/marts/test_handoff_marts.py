@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from expectations.case_counts import count_cases
+from expectations.catalogue import known_checks
 from tests.marts.cycles import cycle
 
 MONDAY = datetime(2026, 3, 2, 9)
@@ -218,3 +220,186 @@ def test_no_handoffs_no_rows(built):
     warehouse = built([], reps=[])
     for mart in MARTS:
         assert warehouse.rows(f"select * from {mart}") == []
+
+
+# Lead -> its engagements before the handoff, as hours before and kind; its attributes; what it
+# lacks. By the shipped policy fit has to be 1, interest 10.
+ASKED_FOR = {
+    "all_of_it": ([(1, "demo_request")], {}, set()),
+    "no_fit": ([(1, "demo_request")], {"employee_count": None}, {"fit"}),
+    "one_download": ([(1, "document_downloaded")], {}, {"interest", "engaged"}),
+    "two_downloads": ([(1, "document_downloaded"), (2, "document_downloaded")], {}, set()),
+    "a_webinar": ([(1, "webinar_attended")], {}, {"interest"}),
+    "one_and_left": (
+        [(2, "document_downloaded"), (1, "unsubscribed")],
+        {},
+        {"interest", "engaged"},
+    ),
+    "too_long_ago": ([(24 * 366, "demo_request")], {}, {"interest", "engaged"}),
+    "afterwards": ([(-1, "demo_request")], {}, {"interest", "engaged"}),
+    "nobody": ([(1, "demo_request")], {"email": None, "company": None}, {"email", "company"}),
+}
+
+
+def handed_over(warehouse, asked_for=ASKED_FOR, **rules):
+    """Leads of a source, and two of one that holds neither engagements nor companies."""
+    known = {
+        "created_at": MONDAY - timedelta(days=400),
+        "email": "a@buyer.example",
+        "company": "Buyer",
+        "employee_count": 200,
+        "lead_source": "Web",
+    }
+    elsewhere = {"company": None, "source_system": "bought"}
+    leads = [
+        *({**known, "lead_id": lead, **own} for lead, (_, own, _) in asked_for.items()),
+        {**known, **elsewhere, "lead_id": "small", "employee_count": 5},
+        {**known, **elsewhere, "lead_id": "large", "email": None, "lead_source": "List"},
+        {**known, "lead_id": "implied"},
+        {**known, "lead_id": "waiting"},
+    ]
+    stages = {"implied": "SQL", "waiting": "Lead"}
+    warehouse.load(
+        {
+            "leads": leads,
+            "stage_changes": [
+                {
+                    "change_id": f"{lead['lead_id']}-handoff",
+                    "lead_id": lead["lead_id"],
+                    "source_system": lead.get("source_system"),
+                    "changed_at": MONDAY,
+                    "to_stage": stages.get(lead["lead_id"], "MQL"),
+                }
+                for lead in leads
+            ],
+            "engagements": [
+                {
+                    "engagement_id": f"{lead}-{hours}",
+                    "lead_id": lead,
+                    "kind": kind,
+                    "occurred_at": MONDAY - timedelta(hours=hours),
+                }
+                for lead, (before, _, _) in asked_for.items()
+                for hours, kind in before
+            ],
+        }
+    )
+    for requirement, is_active in rules.items():
+        warehouse.execute(
+            "update warehouse.policy.qualification_rules set is_active = ? where requirement = ?",
+            [is_active, requirement],
+        )
+    warehouse.decide(AS_OF)
+    warehouse.build(["mql_quality"])
+    return warehouse
+
+
+@pytest.fixture
+def judged(new_warehouse):
+    """The handoffs of ASKED_FOR, judged by the shipped policy."""
+    return handed_over(new_warehouse())
+
+
+def test_a_handoff_is_held_against_each_requirement(judged):
+    cases = judged.rows(
+        "select lead_id, requirement from int_qualification_cases "
+        "where not is_met and source_system = 'files'"
+    )
+    lacking = {lead: set() for lead in ASKED_FOR}
+    for case in cases:
+        lacking[case["lead_id"]].add(case["requirement"])
+    assert lacking == {lead: lacks for lead, (_, _, lacks) in ASKED_FOR.items()}
+
+
+def test_only_handoffs_in_their_own_right_are_judged(judged):
+    rows = judged.rows("select distinct lead_id from int_qualification_cases")
+    assert {row["lead_id"] for row in rows} == {*ASKED_FOR, "small", "large"}
+
+
+def test_a_requirement_is_asked_where_the_source_can_tell(judged):
+    cases = judged.rows("select * from int_qualification_cases where source_system = 'bought'")
+    assert {(case["lead_id"], case["requirement"]): case["is_met"] for case in cases} == {
+        ("small", "fit"): False,
+        ("large", "fit"): True,
+        ("small", "email"): True,
+        ("large", "email"): False,
+        **{
+            (lead, requirement): None
+            for lead in ("small", "large")
+            for requirement in ("company", "interest", "engaged")
+        },
+    }
+
+
+def test_the_definition_by_month_source_and_requirement(judged):
+    rows = judged.rows("select * from mql_quality")
+    counted = {
+        (row["lead_source"], row["requirement"]): (row["handed_off"], row["judged"], row["below"])
+        for row in rows
+    }
+    assert counted == {
+        ("Web", "fit"): (10, 10, 2),
+        ("Web", "interest"): (10, 9, 5),
+        ("Web", "engaged"): (10, 9, 4),
+        ("Web", "email"): (10, 10, 1),
+        ("Web", "company"): (10, 9, 1),
+        ("Web", "all"): (10, 10, 8),
+        ("List", "fit"): (1, 1, 0),
+        ("List", "interest"): (1, 0, 0),
+        ("List", "engaged"): (1, 0, 0),
+        ("List", "email"): (1, 1, 1),
+        ("List", "company"): (1, 0, 0),
+        ("List", "all"): (1, 1, 1),
+    }
+    assert {row["period_start"] for row in rows} == {date(2026, 3, 1)}
+    shares = {(row["lead_source"], row["requirement"]): row["below_share"] for row in rows}
+    assert shares["Web", "all"] == pytest.approx(0.8)
+    assert shares["List", "company"] is None
+
+
+def test_the_check_counts_those_that_miss_anything(judged):
+    check = known_checks()["handed_off_leads_meet_the_mql_definition"]
+    [found] = count_cases(judged.connection, [check])
+    assert (found.cases, found.failing) == (11, 9)
+    lacking = {key["lead_id"]: key["below"] for key in found.keys}
+    assert lacking["nobody"] == "company, email"
+    assert lacking["small"] == "fit"
+    judged.execute("delete from warehouse.build.int_qualification_cases")
+    [found] = count_cases(judged.connection, [check])
+    assert found.status == "not_judged"
+
+
+def test_a_company_asks_for_something_else(new_warehouse):
+    asked_for = {
+        "eleven": ([(1, "page_view")], {"employee_count": 11, "title": "Buyer"}, None),
+        "nine": ([(1, "page_view")], {"employee_count": 9}, None),
+        "unknown": ([(1, "page_view")], {"employee_count": None}, None),
+    }
+    shipped = ("fit", "interest", "email", "company", "engaged")
+    built = handed_over(
+        new_warehouse(), asked_for, employees=True, title=True, **dict.fromkeys(shipped, False)
+    )
+    cases = built.rows("select * from int_qualification_cases where source_system = 'files'")
+    assert {(case["lead_id"], case["requirement"]): case["is_met"] for case in cases} == {
+        ("eleven", "employees"): True,
+        ("nine", "employees"): False,
+        ("unknown", "employees"): False,
+        ("eleven", "title"): True,
+        ("nine", "title"): False,
+        ("unknown", "title"): False,
+    }
+
+
+def test_the_quality_of_the_sample_ties_to_the_facts(whole_sample):
+    rows = whole_sample.rows(
+        "select requirement, sum(judged) as judged, sum(below) as below from mql_quality group by 1"
+    )
+    [facts] = whole_sample.rows(
+        "select count(*) as judged, count(*) filter (where fit_score <= 0) as fit, "
+        "count(*) filter (where interest_score < 10) as interest "
+        "from fct_lead_cycles where handed_off_basis = 'explicit'"
+    )
+    below = {row["requirement"]: row["below"] for row in rows}
+    assert {row["judged"] for row in rows} == {facts["judged"]}
+    assert (below["fit"], below["interest"]) == (facts["fit"], facts["interest"]) == (349, 128)
+    assert (below["all"], below["email"], below["company"]) == (442, 0, 0)

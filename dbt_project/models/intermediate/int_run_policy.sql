@@ -58,7 +58,10 @@ parameters as (
         -- A policy from before there was a choice means every week.
         coalesce(
             max(case when parameter = 'sync_period' then value end), 604800
-        ) as sync_period_seconds
+        ) as sync_period_seconds,
+        coalesce(
+            max(case when parameter = 'threshold_step' then value end), 5
+        ) as threshold_step
     from parameters_in_seconds
 
 ),
@@ -105,6 +108,7 @@ chosen as (
         parameters.sync_period_seconds,
         parameters.change_window_seconds,
         parameters.change_history_seconds,
+        parameters.threshold_step,
         traditions.requires_explicit_intent,
         coalesce(acceptance_stages.must_be_set, false) as must_set_acceptance,
         run_parameters.as_of

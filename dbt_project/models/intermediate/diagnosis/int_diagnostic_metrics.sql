@@ -88,52 +88,9 @@ first_touches as (
 
 ),
 
-reps as (
+roles as (
 
-    select
-        reps.source_system,
-        reps.rep_id,
-        reps.is_active,
-        reps.weekly_capacity * run_policy.window_days / 7.0 as capacity,
-        coalesce(reps.role, '(none)') as role
-    from {{ ref('dim_reps') }} as reps
-    cross join run_policy
-
-),
-
-handoffs as (
-
-    select reps.role
-    from cycles
-    cross join run_policy
-    left join reps
-        on
-            cycles.source_system = reps.source_system
-            and cycles.owner_id = reps.rep_id
-    where cycles.handed_off_at >= run_policy.recent_from
-
-),
-
-received as (
-
-    select
-        role,
-        count(*) as leads,
-        sum(count(*)) over () as all_leads
-    from handoffs
-    where role is not null
-    group by role
-
-),
-
-capacities as (
-
-    select
-        role,
-        sum(capacity) as capacity
-    from reps
-    where is_active
-    group by role
+    select * from {{ ref('int_receiving_roles') }}
 
 ),
 
@@ -144,15 +101,15 @@ loads as (
     select
         'weekly_load' as metric,
         'all' as segment,
-        cast(sum(received.leads) as {{ dbt.type_bigint() }}) as sample_size,
-        sum(received.leads) as numerator,
-        sum(capacities.capacity) as denominator
-    from received
-    inner join capacities
-        on received.role = capacities.role
+        cast(sum(roles.leads) as {{ dbt.type_bigint() }}) as sample_size,
+        sum(roles.leads) as numerator,
+        sum(roles.weekly_capacity) * max(run_policy.window_days) / 7.0 as denominator
+    from roles
+    cross join run_policy
     where
-        received.leads >= 0.1 * received.all_leads
-        and capacities.capacity is not null
+        roles.receives_handoffs
+        and roles.leads > 0
+        and roles.weekly_capacity is not null
     having count(*) > 0
     union all
     select
@@ -160,9 +117,13 @@ loads as (
         'all' as segment,
         count(*) as sample_size,
         count(*) as numerator,
-        (select sum(capacities.capacity) from capacities) as denominator
-    from handoffs
-    where not exists (select 1 from received)
+        (select sum(roles.weekly_capacity) from roles)
+        * max(run_policy.window_days) / 7.0 as denominator
+    from cycles
+    cross join run_policy
+    where
+        cycles.handed_off_at >= run_policy.recent_from
+        and (select coalesce(max(roles.leads), 0) from roles) = 0
     having count(*) > 0
 
 ),

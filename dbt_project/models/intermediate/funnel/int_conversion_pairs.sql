@@ -19,6 +19,7 @@ final as (
         pairs.metric,
         pairs.from_milestone,
         from_milestones.milestone_label as from_label,
+        from_milestones.counted_as as counted_milestone,
         pairs.to_milestone,
         to_milestones.milestone_label as to_label,
         from_milestones.milestone_rank as from_rank,

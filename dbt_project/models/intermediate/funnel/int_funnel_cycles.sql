@@ -1,58 +1,88 @@
 {{ config(materialized='view') }}
 
+{%- set milestones = [
+    'marketing_qualified', 'handed_off', 'accepted', 'sales_qualified', 'opportunity',
+    'won'
+] %}
+
 with cycles as (
 
     select * from {{ ref('fct_lead_cycles') }}
 
 ),
 
+counted_as as (
+
+    select
+        max(case when milestone = 'marketing_qualified' then counted_as end)
+            as marketing_qualified,
+        max(case when milestone = 'handed_off' then counted_as end)
+            as handed_off,
+        max(case when milestone = 'accepted' then counted_as end)
+            as accepted,
+        max(case when milestone = 'sales_qualified' then counted_as end)
+            as sales_qualified,
+        max(case when milestone = 'opportunity' then counted_as end)
+            as opportunity,
+        max(case when milestone = 'won' then counted_as end)
+            as won
+    from {{ ref('dim_milestones') }}
+
+),
+
 final as (
 
     select
-        lead_cycle_id,
-        lead_id,
-        source_system,
-        cycle_number,
-        start_kind,
+        cycles.lead_cycle_id,
+        cycles.lead_id,
+        cycles.source_system,
+        cycles.cycle_number,
+        cycles.start_kind,
         'all' as all_cycles,
-        coalesce(lead_source, '(none)') as lead_source,
-        coalesce(segment, 'unknown') as segment,
-        coalesce(country, '(none)') as country,
-        coalesce(owner_id, '(none)') as owner_id,
-        coalesce(score_band, '(none)') as score_band,
-        marketing_qualified_basis,
-        handed_off_basis,
-        acceptance_kind,
-        acceptance_status,
-        sales_qualified_basis,
-        opportunity_basis,
-        won_basis,
-        exit_kind,
-        outcome,
-        reason_code,
-        coalesce(intent_tier, '(none)') as intent_tier,
-        sla_status,
-        speed_to_lead_minutes,
-        score,
-        opportunity_amount,
-        won_amount,
-        is_late_rejection,
-        is_recycled,
-        touched_before_handoff,
-        cycle_started_at,
-        cycle_ended_at,
-        marketing_qualified_at,
-        handed_off_at,
-        accepted_at,
-        sales_qualified_at,
-        opportunity_at,
-        won_at,
-        exited_at,
-        recycled_at,
-        requalified_at,
-        first_touch_at,
-        scored_at
+        coalesce(cycles.lead_source, '(none)') as lead_source,
+        coalesce(cycles.segment, 'unknown') as segment,
+        coalesce(cycles.country, '(none)') as country,
+        coalesce(cycles.owner_id, '(none)') as owner_id,
+        coalesce(cycles.score_band, '(none)') as score_band,
+        cycles.marketing_qualified_basis,
+        cycles.handed_off_basis,
+        cycles.acceptance_kind,
+        cycles.acceptance_status,
+        cycles.sales_qualified_basis,
+        cycles.opportunity_basis,
+        cycles.won_basis,
+        cycles.exit_kind,
+        cycles.outcome,
+        cycles.reason_code,
+        coalesce(cycles.intent_tier, '(none)') as intent_tier,
+        cycles.sla_status,
+        cycles.speed_to_lead_minutes,
+        cycles.score,
+        cycles.opportunity_amount,
+        cycles.won_amount,
+        {% for milestone in milestones -%}
+            coalesce(
+                {{ milestone_is_counted('counted_as.' ~ milestone) }}, false
+            ) as is_counted_{{ milestone }},
+        {% endfor -%}
+        cycles.is_late_rejection,
+        cycles.is_recycled,
+        cycles.touched_before_handoff,
+        cycles.cycle_started_at,
+        cycles.cycle_ended_at,
+        cycles.marketing_qualified_at,
+        cycles.handed_off_at,
+        cycles.accepted_at,
+        cycles.sales_qualified_at,
+        cycles.opportunity_at,
+        cycles.won_at,
+        cycles.exited_at,
+        cycles.recycled_at,
+        cycles.requalified_at,
+        cycles.first_touch_at,
+        cycles.scored_at
     from cycles
+    cross join counted_as
 
 )
 

@@ -9,9 +9,9 @@ with named as (
 
 milestones as (
 
-    select distinct milestone
-    from {{ ref('dim_stages') }}
-    where milestone is not null
+    select milestone
+    from {{ ref('dim_milestones') }}
+    where milestone = counted_as
 
 ),
 
@@ -31,12 +31,14 @@ final as (
     select
         metric,
         from_milestone,
+        counted_milestone,
         to_milestone
     from named
     union all
     select
         looked_at.from_milestone || '_to_' || looked_at.to_milestone as metric,
         looked_at.from_milestone,
+        looked_at.from_milestone as counted_milestone,
         looked_at.to_milestone
     from looked_at
     left join named

@@ -24,7 +24,7 @@ reached as (
         {%- for dimension in funnel_dimensions() %}
             cycles.{{ dimension }},
         {%- endfor %}
-        {{ milestone_is_counted('pairs.from_milestone') }} as is_counted,
+        {{ milestone_is_counted('pairs.counted_milestone') }} as is_counted,
         {{ milestone_reached_at('pairs.from_milestone') }} as entered_at,
         {{ milestone_reached_at('pairs.to_milestone') }} as converted_at,
         cycles.exited_at

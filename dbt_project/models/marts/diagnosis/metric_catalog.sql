@@ -47,6 +47,12 @@ fixed_metrics as (
             'rep_acceptance', 'Share of the handoffs that sales accepted'
         ),
         (
+            'below_mql_share', 'Below the MQL definition',
+            'handoffs that lack a requirement', 'handoffs judged', 'cycle',
+            'mql_quality',
+            'Share of the handoffs that did not meet the whole MQL definition'
+        ),
+        (
             'requalified_rate', 'Came back', 'cycles requalified after an exit',
             'cycles that exited', 'cycle', 'recycling',
             'Share of the cycles that left and came back qualified'
