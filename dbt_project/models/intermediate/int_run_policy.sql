@@ -130,9 +130,13 @@ final as (
             else qualification_grace_seconds
         end as decision_grace_seconds,
         cast(round(conversion_window_seconds / 86400) as integer) as window_days,
-        cast(round(change_window_seconds / 86400) as integer) as change_days,
+        greatest(1, cast(round(change_window_seconds / 86400) as integer))
+            as change_days,
         greatest(
-            1, cast(round(change_history_seconds / change_window_seconds) as integer)
+            1,
+            cast(round(
+                change_history_seconds / greatest(change_window_seconds, 86400)
+            ) as integer)
         ) as change_windows
     from chosen
 

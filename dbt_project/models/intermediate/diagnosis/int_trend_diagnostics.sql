@@ -42,9 +42,6 @@ trends as (
         diagnostics.diagnostic,
         diagnostics.metric,
         diagnostics.why_not_told,
-        diagnostics.least_effect,
-        periods.previous_entered
-        / cast(period_pairs.previous_windows as double) as previous_entered,
         periods.current_entered,
         periods.current_converted,
         {{ rate('periods.previous_converted', 'periods.previous_entered') }}
@@ -60,7 +57,10 @@ trends as (
         {{ two_count_z(
             'periods.current_entered', 'periods.previous_entered',
             'period_pairs.previous_windows'
-        ) }} as volume_deviate
+        ) }} as volume_deviate,
+        period_pairs.previous_windows * periods.current_entered
+        > periods.previous_entered * (1 + coalesce(diagnostics.least_effect, 0))
+            as is_growth_enough
     from diagnostics
     inner join periods
         on diagnostics.diagnostic = periods.diagnostic
@@ -76,9 +76,7 @@ tested as (
         {{ two_sided_p('deviate') }} as p_value,
         coalesce(deviate < -{{ normal_quantile_975() }}, false) as is_falling,
         coalesce(
-            volume_deviate > {{ normal_quantile_975() }}
-            and current_entered > previous_entered * (1 + coalesce(least_effect, 0)),
-            false
+            volume_deviate > {{ normal_quantile_975() }} and is_growth_enough, false
         ) as is_volume_up
     from trends
 
