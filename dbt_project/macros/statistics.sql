@@ -129,6 +129,28 @@
 {%- endmacro %}
 
 {#
+    Deviate of the normal distribution that is as far out as a chi-square value, by Wilson and
+    Hilferty (1931); null without degrees of freedom.
+#}
+{% macro chi_square_deviate(chi_square, freedom) -%}
+    case
+        when {{ freedom }} > 0
+            then (
+                power({{ chi_square }} / {{ freedom }}, 1 / 3.0)
+                - (1 - 2 / (9.0 * {{ freedom }}))
+            ) / sqrt(2 / (9.0 * {{ freedom }}))
+    end
+{%- endmacro %}
+
+{# Upper p value of a z: how often chance alone gives one at least as high. #}
+{% macro upper_tail_p(deviate) -%}
+    case
+        when {{ deviate }} >= 0 then ({{ two_sided_p(deviate) }}) / 2
+        else 1 - ({{ two_sided_p(deviate) }}) / 2
+    end
+{%- endmacro %}
+
+{#
     One category's part of the population stability index between two shares; an empty category
     counts as one in ten thousand, as is usual. Null when a side has no cases at all.
 #}

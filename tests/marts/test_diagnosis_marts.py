@@ -316,12 +316,11 @@ def test_a_history_of_windows_is_seen_as_each_window_ended(diagnosed):
 
 
 @pytest.mark.parametrize(("segment_of_won", "expected"), [("enterprise", "act"), ("smb", "ok")])
-def test_who_wins_is_not_who_qualifies(diagnosed, segment_of_won, expected):
-    cycles = cohort(LONG_AGO, 60, segment="smb")
-    cycles += [
-        cycle(f"W{at}", won_at=LONG_AGO + timedelta(days=5), segment=segment_of_won)
-        for at in range(30)
-    ]
+def test_who_is_won_lately_is_not_who_was(diagnosed, segment_of_won, expected):
+    cycles = [cycle(f"B{at}", won_at=BEFORE, segment="smb") for at in range(60)]
+    cycles += [cycle(f"W{at}", won_at=JUST_NOW, segment=segment_of_won) for at in range(4)]
+    assert status(diagnosed(cycles), "icp_drift") == "too_few"
+    cycles += [cycle(f"V{at}", won_at=JUST_NOW, segment=segment_of_won) for at in range(11)]
     assert status(diagnosed(cycles), "icp_drift") == expected
 
 

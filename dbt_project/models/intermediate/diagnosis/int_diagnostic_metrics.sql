@@ -134,24 +134,6 @@ top_channel as (
 
 ),
 
-drift as (
-
-    select
-        'psi' as metric,
-        'all' as segment,
-        max(all_won) as sample_size,
-        max(psi) as value
-    from {{ ref('icp_drift') }}
-    where
-        dimension = 'segment'
-        and period_start = (
-            select max(latest.period_start)
-            from {{ ref('icp_drift') }} as latest
-            where latest.psi is not null
-        )
-
-),
-
 final as (
 
     select
@@ -193,14 +175,6 @@ final as (
         cast(numerator as double) as numerator,
         {{ rate('numerator', 'sample_size') }} as value
     from top_channel
-    union all
-    select
-        metric,
-        segment,
-        sample_size,
-        cast(null as double) as numerator,
-        value
-    from drift
 
 )
 

@@ -59,6 +59,8 @@ every_diagnostic as (
     union all
     select * from {{ ref('int_channel_shift') }}
     union all
+    select * from {{ ref('int_win_drift') }}
+    union all
     select * from definitions
 
 ),
