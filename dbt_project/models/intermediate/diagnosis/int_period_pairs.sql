@@ -39,7 +39,8 @@ final as (
         quarter_start as current_from,
         last_day as current_until,
         1 as previous_windows,
-        {{ dbt.datediff('quarter_start', 'last_day', 'day') }} + 1 as window_days
+        {{ dbt.datediff('quarter_start', 'last_day', 'day') }}
+        + 1 as window_days
     from quarters
     union all
     select
