@@ -17,7 +17,7 @@ export DO_NOT_TRACK = 1
 export GX_ANALYTICS_ENABLED = false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format dev clean docs bench wheel exercises mutants warehouse proof metrics system-packages
+.PHONY: help setup run test lint format dev clean docs bench wheel exercises mutants warehouse proof metrics diagnostics system-packages
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -106,6 +106,9 @@ mutants: setup ## put one bug at a time into a copy of the models; the lifecycle
 proof: setup ## compare 20,000 random leads with the reference, in every tradition and mode; try 500 damaged exports
 	@$(PY) -m tests.lifecycle.compare_with_runs
 	@$(PY) -m tests.ingestion.damage_proof
+
+diagnostics: setup ## plant causes into simulated companies; the diagnostics must find them, and nothing else
+	@$(PY) -m tests.marts.planted --write
 
 metrics: setup ## MetricFlow answers every metric of the semantic layer on the sample, as the marts do
 	@$(HANDOFF) run --output $(SCRATCH)/metrics > /dev/null

@@ -529,6 +529,7 @@ Diagnosis = Literal[
     "recycling",
     "qualification_trend",
     "icp_drift",
+    "icp_mismatch",
     "channel_shift",
     "channel_concentration",
     "capacity",

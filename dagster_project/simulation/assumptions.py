@@ -213,7 +213,7 @@ TIERS = table(
     ("standard", 0.93, 200.0, 1.0, -0.10, -0.10, -0.10, 0.35),
     ("low_intent", 0.86, 230.0, 0.9, -0.45, -0.40, -0.30, 0.3),
 )
-HAND_RAISE, HIGH_INTENT = 0, 1
+HAND_RAISE, HIGH_INTENT, LOW_INTENT = 0, 1, 3
 # Share of handoffs that a rep has contacted already.
 TOUCHED_BEFORE_SHARE = 0.025
 
@@ -296,6 +296,32 @@ REASONS = table(
 )
 UNKNOWN_REASONS = ("see notes", "On hold until the new CFO starts", "Chose an internal build")
 UNRECYCLABLE_REASONS = ("Invalid email", "duplicate")
+
+# --- What can be planted -------------------------------------------------------------------------
+
+# A sound company: hand raisers and high intent are touched around the clock, this much faster, and
+# the team has this much more room.
+SOUND_TOUCH = 0.3
+SOUND_ROOM = 1.4
+# What its segments add to the log odds of qualification: their rates are in the usual ranges.
+SOUND_QUALIFICATION = np.array((-0.2, 0.0, -0.6))
+# overload: so many times the leads. mix: the share of all leads that the weak sources bring (a
+# sixth without the cause).
+OVERLOAD = 1.8
+WEAK_SOURCES = ("Paid Social", "Social")
+WEAK_SHARE = 0.5
+# gaming: the share of the leads below the bar that is handed off all the same, and their quality
+# (added, in standard deviations).
+GAMED_SHARE = 0.75
+GAMED_QUALITY = -1.6
+# drift: the share of the wins in one segment that are lost, while as many lost deals in another are
+# won (that share of them).
+DRIFT_FROM, DRIFT_TO = "smb", "mid-market"
+DRIFT_LOST_SHARE = 0.9
+DRIFT_WON_SHARE = 0.46
+# bottleneck: what becomes of OPPORTUNITY_SHARE. missing reasons: the share left out at any exit.
+BOTTLENECK_SHARE = 0.18
+REASONS_LEFT_OUT = 0.4
 
 # --- What leads and reps do ----------------------------------------------------------------------
 

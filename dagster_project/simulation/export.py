@@ -24,6 +24,7 @@ from dagster_project.config.errors import ConfigError
 from dagster_project.simulation import assumptions as given
 from dagster_project.simulation.journey import Journey
 from dagster_project.simulation.leads import Leads
+from dagster_project.simulation.scenario import Scenario
 from dagster_project.simulation.tables import Columns, block_tables, rep_table, spend_table
 from dagster_project.simulation.world import World
 
@@ -39,7 +40,12 @@ Progress = Callable[[int, int], None]
 
 
 def write_export(
-    leads: int, seed: int, out: Path, file_format: str, progress: Progress | None
+    leads: int,
+    seed: int,
+    out: Path,
+    file_format: str,
+    progress: Progress | None,
+    scenario: Scenario | None,
 ) -> dict[str, int]:
     """Write all tables; see ``simulate``."""
     _check_arguments(leads, seed, file_format)
@@ -48,7 +54,7 @@ def write_export(
     try:
         earlier = _earlier_files(out)
         partial.mkdir(parents=True, exist_ok=True)
-        rows = _write_tables(World(leads, seed), partial, files, progress)
+        rows = _write_tables(World(leads, seed, scenario or Scenario()), partial, files, progress)
         for name in earlier:
             (out / name).unlink(missing_ok=True)
         for name in files.values():

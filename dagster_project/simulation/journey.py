@@ -12,6 +12,7 @@ from dagster_project.simulation.assumptions import QUALITY_EFFECT, SEGMENTS, TIE
 from dagster_project.simulation.draws import Bools, Floats, Ints, Texts, choose, odds, spread
 from dagster_project.simulation.journal import NEVER, NOBODY, Journal, Wave
 from dagster_project.simulation.leads import Leads
+from dagster_project.simulation.scenario import Cause
 from dagster_project.simulation.working_time import (
     DAY,
     HOUR,
@@ -19,7 +20,6 @@ from dagster_project.simulation.working_time import (
     YEAR_END,
     add_work,
     at_work,
-    week_of_year,
 )
 from dagster_project.simulation.world import World
 
@@ -40,6 +40,7 @@ class Journey:
     """All passes of one block of leads, noted in a journal."""
 
     def __init__(self, world: World, leads: Leads, rng: np.random.Generator) -> None:
+        self.scenario = world.scenario
         self.team = world.team
         self.leads = leads
         self.rng = rng
@@ -83,12 +84,21 @@ class Journey:
         later = spread(rng, given.HANDOFF_LATER_MEDIAN_DAYS * DAY, 1.0, count)
         wait = np.where(at_once, soon, later)
         handoffs = self._at_daytime(everybody.after(60).after(wait), 0.8)
+        handed = self._lower_the_bar(handoffs, handed)
         interest = spread(rng, given.INTEREST_MEDIAN_DAYS * DAY, 0.8, count)
         until = np.where(handed, handoffs.at, leads.created_at + interest).astype(np.int64)
         self._capture(everybody, until)
         self.journal.warm_up(everybody, until, handed)
         self._screen_out(everybody.moved_to(until).where(~handed))
         return _before_end(handoffs.where(handed))
+
+    def _lower_the_bar(self, wave: Wave, handed: Bools) -> Bools:
+        """Hand off leads that showed no interest, too, where the volume is what counts."""
+        gamed = self.scenario.has(Cause.GAMING, wave.at) & ~handed & ~self.leads.is_merged
+        gamed[gamed] = self.rng.random(int(gamed.sum())) < given.GAMED_SHARE
+        self.leads.quality[gamed] += given.GAMED_QUALITY
+        self.tier[gamed] = given.LOW_INTENT
+        return handed | gamed
 
     def _capture(self, wave: Wave, until: Ints) -> None:
         """The first stages: a subscriber becomes a lead; some CRMs log no first stage."""
@@ -103,7 +113,7 @@ class Journey:
         """Marketing disqualifies a part of what it does not hand off."""
         out = self._chance(wave, given.SCREENED_OUT_SHARE) & ~self.leads.is_merged[wave.lead]
         gone = wave.after(HOUR).where(out)
-        reason = self._reasons(np.full(len(gone), given.DISQUALIFIED))
+        reason = self._reasons(gone, np.full(len(gone), given.DISQUALIFIED))
         self.journal.stage(gone, Stage.DISQUALIFIED, reason=reason)
 
     # --- Handoff and acceptance ------------------------------------------------------------------
@@ -125,7 +135,7 @@ class Journey:
 
     def _assign(self, wave: Wave, *, again: bool) -> None:
         """Give every lead an owner at the handoff; a few get one hours later or another one."""
-        team, week = self.leads.team[wave.lead], week_of_year(wave.at)
+        team, week = self.leads.team[wave.lead], self.scenario.week(wave.at)
         rep = self.team.assign(self.rng, team, week)
         before = self.rep[wave.lead]
         if again:
@@ -145,11 +155,15 @@ class Journey:
     def _touch(self, wave: Wave, signal_at: Ints) -> tuple[Bools, Ints]:
         """The first touch: who gets one, and when (for those who get none, when it was due)."""
         rep, tier = self.rep[wave.lead], self.tier[wave.lead]
-        pressure = self.team.pressure[week_of_year(wave.at), rep]
+        pressure = self.team.pressure[self.scenario.week(wave.at), rep]
         delay = self.rng.lognormal(0.0, 1.0, len(wave)) ** TIERS.touch_sigma[tier]
         delay *= TIERS.touch_minutes[tier] * MINUTE
         delay *= self.team.slowness[rep] * np.maximum(pressure, 0.4)
         due = self._work(wave, rep, delay + 20).at
+        if not self.scenario.is_sample:
+            at_once = ~self.scenario.has(Cause.SLOW_TOUCH, wave.at) & (tier <= given.HIGH_INTENT)
+            soon = wave.after(delay * given.SOUND_TOUCH + 20).at
+            due = np.where(at_once, soon, due)
         early = self._chance(wave, given.TOUCHED_BEFORE_SHARE)
         before = (self.rng.random(len(wave)) * (wave.at - signal_at)).astype(np.int64)
         at = np.where(early, wave.at - before, due)
@@ -196,6 +210,8 @@ class Journey:
         shift = shift + self.team.skill[self.rep[lead]]
         shift = shift + TIERS.qualification[self.tier[lead]]
         shift = shift + SEGMENTS.qualification[self.leads.segment[lead]]
+        if not self.scenario.is_sample:
+            shift = shift + given.SOUND_QUALIFICATION[self.leads.segment[lead]]
         return self._chance(wave, odds(given.SOURCES.sql[self.leads.source[lead]], shift))
 
     def _take_back(self, wave: Wave, logged: Bools) -> Wave:
@@ -226,7 +242,9 @@ class Journey:
         meeting = self._work(wave, rep, self.rng.integers(HOUR, 12 * HOUR, len(wave)))
         self.journal.act(meeting, "meeting", rep)
         shift = QUALITY_EFFECT.opportunity * self.leads.quality[wave.lead]
-        goes_on = self._chance(wave, odds(given.OPPORTUNITY_SHARE, shift))
+        blocked = self.scenario.has(Cause.BOTTLENECK, wave.at)
+        share = np.where(blocked, given.BOTTLENECK_SHARE, given.OPPORTUNITY_SHARE)
+        goes_on = self._chance(wave, odds(share, shift))
         delay = spread(self.rng, given.OPPORTUNITY_MEDIAN_HOURS * HOUR, 0.7, len(wave))
         later = self._work(wave, rep, delay + HOUR)
         self._deal(later.where(goes_on))
@@ -241,9 +259,10 @@ class Journey:
         shift = QUALITY_EFFECT.win * self.leads.quality[lead] + self.team.skill[rep]
         shift = shift + SEGMENTS.win[segment] + TIERS.win[self.tier[lead]]
         won = self._chance(wave, odds(given.WIN_SHARE, shift))
-        reason = self._reasons(np.full(count, given.LOST))
-        reason[won] = None
+        reason = self._reasons(wave, np.full(count, given.LOST))
         closed = wave.moved_to(self._close_at(wave, won))
+        won = self._drift(closed, won)
+        reason[won] = None
         is_open = closed.at >= YEAR_END
         self.journal.add(
             "opportunities",
@@ -265,6 +284,16 @@ class Journey:
         self.journal.stage(after, Stage.CLOSED_LOST, ~won, reason=reason, rep=rep)
         self._expand(after.where(won))
         self._recycle(after.where(~won), reason[~won])
+
+    def _drift(self, closed: Wave, won: Bools) -> Bools:
+        """The wins of one segment move to another."""
+        drifted = np.flatnonzero(self.scenario.has(Cause.DRIFT, closed.at))
+        segment = SEGMENTS.name[self.leads.segment[closed.lead[drifted]]]
+        fraction = self.rng.random(len(drifted))
+        lost = (segment == given.DRIFT_FROM) & (fraction < given.DRIFT_LOST_SHARE)
+        gained = (segment == given.DRIFT_TO) & (fraction < given.DRIFT_WON_SHARE)
+        won[drifted] = (won[drifted] & ~lost) | gained
+        return won
 
     def _close_at(self, wave: Wave, won: Bools) -> Ints:
         """When deals close: after a while, in working hours, and more so at a quarter's end."""
@@ -298,7 +327,7 @@ class Journey:
         exit_kind = choose(weights, self.rng.random(len(wave)))
         out = exit_kind != given.STANDING
         wave, exit_kind = wave.where(out), exit_kind[out]
-        reason = self._reasons(exit_kind)
+        reason = self._reasons(wave, exit_kind)
         stage = given.EXITS.stage[exit_kind]
         self.journal.stage(wave, stage, reason=reason, rep=self.rep[wave.lead])
         nurtured = exit_kind == given.NURTURED
@@ -323,8 +352,8 @@ class Journey:
         wait = spread(self.rng, given.REQUALIFIED_MEDIAN_DAYS * DAY, 0.5, len(back))
         self.next_handoffs.append(self._at_daytime(back.after(DAY).after(wait), 0.85))
 
-    def _reasons(self, exit_kind: Ints) -> Texts:
-        """The reason that the rep gives: known, unknown or none."""
+    def _reasons(self, wave: Wave, exit_kind: Ints) -> Texts:
+        """The reason that the rep gives at an exit: known, unknown or none."""
         count = len(exit_kind)
         # The weights have no row for leads left standing, which is the first exit.
         known = choose(given.REASONS.weights.T, self.rng.random(count), exit_kind - 1)
@@ -334,7 +363,9 @@ class Journey:
             np.array(given.UNKNOWN_REASONS, dtype=object)[unknown],
             given.REASONS.text[known],
         )
-        reason[self.rng.random(count) < given.EXITS.reason_missing[exit_kind]] = None
+        silent = self.scenario.has(Cause.MISSING_REASONS, wave.at)
+        missing = np.where(silent, given.REASONS_LEFT_OUT, given.EXITS.reason_missing[exit_kind])
+        reason[self.rng.random(count) < missing] = None
         return reason
 
     def _at_daytime(self, wave: Wave, share: float) -> Wave:

@@ -13,7 +13,6 @@ from dagster_project.simulation.working_time import (
     DAY,
     HOUR,
     YEAR_END,
-    YEAR_START,
     ZONES,
     utc_offset,
 )
@@ -27,6 +26,7 @@ class Leads:
     """``count`` leads from number ``first`` on, in the order of their days; arrays by attribute."""
 
     def __init__(self, world: World, rng: np.random.Generator, first: int, count: int) -> None:
+        self.scenario = world.scenario
         self.number = np.arange(first, first + count)
         day = np.searchsorted(world.leads_until_day, self.number, side="right")
         self.source = choose(world.mix, rng.random(count), day)
@@ -72,19 +72,21 @@ class Leads:
 
     def _creation(self, rng: np.random.Generator, day: Ints) -> Ints:
         """When leads of these days are created: by the hours of their own time zone."""
+        start = self.scenario.start
         hour = choose(given.HOUR_WEIGHTS, rng.random(len(day)))
-        local = YEAR_START + day * DAY + hour * HOUR + rng.integers(0, HOUR, len(day))
+        local = start + day * DAY + hour * HOUR + rng.integers(0, HOUR, len(day))
         moment = local - utc_offset(local, self.zone)
-        moment = np.where(moment < YEAR_START, moment + DAY, moment)
+        moment = np.where(moment < start, moment + DAY, moment)
         return np.where(moment >= YEAR_END - 60, moment - DAY, moment)
 
     def _quality(self, rng: np.random.Generator) -> Floats:
         """How good a lead really is, in standard deviations; nobody in the CRM sees it."""
         seen = given.SOURCES.quality[self.source] + given.SEGMENTS.quality[self.segment]
         seen = seen + given.TITLES.quality[self.title]
-        progress = (self.created_at - YEAR_START) / (YEAR_END - YEAR_START)
+        start = self.scenario.start
+        progress = (self.created_at - start) / (YEAR_END - start)
         scaled_up = (given.SOURCES.name == given.SCALED_UP_SOURCE)[self.source]
-        scaled_up &= progress >= given.SCALED_UP_FROM
+        scaled_up &= (progress >= given.SCALED_UP_FROM) & self.scenario.is_sample
         seen = seen + scaled_up * given.SCALED_UP_QUALITY
         quality = seen + rng.normal(0.0, 0.85, len(self))
         return quality + (self.employees < given.TINY_COMPANY) * given.TINY_COMPANY_QUALITY

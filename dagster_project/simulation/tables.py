@@ -12,7 +12,7 @@ from dagster_project.simulation.assumptions import Stage
 from dagster_project.simulation.draws import Bools, Ints, Texts
 from dagster_project.simulation.journal import NEVER, NOBODY, Journal
 from dagster_project.simulation.leads import Leads
-from dagster_project.simulation.working_time import DAY, HOUR, YEAR_END, YEAR_START, ZONES
+from dagster_project.simulation.working_time import DAY, HOUR, YEAR_END, ZONES
 from dagster_project.simulation.world import World
 
 MOMENT = pa.timestamp("s", tz="UTC")
@@ -82,7 +82,7 @@ def spend_table(world: World) -> Columns:
     )
     cents = np.rint(by_channel * rng.lognormal(0.0, given.SPEND_NOISE, by_channel.shape) * 100)
     day, channel = np.nonzero(cents > 0)
-    dates = np.datetime_as_string((YEAR_START // DAY + day).astype("datetime64[D]"))
+    dates = np.datetime_as_string((world.scenario.start // DAY + day).astype("datetime64[D]"))
     return {
         "spend_date": pa.array(dates.tolist(), TEXT),
         "channel": names(channels, channel),

@@ -22,23 +22,17 @@ WORKWEEK = 5 * WORKDAY
 EPOCH_WEEKDAY = 3
 
 YEAR_END = int(given.YEAR_END.timestamp())
-YEAR_START = YEAR_END - given.DAYS_IN_YEAR * DAY
-WEEKS = given.DAYS_IN_YEAR // 7 + 1
+EARLIEST = YEAR_END - 2 * given.DAYS_IN_YEAR * DAY
 
 # The time zones in use; other modules name a zone by its place here.
 ZONES = sorted({*given.COUNTRIES.zone, *given.TEAMS.zones.ravel().tolist()})
 # Offsets from UTC by zone and day. Deals run on past the year's end before they are cut off.
-_FIRST_DAY = YEAR_START // DAY - 45
-_NOONS = [datetime.fromtimestamp((_FIRST_DAY + at + 0.5) * DAY, UTC) for at in range(3 * 365)]
+_FIRST_DAY = EARLIEST // DAY - 45
+_NOONS = [datetime.fromtimestamp((_FIRST_DAY + at + 0.5) * DAY, UTC) for at in range(4 * 365)]
 _OFFSETS = np.array(
     [[noon.astimezone(zone).utcoffset() for noon in _NOONS] for zone in map(ZoneInfo, ZONES)],
     dtype="timedelta64[s]",
 ).astype(np.int64)
-
-
-def week_of_year(at: Ints) -> Ints:
-    """Week of the simulated year, 0 and up."""
-    return np.clip((at - YEAR_START) // (7 * DAY), 0, WEEKS - 1)
 
 
 def utc_offset(at: Ints, zone: Ints) -> Ints:

@@ -80,14 +80,15 @@
 {%- endmacro %}
 
 {#
-    z of the test of two counts over periods of one length (Przyborowski and Wilenski 1940, in its
-    normal form): positive when the first count is the higher one. Null when both are 0.
+    z of the test of two counts (Przyborowski and Wilenski 1940, in its normal form), the second one
+    over a period that is `times` as long: positive when there is more of the first. Null when both
+    are 0.
 #}
-{% macro two_count_z(count, other_count) -%}
+{% macro two_count_z(count, other_count, times) -%}
     case
         when {{ count }} + {{ other_count }} > 0
-            then ({{ count }} - {{ other_count }})
-            / sqrt(cast({{ count }} + {{ other_count }} as double))
+            then ({{ times }} * {{ count }} - {{ other_count }})
+            / sqrt(cast({{ times }} * ({{ count }} + {{ other_count }}) as double))
     end
 {%- endmacro %}
 

@@ -20,6 +20,7 @@ from dagster_project.config.errors import ConfigError
 from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
 from dagster_project.simulation import assumptions as given
 from dagster_project.simulation import export, simulate
+from dagster_project.simulation.scenario import Cause, Scenario
 from tests.lifecycle import reference
 
 SAMPLE = PROJECT_ROOT / "seeds" / "sample_crm"
@@ -494,3 +495,72 @@ def test_a_failed_simulation_leaves_the_earlier_one(
         simulate(300, 2, tmp_path, progress=stop)
     assert files_of(tmp_path) == before
     assert not (tmp_path / export.PARTIAL).exists()
+
+
+# --- Causes --------------------------------------------------------------------------------------
+
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+WEAK = ", ".join(f"'{name}'" for name in given.WEAK_SOURCES)
+# What each cause changes: a moment and a measure, whose mean is asked for before and after.
+MEASURES = {
+    Cause.GAMING: """
+        select created_at as moment, lead_id in (
+            select lead_id from stage_changes where to_stage in ('MQL', 'PQL')
+        ) as measure from leads where created_at < '2026-05-01'
+    """,
+    Cause.MIX: f"select created_at as moment, lead_source in ({WEAK}) as measure from leads",
+    Cause.DRIFT: """
+        select closed_at as moment, employee_count < 100 as measure
+        from opportunities join leads using (lead_id) where is_won
+    """,
+    Cause.OVERLOAD: """
+        select created_at::date as moment, count(*) as measure from leads group by moment
+    """,
+    Cause.BOTTLENECK: """
+        select changed_at as moment, lead_id in (select lead_id from opportunities) as measure
+        from stage_changes where to_stage = 'SQL' and changed_at < '2026-06-15'
+    """,
+    Cause.SLOW_TOUCH: """
+        select engagements.occurred_at as moment, min(activities.occurred_at)
+            > engagements.occurred_at + interval 1 hour as measure
+        from engagements join activities on engagements.lead_id = activities.lead_id
+            and activities.kind in ('call', 'sms', 'email', 'linkedin')
+            and activities.occurred_at >= engagements.occurred_at
+        where engagements.kind in ('demo_request', 'contact_sales') group by engagements.occurred_at
+    """,
+    Cause.MISSING_REASONS: """
+        select changed_at as moment, reason is null as measure
+        from stage_changes where to_stage = 'Rejected'
+    """,
+}
+# The mean is on one side of its bound, and with the cause on the other.
+BOUNDS = {
+    Cause.GAMING: 0.72,
+    Cause.MIX: 0.3,
+    Cause.DRIFT: 0.3,
+    Cause.OVERLOAD: 17,
+    Cause.BOTTLENECK: 0.45,
+    Cause.SLOW_TOUCH: 0.1,
+    Cause.MISSING_REASONS: 0.25,
+}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A company without a cause."""
+    out = tmp_path_factory.mktemp("simulation") / "sound"
+    simulate(4_000, 3, out, file_format="parquet", scenario=Scenario(Cause.NONE))
+    return out
+
+
+@pytest.mark.parametrize("cause", MEASURES)
+def test_a_cause_changes_its_measure_from_its_day_on(
+    cause: Cause, sound: Path, tmp_path: Path
+) -> None:
+    simulate(4_000, 3, tmp_path, file_format="parquet", scenario=Scenario(cause, SINCE))
+    is_after = f"moment >= '{SINCE:%Y-%m-%d}'"
+    sql = (
+        f"select avg(measure::int) from ({MEASURES[cause]}) group by {is_after} order by {is_after}"
+    )
+    above = [mean > BOUNDS[cause] for (mean,) in query(sound, sql) + query(tmp_path, sql)]
+    assert above in ([False, False, False, True], [True, True, True, False])

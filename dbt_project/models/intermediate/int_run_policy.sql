@@ -64,6 +64,14 @@ parameters as (
                 when parameter = 'spend_lag' and unit = 'medians' then value
             end)
         end as spend_lag_medians,
+        -- A policy from before there was a choice means four weeks after 24.
+        coalesce(
+            max(case when parameter = 'change_window' then value end), 2419200
+        ) as change_window_seconds,
+        coalesce(
+            max(case when parameter = 'change_history' then value end), 14515200
+        ) as change_history_seconds,
+        -- A policy from before there was a choice means every week.
         coalesce(
             max(case when parameter = 'sync_period' then value end), 604800
         ) as sync_period_seconds,
@@ -114,6 +122,8 @@ chosen as (
         parameters.creation_tolerance_seconds,
         parameters.conversion_window_seconds,
         parameters.sync_period_seconds,
+        parameters.change_window_seconds,
+        parameters.change_history_seconds,
         parameters.threshold_step,
         parameters.attribution_lookback_seconds,
         parameters.end_touch_credit,
@@ -139,7 +149,15 @@ final as (
             when must_set_acceptance then acceptance_window_seconds
             else qualification_grace_seconds
         end as decision_grace_seconds,
-        cast(round(conversion_window_seconds / 86400) as integer) as window_days
+        cast(round(conversion_window_seconds / 86400) as integer) as window_days,
+        greatest(1, cast(round(change_window_seconds / 86400) as integer))
+            as change_days,
+        greatest(
+            1,
+            cast(round(
+                change_history_seconds / greatest(change_window_seconds, 86400)
+            ) as integer)
+        ) as change_windows
     from chosen
 
 )

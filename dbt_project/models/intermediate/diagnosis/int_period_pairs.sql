@@ -1,8 +1,11 @@
--- Two periods of one length each, the later up to as_of; what each knew at its own end.
+-- An earlier and a later period, the later up to as_of. Both are seen in windows of one
+-- length, as known at the end of each.
 with today as (
 
     select
         window_days,
+        change_days,
+        change_windows,
         {{ local_date('as_of', 'timezone') }} as last_day
     from {{ ref('int_run_policy') }}
 
@@ -34,7 +37,10 @@ final as (
             cast({{ dbt.dateadd('day', -1, 'quarter_start') }} as date)
         ) as previous_until,
         quarter_start as current_from,
-        last_day as current_until
+        last_day as current_until,
+        1 as previous_windows,
+        {{ dbt.datediff('quarter_start', 'last_day', 'day') }}
+        + 1 as window_days
     from quarters
     union all
     select
@@ -45,7 +51,23 @@ final as (
             as previous_until,
         cast({{ dbt.dateadd('day', '1 - window_days', 'last_day') }} as date)
             as current_from,
-        last_day as current_until
+        last_day as current_until,
+        1 as previous_windows,
+        window_days
+    from today
+    union all
+    select
+        'change' as period_pair,
+        cast({{ dbt.dateadd(
+            'day', '1 - (1 + change_windows) * change_days', 'last_day'
+        ) }} as date) as previous_from,
+        cast({{ dbt.dateadd('day', '-change_days', 'last_day') }} as date)
+            as previous_until,
+        cast({{ dbt.dateadd('day', '1 - change_days', 'last_day') }} as date)
+            as current_from,
+        last_day as current_until,
+        change_windows as previous_windows,
+        change_days as window_days
     from today
 
 )

@@ -1,9 +1,16 @@
 {{ config(materialized='view') }}
 
--- The own trend: the rolling window against the one before, as known at each end.
+-- The own trend: a later period against an earlier one, as known at the end of their
+-- windows. What volume does shows within weeks; a slow fall needs the whole window.
 with diagnostics as (
 
-    select * from {{ ref('int_diagnostics') }}
+    select
+        *,
+        case
+            when diagnostic = 'qualification_trend' then 'rolling_window'
+            else 'change'
+        end as period_pair
+    from {{ ref('int_diagnostics') }}
     where diagnostic in ('everyone_is_an_mql', 'mql_gaming', 'qualification_trend')
 
 ),
@@ -24,7 +31,7 @@ periods as (
     left join {{ ref('int_period_conversions') }} as counts
         on
             diagnostics.metric = counts.metric
-            and counts.period_pair = 'rolling_window'
+            and diagnostics.period_pair = counts.period_pair
     group by diagnostics.diagnostic
 
 ),
@@ -35,8 +42,6 @@ trends as (
         diagnostics.diagnostic,
         diagnostics.metric,
         diagnostics.why_not_told,
-        diagnostics.least_effect,
-        periods.previous_entered,
         periods.current_entered,
         periods.current_converted,
         {{ rate('periods.previous_converted', 'periods.previous_entered') }}
@@ -49,11 +54,18 @@ trends as (
             'periods.current_converted', 'periods.current_entered',
             'periods.previous_converted', 'periods.previous_entered'
         ) }} as deviate,
-        {{ two_count_z('periods.current_entered', 'periods.previous_entered') }}
-            as volume_deviate
+        {{ two_count_z(
+            'periods.current_entered', 'periods.previous_entered',
+            'period_pairs.previous_windows'
+        ) }} as volume_deviate,
+        period_pairs.previous_windows * periods.current_entered
+        > periods.previous_entered * (1 + coalesce(diagnostics.least_effect, 0))
+            as is_growth_enough
     from diagnostics
     inner join periods
         on diagnostics.diagnostic = periods.diagnostic
+    inner join {{ ref('int_period_pairs') }} as period_pairs
+        on diagnostics.period_pair = period_pairs.period_pair
 
 ),
 
@@ -64,9 +76,7 @@ tested as (
         {{ two_sided_p('deviate') }} as p_value,
         coalesce(deviate < -{{ normal_quantile_975() }}, false) as is_falling,
         coalesce(
-            volume_deviate > {{ normal_quantile_975() }}
-            and current_entered > previous_entered * (1 + coalesce(least_effect, 0)),
-            false
+            volume_deviate > {{ normal_quantile_975() }} and is_growth_enough, false
         ) as is_volume_up
     from trends
 
@@ -83,7 +93,8 @@ found as (
             when not is_falling then 'ok'
             when diagnostic = 'qualification_trend' then 'falling'
             when is_volume_up then 'diluted'
-            when diagnostic = 'everyone_is_an_mql' then 'falling_alone'
+            when diagnostic = 'everyone_is_an_mql' and p_value < 0.01
+                then 'falling_alone'
             else 'not_by_volume'
         end as finding
     from tested

@@ -10,7 +10,7 @@ policy as (
 
     select max(min_cases) as min_cases
     from {{ ref('diagnostics') }}
-    where diagnostic = 'icp_drift'
+    where diagnostic = 'icp_mismatch'
 
 ),
 
