@@ -21,6 +21,11 @@
     1.959963984540054
 {%- endmacro %}
 
+{# The 99.5 % point: for what is looked for every day in short windows. #}
+{% macro normal_quantile_995() -%}
+    2.575829303548901
+{%- endmacro %}
+
 {#
     Lower and upper bound of the 95 % Wilson interval of a rate; null without trials. Exactly 0 when
     none succeeded and exactly 1 when all did, whatever the last bits of the formula say.

@@ -80,7 +80,7 @@ found as (
                 < diagnostic.min_cases
                 then 'too_few'
             when
-                deviates.mix_deviate < -{{ normal_quantile_975() }}
+                deviates.mix_deviate < -{{ normal_quantile_995() }}
                 and deviates.mean_difference
                 < -deviates.previous_rate * coalesce(diagnostic.least_effect, 0)
                 then 'shift'
