@@ -317,13 +317,20 @@ def test_a_history_of_windows_is_seen_as_each_window_ended(diagnosed):
     )
 
 
-@pytest.mark.parametrize(("segment_of_won", "expected"), [("enterprise", "act"), ("smb", "ok")])
-def test_who_is_won_lately_is_not_who_was(diagnosed, segment_of_won, expected):
-    cycles = [cycle(f"B{at}", won_at=BEFORE, segment="smb") for at in range(60)]
-    cycles += [cycle(f"W{at}", won_at=JUST_NOW, segment=segment_of_won) for at in range(4)]
-    assert status(diagnosed(cycles), "icp_drift") == "too_few"
-    cycles += [cycle(f"V{at}", won_at=JUST_NOW, segment=segment_of_won) for at in range(11)]
-    assert status(diagnosed(cycles), "icp_drift") == expected
+@pytest.mark.parametrize(
+    ("lately", "expected"),
+    [(("smb", "mid_market"), "ok"), (("smb", "enterprise"), "act"), (("smb",) * 9, "too_few")],
+)
+def test_who_is_won_lately_is_not_who_was(diagnosed, lately, expected):
+    """Sixty before, half of them in each segment; lately 24, or nine, which are too few."""
+    cycles = [
+        cycle(f"B{at}", won_at=BEFORE, segment=("smb", "mid_market")[at % 2]) for at in range(60)
+    ]
+    size = 9 if expected == "too_few" else 24
+    cycles += [
+        cycle(f"W{at}", won_at=JUST_NOW, segment=lately[at % len(lately)]) for at in range(size)
+    ]
+    assert status(diagnosed(cycles), "icp_drift", "segment") == expected
 
 
 TOLD_OTHERWISE = {

@@ -342,10 +342,11 @@ def test_the_score_of_the_crm_at_the_handoff_comes_from_its_history(new_warehous
 
 
 def diagnosis(warehouse, segment):
-    """The one row of int_score_diagnostics or int_icp_mismatch of a score or dimension."""
+    """The one row of int_score_diagnostics or int_drift_diagnostics of a score or dimension."""
     is_score = segment in ("handoff", "crm")
-    view = "int_score_diagnostics" if is_score else "int_icp_mismatch"
-    [row] = warehouse.rows(f"select * from {view} where segment = ?", [segment])
+    view = "int_score_diagnostics" if is_score else "int_drift_diagnostics"
+    query = f"select * from {view} where segment = ? and diagnostic <> 'icp_drift'"
+    [row] = warehouse.rows(query, [segment])
     return row
 
 
@@ -460,7 +461,7 @@ def drifted(warehouse, *cycles):
     """icp_drift by segment in the last quarter that is over, and the diagnostics."""
     warehouse.decide(AS_OF)
     warehouse.build_from_cycles(
-        ["icp_drift", "int_icp_mismatch"], [row for given in cycles for row in given]
+        ["icp_drift", "int_drift_diagnostics"], [row for given in cycles for row in given]
     )
     return warehouse.rows(
         "select * from icp_drift where dimension = 'segment' and period_start = '2026-04-01'"
@@ -572,9 +573,9 @@ def test_nothing_drifts_and_nothing_is_judged_without_cycles(new_warehouse):
     warehouse = new_warehouse()
     assert drifted(warehouse) == []
     warehouse.build(["int_score_diagnostics"])
-    found = warehouse.rows("from int_score_diagnostics union all from int_icp_mismatch")
+    found = warehouse.rows("from int_score_diagnostics union all from int_drift_diagnostics")
     assert {(row["status"], row["sample_size"]) for row in found} == {("too_few", 0)}
-    assert len(found) == 2 + 3
+    assert len(found) == 2 + 2 * 3
 
 
 def test_the_sample_has_too_few_customers_to_call_them_drifted(whole_sample):

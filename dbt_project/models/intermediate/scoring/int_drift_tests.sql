@@ -1,5 +1,5 @@
 -- The customers of a quarter against those of the quarter before, and against the
--- leads that the score rewards.
+-- leads that the score rewards; those of the change window against its history.
 with shares as (
 
     select * from {{ ref('int_quarter_shares') }}
@@ -8,9 +8,10 @@ with shares as (
 
 policy as (
 
-    select max(min_cases) as min_cases
+    select
+        max(case when diagnostic = 'icp_drift' then min_cases end) as recent_cases,
+        max(case when diagnostic = 'icp_mismatch' then min_cases end) as quarter_cases
     from {{ ref('diagnostics') }}
-    where diagnostic = 'icp_mismatch'
 
 ),
 
@@ -28,8 +29,21 @@ compared as (
             {{ psi_part('won_share', compared_with ~ '_share') }} as psi_part,
             period_start
         from shares
-        {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+        union all
+    {% endfor -%}
+    select
+        dimension,
+        value,
+        'earlier_won' as compared_with,
+        won,
+        all_won,
+        earlier_won as other,
+        all_earlier_won as all_other,
+        {{ psi_part(
+            rate('won', 'all_won'), rate('earlier_won', 'all_earlier_won')
+        ) }} as psi_part,
+        period_start
+    from {{ ref('int_recent_wins') }}
 
 ),
 
@@ -109,13 +123,21 @@ final as (
         cast(tested.sample_size as {{ dbt.type_bigint() }}) as sample_size,
         tested.psi,
         tested.p_value,
-        -- Several dimensions are looked at: each may be wrong that much more rarely.
+        -- Several dimensions are looked at, and the change window every day: each look
+        -- may be wrong that much more rarely.
         case
+            when tested.p_value is null then 'too_few'
             when
-                tested.sample_size < policy.min_cases or tested.p_value is null
+                tested.sample_size < case
+                    when tested.compared_with = 'earlier_won' then policy.recent_cases
+                    else policy.quarter_cases
+                end
                 then 'too_few'
             when
-                tested.p_value * {{ drift_dimensions() | length }} >= 0.05
+                tested.p_value >= case
+                    when tested.compared_with = 'earlier_won' then 0.01
+                    else 0.05 / {{ drift_dimensions() | length }}
+                end
                 then 'stable'
             else {{ psi_reading('tested.psi') }}
         end as drift,

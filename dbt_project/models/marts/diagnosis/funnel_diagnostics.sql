@@ -59,11 +59,9 @@ every_diagnostic as (
     union all
     select * from {{ ref('int_score_diagnostics') }}
     union all
-    select * from {{ ref('int_icp_mismatch') }}
+    select * from {{ ref('int_drift_diagnostics') }}
     union all
     select * from {{ ref('int_channel_shift') }}
-    union all
-    select * from {{ ref('int_win_drift') }}
     union all
     select * from definitions
 
