@@ -57,8 +57,10 @@ OTHER_LEVELS = (
     "acceptance",
     "channel_concentration",
     "definition",
+    "icp_mismatch",
     "qualification_range",
     "recycling",
+    "score_power",
 )
 FOUND_SHARE = 0.9
 FALSE_EPISODES = 1.0
@@ -175,7 +177,9 @@ def verdicts(results: Sequence[tuple[World, list[Look]]]) -> Iterator[Verdict]:
     with (POLICY_DIR / "benchmarks.csv").open(encoding="utf-8", newline="") as file:
         said = {row["diagnostic"]: row["status"] for row in csv.DictReader(file)}
     for diagnostic in (*LEVELS.values(), *OTHER_LEVELS):
-        name, found, is_enough = planted(causes.get(diagnostic), diagnostic, said[diagnostic])
+        name, found, is_enough = planted(
+            causes.get(diagnostic), diagnostic, said.get(diagnostic, "act")
+        )
         count = sum(is_found(looks[-1], diagnostic) for looks in sound)
         holds = is_enough and count <= FALSE_LEVEL_SHARE * seeds
         yield Verdict(diagnostic, name, found, f"{count} of {seeds}", holds)
