@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,8 +57,10 @@ OTHER_LEVELS = (
     "acceptance",
     "channel_concentration",
     "definition",
+    "icp_mismatch",
     "qualification_range",
     "recycling",
+    "score_power",
 )
 FOUND_SHARE = 0.9
 FALSE_EPISODES = 1.0
@@ -82,10 +85,8 @@ class World:
 
 
 def worlds(seeds: int) -> Iterator[World]:
-    """Every world of the proof, the longest first."""
+    """Every world of the proof."""
     every_week = tuple(FIRST_LOOK + WEEK * week for week in range(LOOKS))
-    for seed in range(seeds):
-        yield World(Cause.NONE, seed, YEAR_END, every_week)
     for seed in range(seeds):
         since = FIRST_LOOK + WEEK * (1 + seed * WEEKS_OF_CHANGE // seeds)
         looks = tuple(since + WEEK * (week + 1) for week in range(WEEKS_TO_FIND))
@@ -93,6 +94,8 @@ def worlds(seeds: int) -> Iterator[World]:
             yield World(cause, seed, since, looks)
         for cause in LEVELS:
             yield World(cause, seed, YEAR_END - timedelta(DAYS_OF_LEVEL), every_week[-1:])
+    for seed in range(seeds):
+        yield World(Cause.NONE, seed, YEAR_END, every_week)
 
 
 def statuses(world: World) -> list[Look]:
@@ -174,7 +177,9 @@ def verdicts(results: Sequence[tuple[World, list[Look]]]) -> Iterator[Verdict]:
     with (POLICY_DIR / "benchmarks.csv").open(encoding="utf-8", newline="") as file:
         said = {row["diagnostic"]: row["status"] for row in csv.DictReader(file)}
     for diagnostic in (*LEVELS.values(), *OTHER_LEVELS):
-        name, found, is_enough = planted(causes.get(diagnostic), diagnostic, said[diagnostic])
+        name, found, is_enough = planted(
+            causes.get(diagnostic), diagnostic, said.get(diagnostic, "act")
+        )
         count = sum(is_found(looks[-1], diagnostic) for looks in sound)
         holds = is_enough and count <= FALSE_LEVEL_SHARE * seeds
         yield Verdict(diagnostic, name, found, f"{count} of {seeds}", holds)
@@ -191,18 +196,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--write", action="store_true", help="into docs/diagnostics.md")
-    parser.add_argument("--details", type=Path, help="a JSON file of every status")
+    parser.add_argument("--details", type=Path, help="every status, a line of JSON a world")
     arguments = parser.parse_args()
     every = list(worlds(arguments.seeds))
     project()  # compiled once, before the processes that read it
-    with ProcessPoolExecutor(os.cpu_count()) as processes:
-        results = list(zip(every, processes.map(statuses, every), strict=True))
-    if arguments.details:
-        rows = [
-            {"cause": world.cause, "seed": world.seed, "since": f"{world.since:%F}", "looks": looks}
-            for world, looks in results
-        ]
-        arguments.details.write_text(json.dumps(rows), encoding="utf-8")
+    results = []
+    with ProcessPoolExecutor(os.cpu_count()) as processes, ExitStack() as stack:
+        details = stack.enter_context((arguments.details or Path(os.devnull)).open("w"))
+        for world, looks in zip(every, processes.map(statuses, every), strict=True):
+            results.append((world, looks))
+            line = {"cause": world.cause, "seed": world.seed, "since": f"{world.since:%F}"}
+            print(json.dumps({**line, "looks": looks}), file=details, flush=True)
     rows = list(verdicts(results))
     table = "\n".join([HEADER, "| --- | --- | --- | --- | --- |", *map(str, rows)])
     print(table)

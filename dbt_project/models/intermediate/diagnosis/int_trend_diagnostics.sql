@@ -75,9 +75,14 @@ tested as (
         *,
         {{ two_sided_p('deviate') }} as p_value,
         coalesce(deviate < -{{ normal_quantile_975() }}, false) as is_falling,
+        -- Beside more volume beyond chance, a fall at a one-sided 5 % is enough.
         coalesce(
-            volume_deviate > {{ normal_quantile_975() }} and is_growth_enough, false
-        ) as is_volume_up
+            volume_deviate > {{ normal_quantile_975() }}
+            and is_growth_enough
+            and deviate < 0
+            and {{ two_sided_p('deviate') }} < 0.1,
+            false
+        ) as is_diluted
     from trends
 
 ),
@@ -90,9 +95,9 @@ found as (
         case
             when why_not_told is not null then 'not_applicable'
             when is_too_few then 'too_few'
-            when not is_falling then 'ok'
-            when diagnostic = 'qualification_trend' then 'falling'
-            when is_volume_up then 'diluted'
+            when diagnostic = 'qualification_trend' and is_falling then 'falling'
+            when diagnostic <> 'qualification_trend' and is_diluted then 'diluted'
+            when not is_falling or diagnostic = 'qualification_trend' then 'ok'
             when diagnostic = 'everyone_is_an_mql' and p_value < 0.01
                 then 'falling_alone'
             else 'not_by_volume'
