@@ -12,7 +12,6 @@ TABLE = "build.funnel_diagnostics"
 # By diagnostic: whose it is, and what is expected.
 _DIAGNOSTICS: dict[str, tuple[Owner, str]] = {
     "outcomes": ("sales", "Leads that leave have a reason."),
-    "definitions": ("data", "The two periods compared were judged by the same definitions."),
     "acceptance": ("marketing", "Sales accepts most of what it is handed, and not everything."),
     "definition": ("marketing", "The MQL criteria are neither too loose nor too tight."),
     "qualification_range": ("marketing", "Each segment qualifies within its usual range."),
@@ -24,7 +23,7 @@ _DIAGNOSTICS: dict[str, tuple[Owner, str]] = {
     "qualification_trend": ("marketing", "The share that qualifies does not fall beyond chance."),
     "icp_drift": ("marketing", "Who is won lately is who was won before."),
     "icp_mismatch": ("marketing", "Who is won is who the score puts first."),
-    "channel_shift": ("marketing", "A fall is not one of a shift to weaker sources."),
+    "channel_shift": ("marketing", "The mix of sources does not become weaker."),
     "channel_concentration": ("marketing", "No single channel carries the funnel."),
     "capacity": ("sales", "Reps are handed no more leads than they can work."),
     "score_power": ("marketing", "Leads with a higher score win more often."),

@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.policy_tables import (
+    LATER_PARAMETERS,
     MILESTONES,
     OPTIONAL_TABLES,
     RULE_PARAMETERS,
@@ -343,7 +344,7 @@ def _missing_rows(tables: Tables) -> None:
 
 def _unread_parameters(tables: Tables) -> None:
     """A parameter with a typo, or of another version, would have no effect and say nothing."""
-    read = {row["parameter"] for row in cells(POLICY_DIR, RuleParameter.TABLE)} | {*RULE_PARAMETERS}
+    read = {*RULE_PARAMETERS, *LATER_PARAMETERS}
     for row in _rows(tables, RuleParameter):
         if row.parameter not in read:
             near = get_close_matches(row.parameter, read, n=1)

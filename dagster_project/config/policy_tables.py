@@ -77,6 +77,8 @@ RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
 LATER_PARAMETERS: dict[str, tuple[str, ...]] = {
     "sync_period": _TIME_UNITS,
     "threshold_step": ("points",),
+    "change_window": ("days",),
+    "change_history": ("days",),
     "attribution_lookback": _TIME_UNITS,
     "end_touch_credit": ("percent",),
     "spend_lag": (*_TIME_UNITS, "medians"),
@@ -201,6 +203,14 @@ TraditionName = Annotated[str, Reference("traditions", "known: {known}; add it t
 def _low_below_high(row: Any) -> Iterator[str]:
     if row.low is not None and row.high is not None and row.low > row.high:
         yield f"low {row.low:g} is above high {row.high:g} (swap them)"
+
+
+def _from_earlier_to_later(row: Any, name: str) -> Iterator[str]:
+    if MILESTONES.index(row.from_milestone) >= MILESTONES.index(row.to_milestone):
+        yield (
+            f"'{name}' goes from {row.from_milestone} to {row.to_milestone}, which "
+            f"is not later (order: {' < '.join(MILESTONES)})"
+        )
 
 
 class Tradition(PolicyRow, table="traditions", key=("tradition",)):
@@ -490,6 +500,9 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
             )
         if self.parameter == "decay_period" and self.value == 0:
             yield "decay_period must be above 0 (to switch decay off: decay_points 0)"
+        whole_days = {"change_window", "change_history"}
+        if self.parameter in whole_days and (self.value < 1 or self.value % 1):
+            yield f"{self.parameter} must be a whole number of days, 1 or more"
         if self.parameter == "threshold_step" and (self.value < 1 or self.value % 1):
             yield "threshold_step must be a whole number of points, 1 or more"
         if self.parameter == "end_touch_credit" and self.value > 50:
@@ -509,11 +522,7 @@ class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "met
     sort_order: int
 
     def problems(self) -> Iterator[str]:
-        if MILESTONES.index(self.from_milestone) >= MILESTONES.index(self.to_milestone):
-            yield (
-                f"'{self.metric}' goes from {self.from_milestone} to {self.to_milestone}, which "
-                f"is not later (order: {' < '.join(MILESTONES)})"
-            )
+        yield from _from_earlier_to_later(self, self.metric)
 
 
 Diagnosis = Literal[
@@ -537,18 +546,29 @@ Diagnosis = Literal[
 ]
 
 
+DiagnosticMetric = Literal[
+    "reasons_missing_share",
+    "definition_version",
+    "high_intent_breached_share",
+    "not_recycled_share",
+    "psi",
+    "psi_to_history",
+    "auc",
+    "top_channel_share",
+    "weekly_load",
+]
+
+
 class Diagnostic(PolicyRow, table="diagnostics", key=("diagnostic",)):
     """A diagnostic of the runbook; without its row it is not made.
 
-    It looks at a rate by its milestones or at a ``metric``, and holds it against a benchmark or
-    against its own past (``basis``). Below ``min_cases`` it is not judged;
+    It looks at a rate by its milestones or at a ``metric``. Below ``min_cases`` it is not judged;
     ``least_effect`` is what must come together with a significant test, as a share.
     """
 
     step: Annotated[int, Unique("diagnostic", "give each a place of its own")]
     diagnostic: Diagnosis
-    basis: Literal["benchmark", "own trend"]
-    metric: str | None
+    metric: DiagnosticMetric | None
     from_milestone: Milestone | None
     to_milestone: Milestone | None
     unit: Literal["share", "load", "index", "version"]
@@ -564,6 +584,8 @@ class Diagnostic(PolicyRow, table="diagnostics", key=("diagnostic",)):
                 f"'{self.diagnostic}' looks at a metric or goes from a milestone to another "
                 "(fill metric, or from_milestone and to_milestone)"
             )
+        elif self.metric is None:
+            yield from _from_earlier_to_later(self, self.diagnostic)
 
 
 class Benchmark(PolicyRow, table="benchmarks", key=("diagnostic", "segment", "acceptance_mode")):
@@ -574,7 +596,20 @@ class Benchmark(PolicyRow, table="benchmarks", key=("diagnostic", "segment", "ac
 
     FORMER = frozenset({"metric"})
 
-    diagnostic: Diagnosis | Literal["scoring"]
+    diagnostic: Literal[
+        "outcomes",
+        "acceptance",
+        "definition",
+        "qualification_range",
+        "bottleneck",
+        "first_touch",
+        "recycling",
+        "channel_concentration",
+        "capacity",
+        # Of a policy from before; nothing reads them.
+        "scoring",
+        "icp_drift",
+    ]
     segment: Annotated[str, Reference("segments", "known: {known}", also={"all", "unknown"})]
     acceptance_mode: Literal["any", "explicit", "default"]
     low: Number | None
@@ -585,6 +620,17 @@ class Benchmark(PolicyRow, table="benchmarks", key=("diagnostic", "segment", "ac
 
     def problems(self) -> Iterator[str]:
         yield from _low_below_high(self)
+        for side, bound, reading in (
+            ("low", self.low, self.reading_low),
+            ("high", self.high, self.reading_high),
+        ):
+            if bound is not None and reading is None:
+                yield f"{side} {bound:g} has no reading (fill reading_{side})"
+            if bound is not None and bound > 1 and self.diagnostic != "capacity":
+                yield (
+                    f"'{self.diagnostic}' is a share: {side} {bound:g} is above 1 "
+                    f"({bound / 100:g} is {bound:g} %)"
+                )
 
 
 class ChannelOfSource(PolicyRow, table="channel_map", key=("lead_source",)):

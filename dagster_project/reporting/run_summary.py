@@ -24,6 +24,12 @@ _STANDS_OUT = f"""
     select status, concat_ws(chr(10), sentence, 'next: ' || next_step)
     from {BUILD_SCHEMA}.what_stands_out order by place
 """
+_JUDGED = f"""
+    select
+        count_if(status in ('ok', 'watch', 'act')), count(*),
+        count_if(status = 'too_few'), count_if(status = 'not_applicable')
+    from {BUILD_SCHEMA}.funnel_diagnostics
+"""
 _BROKEN_RULES = f"""
     select rule, severity, format('{{:,}}', count(*)) from {BUILD_SCHEMA}.lifecycle_violations
     group by all order by severity, count(*) desc, rule
@@ -74,14 +80,16 @@ def run_summary(output: Path) -> RenderableType | None:
         if not _is_audited(connection):
             return None
         milestones = funnel(connection)
+        judgements = connection.execute(_JUDGED).fetchall()[0]
         findings, notes, quarantined, broken, checks, read = (
             connection.execute(query).fetchall()
             for query in (_STANDS_OUT, _NOTES, _QUARANTINED, _BROKEN_RULES, _CHECKS, _ROW_COUNTS)
         )
+    judged = _judged(bool(findings), *judgements)
     failing = [check for check in checks if check[1] not in {"passed", "not_judged"}]
     counts = _check_counts(status for _, status, _ in checks)
     sections = [
-        *([("What stands out", grid(["", "finding"], findings))] if findings else []),
+        ("What stands out", Group(grid(["", "finding"], findings), Text(judged, style="dim"))),
         *([("Noticed", _shown_notes(notes))] if notes else []),
         *([("In quarantine", _shown_reasons(quarantined))] if quarantined else []),
         (
@@ -101,6 +109,14 @@ def _is_audited(connection: DuckDBPyConnection) -> bool:
         return bool(connection.execute(_CHECKS).fetchall())
     except CatalogException:
         return False
+
+
+def _judged(stands_out: bool, judged: int, every: int, too_few: int, not_applicable: int) -> str:
+    """How much of the diagnosis was possible: what is not judged may be well or not."""
+    rest = [f"{too_few} had too few cases"] if too_few else []
+    rest += [f"{not_applicable} can't be told from this data"] if not_applicable else []
+    text = f"judged {judged} of {every} diagnostics" + (f"; {', '.join(rest)}" if rest else "")
+    return text if stands_out else f"nothing; {text}"
 
 
 def _shown_notes(notes: list[tuple[object, ...]]) -> RenderableType:

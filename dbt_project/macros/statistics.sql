@@ -87,11 +87,11 @@
 {#
     z of the test of two counts (Przyborowski and Wilenski 1940, in its normal form), the second one
     over a period that is `times` as long: positive when there is more of the first. Null when both
-    are 0.
+    are 0, or the second period is empty.
 #}
 {% macro two_count_z(count, other_count, times) -%}
     case
-        when {{ count }} + {{ other_count }} > 0
+        when {{ count }} + {{ other_count }} > 0 and {{ times }} > 0
             then ({{ times }} * {{ count }} - {{ other_count }})
             / sqrt(cast({{ times }} * ({{ count }} + {{ other_count }}) as double))
     end

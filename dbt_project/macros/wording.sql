@@ -1,8 +1,12 @@
 {# Numbers as sentences show them. Each gives null for null. #}
 
-{# A share as whole percents: 0.128 is 13 %. #}
+{# A share as percents: 0.128 is 13 %, and below ten with a decimal: 0.076 is 7.6 %. #}
 {% macro in_percent(share) -%}
-    {{ in_digits('round(100 * ' ~ share ~ ')') }} || ' %'
+    case
+        when abs({{ share }}) < 0.0995
+            then cast(cast(100 * {{ share }} as decimal(9, 1)) as {{ dbt.type_string() }})
+        else {{ in_digits('round(100 * ' ~ share ~ ')') }}
+    end || ' %'
 {%- endmacro %}
 
 {# A count: 1270. #}

@@ -516,6 +516,30 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
         lambda p: p.set("benchmarks", "acceptance", "low", "0.99"),
         "benchmarks.csv, row 2: low 0.99 is above high 0.95 (swap them)",
     ),
+    "benchmark_in_percent": (
+        lambda p: p.set("benchmarks", "acceptance", "high", "95"),
+        "benchmarks.csv, row 2: 'acceptance' is a share: high 95 is above 1 (0.95 is 95 %)",
+    ),
+    "benchmark_without_words": (
+        lambda p: p.set("benchmarks", "acceptance", "reading_low", ""),
+        "benchmarks.csv, row 2: low 0.3 has no reading (fill reading_low)",
+    ),
+    "diagnostic_backwards": (
+        lambda p: p.set("diagnostics", "1", "to_milestone", "captured"),
+        "diagnostics.csv, row 2: 'acceptance' goes from handed_off to captured, which is not later "
+        "(order: captured < marketing_qualified < handed_off < accepted < sales_qualified < "
+        "opportunity < won)",
+    ),
+    "diagnostic_of_an_unknown_metric": (
+        lambda p: p.set("diagnostics", "2", "metric", "weekly_laod"),
+        "diagnostics.csv, row 3: column 'metric': 'weekly_laod' is unknown "
+        "(known: reasons_missing_share, definition_version, high_intent_breached_share, "
+        "not_recycled_share, psi, psi_to_history, auc, top_channel_share, weekly_load)",
+    ),
+    "window_that_is_not_whole": (
+        lambda p: p.add("rule_parameters", "change_window,1.5,days,"),
+        "rule_parameters.csv, row 14: change_window must be a whole number of days, 1 or more",
+    ),
     "benchmark_of_an_unknown_segment": (
         lambda p: p.set("benchmarks", "acceptance", "segment", "huge"),
         "benchmarks.csv, row 2: segment 'huge' is not in segments.csv "

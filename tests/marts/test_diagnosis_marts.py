@@ -136,9 +136,15 @@ def test_the_criteria_are_too_loose_or_too_tight(diagnosed, qualified, expected)
 
 @pytest.mark.parametrize(
     ("segment", "qualified", "expected"),
-    [("smb", 4, "watch"), ("smb", 8, "ok"), ("enterprise", 12, "watch"), ("enterprise", 6, "ok")],
+    [
+        ("smb", 1, "watch"),
+        ("smb", 4, "ok"),
+        ("enterprise", 20, "watch"),
+        ("enterprise", 12, "ok"),
+    ],
 )
 def test_segments_have_ranges_of_their_own(diagnosed, segment, qualified, expected):
+    """4 of 40 and 12 of 40 are outside, too, but may be chance."""
     built = diagnosed(cohort(LONG_AGO, 40, qualified=qualified, segment=segment))
     assert status(built, "qualification_range", segment) == expected
 
@@ -176,7 +182,7 @@ def test_a_diagnostic_without_its_row_is_not_made(new_warehouse):
 @pytest.mark.parametrize(
     ("size", "accepted", "qualified", "everyone", "gaming"),
     [
-        (100, 30, 0, "act", "ok"),
+        (100, 30, 0, "act", "too_few"),
         (100, 10, 10, "act", "act"),
         (50, 30, 15, "ok", "ok"),
         # No more leads than before: what falls does not fall by the volume.
@@ -227,7 +233,7 @@ def test_outcomes_and_recycling_follow_the_rules(diagnosed, rule, diagnostic, br
 
 @pytest.mark.parametrize(("weekly", "expected"), [(2, "watch"), (10, "ok")])
 def test_reps_are_overloaded(diagnosed, weekly, expected):
-    built = diagnosed(cohort(LATELY, 60), reps=[rep("R1", None, weekly)])
+    built = diagnosed([*cohort(LONG_AGO, 1), *cohort(LATELY, 60)], reps=[rep("R1", None, weekly)])
     assert status(built, "capacity") == expected
 
 
@@ -245,7 +251,7 @@ def test_capacity_is_that_of_those_who_receive_handoffs(diagnosed, of_sales, exp
 
 
 def test_an_unknown_capacity_is_not_judged(diagnosed):
-    assert status(diagnosed(cohort(LATELY, 60)), "capacity") == "too_few"
+    assert status(diagnosed(cohort(LATELY, 60)), "capacity") == "not_applicable"
 
 
 @pytest.mark.parametrize(("of_one", "expected"), [(36, "act"), (20, "ok")])
@@ -264,40 +270,73 @@ def test_a_fall_is_called_one_when_the_sample_says_so(diagnosed, qualified, expe
 
 
 def test_a_shift_to_weak_sources_is_told_when_it_costs(diagnosed):
+    first = cohort(HISTORY[1], 1, prefix="first")
     cycles = [
-        *cohort(BEFORE, 80, qualified=40, lead_source="Event", prefix="e"),
-        *cohort(BEFORE, 20, qualified=1, lead_source="Email", prefix="m"),
+        *first,
+        *cohort(HISTORY[0], 120, qualified=60, lead_source="Event", prefix="e"),
+        *cohort(HISTORY[0], 30, qualified=1, lead_source="Email", prefix="m"),
         *cohort(JUST_NOW, 20, qualified=10, lead_source="Event", prefix="e"),
         *cohort(JUST_NOW, 80, qualified=4, lead_source="Email", prefix="m"),
     ]
     assert status(diagnosed(cycles), "channel_shift") == "act"
     by_chance = [
-        *cohort(BEFORE, 80, qualified=40, lead_source="Event", prefix="e"),
-        *cohort(BEFORE, 20, qualified=1, lead_source="Email", prefix="m"),
+        *first,
+        *cohort(HISTORY[0], 80, qualified=40, lead_source="Event", prefix="e"),
+        *cohort(HISTORY[0], 30, qualified=1, lead_source="Email", prefix="m"),
         *cohort(JUST_NOW, 70, qualified=35, lead_source="Event", prefix="e"),
         *cohort(JUST_NOW, 30, qualified=1, lead_source="Email", prefix="m"),
     ]
     assert status(diagnosed(by_chance), "channel_shift") == "ok"
     # Two leads more of a weak source while every source converts less: chance, and no shift.
     all_fall = [
-        *cohort(BEFORE, 80, qualified=60, lead_source="Event", prefix="e"),
-        *cohort(BEFORE, 20, qualified=2, lead_source="Email", prefix="m"),
+        *first,
+        *cohort(HISTORY[0], 80, qualified=60, lead_source="Event", prefix="e"),
+        *cohort(HISTORY[0], 30, qualified=2, lead_source="Email", prefix="m"),
         *cohort(JUST_NOW, 78, qualified=20, lead_source="Event", prefix="e"),
         *cohort(JUST_NOW, 22, qualified=1, lead_source="Email", prefix="m"),
     ]
     assert status(diagnosed(all_fall), "channel_shift") == "ok"
     same_mix = [
-        *cohort(BEFORE, 80, qualified=40, lead_source="Event"),
+        *first,
+        *cohort(HISTORY[0], 80, qualified=40, lead_source="Event"),
         *cohort(JUST_NOW, 80, qualified=20, lead_source="Event"),
     ]
     assert status(diagnosed(same_mix), "channel_shift") == "ok"
     costs_little = [
-        *cohort(BEFORE, 320, qualified=96, lead_source="Event", prefix="e"),
-        *cohort(BEFORE, 80, qualified=22, lead_source="Email", prefix="m"),
+        *first,
+        *cohort(HISTORY[0], 320, qualified=96, lead_source="Event", prefix="e"),
+        *cohort(HISTORY[0], 80, qualified=22, lead_source="Email", prefix="m"),
         *cohort(JUST_NOW, 160, qualified=48, lead_source="Event", prefix="e"),
         *cohort(JUST_NOW, 240, qualified=66, lead_source="Email", prefix="m"),
     ]
     assert status(diagnosed(costs_little), "channel_shift") == "ok"
+
+
+def test_sources_without_a_past_say_nothing_of_a_shift(diagnosed):
+    """Each webinar is a source of its own, and all of them convert less than before."""
+    cycles = [
+        row
+        for at, moment in enumerate(HISTORY)
+        for row in cohort(moment, 50, qualified=15, lead_source=f"Webinar {at}")
+    ]
+    cycles += cohort(JUST_NOW, 50, qualified=5, lead_source="Webinar 7")
+    assert status(diagnosed(cycles), "channel_shift") == "too_few"
+
+
+def test_a_young_company_is_not_held_against_weeks_before_its_first(diagnosed):
+    """Twelve weeks of the same volume; the share falls in the last four."""
+    cycles = [row for moment in HISTORY[:2] for row in cohort(moment, 100, qualified=40)]
+    cycles += cohort(HISTORY[1] - timedelta(days=4), 1)
+    built = diagnosed([*cycles, *cohort(JUST_NOW, 100, qualified=20)])
+    assert status(built, "mql_gaming") == "ok"
+    first_weeks = diagnosed(cohort(JUST_NOW, 100, qualified=20))
+    assert status(first_weeks, "mql_gaming") == "too_few"
+
+
+def test_the_load_of_a_young_company_is_that_of_its_weeks(diagnosed):
+    """Sixty in three weeks are more than ten a week can work."""
+    built = diagnosed(cohort(JUST_NOW, 60), reps=[rep("R1", None, 10)])
+    assert status(built, "capacity") == "watch"
 
 
 def test_a_history_of_windows_is_seen_as_each_window_ended(diagnosed):
@@ -305,6 +344,7 @@ def test_a_history_of_windows_is_seen_as_each_window_ended(diagnosed):
         cycle(f"T{at}", handed_off_at=moment, sales_qualified_at=moment + timedelta(days=days))
         for at, (moment, days) in enumerate([(HISTORY[5], 20), (HISTORY[5], 30), (JUST_NOW, 20)])
     ]
+    late.append(cycle("first", handed_off_at=HISTORY[5] - timedelta(days=10)))
     [row] = diagnosed(late, names=["conversion_drivers"]).rows(
         "select * from conversion_drivers "
         "where period_pair = 'change' and metric = 'mql_to_sql' and dimension = 'segment'"
@@ -312,8 +352,8 @@ def test_a_history_of_windows_is_seen_as_each_window_ended(diagnosed):
     assert (row["previous_entered"], row["previous_converted"]) == (2, 1)
     assert (row["current_entered"], row["current_converted"]) == (1, 1)
     assert (row["previous_from"], row["current_from"]) == (
-        (AS_OF - timedelta(days=195)).date(),
-        (AS_OF - timedelta(days=27)).date(),
+        (AS_OF - timedelta(days=196)).date(),
+        (AS_OF - timedelta(days=28)).date(),
     )
 
 
@@ -404,7 +444,7 @@ def test_what_stands_out_is_said_with_figure_sample_and_comparison(diagnosed):
     ]
     assert rows[2]["sentence"] == (
         "High-intent leads wait too long for the first touch: "
-        "30 % (30 of 100 high-intent handoffs); usual: at most 20 %"
+        "30 % (30 of 100 hand-raisers and high-intent handoffs); usual: at most 20 %"
     )
     assert rows[3]["sentence"] == (
         "Fewer handoffs become sales qualified, and it is not chance: "

@@ -29,6 +29,13 @@ history as (
 
 ),
 
+tracked as (
+
+    select distinct source_system
+    from history
+
+),
+
 leads as (
 
     select * from {{ ref('stg_salesforce__leads') }}
@@ -57,6 +64,25 @@ changes as (
             and history.lead_id = leads.lead_id
             and history.changed_at > leads.created_at
     where history.change_number = 1
+    union all
+    -- Where the field is tracked, one that never changed is as it was at the beginning.
+    select
+        leads.source_system,
+        leads.lead_id,
+        cast(scored.crm_score as {{ dbt.type_string() }}) as value,
+        leads.created_at as changed_at
+    from leads
+    inner join {{ ref('int_salesforce__leads') }} as scored
+        on
+            leads.source_system = scored.source_system
+            and leads.lead_id = scored.lead_id
+    inner join tracked
+        on leads.source_system = tracked.source_system
+    left join history
+        on
+            leads.source_system = history.source_system
+            and leads.lead_id = history.lead_id
+    where history.lead_id is null and scored.crm_score is not null
 
 ),
 

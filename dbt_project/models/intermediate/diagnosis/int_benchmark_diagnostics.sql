@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- What the policy has bounds for, held against them.
+-- What the policy has bounds for, held against them. Other diagnostics have a test.
 with run_policy as (
 
     select * from {{ ref('int_run_policy') }}
@@ -23,16 +23,29 @@ benchmarks as (
         benchmarks.status,
         benchmarks.reading_low,
         benchmarks.reading_high,
-        diagnostics.basis,
         diagnostics.metric,
         diagnostics.min_cases,
-        diagnostics.why_not_told
+        diagnostics.why_not_told,
+        row_number() over (
+            partition by benchmarks.diagnostic, benchmarks.segment
+            order by case benchmarks.acceptance_mode when 'any' then 2 else 1 end
+        ) as choice
     from {{ ref('benchmarks') }} as benchmarks
     inner join {{ ref('int_diagnostics') }} as diagnostics
         on benchmarks.diagnostic = diagnostics.diagnostic
     cross join run_policy
     where
-        diagnostics.basis = 'benchmark'
+        diagnostics.diagnostic in (
+            'outcomes',
+            'acceptance',
+            'definition',
+            'qualification_range',
+            'bottleneck',
+            'first_touch',
+            'recycling',
+            'channel_concentration',
+            'capacity'
+        )
         and benchmarks.acceptance_mode in ('any', run_policy.acceptance_mode)
 
 ),
@@ -43,7 +56,7 @@ held_against_benchmarks as (
         benchmarks.diagnostic,
         benchmarks.metric,
         benchmarks.segment,
-        benchmarks.basis,
+        'benchmark' as basis,
         metrics.value,
         metrics.numerator,
         coalesce(metrics.sample_size, 0) as sample_size,
@@ -54,10 +67,21 @@ held_against_benchmarks as (
         -- The bounds of the acceptance themselves are signs already.
         case
             when benchmarks.why_not_told is not null then 'not_applicable'
-            when
-                coalesce(metrics.sample_size, 0) < benchmarks.min_cases
-                or metrics.value is null
+            when coalesce(metrics.sample_size, 0) < benchmarks.min_cases
                 then 'too_few'
+            when metrics.value is null then 'not_measured'
+            -- A segment has few cases: what may be chance is not called a finding.
+            when
+                benchmarks.segment <> 'all'
+                and (
+                    metrics.value < benchmarks.low
+                    and {{ wilson_upper('metrics.numerator', 'metrics.sample_size') }}
+                    >= benchmarks.low
+                    or metrics.value > benchmarks.high
+                    and {{ wilson_lower('metrics.numerator', 'metrics.sample_size') }}
+                    <= benchmarks.high
+                )
+                then 'by_chance'
             when
                 metrics.value < benchmarks.low
                 or (
@@ -83,6 +107,7 @@ held_against_benchmarks as (
         on
             benchmarks.metric = metrics.metric
             and benchmarks.segment = metrics.segment
+    where benchmarks.choice = 1
 
 ),
 
@@ -102,14 +127,18 @@ final as (
         high,
         case
             when finding in ('low', 'high') then finding_status
+            when finding = 'not_measured' then 'not_applicable'
+            when finding = 'by_chance' then 'ok'
             else finding
         end as status,
         case finding
             when 'not_applicable' then why_not_told
             when 'too_few' then 'Too few cases to judge'
+            when 'not_measured' then 'What it is measured by is not known'
+            when 'by_chance' then 'Outside the usual range, but within chance'
             when 'low' then reading_low
             when 'high' then reading_high
-            else 'Within the usual range; the own trend says more than a benchmark'
+            else 'Within the usual range'
         end as reading
     from held_against_benchmarks
 

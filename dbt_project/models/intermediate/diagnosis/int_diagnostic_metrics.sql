@@ -94,6 +94,23 @@ roles as (
 
 ),
 
+-- A company whose handoffs began lately has had less time to work them.
+observed as (
+
+    select
+        least(
+            cast(max(run_policy.window_days) as double),
+            greatest(
+                1.0,
+                max({{ seconds_between('cycles.handed_off_at', 'run_policy.as_of') }})
+                / 86400
+            )
+        ) as days
+    from cycles
+    cross join run_policy
+
+),
+
 -- The load of the roles that receive handoffs: who gets few does something else.
 -- Where no owner is known, that of all reps.
 loads as (
@@ -103,9 +120,9 @@ loads as (
         'all' as segment,
         cast(sum(roles.leads) as {{ dbt.type_bigint() }}) as sample_size,
         sum(roles.leads) as numerator,
-        sum(roles.weekly_capacity) * max(run_policy.window_days) / 7.0 as denominator
+        sum(roles.weekly_capacity) * max(observed.days) / 7.0 as denominator
     from roles
-    cross join run_policy
+    cross join observed
     where
         roles.receives_handoffs
         and roles.leads > 0
@@ -118,9 +135,10 @@ loads as (
         count(*) as sample_size,
         count(*) as numerator,
         (select sum(roles.weekly_capacity) from roles)
-        * max(run_policy.window_days) / 7.0 as denominator
+        * max(observed.days) / 7.0 as denominator
     from cycles
     cross join run_policy
+    cross join observed
     where
         cycles.handed_off_at >= run_policy.recent_from
         and (select coalesce(max(roles.leads), 0) from roles) = 0

@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 -- The diagnostics of the policy with the rate that each looks at in this tradition.
 with diagnostics as (
 
@@ -32,7 +30,6 @@ final as (
     select
         diagnostics.step,
         diagnostics.diagnostic,
-        diagnostics.basis,
         coalesce(
             diagnostics.metric,
             pairs.metric,

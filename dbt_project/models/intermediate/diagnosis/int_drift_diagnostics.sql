@@ -55,7 +55,10 @@ final as (
         policy.diagnostic,
         policy.metric,
         dimensions.dimension as segment,
-        policy.basis,
+        case policy.diagnostic
+            when 'icp_drift' then 'own trend'
+            else 'benchmark'
+        end as basis,
         tests.psi as value,
         cast(null as double) as numerator,
         coalesce(tests.sample_size, 0) as sample_size,
@@ -79,7 +82,7 @@ final as (
             when policy.diagnostic = 'icp_drift'
                 then
                     'By ' || replace(dimensions.dimension, '_', ' ')
-                    || ', others are won lately than before'
+                    || ', recent wins differ from earlier ones'
             else
                 'By ' || replace(dimensions.dimension, '_', ' ')
                 || ', the leads won are not those that the score puts first'

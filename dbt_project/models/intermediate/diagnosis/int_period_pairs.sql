@@ -1,13 +1,46 @@
--- An earlier and a later period, the later up to as_of. Both are seen in windows of one
--- length, as known at the end of each.
-with today as (
+-- An earlier and a later period, the later up to the last day that is over. Both are
+-- seen in windows of one length, as known at the end of each.
+with run_policy as (
 
     select
-        window_days,
-        change_days,
-        change_windows,
-        {{ local_date('as_of', 'timezone') }} as last_day
+        *,
+        cast({{ dbt.dateadd('day', -1, local_date('as_of', 'timezone')) }} as date)
+            as last_day
     from {{ ref('int_run_policy') }}
+
+),
+
+first_days as (
+
+    select min(entered_date) as first_day
+    from {{ ref('int_pair_conversions') }}
+    where is_counted
+
+),
+
+-- A young company has fewer whole windows to look back on; none is no history.
+today as (
+
+    select
+        run_policy.window_days,
+        run_policy.change_days,
+        run_policy.last_day,
+        greatest(
+            0,
+            least(
+                run_policy.change_windows,
+                coalesce(
+                    cast(floor(
+                        ({{ dbt.datediff(
+                            'first_days.first_day', 'run_policy.last_day', 'day'
+                        ) }} + 1) / cast(run_policy.change_days as double)
+                    ) as integer) - 1,
+                    run_policy.change_windows
+                )
+            )
+        ) as change_windows
+    from run_policy
+    cross join first_days
 
 ),
 

@@ -17,7 +17,8 @@ reps as (
         source_system,
         rep_id,
         coalesce(role, '(none)') as role,
-        case when is_active then weekly_capacity end as weekly_capacity
+        is_active,
+        weekly_capacity
     from {{ ref('dim_reps') }}
 
 ),
@@ -42,7 +43,11 @@ capacities as (
 
     select
         role,
-        sum(weekly_capacity) as weekly_capacity
+        -- Nobody active works nothing; who is active and does not say is unknown.
+        case
+            when count(*) filter (where is_active) = 0 then 0
+            else sum(weekly_capacity) filter (where is_active)
+        end as weekly_capacity
     from reps
     group by role
 

@@ -24,10 +24,27 @@ policy as (
 
 ),
 
+oldest as (
+
+    select
+        cast({{ dbt.dateadd(
+            'month',
+            -3 * quarters_back,
+            period_start('quarter', local_date(
+                dbt.dateadd('day', '-window_days', 'as_of'), 'timezone'
+            ))
+        ) }} as date) as period_start
+    from {{ ref('int_run_policy') }}
+
+),
+
 quarters as (
 
-    select * from {{ ref('int_score_quarters') }}
-    where is_mature and score_basis = 'at_handoff'
+    select quarters.*
+    from {{ ref('int_score_quarters') }} as quarters
+    inner join oldest
+        on quarters.period_start >= oldest.period_start
+    where quarters.is_mature and quarters.score_basis = 'at_handoff'
 
 ),
 
@@ -54,7 +71,6 @@ added_up as (
         sum(auc * pairs) over latest_first as ordered_pairs,
         sqrt(sum(power(auc_error * pairs, 2)) over latest_first) as pairs_error
     from pairs
-    where quarters_ago <= {{ quarters_back }}
     window latest_first as (partition by score_kind order by period_start desc)
 
 ),
@@ -95,9 +111,11 @@ judged as (
 
 as_of_today as (
 
-    select distinct score_kind
+    select
+        score_kind,
+        {{ dbt.bool_or("score_basis = 'as_of_today'") }} as is_of_today
     from {{ ref('int_score_quarters') }}
-    where score_basis = 'as_of_today'
+    group by score_kind
 
 ),
 
@@ -110,10 +128,13 @@ found as (
         {{ two_sided_p('(judged.auc - 0.5) / nullif(judged.auc_error, 0)') }}
             as p_value,
         case
-            when judged.score_kind is null and as_of_today.score_kind is not null
+            when scores.score_kind = 'crm' and as_of_today.score_kind is null
+                then 'none given'
+            when judged.score_kind is null and as_of_today.is_of_today
                 then 'as of today'
             when not coalesce(judged.is_enough, false) then 'too few'
-            when judged.auc_lower > 0.5 then 'tells'
+            when judged.auc_lower > 0.5 and judged.auc_upper >= {{ useful }} then 'tells'
+            when judged.auc_lower > 0.5 then 'tells a little'
             when judged.auc_upper >= {{ useful }} then 'by chance'
             when judged.auc_upper < 0.5 then 'upside down'
             else 'tells nothing'
@@ -143,16 +164,20 @@ final as (
         case found.finding
             when 'tells' then 'ok'
             when 'by chance' then 'watch'
+            when 'tells a little' then 'watch'
             when 'tells nothing' then 'act'
             when 'upside down' then 'act'
+            when 'none given' then 'not_applicable'
             else 'too_few'
         end as status,
         case found.finding
+            when 'none given' then 'The CRM gives no score'
             when 'as of today'
                 then 'Known as of today only, not as it was at the handoff: not judged'
             when 'too few' then 'Too few cases to judge'
             when 'tells' then 'A higher score wins more often'
             when 'upside down' then 'A higher score wins less often'
+            when 'tells a little' then 'The score tells only a little of who wins'
             when 'by chance' then 'That a higher score wins more often may be chance'
             else 'The score tells hardly more of who wins than a coin'
         end as reading

@@ -49,7 +49,11 @@ trends as (
         {{ rate('periods.current_converted', 'periods.current_entered') }}
             as current_rate,
         least(periods.previous_entered, periods.current_entered)
-        < diagnostics.min_cases as is_too_few,
+        < diagnostics.min_cases
+        or not {{ is_testable(
+            'periods.current_converted', 'periods.current_entered',
+            'periods.previous_converted', 'periods.previous_entered'
+        ) }} as is_too_few,
         {{ two_proportion_z(
             'periods.current_converted', 'periods.current_entered',
             'periods.previous_converted', 'periods.previous_entered'

@@ -2,7 +2,9 @@
 with conversions as (
 
     select * from {{ ref('int_pair_conversions') }}
-    where is_counted
+    where
+        is_counted
+        and metric in (select pairs.metric from {{ ref('int_conversion_pairs') }} as pairs)
 
 ),
 

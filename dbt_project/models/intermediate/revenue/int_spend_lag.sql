@@ -2,7 +2,7 @@ with wins as (
 
     select {{ seconds_between('cycle_started_at', 'won_at') }} as seconds_to_win
     from {{ ref('int_funnel_cycles') }}
-    where start_kind = 'new' and won_at is not null
+    where start_kind = 'new' and won_at is not null and won_basis <> 'inferred'
 
 ),
 
@@ -43,6 +43,7 @@ lags as (
     select
         case
             when run_policy.spend_lag_seconds = 0 then 'none'
+            when run_policy.spend_lag_medians = 0 then 'none'
             when run_policy.spend_lag_seconds > 0 then 'fixed'
             when measured.median_seconds_to_win is null then 'nothing_won'
             else 'measured'

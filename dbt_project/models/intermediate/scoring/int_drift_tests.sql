@@ -6,11 +6,14 @@ with shares as (
 
 ),
 
+-- A policy that does without a diagnostic does not do without the minimum of its test.
 policy as (
 
     select
-        max(case when diagnostic = 'icp_drift' then min_cases end) as recent_cases,
-        max(case when diagnostic = 'icp_mismatch' then min_cases end) as quarter_cases
+        coalesce(max(case when diagnostic = 'icp_drift' then min_cases end), 10)
+            as recent_cases,
+        coalesce(max(case when diagnostic = 'icp_mismatch' then min_cases end), 30)
+            as quarter_cases
     from {{ ref('diagnostics') }}
 
 ),
@@ -26,7 +29,6 @@ compared as (
             all_won,
             {{ compared_with }} as other,
             all_{{ compared_with }} as all_other,
-            {{ psi_part('won_share', compared_with ~ '_share') }} as psi_part,
             period_start
         from shares
         union all
@@ -39,9 +41,6 @@ compared as (
         all_won,
         earlier_won as other,
         all_earlier_won as all_other,
-        {{ psi_part(
-            rate('won', 'all_won'), rate('earlier_won', 'all_earlier_won')
-        ) }} as psi_part,
         period_start
     from {{ ref('int_recent_wins') }}
 
@@ -62,7 +61,6 @@ cells as (
         end as cell,
         sum(won) as won,
         sum(other) as other,
-        sum(psi_part) as psi_part,
         period_start
     from compared
     group by
@@ -79,21 +77,53 @@ cells as (
 
 ),
 
+-- A rest that is itself too rare is left out of the test.
+tested_cells as (
+
+    select
+        *,
+        (won + other) * least(all_won, all_other) >= 5 * (all_won + all_other)
+            as is_tested
+    from cells
+
+),
+
 summed as (
 
     select
         dimension,
         compared_with,
         least(all_won, all_other) as sample_size,
-        sum(psi_part) as psi,
-        count(*) filter (where won + other > 0) - 1 as freedom,
-        sum(
-            power(cast(won as double) * all_other - cast(other as double) * all_won, 2)
-            / nullif(cast(all_won as double) * all_other * (won + other), 0)
-        ) as chi_square,
+        sum({{ psi_part(rate('won', 'all_won'), rate('other', 'all_other')) }}) as psi,
+        count(*) filter (where is_tested) - 1 as freedom,
+        cast(sum(won) filter (where is_tested) as double) as tested_won,
+        cast(sum(other) filter (where is_tested) as double) as tested_other,
+        sum(power(won, 2) / cast(won + other as double)) filter (where is_tested)
+            as won_squares,
         period_start
-    from cells
+    from tested_cells
     group by dimension, compared_with, all_won, all_other, period_start
+
+),
+
+-- Pearson's statistic of two rows of counts in its short form.
+statistics as (
+
+    select
+        *,
+        case
+            when tested_won > 0 and tested_other > 0
+                then greatest(
+                    0.0,
+                    (tested_won + tested_other) * (tested_won + tested_other)
+                    / (tested_won * tested_other)
+                    * (
+                        won_squares
+                        - tested_won * tested_won / (tested_won + tested_other)
+                    )
+                )
+        end as chi_square
+    from summed
 
 ),
 
@@ -102,7 +132,7 @@ deviates as (
     select
         *,
         {{ chi_square_deviate('chi_square', 'freedom') }} as deviate
-    from summed
+    from statistics
 
 ),
 

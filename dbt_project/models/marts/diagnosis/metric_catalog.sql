@@ -63,7 +63,7 @@ fixed_metrics as (
             'Chance that a won cycle had the higher score of two'
         ),
         (
-            'psi', 'ICP drift', null, null, 'quarter', 'icp_drift',
+            'psi', 'ICP mismatch', null, null, 'quarter', 'icp_drift',
             'Population stability index of won against what the score puts first'
         ),
         (

@@ -60,7 +60,7 @@ worded as (
             when threshold_low is not null and threshold_high is not null
                 then 'usual: ' || low_text || ' to ' || high_text
             when unit = 'index' and threshold_low is not null
-                then 'a coin: ' || low_text
+                then 'chance alone: ' || low_text
             when threshold_low is not null then 'usual: at least ' || low_text
             when threshold_high is not null then 'usual: at most ' || high_text
         end as comparison
