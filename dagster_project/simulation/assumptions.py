@@ -313,7 +313,7 @@ WEAK_SHARE = 0.5
 # gaming: the share of the leads below the bar that is handed off all the same, and their quality
 # (added, in standard deviations).
 GAMED_SHARE = 0.75
-GAMED_QUALITY = -1.6
+GAMED_QUALITY = -2.4
 # drift: the share of the wins in one segment that are lost, while as many lost deals in another are
 # won (that share of them).
 DRIFT_FROM, DRIFT_TO = "smb", "mid-market"
