@@ -299,9 +299,9 @@ UNRECYCLABLE_REASONS = ("Invalid email", "duplicate")
 
 # --- What can be planted -------------------------------------------------------------------------
 
-# A sound company: hand raisers and high intent are touched around the clock, this much faster, and
-# the team has this much more room.
-SOUND_TOUCH = 0.3
+# A sound company: hand raisers and high intent are touched around the clock, this much faster, the
+# team has this much more room, and nobody leaves it.
+SOUND_TOUCH = 0.2
 SOUND_ROOM = 1.4
 # What its segments add to the log odds of qualification: their rates are in the usual ranges.
 SOUND_QUALIFICATION = np.array((-0.2, 0.0, -0.6))
