@@ -299,9 +299,9 @@ UNRECYCLABLE_REASONS = ("Invalid email", "duplicate")
 
 # --- What can be planted -------------------------------------------------------------------------
 
-# A sound company: hand raisers and high intent are touched around the clock, this much faster, and
-# the team has this much more room.
-SOUND_TOUCH = 0.3
+# A sound company: hand raisers and high intent are touched around the clock, this much faster, the
+# team has this much more room, and nobody leaves it.
+SOUND_TOUCH = 0.2
 SOUND_ROOM = 1.4
 # What its segments add to the log odds of qualification: their rates are in the usual ranges.
 SOUND_QUALIFICATION = np.array((-0.2, 0.0, -0.6))
@@ -313,7 +313,7 @@ WEAK_SHARE = 0.5
 # gaming: the share of the leads below the bar that is handed off all the same, and their quality
 # (added, in standard deviations).
 GAMED_SHARE = 0.75
-GAMED_QUALITY = -1.6
+GAMED_QUALITY = -2.4
 # drift: the share of the wins in one segment that are lost, while as many lost deals in another are
 # won (that share of them).
 DRIFT_FROM, DRIFT_TO = "smb", "mid-market"

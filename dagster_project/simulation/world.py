@@ -99,7 +99,7 @@ class Team:
         capacity *= 1.0 if scenario.is_sample else given.SOUND_ROOM
         leaves = rng.random(total) < given.LEAVER_SHARE
         # Teams of one or two can't spare anybody.
-        leaves &= self.is_sdr & (sdrs[self.team] > 2)
+        leaves &= self.is_sdr & (sdrs[self.team] > 2) & scenario.is_sample
         self.is_active = ~leaves
         self.zone = zones[self.team, place % 2]
         self.capacity = np.maximum(np.rint(capacity), 1).astype(np.int64)

@@ -53,14 +53,14 @@ LEVELS = {
     Cause.SLOW_TOUCH: "first_touch",
     Cause.MISSING_REASONS: "outcomes",
 }
+# No cause for these is planted. score_power and icp_mismatch are about the score, which rewards
+# large companies in every simulated one, while small ones buy: they are right to say so.
 OTHER_LEVELS = (
     "acceptance",
     "channel_concentration",
     "definition",
-    "icp_mismatch",
     "qualification_range",
     "recycling",
-    "score_power",
 )
 FOUND_SHARE = 0.9
 FALSE_EPISODES = 1.0

@@ -203,6 +203,17 @@ def test_more_volume_of_less_worth(diagnosed, size, accepted, qualified, everyon
     assert status(built, "mql_gaming") == gaming
 
 
+@pytest.mark.parametrize(("left_over", "expected"), [(0, "act"), (40, "ok")])
+def test_more_of_the_leads_of_a_quiet_month_are_handed_off(diagnosed, left_over, expected):
+    """As many handoffs as ever, from half of the leads."""
+    cycles = cohort(JUST_NOW, 50, accepted=10, qualified=4)
+    for at, moment in enumerate(HISTORY):
+        cycles += cohort(moment, 50, accepted=30, qualified=15, prefix=f"H{at}")
+        cycles += [cycle(f"C{at}-{lead}", cycle_started_at=moment) for lead in range(40)]
+    cycles += [cycle(f"N{lead}", cycle_started_at=JUST_NOW) for lead in range(left_over)]
+    assert status(diagnosed(cycles), "mql_gaming") == expected
+
+
 @pytest.mark.parametrize(("opportunities", "expected"), [(5, "watch"), (20, "ok")])
 def test_qualified_leads_that_stop_there(diagnosed, opportunities, expected):
     built = diagnosed(cohort(LONG_AGO, 50, qualified=40, opportunity=opportunities))

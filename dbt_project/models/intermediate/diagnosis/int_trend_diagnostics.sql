@@ -36,6 +36,34 @@ periods as (
 
 ),
 
+-- Leads captured in the two periods: what the season does to handoffs, it does to them.
+captured as (
+
+    select
+        period_pairs.period_pair,
+        max(period_pairs.previous_windows) as previous_windows,
+        cast(count(*) filter (
+            where cycles.started_date < period_pairs.current_from
+        ) as double) as previous_leads,
+        count(*) filter (
+            where cycles.started_date >= period_pairs.current_from
+        ) as current_leads
+    from {{ ref('int_period_pairs') }} as period_pairs
+    left join (
+        select
+            {{ local_date('started.cycle_started_at', 'run_policy.timezone') }}
+                as started_date
+        from {{ ref('int_funnel_cycles') }} as started
+        cross join {{ ref('int_run_policy') }} as run_policy
+        where started.start_kind = 'new'
+    ) as cycles
+        on
+            cycles.started_date >= period_pairs.previous_from
+            and cycles.started_date <= period_pairs.current_until
+    group by period_pairs.period_pair
+
+),
+
 trends as (
 
     select
@@ -58,18 +86,25 @@ trends as (
             'periods.current_converted', 'periods.current_entered',
             'periods.previous_converted', 'periods.previous_entered'
         ) }} as deviate,
-        {{ two_count_z(
-            'periods.current_entered', 'periods.previous_entered',
-            'period_pairs.previous_windows'
-        ) }} as volume_deviate,
-        period_pairs.previous_windows * periods.current_entered
-        > periods.previous_entered * (1 + coalesce(diagnostics.least_effect, 0))
-            as is_growth_enough
+        {% for per, times in [
+            ('window', 'captured.previous_windows'),
+            ('lead', 'captured.previous_leads / nullif(captured.current_leads, 0)')
+        ] -%}
+            coalesce(
+                {{ two_count_z(
+                    'periods.current_entered', 'periods.previous_entered', times
+                ) }} > {{ normal_quantile_975() }}
+                and {{ times }} * periods.current_entered
+                > periods.previous_entered
+                * (1 + coalesce(diagnostics.least_effect, 0)),
+                false
+            ) as is_more_per_{{ per }}{{ ',' if not loop.last }}
+        {% endfor %}
     from diagnostics
     inner join periods
         on diagnostics.diagnostic = periods.diagnostic
-    inner join {{ ref('int_period_pairs') }} as period_pairs
-        on diagnostics.period_pair = period_pairs.period_pair
+    inner join captured
+        on diagnostics.period_pair = captured.period_pair
 
 ),
 
@@ -81,8 +116,7 @@ tested as (
         coalesce(deviate < -{{ normal_quantile_975() }}, false) as is_falling,
         -- Beside more volume beyond chance, a fall at a one-sided 5 % is enough.
         coalesce(
-            volume_deviate > {{ normal_quantile_975() }}
-            and is_growth_enough
+            (is_more_per_window or is_more_per_lead)
             and deviate < 0
             and {{ two_sided_p('deviate') }} < 0.1,
             false
