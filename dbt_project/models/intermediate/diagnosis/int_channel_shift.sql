@@ -63,7 +63,9 @@ rated as (
         *,
         coalesce(
             {{ rate('previous_converted', 'previous_entered') }},
-            {{ rate('sum(previous_converted) over ()', 'sum(previous_entered) over ()') }}
+            {{ rate(
+                'sum(previous_converted) over ()', 'sum(previous_entered) over ()'
+            ) }}
         ) as usual_rate
     from cells
 

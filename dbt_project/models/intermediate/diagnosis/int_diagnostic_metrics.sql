@@ -105,7 +105,7 @@ observed as (
                 max({{ seconds_between('cycles.handed_off_at', 'run_policy.as_of') }})
                 / 86400
             )
-        ) as days
+        ) as observed_days
     from cycles
     cross join run_policy
 
@@ -120,7 +120,7 @@ loads as (
         'all' as segment,
         cast(sum(roles.leads) as {{ dbt.type_bigint() }}) as sample_size,
         sum(roles.leads) as numerator,
-        sum(roles.weekly_capacity) * max(observed.days) / 7.0 as denominator
+        sum(roles.weekly_capacity) * max(observed.observed_days) / 7.0 as denominator
     from roles
     cross join observed
     where
@@ -135,7 +135,7 @@ loads as (
         count(*) as sample_size,
         count(*) as numerator,
         (select sum(roles.weekly_capacity) from roles)
-        * max(observed.days) / 7.0 as denominator
+        * max(observed.observed_days) / 7.0 as denominator
     from cycles
     cross join run_policy
     cross join observed

@@ -133,7 +133,8 @@ found as (
             when judged.score_kind is null and as_of_today.is_of_today
                 then 'as of today'
             when not coalesce(judged.is_enough, false) then 'too few'
-            when judged.auc_lower > 0.5 and judged.auc_upper >= {{ useful }} then 'tells'
+            when judged.auc_lower > 0.5 and judged.auc_upper >= {{ useful }}
+                then 'tells'
             when judged.auc_lower > 0.5 then 'tells a little'
             when judged.auc_upper >= {{ useful }} then 'by chance'
             when judged.auc_upper < 0.5 then 'upside down'

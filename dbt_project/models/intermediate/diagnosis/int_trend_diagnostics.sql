@@ -36,30 +36,34 @@ periods as (
 
 ),
 
+started as (
+
+    select
+        {{ local_date('cycles.cycle_started_at', 'run_policy.timezone') }}
+            as started_date
+    from {{ ref('int_funnel_cycles') }} as cycles
+    cross join {{ ref('int_run_policy') }} as run_policy
+    where cycles.start_kind = 'new'
+
+),
+
 -- Leads captured in the two periods: what the season does to handoffs, it does to them.
 captured as (
 
     select
         period_pairs.period_pair,
-        max(period_pairs.previous_windows) as previous_windows,
+        max(period_pairs.previous_windows) as times_per_window,
         cast(count(*) filter (
-            where cycles.started_date < period_pairs.current_from
-        ) as double) as previous_leads,
-        count(*) filter (
-            where cycles.started_date >= period_pairs.current_from
-        ) as current_leads
+            where started.started_date < period_pairs.current_from
+        ) as double)
+        / nullif(count(*) filter (
+            where started.started_date >= period_pairs.current_from
+        ), 0) as times_per_lead
     from {{ ref('int_period_pairs') }} as period_pairs
-    left join (
-        select
-            {{ local_date('started.cycle_started_at', 'run_policy.timezone') }}
-                as started_date
-        from {{ ref('int_funnel_cycles') }} as started
-        cross join {{ ref('int_run_policy') }} as run_policy
-        where started.start_kind = 'new'
-    ) as cycles
+    left join started
         on
-            cycles.started_date >= period_pairs.previous_from
-            and cycles.started_date <= period_pairs.current_until
+            period_pairs.previous_from <= started.started_date
+            and period_pairs.current_until >= started.started_date
     group by period_pairs.period_pair
 
 ),
@@ -86,20 +90,20 @@ trends as (
             'periods.current_converted', 'periods.current_entered',
             'periods.previous_converted', 'periods.previous_entered'
         ) }} as deviate,
-        {% for per, times in [
-            ('window', 'captured.previous_windows'),
-            ('lead', 'captured.previous_leads / nullif(captured.current_leads, 0)')
-        ] -%}
-            coalesce(
-                {{ two_count_z(
-                    'periods.current_entered', 'periods.previous_entered', times
-                ) }} > {{ normal_quantile_975() }}
-                and {{ times }} * periods.current_entered
-                > periods.previous_entered
-                * (1 + coalesce(diagnostics.least_effect, 0)),
-                false
-            ) as is_more_per_{{ per }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ two_count_z(
+            'periods.current_entered', 'periods.previous_entered',
+            'captured.times_per_window'
+        ) }} > {{ normal_quantile_975() }}
+        and captured.times_per_window * periods.current_entered
+        > periods.previous_entered * (1 + coalesce(diagnostics.least_effect, 0))
+            as is_more_per_window,
+        {{ two_count_z(
+            'periods.current_entered', 'periods.previous_entered',
+            'captured.times_per_lead'
+        ) }} > {{ normal_quantile_975() }}
+        and captured.times_per_lead * periods.current_entered
+        > periods.previous_entered * (1 + coalesce(diagnostics.least_effect, 0))
+            as is_more_per_lead
     from diagnostics
     inner join periods
         on diagnostics.diagnostic = periods.diagnostic
@@ -116,7 +120,7 @@ tested as (
         coalesce(deviate < -{{ normal_quantile_975() }}, false) as is_falling,
         -- Beside more volume beyond chance, a fall at a one-sided 5 % is enough.
         coalesce(
-            (is_more_per_window or is_more_per_lead)
+            (coalesce(is_more_per_window, false) or is_more_per_lead)
             and deviate < 0
             and {{ two_sided_p('deviate') }} < 0.1,
             false

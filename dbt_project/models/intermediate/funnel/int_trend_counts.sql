@@ -4,7 +4,9 @@ with conversions as (
     select * from {{ ref('int_pair_conversions') }}
     where
         is_counted
-        and metric in (select pairs.metric from {{ ref('int_conversion_pairs') }} as pairs)
+        and metric in (
+            select pairs.metric from {{ ref('int_conversion_pairs') }} as pairs
+        )
 
 ),
 

@@ -21,7 +21,10 @@ written as (
         *,
         case
             when unit in ('share', 'load') then {{ in_percent('value') }}
-            when unit = 'index' then upper(metric) || ' ' || {{ in_hundredths('value') }}
+            when unit = 'index'
+                then
+                    case metric when 'auc' then 'AUC ' else 'PSI ' end
+                    || {{ in_hundredths('value') }}
         end as value_text,
         case
             when unit in ('share', 'load') then {{ in_percent('threshold_low') }}
