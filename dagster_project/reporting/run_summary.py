@@ -88,10 +88,12 @@ def run_summary(output: Path) -> RenderableType | None:
     judged = _judged(bool(findings), *judgements)
     failing = [check for check in checks if check[1] not in {"passed", "not_judged"}]
     counts = _check_counts(status for _, status, _ in checks)
+    stands_out = Group(*([grid(["", "finding"], findings)] if findings else []), Text(judged))
     sections = [
-        ("What stands out", Group(grid(["", "finding"], findings), Text(judged, style="dim"))),
+        *([("What stands out", stands_out)] if findings else []),
         *([("Noticed", _shown_notes(notes))] if notes else []),
         *([("In quarantine", _shown_reasons(quarantined))] if quarantined else []),
+        *([] if findings else [("What stands out", stands_out)]),
         (
             "Funnel",
             grid(["milestone", "here", ">cycles", ">of the one before"], _funnel_rows(milestones)),
