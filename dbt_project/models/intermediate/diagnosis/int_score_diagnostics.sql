@@ -178,9 +178,9 @@ final as (
             when 'too few' then 'Too few cases to judge'
             when 'tells' then 'A higher score wins more often'
             when 'upside down' then 'A higher score wins less often'
-            when 'tells a little' then 'The score tells only a little of who wins'
+            when 'tells a little' then 'The score says only a little about who wins'
             when 'by chance' then 'That a higher score wins more often may be chance'
-            else 'The score tells hardly more of who wins than a coin'
+            else 'The score says little more than a coin about who wins'
         end as reading
     from found
     cross join policy
