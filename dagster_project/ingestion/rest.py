@@ -17,6 +17,7 @@ from typing import Any, cast
 from dlt.sources.helpers.requests import Client
 from dlt.sources.helpers.rest_client import RESTClient
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
+from dlt.sources.helpers.rest_client.typing import HTTPMethod
 from requests import HTTPError, RequestException, Response
 from requests.auth import AuthBase
 
@@ -129,19 +130,19 @@ class RestApi(ABC):
             "whether a proxy answers instead"
         )
 
-    def call(self, method: str, path: str, **options: Any) -> Response:
+    def call(self, method: HTTPMethod, path: str, **options: Any) -> Response:
         """One answer."""
         with self._named(f"source {self._source_name}: {method} {path}"):
             return self._client.request(
                 path,
-                method=method,  # type: ignore[arg-type]  # a plain str; dlt's literal type
+                method=method,
                 hooks=self._hooks,
                 **options,
             )
 
     def pages(
         self,
-        call: str,
+        path: str,
         paginator: BasePaginator,
         following: Callable[[dict[str, Any]], Any],
         *,
@@ -150,28 +151,27 @@ class RestApi(ABC):
         named: str = "",
         **options: Any,
     ) -> Iterator[Page]:
-        """The pages of a call (``GET path``), in order; ``records``: the key of a page's records.
+        """The pages of ``GET path``, in order; ``records``: the key of a page's records.
 
         ``following`` finds in an answer where the next page starts; ``start``: where the first one
         does. ``named``: what messages name, by default the call.
         """
-        method, path = call.split(" ", 1)
-        label = f"source {self._source_name}: {named or call}"
+        call = named or f"GET {path}"
+        label = f"source {self._source_name}: {call}"
         seen, announced = {start}, start
         with self._named(label):
             for answer in self._client.paginate(
                 path,
-                method=method,  # type: ignore[arg-type]  # a plain str; dlt's literal type
                 paginator=paginator,
                 data_selector=records,
                 hooks=self._hooks,
                 **options,
             ):
-                content = self._object(named or call, answer.response)
-                found = self.records_of(named or call, content, records)
+                content = self._object(call, answer.response)
+                found = self.records_of(call, content, records)
                 if not found and announced is not None:
                     self.remarks.append(
-                        f"{named or call}: the page at {announced}, announced by the one before, "
+                        f"{call}: the page at {announced}, announced by the one before, "
                         "is empty; if records are missing, run with --full-refresh"
                     )
                 place = announced = following(content)

@@ -24,6 +24,13 @@
     {{ 'all_cycles' if dimension == 'all' else dimension }}
 {%- endmacro %}
 
+{# The milestones that a cycle reaches after it began: columns <milestone>_at and <milestone>_basis. #}
+{% macro reached_milestones() -%}
+    {{ return([
+        'marketing_qualified', 'handed_off', 'accepted', 'sales_qualified', 'opportunity', 'won'
+    ]) }}
+{%- endmacro %}
+
 {# When a cycle reached the milestone that an expression names. #}
 {% macro milestone_reached_at(milestone) -%}
     case {{ milestone }}

@@ -11,20 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.marts.cycles import cycle
+from tests.marts.cycles import MILESTONES, cycle
 from tests.warehouse import POLICY_DIR
 
 MOMENT = datetime(2026, 2, 3, 10)
 AS_OF = datetime(2026, 7, 1)
 MODELS = ("first_touch", "last_touch", "linear", "position_based")
-MILESTONES = (
-    "marketing_qualified",
-    "handed_off",
-    "accepted",
-    "sales_qualified",
-    "opportunity",
-    "won",
-)
 
 
 def days_before(days, moment=MOMENT):

@@ -111,7 +111,7 @@ class HubSpotClient(RestApi):
     def _list(self, path: str, params: dict[str, Any]) -> Iterator[Page]:
         """The pages of a list, from ``after`` in the parameters on."""
         return self.pages(
-            f"GET {path}",
+            path,
             JSONResponseCursorPaginator(cursor_path="paging.next.after", cursor_param="after"),
             _following,
             records="results",

@@ -151,7 +151,7 @@ class SalesforceClient(RestApi):
         named, came, total = f"GET queryAll {soql[soql.index('FROM ') :]}", 0, 0
         try:
             for page in self.pages(
-                "GET queryAll",
+                "queryAll",
                 JSONLinkPaginator("nextRecordsUrl"),
                 lambda content: content.get("nextRecordsUrl"),
                 records="records",

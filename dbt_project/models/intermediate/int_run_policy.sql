@@ -53,7 +53,8 @@ parameters as (
             as spend_lag_seconds,
         -- What a policy from before there was a choice means.
         coalesce(
-            max(case when parameter = 'attribution_lookback' then value end), 31536000
+            max(case when parameter = 'attribution_lookback' then value end),
+            365 * 86400
         ) as attribution_lookback_seconds,
         coalesce(
             max(case when parameter = 'end_touch_credit' then value / 100 end), 0.4
@@ -64,16 +65,14 @@ parameters as (
                 when parameter = 'spend_lag' and unit = 'medians' then value
             end)
         end as spend_lag_medians,
-        -- A policy from before there was a choice means four weeks after 24.
         coalesce(
-            max(case when parameter = 'change_window' then value end), 2419200
+            max(case when parameter = 'change_window' then value end), 28 * 86400
         ) as change_window_seconds,
         coalesce(
-            max(case when parameter = 'change_history' then value end), 14515200
+            max(case when parameter = 'change_history' then value end), 168 * 86400
         ) as change_history_seconds,
-        -- A policy from before there was a choice means every week.
         coalesce(
-            max(case when parameter = 'sync_period' then value end), 604800
+            max(case when parameter = 'sync_period' then value end), 7 * 86400
         ) as sync_period_seconds,
         coalesce(
             max(case when parameter = 'threshold_step' then value end), 5
@@ -122,8 +121,11 @@ chosen as (
         parameters.creation_tolerance_seconds,
         parameters.conversion_window_seconds,
         parameters.sync_period_seconds,
-        parameters.change_window_seconds,
-        parameters.change_history_seconds,
+        cast(round(parameters.change_window_seconds / 86400) as integer)
+            as change_days,
+        cast(floor(
+            parameters.change_history_seconds / parameters.change_window_seconds
+        ) as integer) as change_windows,
         parameters.threshold_step,
         parameters.attribution_lookback_seconds,
         parameters.end_touch_credit,
@@ -149,15 +151,7 @@ final as (
             when must_set_acceptance then acceptance_window_seconds
             else qualification_grace_seconds
         end as decision_grace_seconds,
-        cast(round(conversion_window_seconds / 86400) as integer) as window_days,
-        greatest(1, cast(round(change_window_seconds / 86400) as integer))
-            as change_days,
-        greatest(
-            1,
-            cast(round(
-                change_history_seconds / greatest(change_window_seconds, 86400)
-            ) as integer)
-        ) as change_windows
+        cast(round(conversion_window_seconds / 86400) as integer) as window_days
     from chosen
 
 )

@@ -1,9 +1,6 @@
 {{ config(materialized='view') }}
 
-{%- set milestones = [
-    'marketing_qualified', 'handed_off', 'accepted', 'sales_qualified', 'opportunity',
-    'won'
-] %}
+{%- set milestones = reached_milestones() %}
 
 with cycles as (
 
@@ -14,18 +11,11 @@ with cycles as (
 counted_as as (
 
     select
-        max(case when milestone = 'marketing_qualified' then counted_as end)
-            as marketing_qualified,
-        max(case when milestone = 'handed_off' then counted_as end)
-            as handed_off,
-        max(case when milestone = 'accepted' then counted_as end)
-            as accepted,
-        max(case when milestone = 'sales_qualified' then counted_as end)
-            as sales_qualified,
-        max(case when milestone = 'opportunity' then counted_as end)
-            as opportunity,
-        max(case when milestone = 'won' then counted_as end)
-            as won
+        {% for milestone in milestones -%}
+            max(case when milestone = '{{ milestone }}' then counted_as end)
+                as {{ milestone }}
+            {%- if not loop.last %},{% endif %}
+        {% endfor %}
     from {{ ref('dim_milestones') }}
 
 ),

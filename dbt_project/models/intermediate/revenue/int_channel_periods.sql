@@ -1,7 +1,4 @@
-{%- set milestones = [
-    'marketing_qualified', 'handed_off', 'accepted', 'sales_qualified', 'opportunity',
-    'won'
-] -%}
+{%- set milestones = reached_milestones() -%}
 {%- set wins = ['won_new', 'won_requalified', 'won_expansion', 'won_new_with_spend'] -%}
 {%- set amounts = [
     'pipeline_amount', 'revenue_amount', 'revenue_new_amount',

@@ -1,7 +1,4 @@
-{%- set milestones = [
-    'marketing_qualified', 'handed_off', 'accepted', 'sales_qualified', 'opportunity',
-    'won'
-] -%}
+{%- set milestones = reached_milestones() -%}
 with cycles as (
 
     select * from {{ ref('int_funnel_cycles') }}
