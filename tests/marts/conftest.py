@@ -43,12 +43,6 @@ OTHER_MARTS = (
 
 @pytest.fixture(scope="session")
 def sample(project: Project) -> Warehouse:
-    """The marts of the sample export. Read only: every test shares it."""
-    return sample_as_of(project, SAMPLE_AS_OF)
-
-
-@pytest.fixture(scope="session")
-def whole_sample(project: Project) -> Warehouse:
     """Every mart of the sample export. Read only."""
     warehouse = Warehouse(project)
     warehouse.read_export(FilesSource(kind="files", path=SAMPLE))

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 PUBLISHED = HERE.parent / "published_names.csv"
 
 
-def test_every_column_that_is_null_or_constant_has_its_reason(whole_sample: Warehouse) -> None:
+def test_every_column_that_is_null_or_constant_has_its_reason(sample: Warehouse) -> None:
     with (HERE / "constant_columns.csv").open(encoding="utf-8", newline="") as file:
         reasons = {(row["mart"], row["column"]): row["why"] for row in csv.DictReader(file)}
     assert all(reasons.values())
@@ -25,19 +25,19 @@ def test_every_column_that_is_null_or_constant_has_its_reason(whole_sample: Ware
     found = {
         (mart, column)
         for mart, names in columns.items()
-        for column in constant_columns(whole_sample, mart, names)
+        for column in constant_columns(sample, mart, names)
     }
     everywhere = {column for mart, column in reasons if mart == "*"}
     named = {(mart, column) for mart, column in reasons if mart != "*"}
     assert {(mart, column) for mart, column in found if column not in everywhere} == named
 
 
-def test_every_column_of_a_model_is_described(whole_sample: Warehouse) -> None:
-    built = {row["name"] for row in whole_sample.rows("select name from (show all tables)")}
+def test_every_column_of_a_model_is_described(sample: Warehouse) -> None:
+    built = {row["name"] for row in sample.rows("select name from (show all tables)")}
     # Without rows of a CRM something empty stands in for its models.
     for name, model in project().models.items():
-        if name in built and model.query == whole_sample.project.models[name].query:
-            columns = whole_sample.rows(f"describe {model.relation}")
+        if name in built and model.query == sample.project.models[name].query:
+            columns = sample.rows(f"describe {model.relation}")
             assert {row["column_name"] for row in columns} == model.columns.keys(), name
 
 

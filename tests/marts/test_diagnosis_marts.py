@@ -112,8 +112,8 @@ def test_kitagawa_by_hand(diagnosed):
     assert sum(row["change_part"] for row in rows.values()) == pytest.approx(0.1)
 
 
-def test_the_drivers_of_the_sample_sum_to_the_change(whole_sample):
-    sums = whole_sample.rows(
+def test_the_drivers_of_the_sample_sum_to_the_change(sample):
+    sums = sample.rows(
         "select sum(change_part) as parts, max(total_change) as change from conversion_drivers "
         "where period_pair = 'rolling_window' group by metric, dimension"
     )
@@ -404,14 +404,14 @@ def told_otherwise(request, project):
     return warehouse, not names
 
 
-def test_one_world_has_one_diagnosis_in_every_tradition(told_otherwise, whole_sample):
+def test_one_world_has_one_diagnosis_in_every_tradition(told_otherwise, sample):
     warehouse, tells_qualified = told_otherwise
     statuses, expected = (
         {
             (row["diagnostic"], row["segment"]): row["status"]
             for row in built.rows("select * from funnel_diagnostics")
         }
-        for built in (warehouse, whole_sample)
+        for built in (warehouse, sample)
     )
     assert expected["acceptance", "all"] == "ok"
     if not tells_qualified:
@@ -462,16 +462,16 @@ def test_what_stands_out_is_said_with_figure_sample_and_comparison(diagnosed):
     assert all(row["next_step"] for row in rows)
 
 
-def test_the_diagnostics_read_in_the_order_of_the_runbook(whole_sample):
-    rows = whole_sample.rows("select * from funnel_diagnostics order by step")
+def test_the_diagnostics_read_in_the_order_of_the_runbook(sample):
+    rows = sample.rows("select * from funnel_diagnostics order by step")
     assert [row["diagnostic"] for row in rows][:3] == ["outcomes", "definitions", "acceptance"]
     for row in rows:
         assert row["reading"]
         assert (row["next_step"] is not None) == (row["status"] in ("act", "watch"))
 
 
-def test_the_load_of_the_sample_is_that_of_its_sdrs(whole_sample):
-    [row] = whole_sample.rows("select * from funnel_diagnostics where diagnostic = 'capacity'")
+def test_the_load_of_the_sample_is_that_of_its_sdrs(sample):
+    [row] = sample.rows("select * from funnel_diagnostics where diagnostic = 'capacity'")
     assert (row["status"], row["numerator"]) == ("watch", 387)
     assert row["value"] == pytest.approx(387 / (24 * 90 / 7))
 
@@ -629,9 +629,9 @@ def test_a_change_of_the_definitions_is_told(new_warehouse):
     assert status(warehouse, "qualification_trend") == "too_few"
 
 
-def test_the_agenda_and_the_thresholds_of_the_sample_tie_to_the_facts(whole_sample):
+def test_the_agenda_and_the_thresholds_of_the_sample_tie_to_the_facts(sample):
     def one(query):
-        return next(iter(whole_sample.rows(query)[0].values()))
+        return next(iter(sample.rows(query)[0].values()))
 
     since = "> timestamp '2026-07-01' - interval 91 day"
     assert one("select sum(leads) from calibration_sync where section = 'passed'") == one(
@@ -646,7 +646,7 @@ def test_the_agenda_and_the_thresholds_of_the_sample_tie_to_the_facts(whole_samp
             "select count(*) from fct_lead_cycles left join dim_reps on owner_id = rep_id "
             f"where score >= {least} and {of_team}"
         )
-    weekly = whole_sample.rows("select distinct team, weekly_capacity from capacity_thresholds")
+    weekly = sample.rows("select distinct team, weekly_capacity from capacity_thresholds")
     assert {row["team"]: row["weekly_capacity"] for row in weekly} == {
         "all": 24,
         "amer": 14,
@@ -655,11 +655,11 @@ def test_the_agenda_and_the_thresholds_of_the_sample_tie_to_the_facts(whole_samp
     }
 
 
-def test_every_named_rate_is_in_the_catalog(whole_sample):
-    rows = whole_sample.rows("select metric, mart from metric_catalog")
+def test_every_named_rate_is_in_the_catalog(sample):
+    rows = sample.rows("select metric, mart from metric_catalog")
     assert {"mql_to_sal", "mql_to_sql", "auc", "psi"} <= {row["metric"] for row in rows}
     for row in rows:
-        assert row["mart"] in whole_sample.project.models
+        assert row["mart"] in sample.project.models
 
 
 def test_marts_of_nothing_are_empty_and_raise_nothing(new_warehouse):

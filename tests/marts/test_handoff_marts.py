@@ -390,11 +390,11 @@ def test_a_company_asks_for_something_else(new_warehouse):
     }
 
 
-def test_the_quality_of_the_sample_ties_to_the_facts(whole_sample):
-    rows = whole_sample.rows(
+def test_the_quality_of_the_sample_ties_to_the_facts(sample):
+    rows = sample.rows(
         "select requirement, sum(judged) as judged, sum(below) as below from mql_quality group by 1"
     )
-    [facts] = whole_sample.rows(
+    [facts] = sample.rows(
         "select count(*) as judged, count(*) filter (where fit_score <= 0) as fit, "
         "count(*) filter (where interest_score < 10) as interest "
         "from fct_lead_cycles where handed_off_basis = 'explicit'"

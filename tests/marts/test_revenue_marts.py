@@ -543,9 +543,9 @@ def test_spend_that_has_not_had_its_time_counts_for_nothing_yet(economics):
     assert (whole["spend_amount"], whole["lagged_spend_amount"]) == (1899, 900)
 
 
-def test_money_and_leads_of_the_sample_tie_to_the_facts(whole_sample):
+def test_money_and_leads_of_the_sample_tie_to_the_facts(sample):
     def one(query):
-        return next(iter(whole_sample.rows(query)[0].values()))
+        return next(iter(sample.rows(query)[0].values()))
 
     facts = "fct_lead_cycles"
     for period in ("month", "quarter", "all"):
@@ -571,7 +571,7 @@ def test_money_and_leads_of_the_sample_tie_to_the_facts(whole_sample):
     )
     pipeline = float(one(f"select sum(opportunity_amount) from {facts}"))
     revenue = float(one(f"select sum(won_amount) from {facts}"))
-    credited = whole_sample.rows(
+    credited = sample.rows(
         "select sum(credited_amount) as amount, sum(credited_won_amount) as won "
         "from pipeline_attribution where credited_milestone = 'opportunity' "
         "group by attribution_model"
@@ -581,9 +581,9 @@ def test_money_and_leads_of_the_sample_tie_to_the_facts(whole_sample):
     ] * len(MODELS)
 
 
-def test_acquisition_cost_of_the_sample_is_that_of_plain_python(whole_sample):
-    cycles = whole_sample.rows("select * from fct_lead_cycles where won_at is not null")
-    spend = whole_sample.rows("select * from fct_channel_spend")
+def test_acquisition_cost_of_the_sample_is_that_of_plain_python(sample):
+    cycles = sample.rows("select * from fct_lead_cycles where won_at is not null")
+    spend = sample.rows("select * from fct_channel_spend")
     channels = channel_names()
     new = [row for row in cycles if row["start_kind"] == "new"]
     lag = timedelta(
@@ -602,7 +602,7 @@ def test_acquisition_cost_of_the_sample_is_that_of_plain_python(whole_sample):
         if row["won_at"].date() >= first_day:
             won[channels[row["lead_source"].lower()] if row["lead_source"] else "(none)"] += 1
 
-    rows = whole_sample.rows(
+    rows = sample.rows(
         "select * from channel_economics where period = 'all' and dimension = 'channel'"
     )
 
@@ -619,26 +619,26 @@ def test_acquisition_cost_of_the_sample_is_that_of_plain_python(whole_sample):
             assert row["customer_acquisition_cost"] is None
 
 
-def test_credits_of_the_sample_are_those_of_plain_python(whole_sample):
+def test_credits_of_the_sample_are_those_of_plain_python(sample):
     """From the facts, the signals and the channel map alone: every milestone, every model."""
     with (POLICY_DIR / "signals.csv").open(encoding="utf-8", newline="") as file:
         kinds = {row["signal"] for row in csv.DictReader(file) if row["counts_as_touch"] == "true"}
     lead_keys = {
         (row["source_system"], row["lead_id"]): row["lead_key"]
-        for row in whole_sample.rows("select * from int_leads")
+        for row in sample.rows("select * from int_leads")
     }
     touches = defaultdict(list)
-    for row in whole_sample.rows("select * from fct_engagements where lead_key is not null"):
+    for row in sample.rows("select * from fct_engagements where lead_key is not null"):
         if row["kind"] in kinds:
             touches[row["lead_key"]].append(row)
     subjects = []
-    for row in whole_sample.rows("select * from fct_lead_cycles"):
+    for row in sample.rows("select * from fct_lead_cycles"):
         key = (row["lead_id"], row["cycle_number"])
         leads = {lead_keys[row["source_system"], row["lead_id"]]}
         for milestone in ("handed_off", "sales_qualified"):
             subjects.append((milestone, key, leads, row[f"{milestone}_at"]))
     named = defaultdict(set)
-    deals = whole_sample.rows("select * from fct_opportunities")
+    deals = sample.rows("select * from fct_opportunities")
     for row in deals:
         named[row["opportunity_id"]].add(row["lead_key"])
     for row in (row for row in deals if row["is_primary_lead"]):
@@ -668,7 +668,7 @@ def test_credits_of_the_sample_are_those_of_plain_python(whole_sample):
                 place = (milestone, model, key, channel, row["campaign"] or "(none)")
                 expected[place] += share(model, at, len(before))
 
-    rows = whole_sample.rows("pipeline_attribution")
+    rows = sample.rows("pipeline_attribution")
 
     found = {
         (

@@ -596,26 +596,26 @@ def test_nothing_drifts_and_nothing_is_judged_without_cycles(new_warehouse):
     assert len(found) == 2 + 2 * 3
 
 
-def test_the_sample_has_too_few_customers_to_call_them_drifted(whole_sample):
-    rows = whole_sample.rows("icp_drift")
+def test_the_sample_has_too_few_customers_to_call_them_drifted(sample):
+    rows = sample.rows("icp_drift")
     assert rows
     assert {row["drift_to_previous"] for row in rows} == {"too_few"}
     assert "major" not in {row["drift"] for row in rows}
     assert {row["dimension"] for row in rows} == {"segment", "industry", "lead_source"}
 
 
-def test_the_score_of_the_sample_is_not_called_good(whole_sample):
+def test_the_score_of_the_sample_is_not_called_good(sample):
     """In the last three mature quarters chance is not ruled out."""
-    [row] = whole_sample.rows(
+    [row] = sample.rows(
         "select * from funnel_diagnostics where diagnostic = 'score_power' and segment = 'handoff'"
     )
     assert (row["status"], round(row["value"], 2)) == ("act", 0.57)
     assert row["next_step"]
 
 
-def test_bands_and_shares_of_the_sample_tie_to_the_facts(whole_sample):
+def test_bands_and_shares_of_the_sample_tie_to_the_facts(sample):
     def one(query):
-        return next(iter(whole_sample.rows(query)[0].values()))
+        return next(iter(sample.rows(query)[0].values()))
 
     for column in ("cycles", "accepted", "sales_qualified", "won"):
         counted = "*" if column == "cycles" else f"{column}_at"
@@ -624,7 +624,7 @@ def test_bands_and_shares_of_the_sample_tie_to_the_facts(whole_sample):
         ) == one(
             f"select count({counted}) from fct_lead_cycles where handed_off_basis = 'explicit'"
         )
-    for row in whole_sample.rows(
+    for row in sample.rows(
         "select dimension, sum(marketing_qualified) as qualified, sum(won) as won "
         "from icp_drift group by dimension"
     ):
