@@ -17,28 +17,41 @@ from dagster_project.reporting.pages.marts import Marts, Row
 from dagster_project.reporting.pages.words import Kind, plain
 
 NOBODY = "(none)"
-MOST_OWNERS = 50
+# A page lists no more rows of a table and no more values of a filter.
 MOST_VALUES = 200
-MOST_MONTHS = 36
-# The filters in the order of the page, and how many values each has before the rest is one.
-_LIMITS = {
-    "source_system": MOST_VALUES,
-    "lead_source": MOST_VALUES,
-    "segment": MOST_VALUES,
-    "owner_id": MOST_OWNERS,
-}
+# So many combinations of filters keep a page small and quick; a larger company gets less detail.
+_MOST_CELLS = 20_000
 _LABELS = {
-    "source_system": "System",
-    "lead_source": "Source",
-    "segment": "Segment",
-    "owner_id": "Owner",
+    "source_system": ("System", "other systems"),
+    "lead_source": ("Source", "other sources"),
+    "segment": ("Segment", "other segments"),
+    "owner_id": ("Owner", "other owners"),
 }
-_REST = {
-    "source_system": "other systems",
-    "lead_source": "other sources",
-    "segment": "other segments",
-    "owner_id": "other owners",
-}
+
+
+@dataclass(frozen=True)
+class _Detail:
+    """How finely the filters tell things apart: most periods, owners and other values of each."""
+
+    period: str
+    periods: int
+    owners: int
+    values: int
+
+    def limit(self, name: str) -> int:
+        """How many values of a filter stand alone before the rest is one."""
+        return self.owners if name == "owner_id" else self.values
+
+
+# The first that is small enough is taken, the last in any case.
+_DETAILS = (
+    _Detail("month", 36, 50, MOST_VALUES),
+    _Detail("month", 36, 50, 20),
+    _Detail("quarter", 16, 50, 20),
+    _Detail("quarter", 16, 20, 20),
+    _Detail("quarter", 8, 10, 10),
+    _Detail("quarter", 8, 5, 5),
+)
 
 
 @dataclass(frozen=True)
@@ -162,12 +175,42 @@ def _measured(measures: Sequence[Measure], sums: Mapping[str, float]) -> Row:
 
 
 class Cubes:
-    """Makes the cubes of a page, all with the same filters."""
+    """Makes the cubes of a page, all with the same filters.
+
+    ``filters``: those of values; ``periods``: the first days of months or quarters, newest first,
+    where what is older has the code after them; ``period`` says which of the two.
+    """
 
     def __init__(self, marts: Marts) -> None:
         self._marts = marts
-        self.filters = [self._filter(name) for name in _LIMITS]
-        self.months = self._months()
+        for name in _LABELS:
+            marts.execute(
+                f"""
+                create temp table filter_{name} as
+                select
+                    coalesce({name}, '{NOBODY}') as value,
+                    row_number() over (order by count(*) desc, value) - 1 as code
+                from fct_lead_cycles
+                group by value
+                """
+            )
+        for period in ("month", "quarter"):
+            marts.execute(
+                f"""
+                create temp table filter_{period} as
+                select value, row_number() over (order by value desc) - 1 as code
+                from (
+                    select distinct date_trunc('{period}', entered_at) as value
+                    from fct_lead_stages
+                )
+                """
+            )
+        self._detail = next(filter(self._is_small, _DETAILS), _DETAILS[-1])
+        self.period = self._detail.period
+        self.filters = [self._filter(name) for name in _LABELS]
+        found = marts.rows(f"select value from filter_{self.period} order by code")
+        self.periods: list[date] = [row["value"] for row in found[: self._detail.periods]]
+        self.has_older = len(found) > len(self.periods)
 
     def cube(self, name: str, query: str, keys: Sequence[str], sums: Sequence[str]) -> Cube:
         """A cube of a query.
@@ -175,80 +218,61 @@ class Cubes:
         The query has the columns ``source_system``, ``lead_source``, ``segment``, ``owner_id``,
         ``happened_on`` (a date), the keys (text) and the sums (numbers; 0/1 counts cases).
         """
-        joins = " ".join(
-            f"left join filter_{item} on coalesce(facts.{item}, '{NOBODY}') = filter_{item}.value"
-            for item in _LIMITS
-        )
-        codes = ", ".join(
-            f"coalesce(least(filter_{item}.code, {limit}), {limit}) as {item}"
-            for item, limit in _LIMITS.items()
-        )
         columns = "".join(f", cast(facts.{item} as varchar) as {item}" for item in keys)
         measures = ", ".join(
             f"cast(coalesce(sum(facts.{item}), 0) as double) as {item}" for item in sums
         )
+        codes, joins = self._coded(self._detail, "facts.happened_on")
         rows = self._marts.rows(
             f"""
             with facts as ({query})
-            select
-                {codes},
-                coalesce(least(filter_month.code, {MOST_MONTHS}), {MOST_MONTHS}) as month
-                {columns}, {measures}
+            select {codes} {columns}, {measures}
             from facts {joins}
-            left join filter_month
-                on date_trunc('month', facts.happened_on) = filter_month.value
             group by all
             order by all
             """
         )
         return Cube(
             name,
-            {item: [row[item] for row in rows] for item in (*_LIMITS, "month")},
+            {item: [row[item] for row in rows] for item in (*_LABELS, "period")},
             {item: [row[item] for row in rows] for item in keys},
             {item: [_whole(row[item]) for row in rows] for item in sums},
         )
 
-    def _filter(self, name: str) -> Filter:
-        self._marts.execute(
-            f"""
-            create temp table filter_{name} as
-            select
-                coalesce({name}, '{NOBODY}') as value,
-                row_number() over (order by count(*) desc, value) - 1 as code
-            from fct_lead_cycles
-            group by value
-            """
-        )
-        label = "value"
-        if name == "owner_id" and self._marts.has("dim_reps", "rep_name"):
-            label = (
-                "coalesce((select any_value(rep_name) from dim_reps where rep_id = value), value)"
+    def _coded(self, detail: _Detail, day: str) -> tuple[str, str]:
+        """The columns with the codes of the filters, and the joins that they need."""
+        columns, joins = [], []
+        for name in _LABELS:
+            limit = detail.limit(name)
+            columns.append(f"coalesce(least(filter_{name}.code, {limit}), {limit}) as {name}")
+            joins.append(
+                f"left join filter_{name} "
+                f"on coalesce(facts.{name}, '{NOBODY}') = filter_{name}.value"
             )
-        rows = self._marts.rows(f"select {label} as label from filter_{name} order by code")
-        values = [row["label"] for row in rows]
-        limit = _LIMITS[name]
+        table, limit = f"filter_{detail.period}", detail.periods
+        columns.append(f"coalesce(least({table}.code, {limit}), {limit}) as period")
+        joins.append(f"left join {table} on date_trunc('{detail.period}', {day}) = {table}.value")
+        return ", ".join(columns), " ".join(joins)
+
+    def _is_small(self, detail: _Detail) -> bool:
+        codes, joins = self._coded(detail, "facts.cycle_started_at")
+        cells = self._marts.value(
+            f"select count(*) from (select distinct {codes} from fct_lead_cycles as facts {joins})"
+        )
+        return int(cells) <= _MOST_CELLS
+
+    def _filter(self, name: str) -> Filter:
+        shown = "value"
+        if name == "owner_id" and self._marts.has("dim_reps", "rep_name"):
+            names = "select any_value(rep_name) from dim_reps where rep_id = value"
+            shown = f"coalesce(({names}), value)"
+        found = self._marts.rows(f"select {shown} as shown from filter_{name} order by code")
+        values, limit = [row["shown"] for row in found], self._detail.limit(name)
+        label, rest = _LABELS[name]
         grouped = max(len(values) - limit, 0)
         if grouped:
-            values = [*values[:limit], f"{_REST[name]} ({grouped:,})"]
-        return Filter(name, _LABELS[name], tuple(values), grouped)
-
-    def _months(self) -> list[date]:
-        """The months that can be chosen, newest first; what is older has the code after them."""
-        self._marts.execute(
-            """
-            create temp table filter_month as
-            select
-                value,
-                row_number() over (order by value desc) - 1 as code
-            from (
-                select distinct date_trunc('month', entered_at) as value from fct_lead_stages
-            )
-            """
-        )
-        rows = self._marts.rows(
-            f"select value from filter_month where code < {MOST_MONTHS} order by code"
-        )
-        return [row["value"] for row in rows]
+            values = [*values[:limit], f"{rest} ({grouped:,})"]
+        return Filter(name, label, tuple(values), grouped)
 
 
 def _whole(value: float) -> float:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from dagster_project.config.locations import handoff_home
 from dagster_project.config.warehouse import PUBLISHED_FILE
 from dagster_project.reporting.pages.charts import CONFIG, drawing_library
-from dagster_project.reporting.pages.cube import MOST_MONTHS, Cubes
+from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.heading import heading
 from dagster_project.reporting.pages.marts import open_marts
 from dagster_project.reporting.pages.page import asset, page_data, render
@@ -89,14 +88,21 @@ def _choices(cubes: Cubes) -> list[_Choice]:
         )
         for item in cubes.filters
     ]
-    return [*choices, _Choice("month", "Period", _periods(cubes.months))]
+    return [*choices, _Choice("period", "Period", _periods(cubes))]
 
 
-def _periods(months: list[date]) -> list[tuple[str, list[int]]]:
-    """Quarters, then months, newest first; what is older than the months is one."""
+def _periods(cubes: Cubes) -> list[tuple[str, list[int]]]:
+    """Quarters and, where there are, months, newest first; what is older than these is one."""
     quarters: dict[str, list[int]] = {}
-    for code, month in enumerate(months):
-        quarters.setdefault(f"{month.year} Q{(month.month + 2) // 3}", []).append(code)
-    singles = [(f"{month:%B %Y}", [code]) for code, month in enumerate(months)]
-    older = [("before", [MOST_MONTHS])] if len(months) == MOST_MONTHS else []
-    return [*quarters.items(), *singles, *older]
+    for code, start in enumerate(cubes.periods):
+        quarters.setdefault(f"{start.year} Q{(start.month + 2) // 3}", []).append(code)
+    months = [
+        (f"{start:%B %Y}", [code])
+        for code, start in enumerate(cubes.periods)
+        if cubes.period == "month"
+    ]
+    return [
+        *quarters.items(),
+        *months,
+        *([("before", [len(cubes.periods)])] if cubes.has_older else []),
+    ]

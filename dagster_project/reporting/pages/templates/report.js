@@ -55,7 +55,7 @@
     const keys = breakdown.by.map((name) => [cube.keys[name], cube.texts[name]]);
     const sums = Object.entries(cube.sums);
     const none = () => Object.fromEntries(sums.map(([name]) => [name, 0]));
-    for (let at = 0; at < cube.codes.month.length; at += 1) {
+    for (let at = 0; at < cube.codes.period.length; at += 1) {
       if (!filters.every(([column, codes]) => codes.has(column[at]))) continue;
       const key = keys.map(([column, texts]) => texts[column[at]]).join("|");
       if (!totals.has(key)) totals.set(key, none());
