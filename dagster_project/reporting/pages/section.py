@@ -92,7 +92,8 @@ class Chart:
     """A chart: its heading is its finding, ``subtitle`` says what is drawn, with units.
 
     ``spec``: a Vega-Lite specification over the data named ``rows``, as ``charts.specification``
-    makes it. The table has the same data.
+    makes it. The table has the same data. ``cases``: the field of a row with what its rates are of;
+    rows below the fewest cases are in the table only, and without others nothing is drawn.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Chart:
     subtitle: str
     spec: dict[str, Any]
     table: Table
+    cases: str | None = None
 
     @property
     def data(self) -> list[Row]:

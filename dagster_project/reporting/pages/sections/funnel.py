@@ -208,7 +208,6 @@ def _by_kind(cube: Cube, labels: dict[str, str]) -> Chart:
         ]
     drawn = (
         alt.Chart(rows())
-        .transform_filter(f"datum.cohort >= {FEWEST_CASES}")
         .mark_bar(height={"band": 0.82})
         .encode(
             y=alt.Y("label:N", sort=list(labels.values()), title=None).scale(paddingInner=0.28),
@@ -234,6 +233,7 @@ def _by_kind(cube: Cube, labels: dict[str, str]) -> Chart:
             f"pass; kinds of fewer than {FEWEST_CASES} cycles are in the table only"
         ),
         spec=specification(drawn, height=60 * len(labels)),
+        cases="cohort",
         table=Table(
             caption=text("Cumulative rate by kind of pass"),
             columns=(
