@@ -215,7 +215,8 @@ def _by_kind(cube: Cube, labels: dict[str, str]) -> Chart:
             x=alt.X("share:Q", title="of those that reached the first milestone")
             .axis(format="%", tickCount=5)
             .scale(domain=[0, 1]),
-            color=alt.Color("start_kind:N", sort=kinds, title=None),
+            # A kind keeps its colour when a filter leaves another out.
+            color=alt.Color("start_kind:N", title=None).scale(domain=kinds),
             tooltip=[
                 alt.Tooltip("label:N", title="Milestone"),
                 alt.Tooltip("start_kind:N", title="Pass"),
