@@ -4,6 +4,7 @@ Colours are the stylesheet's custom properties: one set for all charts, light an
 changes on paper. A colour scale that has to be computed uses opacity instead.
 """
 
+import textwrap
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,14 @@ from typing import Any
 COLOURS = tuple(f"var(--c{number})" for number in range(1, 7))
 INK, MUTED, LINE, GOOD, BAD = (f"var(--{name})" for name in ("ink", "muted", "line", "good", "bad"))
 
+# An axis whose labels are ``wrapped``: the middle of two lines is where that of one would be.
+LINES: dict[str, Any] = {
+    "labelExpr": "split(datum.label, '\\n')",
+    "labelOffset": {
+        "condition": {"test": "indexof(datum.label, '\\n') >= 0", "value": -7},
+        "value": 0,
+    },
+}
 # What the page calls of the library.
 _OFFERED = "window.vegaEmbed = vegaEmbed;"
 # Named, not inherited: Vega measures its labels with it.
@@ -19,7 +28,8 @@ _FONT = "system-ui, sans-serif"
 CONFIG: dict[str, Any] = {
     "background": None,
     "font": _FONT,
-    "padding": 0,
+    # What hangs below the letters of an axis title would be cut.
+    "padding": {"left": 0, "top": 2, "right": 2, "bottom": 4},
     "view": {"stroke": None},
     # The table beside it says the same, in order.
     "aria": False,
@@ -64,6 +74,11 @@ def specification(chart: Any, height: int | None = None) -> dict[str, Any]:
         if height:
             spec["height"] = height
     return spec
+
+
+def wrapped(label: str, width: int = 24) -> str:
+    """A label of an axis in at most two lines, for an axis with ``LINES``."""
+    return "\n".join(textwrap.wrap(label, width, max_lines=2, placeholder=" …"))
 
 
 def rows() -> Any:

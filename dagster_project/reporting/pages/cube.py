@@ -76,9 +76,9 @@ class Cube:
     def added_up(self, by: Sequence[str]) -> dict[tuple[str, ...], dict[str, float]]:
         """The sums by some of the keys, whatever the filters."""
         totals: dict[tuple[str, ...], dict[str, float]] = {}
-        keys = zip(*(self.keys[name] for name in by), strict=True)
         rows = zip(*self.sums.values(), strict=True)
-        for key, values in zip(keys, rows, strict=True):
+        for at, values in enumerate(rows):
+            key = tuple(self.keys[name][at] for name in by)
             total = totals.setdefault(key, dict.fromkeys(self.sums, 0))
             for name, value in zip(self.sums, values, strict=True):
                 total[name] += value
@@ -100,17 +100,24 @@ class Cube:
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a breakdown: the sum ``of`` a column, or that sum over the sum ``per``."""
+    """A number of a breakdown: the sum ``of`` a column, or that sum over the sum ``per``.
+
+    ``is_of_all``: ``per`` is summed over all keys, for a part of the whole.
+    """
 
     name: str
     of: str
     per: str | None = None
     kind: Kind = "count"
+    is_of_all: bool = False
 
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Measures of a cube by some of its keys; ``rows``: the keys, and texts to show beside them."""
+    """Measures of a cube by some of its keys; ``rows``: the keys, and texts to show beside them.
+
+    By no key it has one row, for sentences about the whole.
+    """
 
     name: str
     cube: Cube
@@ -123,11 +130,12 @@ class Breakdown:
         """The rows with their measures, for all leads."""
         totals = self.cube.added_up(self.by)
         nothing = dict.fromkeys(self.cube.sums, 0)
+        whole = self.cube.added_up(()).get((), nothing)
         return [
             {
                 **row,
                 "key": self.key(row),
-                **_measured(self.measures, totals.get(self._values(row), nothing)),
+                **_measured(self.measures, totals.get(self._values(row), nothing), whole),
             }
             for row in self.rows
         ]
@@ -151,7 +159,13 @@ class Breakdown:
             "by": self.by,
             "rows": [{name: plain(value) for name, value in row.items()} for row in self.rows],
             "measures": [
-                {"name": item.name, "of": item.of, "per": item.per, "kind": item.kind}
+                {
+                    "name": item.name,
+                    "of": item.of,
+                    "per": item.per,
+                    "kind": item.kind,
+                    "is_of_all": item.is_of_all,
+                }
                 for item in self.measures
             ],
         }
@@ -160,7 +174,9 @@ class Breakdown:
         return tuple(str(row[name]) for name in self.by)
 
 
-def _measured(measures: Sequence[Measure], sums: Mapping[str, float]) -> Row:
+def _measured(
+    measures: Sequence[Measure], sums: Mapping[str, float], whole: Mapping[str, float]
+) -> Row:
     """Each measure's value, and as ``<name>_cases`` what a rate is of."""
     found: Row = {}
     for measure in measures:
@@ -168,7 +184,7 @@ def _measured(measures: Sequence[Measure], sums: Mapping[str, float]) -> Row:
         if measure.per is None:
             found[measure.name] = value
         else:
-            cases = sums[measure.per]
+            cases = (whole if measure.is_of_all else sums)[measure.per]
             found[measure.name] = value / cases if cases else None
             found[f"{measure.name}_cases"] = cases
     return found

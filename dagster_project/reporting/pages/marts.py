@@ -1,10 +1,11 @@
 """Reads the marts of a build, whose file is never written to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.sql_text import literal
@@ -29,6 +30,12 @@ class Marts:
         """Whether the build has a mart, with these columns: an earlier release may lack them."""
         return mart in self._columns and self._columns[mart].issuperset(columns)
 
+    def add(self, name: str, rows: Sequence[Row]) -> None:
+        """Make rows that are no mart readable as one; nothing where there is no row."""
+        if rows:
+            self._connection.register(name, pa.Table.from_pylist(list(rows)))
+            self._columns[name] = set(rows[0])
+
     def rows(self, query: str, *values: Any) -> list[Row]:
         """The rows of a query, by the names of their columns."""
         return records(self._connection, query, values)
@@ -41,6 +48,11 @@ class Marts:
     def execute(self, statement: str, *values: Any) -> None:
         """Run a statement, such as one that makes a temporary table."""
         self._connection.execute(statement, list(values))
+
+
+def local_date(moment: str) -> str:
+    """SQL: the day of a moment in the time zone of the marts' own days."""
+    return f"cast(timezone((select timezone from build_info), timezone('UTC', {moment})) as date)"
 
 
 @contextmanager

@@ -44,17 +44,21 @@ def said(sentence: Text) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: ``name`` is the field of its rows."""
+    """A column of a table: ``name`` is the field of its rows.
+
+    ``link``: the field with an anchor of the definitions page that explains the row.
+    """
 
     name: str
     label: str
     kind: Kind = "text"
     # The field with what a share is of; below the fewest cases it reads "too few".
     cases: str | None = None
+    link: str | None = None
 
     @property
     def is_number(self) -> bool:
-        return self.kind not in {"text", "date"}
+        return self.kind not in {"text", "date", "squares"}
 
     def shown(self, row: Row) -> str:
         """The cell of a row."""
@@ -94,6 +98,8 @@ class Chart:
     ``spec``: a Vega-Lite specification over the data named ``rows``, as ``charts.specification``
     makes it. The table has the same data. ``cases``: the field of a row with what its rates are of;
     rows below the fewest cases are in the table only, and without others nothing is drawn.
+    ``legend``: what each colour stands for, in the order of the colours; a legend of Vega's own
+    does not wrap on a phone.
     """
 
     name: str
@@ -102,6 +108,7 @@ class Chart:
     spec: dict[str, Any]
     table: Table
     cases: str | None = None
+    legend: tuple[str, ...] = ()
 
     @property
     def data(self) -> list[Row]:

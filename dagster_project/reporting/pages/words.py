@@ -5,7 +5,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-Kind = Literal["text", "count", "share", "points", "days", "minutes", "number", "amount", "date"]
+Kind = Literal[
+    "text", "count", "share", "points", "days", "minutes", "number", "amount", "date", "squares"
+]
 
 # Below this many cases a rate would tell of chance alone: the page says so in its place.
 FEWEST_CASES = 10
@@ -44,6 +46,11 @@ def shown(value: Any, kind: Kind = "text", cases: float | None = None) -> str:
     if isinstance(value, date):
         return f"{value:%-d %B %Y}"
     return str(value)
+
+
+def phrase(code: str) -> str:
+    """A code of the marts as words: ``paid_search`` as "paid search"."""
+    return code.replace("_", " ")
 
 
 def plain(value: Any) -> Any:

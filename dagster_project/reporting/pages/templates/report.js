@@ -55,20 +55,25 @@
     const keys = breakdown.by.map((name) => [cube.keys[name], cube.texts[name]]);
     const sums = Object.entries(cube.sums);
     const none = () => Object.fromEntries(sums.map(([name]) => [name, 0]));
+    const whole = none();
     for (let at = 0; at < cube.codes.period.length; at += 1) {
       if (!filters.every(([column, codes]) => codes.has(column[at]))) continue;
       const key = keys.map(([column, texts]) => texts[column[at]]).join("|");
       if (!totals.has(key)) totals.set(key, none());
       const total = totals.get(key);
-      for (const [name, column] of sums) total[name] += column[at];
+      for (const [name, column] of sums) {
+        total[name] += column[at];
+        whole[name] += column[at];
+      }
     }
     return breakdown.rows.map((row) => {
       const key = breakdown.by.map((name) => String(row[name])).join("|");
       const total = totals.get(key) ?? none();
       const full = { ...row, key };
-      for (const { name, of, per } of breakdown.measures) {
-        full[name] = per === null ? total[of] : total[per] ? total[of] / total[per] : null;
-        if (per !== null) full[`${name}_cases`] = total[per];
+      for (const { name, of, per, is_of_all: isOfAll } of breakdown.measures) {
+        const cases = (isOfAll ? whole : total)[per];
+        full[name] = per === null ? total[of] : cases ? total[of] / cases : null;
+        if (per !== null) full[`${name}_cases`] = cases;
       }
       return full;
     });
