@@ -15,10 +15,14 @@ Row = dict[str, Any]
 
 
 class Marts:
-    """The marts of a build; queries name them as they are: ``from funnel_conversion``."""
+    """The marts of a build; queries name them as they are: ``from funnel_conversion``.
 
-    def __init__(self, connection: DuckDBPyConnection) -> None:
+    ``currency``: of their amounts, where the configuration names one.
+    """
+
+    def __init__(self, connection: DuckDBPyConnection, currency: str | None = None) -> None:
         self._connection = connection
+        self.currency = currency
         found = connection.execute(
             "select table_name, column_name from duckdb_columns() where database_name = 'build'"
         ).fetchall()
@@ -29,6 +33,17 @@ class Marts:
     def has(self, mart: str, *columns: str) -> bool:
         """Whether the build has a mart, with these columns: an earlier release may lack them."""
         return mart in self._columns and self._columns[mart].issuperset(columns)
+
+    def in_currency(self, label: str) -> str:
+        """The label of an amount, with its unit where that is known."""
+        return f"{label} ({self.currency})" if self.currency else label
+
+    def milestones(self) -> dict[str, str]:
+        """The milestones of the tradition with their labels, in order."""
+        found = self.rows(
+            "select milestone, milestone_label from dim_milestones order by milestone_rank"
+        )
+        return {row["milestone"]: row["milestone_label"] for row in found}
 
     def add(self, name: str, rows: Sequence[Row]) -> None:
         """Make rows that are no mart readable as one; nothing where there is no row."""
@@ -56,9 +71,9 @@ def local_date(moment: str) -> str:
 
 
 @contextmanager
-def open_marts(published_file: Path) -> Iterator[Marts]:
-    """The marts in a build's DuckDB file."""
+def open_marts(published_file: Path, currency: str | None = None) -> Iterator[Marts]:
+    """The marts in a build's DuckDB file; ``currency``: of their amounts."""
     with connect(Path(":memory:")) as connection:
         connection.execute(f"attach {literal(published_file)} as build (read_only)")
         connection.execute(f"use build.{MARTS_SCHEMA}")
-        yield Marts(connection)
+        yield Marts(connection, currency)

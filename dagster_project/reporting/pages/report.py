@@ -43,7 +43,7 @@ def write_report(
     draws charts is kept, in the home by default.
     """
     library = drawing_library(cache or handoff_home() / "cache" / "pages")
-    with open_marts(build / PUBLISHED_FILE) as marts:
+    with open_marts(build / PUBLISHED_FILE, manifest.get("currency")) as marts:
         cubes = Cubes(marts)
         found = list(sections(marts, cubes))
         data = page_data(found, CONFIG) | {

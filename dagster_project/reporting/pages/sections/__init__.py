@@ -9,10 +9,22 @@ from collections.abc import Iterator
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.section import Section
-from dagster_project.reporting.pages.sections import funnel, stands_out, why_not
+from dagster_project.reporting.pages.sections import (
+    funnel,
+    recycling,
+    score,
+    stands_out,
+    why_not,
+)
 
 # In the order of the page.
-SECTIONS = (stands_out, funnel, why_not)
+SECTIONS = (
+    stands_out,
+    funnel,
+    why_not,
+    recycling,
+    score,
+)
 
 
 def sections(marts: Marts, cubes: Cubes) -> Iterator[Section]:

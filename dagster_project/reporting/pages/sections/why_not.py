@@ -1,6 +1,7 @@
 """Why not: the reasons that leads left for, which leak they point to, and where none is given."""
 
 import json
+from collections.abc import Sequence
 
 from dagster_project.reporting.pages.charts import LINES, rows, specification, wrapped
 from dagster_project.reporting.pages.cube import NOBODY, Breakdown, Cube, Cubes, Measure
@@ -254,7 +255,7 @@ def _reasons(marts: Marts, cube: Cube) -> Chart:
     )
 
 
-def _listed(start: str, named: list[tuple[str, Breakdown, tuple[str, ...]]]) -> Text:
+def _listed(start: str, named: Sequence[tuple[str, Breakdown, tuple[str, ...]]]) -> Text:
     """Names with their shares, in a row."""
     parts: list[str | Value] = []
     for label, breakdown, key in named:
