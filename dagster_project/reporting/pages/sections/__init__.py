@@ -10,6 +10,7 @@ from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.section import Section
 from dagster_project.reporting.pages.sections import (
+    channels,
     funnel,
     recycling,
     score,
@@ -24,6 +25,7 @@ SECTIONS = (
     why_not,
     recycling,
     score,
+    channels,
 )
 
 

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from dagster_project.reporting.pages.charts import MUTED, rows, specification
+from dagster_project.reporting.pages.charts import LINES, MUTED, rows, specification
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts, Row
 from dagster_project.reporting.pages.section import Chart, Column, Section, Table, text
@@ -11,12 +11,14 @@ from dagster_project.reporting.pages.words import FEWEST_CASES, phrase, shown
 
 NEEDED = ("score_calibration",)
 
-# The kinds of score that the mart has, as people call them.
+# The kinds of score that the mart has, as people call them, in order.
 _SCORES = {
-    "qualification": "Our score at qualification",
-    "handoff": "Our score at the handoff",
-    "crm": "The CRM's score",
+    "qualification": "our score at qualification",
+    "handoff": "our score at the handoff",
+    "crm": "the CRM's score",
 }
+# Quarters side by side that a phone has room for.
+_SHOWN_QUARTERS = 8
 _TOSS = 0.5
 # The narrowest and the widest that the chance of a right order can be.
 _WHOLE = (0, 1)
@@ -28,7 +30,7 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
     quarters = _quarters(marts)
     if not quarters:
         return None
-    judged = [row for row in quarters if row["is_mature"] and row["auc"] is not None]
+    judged = [row for row in quarters if row["is_mature"] and row["auc_lower"] is not None]
     newest = max((row["period_start"] for row in judged), default=None)
     latest = [row for row in judged if row["period_start"] == newest]
     bands = _bands(marts, newest) if newest else []
@@ -38,15 +40,15 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         finding=text(_finding(latest)),
         parts=(
             *((_band_chart(bands, newest),) if newest and bands else ()),
-            _quarter_chart(quarters),
+            *((_quarter_chart(quarters),) if judged else ()),
             *_below_the_bar(marts),
         ),
         marts=("score_calibration", *(("mql_quality",) if marts.has("mql_quality") else ())),
-        definitions=(("score", "score"), ("metrics", "metric-auc")),
+        definitions=(("score", "score"), ("AUC", "metric-auc")),
         note=(
-            "A win counts within the conversion window. Sorting: the chance that of a won and "
-            "another cycle the won one has the higher score; 0.5 is a coin toss, 1 always right. "
-            "Intervals are of 95 %. A quarter is mature when its window has passed."
+            "A win counts within the conversion window. AUC: the chance that of a won and another "
+            "cycle the won one has the higher score; 0.5 is a coin toss, 1 always right. Intervals "
+            "are of 95 %. A quarter is mature when its window has passed."
         ),
     )
 
@@ -59,19 +61,27 @@ def _quarters(marts: Marts) -> list[Row]:
             score_kind, score_basis, period_start, quarter_cycles, quarter_won_in_window,
             auc, auc_lower, auc_upper, is_monotonic, is_mature
         from score_calibration
-        order by period_start, score_kind, score_basis
+        order by period_start, score_basis
         """
     )
+    first = sorted({row["period_start"] for row in found})[-_SHOWN_QUARTERS:][:1]
     return [
         {
             **row,
             "score": _score(row),
             "quarter": _quarter(row["period_start"]),
+            "axis": "\n".join(reversed(_quarter(row["period_start"]).split())),
             "state": "mature" if row["is_mature"] else "not yet mature",
             "sorted": {True: "yes", False: "no", None: ""}[row["is_monotonic"]],
         }
-        for row in found
+        for row in sorted(found, key=_order)
+        if row["period_start"] >= first[0]
     ]
+
+
+def _order(row: Row) -> int:
+    kinds = list(_SCORES)
+    return kinds.index(row["score_kind"]) if row["score_kind"] in kinds else len(kinds)
 
 
 def _score(row: Row) -> str:
@@ -101,7 +111,7 @@ def _finding(latest: list[Row]) -> str:
 
 def _auc(row: Row) -> str:
     lower, upper = shown(row["auc_lower"], "number"), shown(row["auc_upper"], "number")
-    return f"{shown(row['auc'], 'number')}, {lower} to {upper}"
+    return f"AUC {shown(row['auc'], 'number')}, {lower} to {upper}"
 
 
 def _bands(marts: Marts, quarter: date) -> list[Row]:
@@ -112,13 +122,18 @@ def _bands(marts: Marts, quarter: date) -> list[Row]:
             qualification_rate, win_rate, win_rate_lower, win_rate_upper, lift
         from score_calibration
         where period_start = ? and is_mature
-        order by score_kind, score_basis, band_order
+        order by score_basis, band_order
         """,
         quarter,
     )
     return [
-        {**row, "score": _score(row), "axis": f"{phrase(row['band'])} ({row['cycles']:,})"}
-        for row in found
+        # Two scores may have bands of the same name.
+        {
+            **row,
+            "score": _score(row),
+            "axis": f"{_order(row)}|{phrase(row['band'])} ({row['cycles']:,})",
+        }
+        for row in sorted(found, key=_order)
     ]
 
 
@@ -129,7 +144,9 @@ def _band_chart(bands: list[Row], quarter: date) -> Chart:
     scores = list(dict.fromkeys(row["score"] for row in bands))
     best = [next(row for row in bands if row["score"] == score) for score in scores]
     base = alt.Chart(rows()).encode(
-        y=alt.Y("axis:N", sort=[row["axis"] for row in bands], title=None),
+        y=alt.Y("axis:N", sort=[row["axis"] for row in bands], title=None).axis(
+            labelExpr="slice(datum.label, indexof(datum.label, '|') + 1)"
+        ),
         color=alt.Color("score:N", legend=None).scale(domain=scores),
         tooltip=_tooltips(
             ("score:N", "Score", None),
@@ -149,14 +166,13 @@ def _band_chart(bands: list[Row], quarter: date) -> Chart:
     )
     points = base.mark_point(filled=True, opacity=1, size=70).encode(x="win_rate:Q")
     said = [
-        f"{row['score']}, band {phrase(row['band'])}: won "
-        f"{shown(row['win_rate'], 'share', row['cycles'])} "
-        f"({row['won_in_window']:,} of {row['cycles']:,})"
+        f"{shown(row['win_rate'], 'share', row['cycles'])} of {phrase(row['band'])} "
+        f"({row['won_in_window']:,} of {row['cycles']:,}) by {row['score']}"
         for row in best
     ]
     return Chart(
         name="score-bands",
-        finding=text("; ".join(said)),
+        finding=text(f"Won of the best band: {'; '.join(said)}"),
         subtitle=f"Win rate by band, best first, of {_quarter(quarter)}; in brackets the cycles. "
         f"Bands of fewer than {FEWEST_CASES} are in the table only",
         spec=specification(alt.layer(whiskers, points), height=26 * len(bands)),
@@ -185,17 +201,16 @@ def _quarter_chart(quarters: list[Row]) -> Chart:
     import altair as alt
 
     scores = list(dict.fromkeys(row["score"] for row in quarters))
+    axis = [row["axis"] for row in sorted(quarters, key=lambda row: row["period_start"])]
     base = alt.Chart(rows()).encode(
-        x=alt.X("quarter:N", title=None).axis(labelAngle=0),
+        x=alt.X("axis:N", sort=axis, title=None).axis(labelAngle=0, labelExpr=LINES["labelExpr"]),
         xOffset=alt.XOffset("score:N", sort=scores),
         color=alt.Color("score:N", legend=None).scale(domain=scores),
-        opacity=alt.Opacity("state:N", legend=None).scale(
-            domain=["mature", "not yet mature"], range=[1, 0.45]
-        ),
+        opacity=alt.condition("datum.is_mature", alt.value(1), alt.value(0.45)),
         tooltip=_tooltips(
             ("score:N", "Score", None),
             ("quarter:N", "Quarter", None),
-            ("auc:Q", "Sorting", ".2f"),
+            ("auc:Q", "AUC", ".2f"),
             ("auc_lower:Q", "from", ".2f"),
             ("auc_upper:Q", "to", ".2f"),
             ("quarter_won_in_window:Q", "Won", ","),
@@ -204,7 +219,7 @@ def _quarter_chart(quarters: list[Row]) -> Chart:
         ),
     )
     whiskers = base.mark_rule(strokeWidth=2).encode(
-        y=alt.Y("auc_lower:Q", title="chance of the right order").scale(domain=_WHOLE),
+        y=alt.Y("auc_lower:Q", title="AUC").scale(domain=_WHOLE),
         y2="auc_upper:Q",
     )
     points = base.mark_point(filled=True, size=70).encode(y="auc:Q")
@@ -213,15 +228,15 @@ def _quarter_chart(quarters: list[Row]) -> Chart:
         .mark_rule(strokeDash=[4, 3], color=MUTED)
         .encode(y=alt.datum(_TOSS, type="quantitative"))
     )
-    judged = [row for row in quarters if row["is_mature"] and row["auc"] is not None]
+    judged = [row for row in quarters if row["is_mature"] and row["auc_lower"] is not None]
     better = sum(row["auc_lower"] > _TOSS for row in judged)
     return Chart(
         name="score-quarters",
         finding=text(
             f"Better than a coin toss in {better:,} of {len(judged):,} mature quarters and scores"
         ),
-        subtitle="How well each score sorts winners before others, by quarter, with interval; "
-        "dashed: a coin toss; faint: not yet mature",
+        subtitle="How well each score sorts winners before others (AUC), by quarter, with "
+        "interval; dashed: a coin toss; faint: not yet mature",
         spec=specification(alt.layer(toss, whiskers, points), height=240),
         legend=tuple(scores),
         table=Table(
@@ -231,7 +246,7 @@ def _quarter_chart(quarters: list[Row]) -> Chart:
                 Column("score", "Score"),
                 Column("quarter_cycles", "Cycles", "count"),
                 Column("quarter_won_in_window", "Won", "count"),
-                Column("auc", "Sorting", "number"),
+                Column("auc", "AUC", "number"),
                 Column("auc_lower", "from", "number"),
                 Column("auc_upper", "to", "number"),
                 Column("sorted", "Each band above the next"),
