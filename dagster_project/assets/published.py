@@ -18,6 +18,7 @@ from dagster_project.config.warehouse import (
 )
 from dagster_project.reporting.pages.report import write_pages
 from dagster_project.running import publishing
+from dagster_project.running.check_history import check_history
 from dagster_project.running.progress import Happening, step, tell
 
 PUBLISHED_KEY = dg.AssetKey(["published", "lead_lifecycle"])
@@ -70,7 +71,11 @@ def build_published_asset(
             memory_limit=run.plan.settings.warehouse.memory_limit,
             progress=lambda mart: tell(Happening("part", mart)),
         )
-        write_pages(output / publishing.BUILDS_DIRECTORY / facts["build_id"], written)
+        write_pages(
+            output / publishing.BUILDS_DIRECTORY / facts["build_id"],
+            written,
+            check_history(output, facts["build_id"]),
+        )
         published = publishing.publish_build(output, facts["build_id"])
         publishing.forget_old_builds(output, settings.keep_builds)
         return published
@@ -95,6 +100,7 @@ def _facts(run: HandoffRun) -> dict[str, Any]:
         **found[0],
         "as_of": f"{found[0]['as_of'].isoformat()}Z",
         "audit_mode": run.plan.audit,
+        "currency": run.plan.settings.lifecycle.currency,
         "sources": [
             source.model_dump(mode="json", include={"name", "kind", "path"}, exclude_none=True)
             for source in run.plan.settings.sources

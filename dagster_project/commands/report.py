@@ -8,6 +8,7 @@ from dagster_project.commands.options import ConfigOption, OutputOption, say, se
 from dagster_project.config.errors import ConfigError
 from dagster_project.reporting.pages.report import REPORT_DIRECTORY, write_report
 from dagster_project.running import publishing
+from dagster_project.running.check_history import check_history
 
 
 def report(
@@ -30,7 +31,12 @@ def report(
         raise ConfigError(f"{directory}: nothing is published yet; handoff run publishes a build")
     # One build, even if another is published meanwhile.
     build = (directory / publishing.PUBLISHED_DIRECTORY).resolve()
-    page = write_report(build, manifest, directory / REPORT_DIRECTORY)
+    page = write_report(
+        build,
+        manifest,
+        directory / REPORT_DIRECTORY,
+        history=check_history(directory, manifest["build_id"]),
+    )
     say(str(page))
     if is_opened:
         typer.launch(page.as_uri())

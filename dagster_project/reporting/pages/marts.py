@@ -1,6 +1,6 @@
 """Reads the marts of a build, whose file is never written to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,20 @@ class Marts:
         )
         return {row["milestone"]: row["milestone_label"] for row in found}
 
-    def add(self, name: str, rows: Sequence[Row]) -> None:
+    def staff(self) -> dict[str, str]:
+        """The names of reps by their ids, of those whose names are published."""
+        if not self.has("dim_reps", "rep_name"):
+            return {}
+        found = self.rows("select rep_id, rep_name from dim_reps where rep_name is not null")
+        return {row["rep_id"]: row["rep_name"] for row in found}
+
+    def add(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Make rows that are no mart readable as one; nothing where there is no row."""
         if rows:
-            self._connection.register(name, pa.Table.from_pylist(list(rows)))
-            self._columns[name] = set(rows[0])
+            columns = dict.fromkeys(column for row in rows for column in row)
+            values = {column: [row.get(column) for row in rows] for column in columns}
+            self._connection.register(name, pa.table(values))
+            self._columns[name] = set(columns)
 
     def rows(self, query: str, *values: Any) -> list[Row]:
         """The rows of a query, by the names of their columns."""

@@ -1,6 +1,6 @@
 """Writes the report of a build: one page that works from a disk, a mail or a share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from dagster_project.reporting.pages.heading import heading
 from dagster_project.reporting.pages.marts import open_marts
 from dagster_project.reporting.pages.page import asset, page_data, render
 from dagster_project.reporting.pages.sections import sections
+from dagster_project.reporting.pages.sections.data_quality import CHECKS, HISTORY
 from dagster_project.reporting.pages.words import FEWEST_CASES, NOTHING, TOO_FEW
 
 REPORT_DIRECTORY = "report"
@@ -29,21 +30,33 @@ class _Choice:
     note: str = ""
 
 
-def write_pages(build: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the pages about a build into its directory, where ``publishing`` wants them."""
-    write_report(build, manifest, build / REPORT_DIRECTORY)
+def write_pages(
+    build: Path, manifest: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write the pages about a build into its directory, where ``publishing`` wants them.
+
+    ``history``: what the checks found in it and before, as ``check_history`` reads it.
+    """
+    write_report(build, manifest, build / REPORT_DIRECTORY, history=history)
 
 
 def write_report(
-    build: Path, manifest: Mapping[str, Any], directory: Path, cache: Path | None = None
+    build: Path,
+    manifest: Mapping[str, Any],
+    directory: Path,
+    cache: Path | None = None,
+    history: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write the report of a build into a directory and return its path.
 
     ``manifest``: what the build's manifest says, or will say; ``cache``: where the library that
-    draws charts is kept, in the home by default.
+    draws charts is kept, in the home by default; ``history``: what the checks found in the last
+    builds, as ``check_history`` reads it.
     """
     library = drawing_library(cache or handoff_home() / "cache" / "pages")
     with open_marts(build / PUBLISHED_FILE, manifest.get("currency")) as marts:
+        marts.add(CHECKS, manifest.get("checks", ()))
+        marts.add(HISTORY, history)
         cubes = Cubes(marts)
         found = list(sections(marts, cubes))
         data = page_data(found, CONFIG) | {

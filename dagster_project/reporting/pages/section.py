@@ -43,10 +43,19 @@ def said(sentence: Text) -> str:
 
 
 @dataclass(frozen=True)
+class Squares:
+    """A cell with a square for each build: its status, and what it was. ``words``: of all."""
+
+    marks: tuple[tuple[str, str], ...]
+    words: str
+
+
+@dataclass(frozen=True)
 class Column:
     """A column of a table: ``name`` is the field of its rows.
 
-    ``link``: the field with an anchor of the definitions page that explains the row.
+    ``link``: the field with an anchor of the definitions page that explains the row. ``is_long``:
+    its texts are sentences, which need room on a phone.
     """
 
     name: str
@@ -55,6 +64,7 @@ class Column:
     # The field with what a share is of; below the fewest cases it reads "too few".
     cases: str | None = None
     link: str | None = None
+    is_long: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -69,7 +79,8 @@ class Column:
 class Table:
     """A table; with a breakdown its numbers follow the filters, else ``rows`` are as given.
 
-    Of more rows than a page should list the first are shown and the rest is counted.
+    Of more rows than a page should list the first are shown and the rest is counted. What is
+    folded opens with a click.
     """
 
     caption: Text
@@ -77,6 +88,7 @@ class Table:
     rows: tuple[Row, ...] = ()
     breakdown: Breakdown | None = None
     note: str = ""
+    is_folded: bool = False
 
     @property
     def all_rows(self) -> list[Row]:

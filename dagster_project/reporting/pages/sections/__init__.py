@@ -11,10 +11,12 @@ from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.section import Section
 from dagster_project.reporting.pages.sections import (
     channels,
+    data_quality,
     funnel,
     recycling,
     score,
     stands_out,
+    what_changed,
     why_not,
 )
 
@@ -26,6 +28,8 @@ SECTIONS = (
     recycling,
     score,
     channels,
+    what_changed,
+    data_quality,
 )
 
 

@@ -333,8 +333,8 @@ def _cost_table(marts: Marts, costs: list[Row], labels: dict[str, str]) -> Table
             Column("cac", marts.in_currency("Acquisition cost")),
         ),
         rows=tuple({**row, "cac": _acquisition(row)} for row in costs),
-        note=f"(few): an acquisition cost of fewer than {FEWEST_CASES} new customers, which the next "
-        "one may change a lot. Spend counts for the customers won "
+        note=f"(few): an acquisition cost of fewer than {FEWEST_CASES} new customers, which the "
+        "next one may change a lot. Spend counts for the customers won "
         f"{costs[0]['spend_lag_days']:,} days later ({phrase(costs[0]['spend_lag_basis'])})."
         if costs[0]["spend_lag_days"] is not None
         else "",

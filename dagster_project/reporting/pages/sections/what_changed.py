@@ -1,0 +1,226 @@
+"""What changed: how much of a change is mix (who came) and how much is rate (who went on)."""
+
+from collections.abc import Sequence
+
+from dagster_project.reporting.pages.charts import LINES, MUTED, rows, specification, wrapped
+from dagster_project.reporting.pages.cube import Cubes
+from dagster_project.reporting.pages.marts import Marts, Row
+from dagster_project.reporting.pages.section import Chart, Column, Section, Table, text
+from dagster_project.reporting.pages.words import FEWEST_CASES, shown
+
+NEEDED = ("conversion_drivers", "metric_catalog")
+
+_DIMENSIONS = {
+    "lead_source": "Source",
+    "segment": "Segment",
+    "owner_id": "Owner",
+    "score_band": "Score band",
+}
+# Contributions of a rate that are drawn, and rates that they are drawn of.
+_SHOWN = 3
+_RATES = 8
+_PARTS = {"mix_part": "mix: more or fewer came", "rate_part": "rate: more or fewer went on"}
+
+
+def section(marts: Marts, cubes: Cubes) -> Section | None:
+    """The newest pair of periods; None where nothing can be compared."""
+    del cubes  # A change is split for the whole: a filter would need another split.
+    rates = _rates(marts)
+    if not rates:
+        return None
+    judged = [row for row in rates if _cases(row) >= FEWEST_CASES]
+    parts = _contributions(marts, [row["metric"] for row in judged][:_RATES])
+    first = rates[0]
+    return Section(
+        anchor="what-changed",
+        title="What changed",
+        finding=text(_finding(judged)),
+        parts=(
+            Table(
+                caption=text(
+                    f"{shown(first['current_from'])} to {shown(first['current_until'])}, beside "
+                    f"{shown(first['previous_from'])} to {shown(first['previous_until'])}"
+                ),
+                columns=(
+                    Column("label", "Rate", link="anchor"),
+                    Column("previous_rate", "Before", "share", "previous_entered"),
+                    Column("previous_entered", "of", "count"),
+                    Column("current_rate", "Now", "share", "current_entered"),
+                    Column("current_entered", "of", "count"),
+                    Column("total_change", "Change", "points", "cases"),
+                    *(
+                        Column(f"mix_{name}", f"Mix by {label.lower()}", "points", "cases")
+                        for name, label in _DIMENSIONS.items()
+                    ),
+                ),
+                rows=tuple(rates),
+                note="pp: percentage points. What is not mix is rate.",
+            ),
+            *((_chart(parts),) if parts else ()),
+        ),
+        marts=("conversion_drivers",),
+        definitions=tuple((row["label"], row["anchor"]) for row in rates),
+        note=(
+            "Both periods are seen in windows of the same length, as known at the end of each. A "
+            "change of few cycles may be chance: what stands out says which are more than that."
+        ),
+    )
+
+
+def _cases(row: Row) -> int:
+    return int(min(row["previous_entered"], row["current_entered"]))
+
+
+def _rates(marts: Marts) -> list[Row]:
+    """Each rate before and now, the largest change first, with the mix part by dimension."""
+    mix = ", ".join(
+        f"sum(mix_part) filter (where dimension = '{name}') as mix_{name}" for name in _DIMENSIONS
+    )
+    found = marts.rows(
+        f"""
+        with newest as (
+            select period_pair
+            from conversion_drivers
+            order by current_from desc, period_pair
+            limit 1
+        ),
+
+        wholes as (
+            select
+                metric, any_value(total_change) as total_change, {mix},
+                sum(previous_entered) filter (where dimension = 'lead_source')
+                    as previous_entered,
+                sum(previous_converted) filter (where dimension = 'lead_source')
+                    as previous_converted,
+                sum(current_entered) filter (where dimension = 'lead_source')
+                    as current_entered,
+                sum(current_converted) filter (where dimension = 'lead_source')
+                    as current_converted,
+                any_value(previous_from) as previous_from,
+                any_value(previous_until) as previous_until,
+                any_value(current_from) as current_from,
+                any_value(current_until) as current_until
+            from conversion_drivers
+            inner join newest using (period_pair)
+            group by metric
+        )
+
+        select
+            wholes.*, metric_catalog.label,
+            previous_converted / nullif(previous_entered, 0) as previous_rate,
+            current_converted / nullif(current_entered, 0) as current_rate
+        from wholes
+        inner join metric_catalog using (metric)
+        order by abs(total_change) desc nulls last, metric
+        """
+    )
+    return [{**row, "anchor": f"metric-{row['metric']}", "cases": _cases(row)} for row in found]
+
+
+def _finding(judged: Sequence[Row]) -> str:
+    moved = [row for row in judged if row["total_change"]]
+    if not judged:
+        return "Too few cycles to compare with an earlier period"
+    if not moved:
+        return "No rate changed"
+    row = moved[0]
+    way = "rose" if row["total_change"] > 0 else "fell"
+    return (
+        f"{row['label']} changed most: it {way} from "
+        f"{shown(row['previous_rate'], 'share')} of {row['previous_entered']:,.0f} to "
+        f"{shown(row['current_rate'], 'share')} of {row['current_entered']:,.0f}"
+    )
+
+
+def _contributions(marts: Marts, metrics: Sequence[str]) -> list[Row]:
+    """The largest parts of each rate's change: one row for the mix and one for the rate."""
+    if not metrics:
+        return []
+    staff = marts.staff()
+    found = marts.rows(
+        f"""
+        select
+            drivers.*, metric_catalog.label as rate,
+            drivers.previous_entered + drivers.current_entered as cases
+        from conversion_drivers as drivers
+        inner join metric_catalog using (metric)
+        where list_contains(?, metric) and change_part <> 0
+        qualify
+            dense_rank() over (order by current_from desc, period_pair) = 1
+            and row_number() over (
+                partition by period_pair, metric
+                order by abs(change_part) desc, dimension, value
+            ) <= {_SHOWN}
+        order by list_position(?, metric), abs(change_part) desc, dimension, value
+        """,
+        list(metrics),
+        list(metrics),
+    )
+    shown_rows = []
+    for row in found:
+        value = staff.get(row["value"], row["value"])
+        what = f"{_DIMENSIONS.get(row['dimension'], row['dimension'])}: {value}"
+        axis = f"{row['rate']}\n{wrapped(what).partition(chr(10))[0]}"
+        for part, label in _PARTS.items():
+            points = row[part]
+            shown_rows.append(
+                {**row, "what": what, "axis": axis, "part": label, "points": 100 * points}
+            )
+    return shown_rows
+
+
+def _chart(parts: list[Row]) -> Chart:
+    # Takes a second to import; commands that write no page do without.
+    import altair as alt
+
+    axis = list(dict.fromkeys(row["axis"] for row in parts))
+    labels = list(_PARTS.values())
+    bars = (
+        alt.Chart(rows())
+        .mark_bar()
+        .encode(
+            y=alt.Y("axis:N", sort=axis, title=None).axis(**LINES),
+            x=alt.X("points:Q", title="percentage points of the change").axis(
+                format="+.0f", tickCount=5
+            ),
+            color=alt.Color("part:N", legend=None).scale(domain=labels),
+            tooltip=[
+                alt.Tooltip("rate:N", title="Rate"),
+                alt.Tooltip("what:N", title="Of"),
+                alt.Tooltip("part:N", title="Part"),
+                alt.Tooltip("points:Q", title="Points", format="+.1f"),
+                alt.Tooltip("previous_entered:Q", title="Came before", format=","),
+                alt.Tooltip("current_entered:Q", title="Came now", format=","),
+                alt.Tooltip("previous_rate:Q", title="Rate before", format=".1%"),
+                alt.Tooltip("current_rate:Q", title="Rate now", format=".1%"),
+            ],
+        )
+    )
+    zero = alt.Chart(rows()).mark_rule(color=MUTED).encode(x=alt.datum(0, type="quantitative"))
+    top = parts[0]
+    return Chart(
+        name="what-changed-parts",
+        finding=text(
+            f"{top['what']} adds {shown(top['change_part'], 'points')} to {top['rate']} "
+            f"({shown(top['previous_rate'], 'share')} of {top['previous_entered']:,}, then "
+            f"{shown(top['current_rate'], 'share')} of {top['current_entered']:,})"
+        ),
+        subtitle=f"The {_SHOWN} largest parts of each rate's change, the rate that changed most "
+        "first. A cycle counts by its source, segment, owner and band, so parts overlap",
+        spec=specification(alt.layer(bars, zero), height=36 * len(axis)),
+        legend=tuple(labels),
+        table=Table(
+            caption=text("Largest parts of the changes"),
+            columns=(
+                Column("rate", "Rate"),
+                Column("what", "Of"),
+                Column("part", "Part"),
+                Column("points", "pp", "number"),
+                Column("previous_entered", "Came before", "count"),
+                Column("previous_rate", "Rate before", "share", "previous_entered"),
+                Column("current_entered", "Came now", "count"),
+                Column("current_rate", "Rate now", "share", "current_entered"),
+            ),
+            rows=tuple(parts),
+        ),
+    )
