@@ -6,7 +6,10 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from dagster_project.config.errors import ConfigError
+from dagster_project.config.warehouse import PUBLISHED_FILE, connect
 from dagster_project.ingestion.files.settings import FilesSource
+from dagster_project.reporting.sync import read_agenda
 from tests.lifecycle.company_policy import Policy
 from tests.marts.conftest import SAMPLE
 from tests.marts.cycles import cycle
@@ -411,3 +414,89 @@ def test_the_scorecard_of_the_sample_ties_to_the_marts(sample):
     )
     statuses = {row["status"] for row in sample.rows("select status from sync_scorecard")}
     assert statuses == {"met", "missed", "no_target"}
+
+
+@pytest.fixture(scope="module")
+def published(sample, tmp_path_factory):
+    """The sample's marts in a file as it is published, open."""
+    file = tmp_path_factory.mktemp("published") / PUBLISHED_FILE
+    sample.execute(f"attach '{file}' as published")
+    sample.execute("create schema published.marts")
+    for mart in (
+        "build_info",
+        "calibration_sync",
+        "capacity_thresholds",
+        "sync_scorecard",
+        "what_stands_out",
+    ):
+        sample.execute(f"create table published.marts.{mart} as from {mart}")
+    sample.execute("detach published")
+    with connect(file, read_only=True) as connection:
+        yield connection
+
+
+def test_the_agenda_is_that_of_the_last_whole_period(published, sample):
+    found = read_agenda(published)
+    assert (found.period_start, found.period_end) == (LAST, date(2026, 6, 28))
+    assert not found.is_running
+    assert [rate.metric for rate in found.scorecard][:2] == ["mql_to_sal", "sal_to_sql"]
+    sections = {section.name: section for section in found.sections}
+    assert list(sections) == ["passed", "rejected", "overdue", "untouched", "converted"]
+    for name, section in sections.items():
+        # Somebody still has to decide today, whatever was overdue at the meeting's day.
+        start = RUNNING if name == "overdue" else LAST
+        counts = "select coalesce(sum(leads), 0) from calibration_sync where section = ? and "
+        now = one(sample, counts + "period_start = ?", [name, start])
+        before = one(sample, counts + "period_start = ?", [name, start - timedelta(weeks=1)])
+        assert (section.leads, section.previous_leads) == (now, before), name
+        assert section.leads == sum(item.leads for item in section.items)
+    assert sections["overdue"].told_on == AS_OF.date()
+    oldest_first = [item.first_at for item in sections["overdue"].items]
+    assert oldest_first == sorted(oldest_first)
+
+
+def test_what_is_to_be_decided(published, sample):
+    points = {point.about: point for point in read_agenda(published).to_decide}
+    assert list(points) == [
+        "sla_met_rate",
+        "decided_in_time_rate",
+        "first_touch",
+        "score_power",
+        "unmapped_stage",
+        "unknown_reason",
+        "capacity",
+    ]
+    assert points["sla_met_rate"].what == "Touched in time: 41.9 % of 124, target 80 % (sales)"
+    assert points["first_touch"].what == one(
+        sample, "select sentence from what_stands_out where diagnostic = 'first_touch'"
+    )
+    assert points["unknown_reason"].what == (
+        "Reason Chose an internal build is not in the policy: 2 leads"
+    )
+    threshold = one(
+        sample,
+        "select threshold from capacity_thresholds "
+        "where team = 'all' and is_filling_threshold and period_start = '2026-06-22'",
+    )
+    assert f"A score of {threshold} or more" in points["capacity"].what
+
+
+def test_the_agenda_of_another_period_is_told_as_of_then(published):
+    found = read_agenda(published, date(2026, 5, 20))
+    assert (found.period_start, found.period_end) == (date(2026, 5, 18), date(2026, 5, 24))
+    # What stands out today is no finding of then.
+    assert not {"first_touch", "score_power", "capacity"} & {
+        point.about for point in found.to_decide
+    }
+    assert {section.told_on for section in found.sections} == {date(2026, 5, 24)}
+    running = read_agenda(published, RUNNING)
+    assert running.is_running
+    with pytest.raises(ConfigError, match="no agenda of that day; there are those of 2026-04-06"):
+        read_agenda(published, date(2026, 7, 6))
+
+
+def test_a_build_of_an_earlier_release_has_no_agenda(tmp_path):
+    with connect(tmp_path / "old.duckdb") as old:
+        old.execute("create schema marts")
+        with pytest.raises(ConfigError, match="an earlier release made it"):
+            read_agenda(old)

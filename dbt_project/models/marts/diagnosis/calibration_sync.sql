@@ -72,6 +72,7 @@ compared as (
         periods.observed_days,
         periods.period_days,
         periods.is_running,
+        periods.period_end,
         periods.period_number - min(periods.period_number) over () as periods_before,
         coalesce(sum(counted.leads) over (
             partition by counted.section, counted.item
@@ -135,7 +136,8 @@ final as (
                     )
         end as has_grown,
         tested.first_at,
-        tested.is_running
+        tested.is_running,
+        tested.period_end
     from tested
     inner join sections
         on tested.section = sections.section

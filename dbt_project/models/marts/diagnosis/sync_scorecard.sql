@@ -59,14 +59,14 @@ metrics as (
         metric,
         'higher' as better,
         sort_order,
-        true as is_conversion
+        'conversion' as kind
     from pairs
     union all
     select
         metric,
         better,
         sort_order,
-        false as is_conversion
+        'promise' as kind
     from services
 
 ),
@@ -113,11 +113,11 @@ shown as (
         periods.known_day,
         periods.is_running,
         case
-            when metrics.is_conversion then periods.mature_from
+            when metrics.kind = 'conversion' then periods.mature_from
             else periods.recent_from
         end as cases_from,
         case
-            when metrics.is_conversion then periods.mature_until
+            when metrics.kind = 'conversion' then periods.mature_until
             else periods.known_day
         end as cases_until,
         coalesce(counts.cases, 0) as cases,
@@ -180,6 +180,7 @@ final as (
     select
         compared.metric,
         catalog.label as metric_label,
+        compared.kind,
         compared.better,
         compared.sort_order,
         compared.cases,
