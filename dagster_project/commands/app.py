@@ -22,6 +22,7 @@ from dagster_project.commands.rollback import rollback
 from dagster_project.commands.run import run
 from dagster_project.commands.simulate import simulate
 from dagster_project.commands.status import status
+from dagster_project.commands.sync import sync
 from dagster_project.commands.warehouse import warehouse
 from dagster_project.config.errors import HandoffError
 from dagster_project.config.plain_text import on_one_line
@@ -56,7 +57,19 @@ def handoff(
     """
 
 
-for command in (run, status, report, rollback, init, doctor, explain, compare, simulate, warehouse):
+for command in (
+    run,
+    status,
+    report,
+    rollback,
+    sync,
+    init,
+    doctor,
+    explain,
+    compare,
+    simulate,
+    warehouse,
+):
     app.command()(command)
 app.add_typer(alerts, name="alerts")
 

@@ -93,16 +93,17 @@ def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def write_plainly(table: Path, target: Path) -> None:
+def write_plainly(table: Path, target: Path, *, only_header: bool = False) -> None:
     """Copy a policy table without what editors leave: byte order mark, blank lines, outer spaces.
 
-    Raises ``ConfigError`` when the table can't be read.
+    ``only_header``: without its rows. Raises ``ConfigError`` when the table can't be read.
     """
     header, records = _read(table)
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([cell.strip() for cell in record] for _, record in records)
+        kept = [] if only_header else records
+        writer.writerows([cell.strip() for cell in record] for _, record in kept)
 
 
 def cells(policy_dir: Path, table: str) -> list[dict[str, str]]:
