@@ -21,7 +21,7 @@ class Marts:
     """
 
     def __init__(self, connection: DuckDBPyConnection, currency: str | None = None) -> None:
-        self._connection = connection
+        self.connection = connection
         self.currency = currency
         found = connection.execute(
             "select table_name, column_name from duckdb_columns() where database_name = 'build'"
@@ -57,21 +57,21 @@ class Marts:
         if rows:
             columns = dict.fromkeys(column for row in rows for column in row)
             values = {column: [row.get(column) for row in rows] for column in columns}
-            self._connection.register(name, pa.table(values))
+            self.connection.register(name, pa.table(values))
             self._columns[name] = set(columns)
 
     def rows(self, query: str, *values: Any) -> list[Row]:
         """The rows of a query, by the names of their columns."""
-        return records(self._connection, query, values)
+        return records(self.connection, query, values)
 
     def value(self, query: str, *values: Any) -> Any:
         """The first value of a query's first row; None where there is no row."""
-        row = self._connection.execute(query, list(values)).fetchone()
+        row = self.connection.execute(query, list(values)).fetchone()
         return row[0] if row else None
 
     def execute(self, statement: str, *values: Any) -> None:
         """Run a statement, such as one that makes a temporary table."""
-        self._connection.execute(statement, list(values))
+        self.connection.execute(statement, list(values))
 
 
 def local_date(moment: str) -> str:

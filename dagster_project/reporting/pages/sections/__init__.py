@@ -10,6 +10,7 @@ from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.section import Section
 from dagster_project.reporting.pages.sections import (
+    agenda,
     channels,
     data_quality,
     funnel,
@@ -29,6 +30,7 @@ SECTIONS = (
     score,
     channels,
     what_changed,
+    agenda,
     data_quality,
 )
 
