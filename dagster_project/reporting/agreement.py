@@ -54,17 +54,16 @@ class Watch:
         return [self.whole, self.trailing] if self.trailing else [self.whole]
 
     @property
-    def limits(self) -> list[tuple[str, str, str]]:
-        """Window, what it warns above and what it blocks above; one where they are the same."""
-        told = {
-            check.window: (
-                check.shown(check.warn),
-                "never" if check.blocks_above is None else check.shown(check.block),
-            )
-            for check in self.checks
-        }
+    def is_about_data(self) -> bool:
+        """Whether the data team is asked, not marketing or sales."""
+        return self.whole.owner == "data"
+
+    @property
+    def limits(self) -> list[tuple[str, float, float | None]]:
+        """Window, what it warns and what it blocks above; one where they are the same."""
+        told = {check.window: (check.warn, check.blocks_above) for check in self.checks}
         if len(set(told.values())) == 1:
-            return [(" and ".join(told), *next(iter(told.values())))]
+            told = {" and ".join(told): told[self.whole.window]}
         return [(window, *limits) for window, limits in told.items()]
 
 
@@ -80,6 +79,7 @@ class Agreement:
     """
 
     build: Row
+    tradition: Row
     milestones: list[Row]
     exits: list[Row]
     unmapped: list[str]
@@ -127,6 +127,11 @@ def read_agreement(connection: DuckDBPyConnection, checks: Sequence[Check]) -> A
     policy = {name: _policy(connection, name, order) for name, order in _AS_LISTED.items()}
     return Agreement(
         build=build,
+        tradition=next(
+            row
+            for row in _policy(connection, "traditions", "all")
+            if row["tradition"] == build["tradition"]
+        ),
         milestones=[
             {**row, "stages": [each for each in stages if each["milestone"] == row["milestone"]]}
             for row in _rows(connection, "dim_milestones", "milestone_rank")
