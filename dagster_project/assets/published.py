@@ -16,6 +16,7 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
+from dagster_project.reporting.pages.report import write_pages
 from dagster_project.running import publishing
 from dagster_project.running.progress import Happening, step, tell
 
@@ -59,7 +60,7 @@ def build_published_asset(
         if run.plan.audit != "warn":
             publishing.require_audit(output, facts["build_id"])
         publishing.require_leads(output)
-        publishing.write_build(
+        written = publishing.write_build(
             output,
             marts,
             facts,
@@ -69,6 +70,7 @@ def build_published_asset(
             memory_limit=run.plan.settings.warehouse.memory_limit,
             progress=lambda mart: tell(Happening("part", mart)),
         )
+        write_pages(output / publishing.BUILDS_DIRECTORY / facts["build_id"], written)
         published = publishing.publish_build(output, facts["build_id"])
         publishing.forget_old_builds(output, settings.keep_builds)
         return published

@@ -17,6 +17,7 @@ from dagster_project.commands.doctor import doctor
 from dagster_project.commands.explain import explain
 from dagster_project.commands.init import init
 from dagster_project.commands.options import is_debugging
+from dagster_project.commands.report import report
 from dagster_project.commands.rollback import rollback
 from dagster_project.commands.run import run
 from dagster_project.commands.simulate import simulate
@@ -55,7 +56,7 @@ def handoff(
     """
 
 
-for command in (run, status, rollback, init, doctor, explain, compare, simulate, warehouse):
+for command in (run, status, report, rollback, init, doctor, explain, compare, simulate, warehouse):
     app.command()(command)
 app.add_typer(alerts, name="alerts")
 
