@@ -61,7 +61,9 @@ class Watch:
     @property
     def limits(self) -> list[tuple[str, float, float | None]]:
         """Window, what it warns and what it blocks above; one where they are the same."""
-        told = {check.window: (check.warn, check.blocks_above) for check in self.checks}
+        told: dict[str, tuple[float, float | None]] = {
+            check.window: (check.warn, check.blocks_above) for check in self.checks
+        }
         if len(set(told.values())) == 1:
             told = {" and ".join(told): told[self.whole.window]}
         return [(window, *limits) for window, limits in told.items()]

@@ -26,10 +26,12 @@ MOST_ROWS = 100
 
 # Beside the policy tables: what a run chooses, and what handoff.yml sets of the checks.
 CHOICES, LIMITS = "run", "checks"
-_KEYS = {
+# What names a row of a table: none for the one row of the tradition; all cells where it isn't here.
+_KEYS: dict[str, tuple[str, ...]] = {
     **{
         name: tuple(column for column in row.KEY if column != "tradition")
         for name, row in TABLES.items()
+        if row.KEY
     },
     CHOICES: ("setting",),
     LIMITS: ("check",),
@@ -169,21 +171,21 @@ def _change(content: Mapping[str, Any]) -> Change:
 def _by_key(table: str, rows: Iterable[Cells]) -> dict[tuple[str, ...], Cells]:
     """Rows by what tells them apart, in any case; by all their cells where nothing else does."""
     return {
-        tuple((row.get(column) or "").casefold() for column in _KEYS.get(table) or sorted(row)): row
+        tuple((row.get(column) or "").casefold() for column in _KEYS.get(table, sorted(row))): row
         for row in rows
     }
 
 
 def _named(table: str, row: Cells) -> str:
     """A row as people name it: by its key, else by its cells."""
-    columns = _KEYS.get(table) or tuple(row)
+    columns = _KEYS.get(table, tuple(row))
     return ", ".join(cell for column in columns if (cell := row.get(column)))
 
 
 def _cells(table: str, old: Cells, new: Cells) -> tuple[tuple[str, str | None, str | None], ...]:
     """The cells that differ, without those that name the row."""
     columns = dict.fromkeys([*new, *old])
-    named_by = _KEYS.get(table) or columns
+    named_by = _KEYS.get(table, tuple(columns))
     return tuple(
         (column, old.get(column), new.get(column))
         for column in columns
