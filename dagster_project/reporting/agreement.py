@@ -263,14 +263,15 @@ def _written_as(connection: DuckDBPyConnection) -> dict[str, list[str]]:
 
 
 def _unmapped(connection: DuckDBPyConnection) -> list[str]:
-    """The raw stages that mean none here."""
+    """The raw stages that mean none here, as the marts show them: without addresses and numbers."""
     query = f"""
-        select distinct raw_key
-        from {BUILD_SCHEMA}.int_stage_names
-        where stage is null and not coalesce(is_ignored, false)
-        order by raw_key
+        select min(detail) as raw_stage
+        from {BUILD_SCHEMA}.lifecycle_violations
+        where rule = 'unmapped_stage'
+        group by lower(trim(detail))
+        order by raw_stage
     """
-    return [row["raw_key"] for row in records(connection, query)]
+    return [row["raw_stage"] for row in records(connection, query)]
 
 
 def _overrides(connection: DuckDBPyConnection) -> list[Row]:
