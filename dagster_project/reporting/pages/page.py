@@ -80,6 +80,7 @@ def page_data(sections: list[Section], config: dict[str, Any]) -> dict[str, Any]
         "charts": {
             chart.name: {
                 "spec": chart.spec,
+                "cases": chart.cases,
                 "rows": [] if chart.table.breakdown else chart.data,
                 "breakdown": chart.table.breakdown.name if chart.table.breakdown else None,
             }

@@ -1,7 +1,7 @@
 """What a section of a page is made of. Sections fill these; the templates show them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dagster_project.reporting.pages.cube import MOST_VALUES, Breakdown
@@ -92,7 +92,8 @@ class Chart:
     """A chart: its heading is its finding, ``subtitle`` says what is drawn, with units.
 
     ``spec``: a Vega-Lite specification over the data named ``rows``, as ``charts.specification``
-    makes it. The table has the same data.
+    makes it. The table has the same data. ``cases``: the field of a row with what its rates are of;
+    rows below the fewest cases are in the table only, and without others nothing is drawn.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Chart:
     subtitle: str
     spec: dict[str, Any]
     table: Table
+    cases: str | None = None
 
     @property
     def data(self) -> list[Row]:
@@ -145,8 +147,6 @@ class Section:
     tiles: tuple[Tile, ...] = ()
     is_filtered: bool = False
     note: str = ""
-    # Breakdowns that only sentences and tiles use are found by themselves.
-    more_breakdowns: tuple[Breakdown, ...] = field(default=())
 
     def charts(self) -> Iterator[Chart]:
         """Its charts."""
@@ -154,7 +154,6 @@ class Section:
 
     def breakdowns(self) -> Iterator[Breakdown]:
         """All breakdowns that its numbers come from; one may come twice."""
-        yield from self.more_breakdowns
         yield from _in_text(self.finding)
         for tile in self.tiles:
             yield from _in_text((tile.value, *tile.note))

@@ -208,7 +208,6 @@ def _by_kind(cube: Cube, labels: dict[str, str]) -> Chart:
         ]
     drawn = (
         alt.Chart(rows())
-        .transform_filter(f"datum.cohort >= {FEWEST_CASES}")
         .mark_bar(height={"band": 0.82})
         .encode(
             y=alt.Y("label:N", sort=list(labels.values()), title=None).scale(paddingInner=0.28),
@@ -216,7 +215,8 @@ def _by_kind(cube: Cube, labels: dict[str, str]) -> Chart:
             x=alt.X("share:Q", title="of those that reached the first milestone")
             .axis(format="%", tickCount=5)
             .scale(domain=[0, 1]),
-            color=alt.Color("start_kind:N", sort=kinds, title=None),
+            # A kind keeps its colour when a filter leaves another out.
+            color=alt.Color("start_kind:N", title=None).scale(domain=kinds),
             tooltip=[
                 alt.Tooltip("label:N", title="Milestone"),
                 alt.Tooltip("start_kind:N", title="Pass"),
@@ -234,6 +234,7 @@ def _by_kind(cube: Cube, labels: dict[str, str]) -> Chart:
             f"pass; kinds of fewer than {FEWEST_CASES} cycles are in the table only"
         ),
         spec=specification(drawn, height=60 * len(labels)),
+        cases="cohort",
         table=Table(
             caption=text("Cumulative rate by kind of pass"),
             columns=(

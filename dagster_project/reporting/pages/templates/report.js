@@ -79,6 +79,29 @@
     element.textContent = shown(row[measure], kind, row[`${measure}_cases`]);
   };
 
+  const draw = async (name, all) => {
+    const { cases, spec } = data.charts[name];
+    const rows = cases === null ? all : all.filter((row) => row[cases] >= data.fewest_cases);
+    const place = [...document.querySelectorAll("[data-drawing]")]
+      .find((element) => element.dataset.drawing === name);
+    place.hidden = rows.length === 0;
+    place.parentElement.querySelector(".too-few").hidden = rows.length > 0;
+    if (place.hidden) return;
+    if (views.has(name)) {
+      await views.get(name).data("rows", rows).resize().runAsync();
+      return;
+    }
+    const { view } = await vegaEmbed(place, { ...spec, datasets: { rows } }, {
+      actions: false, ast: true, config: data.config, mode: "vega-lite", renderer: "svg",
+    });
+    views.set(name, view);
+    // Its finding, which a filter changes, is its name; the table below has its data.
+    place.setAttribute("role", "img");
+    place.setAttribute("aria-labelledby", `${name}-finding`);
+    for (const given of ["aria-label", "aria-roledescription"]) place.removeAttribute(given);
+    place.querySelector("svg").setAttribute("aria-hidden", "true");
+  };
+
   const show = (name, rows) => {
     const byKey = new Map(rows.map((row) => [row.key, row]));
     const measures = new Set(data.breakdowns[name].measures.map((item) => item.name));
@@ -95,24 +118,9 @@
         }
       }
     }
-    for (const [chart, view] of views) {
-      if (data.charts[chart].breakdown === name) view.data("rows", rows).resize().runAsync();
+    for (const [chart, { breakdown }] of Object.entries(data.charts)) {
+      if (breakdown === name) draw(chart, rows);
     }
-  };
-
-  const draw = async (name, rows) => {
-    const { spec } = data.charts[name];
-    const place = [...document.querySelectorAll("[data-drawing]")]
-      .find((element) => element.dataset.drawing === name);
-    const { view } = await vegaEmbed(place, { ...spec, datasets: { rows } }, {
-      actions: false, ast: true, config: data.config, mode: "vega-lite", renderer: "svg",
-    });
-    // Its finding, which a filter changes, is its name; the table below has its data.
-    place.setAttribute("role", "img");
-    place.setAttribute("aria-labelledby", `${name}-finding`);
-    for (const given of ["aria-label", "aria-roledescription"]) place.removeAttribute(given);
-    place.querySelector("svg").setAttribute("aria-hidden", "true");
-    views.set(name, view);
   };
 
   const cubes = await unpacked(data.cubes);
