@@ -13,6 +13,7 @@ import typer
 
 from dagster_project.commands.alerts import app as alerts
 from dagster_project.commands.compare import compare
+from dagster_project.commands.definitions import definitions
 from dagster_project.commands.doctor import doctor
 from dagster_project.commands.explain import explain
 from dagster_project.commands.init import init
@@ -56,7 +57,19 @@ def handoff(
     """
 
 
-for command in (run, status, report, rollback, init, doctor, explain, compare, simulate, warehouse):
+for command in (
+    run,
+    status,
+    report,
+    definitions,
+    rollback,
+    init,
+    doctor,
+    explain,
+    compare,
+    simulate,
+    warehouse,
+):
     app.command()(command)
 app.add_typer(alerts, name="alerts")
 
