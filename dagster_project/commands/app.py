@@ -13,6 +13,7 @@ import typer
 
 from dagster_project.commands.alerts import app as alerts
 from dagster_project.commands.compare import compare
+from dagster_project.commands.definitions import definitions
 from dagster_project.commands.doctor import doctor
 from dagster_project.commands.explain import explain
 from dagster_project.commands.init import init
@@ -61,6 +62,7 @@ for command in (
     run,
     status,
     report,
+    definitions,
     rollback,
     sync,
     init,
