@@ -6,6 +6,7 @@ changes on paper. A colour scale that has to be computed uses opacity instead.
 
 from importlib.metadata import version
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 # Told apart by who sees few colours, too; ``style.css`` has their values.
@@ -19,7 +20,8 @@ _FONT = "system-ui, sans-serif"
 CONFIG: dict[str, Any] = {
     "background": None,
     "font": _FONT,
-    "padding": 0,
+    # Room for what hangs below a line of labels.
+    "padding": {"left": 0, "right": 0, "top": 1, "bottom": 4},
     "view": {"stroke": None},
     # The table beside it says the same, in order.
     "aria": False,
@@ -64,6 +66,22 @@ def specification(chart: Any, height: int | None = None) -> dict[str, Any]:
         if height:
             spec["height"] = height
     return spec
+
+
+def with_interval(chart: Any, successes: str, trials: str) -> Any:
+    """A chart of altair with the fields ``lower`` and ``upper`` beside two fields with counts.
+
+    They are the bounds of the 95 % Wilson interval, as the marts have it, of what is drawn: under a
+    filter of what that leaves.
+    """
+    deviate = NormalDist().inv_cdf(0.975)
+    cases, square = f"datum.{trials}", f"{deviate**2!r}"
+    centre = f"(datum.{successes} + {square} / 2) / ({cases} + {square})"
+    spread = f"datum.{successes} * ({cases} - datum.{successes}) / {cases} + {square} / 4"
+    half = f"{deviate!r} * sqrt({spread}) / ({cases} + {square})"
+    return chart.transform_calculate(
+        lower=f"max(0, {centre} - {half})", upper=f"min(1, {centre} + {half})"
+    )
 
 
 def rows() -> Any:

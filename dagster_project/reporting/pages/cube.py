@@ -7,7 +7,7 @@ changes; without one it shows what the marts say. Only what can be added up can 
 median and no interval.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -66,7 +66,10 @@ class Filter:
 
 @dataclass(frozen=True)
 class Cube:
-    """Sums by filters and keys. ``codes``: a row's filter codes; ``keys`` and ``sums`` by name."""
+    """Sums by filters and keys. ``codes``: a row's filter codes; ``keys`` and ``sums`` by name.
+
+    A filter is a key, too: its values are its codes as text.
+    """
 
     name: str
     codes: Mapping[str, Sequence[int]]
@@ -76,7 +79,7 @@ class Cube:
     def added_up(self, by: Sequence[str]) -> dict[tuple[str, ...], dict[str, float]]:
         """The sums by some of the keys, whatever the filters."""
         totals: dict[tuple[str, ...], dict[str, float]] = {}
-        keys = zip(*(self.keys[name] for name in by), strict=True)
+        keys = zip(*(self._key(name) for name in by), strict=True)
         rows = zip(*self.sums.values(), strict=True)
         for key, values in zip(keys, rows, strict=True):
             total = totals.setdefault(key, dict.fromkeys(self.sums, 0))
@@ -96,6 +99,9 @@ class Cube:
             },
             "sums": dict(self.sums),
         }
+
+    def _key(self, name: str) -> Iterable[str]:
+        return self.keys[name] if name in self.keys else map(str, self.codes[name])
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,7 @@ class Cubes:
 
     def __init__(self, marts: Marts) -> None:
         self._marts = marts
+        self._made: dict[str, Cube] = {}
         for name in _LABELS:
             marts.execute(
                 f"""
@@ -212,12 +219,21 @@ class Cubes:
         self.periods: list[date] = [row["value"] for row in found[: self._detail.periods]]
         self.has_older = len(found) > len(self.periods)
 
+    def filter(self, name: str) -> Filter:
+        """A filter of values by its name, such as ``owner_id``."""
+        return next(item for item in self.filters if item.name == name)
+
     def cube(self, name: str, query: str, keys: Sequence[str], sums: Sequence[str]) -> Cube:
-        """A cube of a query.
+        """A cube of a query; sections that need the same one share it by its name.
 
         The query has the columns ``source_system``, ``lead_source``, ``segment``, ``owner_id``,
         ``happened_on`` (a date), the keys (text) and the sums (numbers; 0/1 counts cases).
         """
+        if name not in self._made:
+            self._made[name] = self._make(name, query, keys, sums)
+        return self._made[name]
+
+    def _make(self, name: str, query: str, keys: Sequence[str], sums: Sequence[str]) -> Cube:
         columns = "".join(f", cast(facts.{item} as varchar) as {item}" for item in keys)
         measures = ", ".join(
             f"cast(coalesce(sum(facts.{item}), 0) as double) as {item}" for item in sums

@@ -33,6 +33,11 @@ class Marts:
         """The rows of a query, by the names of their columns."""
         return records(self._connection, query, values)
 
+    def local_date(self, column: str) -> str:
+        """An expression: the day of a moment in the time zone of the marts' own days."""
+        zone = literal(self.value("select timezone from build_info"))
+        return f"cast(timezone({zone}, timezone('UTC', {column})) as date)"
+
     def value(self, query: str, *values: Any) -> Any:
         """The first value of a query's first row; None where there is no row."""
         row = self._connection.execute(query, list(values)).fetchone()

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.section import Section
-from dagster_project.reporting.pages.sections import funnel, stands_out
+from dagster_project.reporting.pages.sections import cohorts, funnel, stands_out, trend
 
 # In the order of the page.
-SECTIONS = (stands_out, funnel)
+SECTIONS = (stands_out, funnel, trend, cohorts)
 
 
 def sections(marts: Marts, cubes: Cubes) -> Iterator[Section]:
