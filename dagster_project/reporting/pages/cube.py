@@ -234,7 +234,9 @@ class Cubes:
         return self._made[name]
 
     def _make(self, name: str, query: str, keys: Sequence[str], sums: Sequence[str]) -> Cube:
-        columns = "".join(f", cast(facts.{item} as varchar) as {item}" for item in keys)
+        columns = "".join(
+            f", coalesce(cast(facts.{item} as varchar), '{NOBODY}') as {item}" for item in keys
+        )
         measures = ", ".join(
             f"cast(coalesce(sum(facts.{item}), 0) as double) as {item}" for item in sums
         )
