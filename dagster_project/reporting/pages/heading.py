@@ -100,20 +100,21 @@ def _coverage(marts: Marts) -> list[tuple[str, str]]:
         order by sum(count(*)) over (partition by source_system) desc, source_system, place
         """
     )
-    sources = list(dict.fromkeys(row["source_system"] for row in found))
-    told = [
+    told: dict[str, dict[str, list[str]]] = {}
+    for row in found:
+        days = f"{shown(row['first_day'])} to {shown(row['last_day'])}"
+        told.setdefault(row["source_system"], {}).setdefault(days, []).append(row["what"])
+    facts = [
         (
             f"Coverage of {source}",
-            ", ".join(
-                f"{row['what']} {shown(row['first_day'])} to {shown(row['last_day'])}"
-                for row in found
-                if row["source_system"] == source
-            ),
+            "; ".join(f"{', '.join(kinds)}: {days}" for days, kinds in spans.items()),
         )
-        for source in sources[:_MOST_SOURCES]
+        for source, spans in told.items()
     ]
-    more = len(sources) - len(told)
-    return [*told, ("Coverage", f"{more:,} more sources")] if more else told
+    more = len(facts) - _MOST_SOURCES
+    if more > 0:
+        facts[_MOST_SOURCES:] = [("Coverage", f"of {more:,} more sources in the marts")]
+    return facts
 
 
 def noticed(note: Mapping[str, Any]) -> str:

@@ -33,15 +33,6 @@ class _Link:
     href: str
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What the warehouse knows of a build: its checks with what to do, what was noticed."""
-
-    as_of: datetime | None
-    checks: list[dict[str, Any]]
-    notes: list[dict[str, Any]]
-
-
 def write_held_back(
     output: Path, build_id: str, data_tests: Sequence[Mapping[str, Any]] = ()
 ) -> Path | None:
@@ -52,8 +43,8 @@ def write_held_back(
     """
     if build_id in publishing.builds(output) or not warehouse_path(output).is_file():
         return None
-    found = _found(output, build_id)
-    checks = [*found.checks, *data_tests]
+    audited = _rows(output, "check_results", "where build_id = ? order by check_name", build_id)
+    checks = [*audited, *data_tests]
     stopping = [check for check in checks if check["status"] in _STOPPING]
     causes = publishing.without_leads(output, build_id.rpartition("-")[2])
     if not stopping and not causes:
@@ -62,13 +53,13 @@ def write_held_back(
     page = render(
         "held_back.html",
         build_id=build_id,
-        as_of=found.as_of,
+        as_of=audited[0]["as_of"] if audited else None,
         cause=causes[0] if causes else "",
         counts=check_counts(checks),
         stopping=Points(tuple(_point(check) for check in stopping)),
         noticed=[
             (noticed(note), note["what_to_do"] or "")
-            for note in found.notes
+            for note in _rows(output, "notes", f"order by {publishing.NOTES_ORDER}")
             if note["severity"] in TELLING
         ],
         served=served,
@@ -88,22 +79,13 @@ def forget_held_back(output: Path) -> None:
     shutil.rmtree(output / HELD_BACK_DIRECTORY, ignore_errors=True)
 
 
-def _found(output: Path, build_id: str) -> _Found:
+def _rows(output: Path, table: str, rest: str, *values: str) -> list[dict[str, Any]]:
+    """Rows of a table of the audit; none where the run did not get that far."""
     with connect(warehouse_path(output), read_only=True) as connection:
         try:
-            checks = records(
-                connection,
-                f"select * from {QUALITY_SCHEMA}.check_results where build_id = ? "
-                "order by check_name",
-                [build_id],
-            )
-            notes = records(
-                connection,
-                f"select * from {QUALITY_SCHEMA}.notes order by {publishing.NOTES_ORDER}",
-            )
+            return records(connection, f"select * from {QUALITY_SCHEMA}.{table} {rest}", values)
         except duckdb.CatalogException:
-            return _Found(None, [], [])  # the run did not get that far
-    return _Found(checks[0]["as_of"] if checks else None, checks, notes)
+            return []
 
 
 def _point(check: Mapping[str, Any]) -> tuple[str, Text, str]:
