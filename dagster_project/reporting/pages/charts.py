@@ -21,8 +21,8 @@ _FONT = "system-ui, sans-serif"
 CONFIG: dict[str, Any] = {
     "background": None,
     "font": _FONT,
-    # Room for what hangs below a line of labels.
-    "padding": {"left": 0, "right": 0, "top": 1, "bottom": 4},
+    # What hangs below the letters of an axis title would be cut.
+    "padding": {"left": 0, "top": 2, "right": 2, "bottom": 4},
     "view": {"stroke": None},
     # The table beside it says the same, in order.
     "aria": False,

@@ -7,7 +7,7 @@ changes; without one it shows what the marts say. Only what can be added up can 
 median and no interval.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -79,9 +79,10 @@ class Cube:
     def added_up(self, by: Sequence[str]) -> dict[tuple[str, ...], dict[str, float]]:
         """The sums by some of the keys, whatever the filters."""
         totals: dict[tuple[str, ...], dict[str, float]] = {}
-        keys = zip(*(self._key(name) for name in by), strict=True)
+        columns = [self._column(name) for name in by]
         rows = zip(*self.sums.values(), strict=True)
-        for key, values in zip(keys, rows, strict=True):
+        for at, values in enumerate(rows):
+            key = tuple(column[at] for column in columns)
             total = totals.setdefault(key, dict.fromkeys(self.sums, 0))
             for name, value in zip(self.sums, values, strict=True):
                 total[name] += value
@@ -100,8 +101,8 @@ class Cube:
             "sums": dict(self.sums),
         }
 
-    def _key(self, name: str) -> Iterable[str]:
-        return self.keys[name] if name in self.keys else map(str, self.codes[name])
+    def _column(self, name: str) -> Sequence[str]:
+        return self.keys[name] if name in self.keys else [str(code) for code in self.codes[name]]
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Measures of a cube by some of its keys; ``rows``: the keys, and texts to show beside them."""
+    """Measures of a cube by some of its keys; ``rows``: the keys, and texts to show beside them.
+
+    By no key it has one row, for sentences about the whole.
+    """
 
     name: str
     cube: Cube

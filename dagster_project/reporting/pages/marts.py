@@ -33,11 +33,6 @@ class Marts:
         """The rows of a query, by the names of their columns."""
         return records(self._connection, query, values)
 
-    def local_date(self, column: str) -> str:
-        """An expression: the day of a moment in the time zone of the marts' own days."""
-        zone = literal(self.value("select timezone from build_info"))
-        return f"cast(timezone({zone}, timezone('UTC', {column})) as date)"
-
     def value(self, query: str, *values: Any) -> Any:
         """The first value of a query's first row; None where there is no row."""
         row = self._connection.execute(query, list(values)).fetchone()
@@ -46,6 +41,11 @@ class Marts:
     def execute(self, statement: str, *values: Any) -> None:
         """Run a statement, such as one that makes a temporary table."""
         self._connection.execute(statement, list(values))
+
+
+def local_date(moment: str) -> str:
+    """SQL: the day of a moment in the time zone of the marts' own days."""
+    return f"cast(timezone((select timezone from build_info), timezone('UTC', {moment})) as date)"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Any
 
 from dagster_project.reporting.pages.charts import COLOURS, rates
 from dagster_project.reporting.pages.cube import NOBODY, Breakdown, Cube, Cubes, Measure
-from dagster_project.reporting.pages.marts import Marts, Row
+from dagster_project.reporting.pages.marts import Marts, Row, local_date
 from dagster_project.reporting.pages.section import (
     Chart,
     Column,
@@ -41,16 +41,13 @@ _COUNTS = (
 
 def section(marts: Marts, cubes: Cubes) -> Section | None:
     """Rates with their intervals; None where nothing was handed off."""
-    cube = _cube(marts, cubes)
-    total = cube.added_up(("everything",)).get(("all",))
+    cube = _cube(cubes)
+    total = cube.added_up(()).get(())
     if not total:
         return None
-    whole = Breakdown(
-        "acceptance", cube, by=("everything",), rows=({"everything": "all"},), measures=_MEASURES
-    )
+    whole = Breakdown("acceptance", cube, by=(), rows=({},), measures=_MEASURES)
     rate, accepted, handed_off, rejected, pending = (
-        Value(whole, ("all",), name)
-        for name in ("rate", "accepted", "handed_off", "rejected", "pending")
+        Value(whole, (), name) for name in ("rate", "accepted", "handed_off", "rejected", "pending")
     )
     by_load = _by_load(marts)
     return Section(
@@ -83,7 +80,7 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
     )
 
 
-def _cube(marts: Marts, cubes: Cubes) -> Cube:
+def _cube(cubes: Cubes) -> Cube:
     statuses = ", ".join(
         f"(acceptance_status = '{status}')::int as {status}"
         for status in ("accepted", "rejected", "pending")
@@ -93,12 +90,12 @@ def _cube(marts: Marts, cubes: Cubes) -> Cube:
         f"""
         select
             source_system, lead_source, segment, owner_id,
-            {marts.local_date("handed_off_at")} as happened_on,
-            'all' as everything, score_band, 1 as handed_off, {statuses}
+            {local_date("handed_off_at")} as happened_on,
+            score_band, 1 as handed_off, {statuses}
         from fct_lead_cycles
         where handed_off_basis = 'explicit'
         """,
-        keys=("everything", "score_band"),
+        keys=("score_band",),
         sums=("handed_off", "accepted", "rejected", "pending"),
     )
 

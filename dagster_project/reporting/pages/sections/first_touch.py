@@ -13,7 +13,7 @@ from dagster_project.reporting.pages.charts import (
     specification,
 )
 from dagster_project.reporting.pages.cube import Breakdown, Cube, Cubes, Measure
-from dagster_project.reporting.pages.marts import Marts, Row
+from dagster_project.reporting.pages.marts import Marts, Row, local_date
 from dagster_project.reporting.pages.section import (
     Chart,
     Column,
@@ -24,7 +24,7 @@ from dagster_project.reporting.pages.section import (
     Value,
     text,
 )
-from dagster_project.reporting.pages.words import FEWEST_CASES, shown
+from dagster_project.reporting.pages.words import FEWEST_CASES, phrase, shown
 
 NEEDED = ("fct_lead_cycles", "handoff_sla")
 
@@ -46,7 +46,7 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
     tiers = _tiers(marts)
     if not tiers:
         return None
-    touches, weeks = _touch_cube(marts, cubes, tiers), _week_cube(marts, cubes)
+    touches, weeks = _touch_cube(cubes, tiers), _week_cube(marts, cubes)
     by_tier = Breakdown(
         "first_touch_tiers",
         touches,
@@ -57,11 +57,11 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
     whole = Breakdown(
         "first_touch",
         touches,
-        by=("everything",),
-        rows=({"everything": "all"},),
+        by=(),
+        rows=({},),
         measures=_MEASURES,
     )
-    late = tuple(Value(whole, ("all",), name) for name in ("late_share", "late", "judged"))
+    late = tuple(Value(whole, (), name) for name in ("late_share", "late", "judged"))
     return Section(
         anchor="first-touch",
         title="First touch",
@@ -119,18 +119,18 @@ def _tiers(marts: Marts) -> list[Row]:
     return [
         {
             "intent_tier": row["intent_tier"],
-            "label": row["intent_tier"].replace("_", " "),
+            "label": phrase(row["intent_tier"]),
             "target": row["longest"] if row["longest"] == row["shortest"] else None,
         }
         for row in found
     ]
 
 
-def _judged(marts: Marts) -> str:
+def _judged() -> str:
     return f"""
         select
             source_system, lead_source, segment, owner_id, intent_tier, speed_to_lead_minutes,
-            {marts.local_date("handed_off_at")} as happened_on, 'all' as everything,
+            {local_date("handed_off_at")} as happened_on,
             1 as judged, (sla_status = 'met')::int as met, (sla_status = 'breached')::int as late
         from fct_lead_cycles
         where handed_off_basis = 'explicit' and sla_status in ('met', 'breached')
@@ -142,7 +142,7 @@ def _moments(tiers: Sequence[Row]) -> list[float]:
     return sorted({*_MOMENTS, *(tier["target"] for tier in tiers if tier["target"])})
 
 
-def _touch_cube(marts: Marts, cubes: Cubes, tiers: Sequence[Row]) -> Cube:
+def _touch_cube(cubes: Cubes, tiers: Sequence[Row]) -> Cube:
     moments = _moments(tiers)
     steps = " ".join(
         f"when speed_to_lead_minutes <= {moment!r} then '{place}'"
@@ -150,8 +150,8 @@ def _touch_cube(marts: Marts, cubes: Cubes, tiers: Sequence[Row]) -> Cube:
     )
     return cubes.cube(
         "first_touch",
-        f"select *, case {steps} else '{len(moments)}' end as moment from ({_judged(marts)})",
-        keys=("everything", "intent_tier", "moment"),
+        f"select *, case {steps} else '{len(moments)}' end as moment from ({_judged()})",
+        keys=("intent_tier", "moment"),
         sums=("judged", "met", "late"),
     )
 
@@ -291,7 +291,7 @@ def _week_cube(marts: Marts, cubes: Cubes) -> Cube:
             *,
             date_trunc('week', happened_on)::date as week,
             if(happened_on >= '{recent}', 'recent', 'before') as stretch
-        from ({_judged(marts)})
+        from ({_judged()})
         where happened_on >= '{first}'
         """,
         keys=("week", "stretch"),
