@@ -16,6 +16,7 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
+from dagster_project.reporting.pages.held_back import forget_held_back
 from dagster_project.reporting.pages.report import write_pages
 from dagster_project.running import publishing
 from dagster_project.running.check_history import check_history
@@ -77,6 +78,7 @@ def build_published_asset(
             check_history(output, facts["build_id"]),
         )
         published = publishing.publish_build(output, facts["build_id"])
+        forget_held_back(output)
         publishing.forget_old_builds(output, settings.keep_builds)
         return published
 

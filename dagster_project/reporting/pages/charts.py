@@ -5,8 +5,10 @@ changes on paper. A colour scale that has to be computed uses opacity instead.
 """
 
 import textwrap
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 # Told apart by who sees few colours, too; ``style.css`` has their values.
@@ -79,6 +81,58 @@ def specification(chart: Any, height: int | None = None) -> dict[str, Any]:
 def wrapped(label: str, width: int = 24) -> str:
     """A label of an axis in at most two lines, for an axis with ``LINES``."""
     return "\n".join(textwrap.wrap(label, width, max_lines=2, placeholder=" …"))
+
+
+def with_interval(chart: Any, successes: str, trials: str) -> Any:
+    """A chart of altair with the fields ``lower`` and ``upper`` beside two fields with counts.
+
+    They are the bounds of the 95 % Wilson interval, as the marts have it, of what is drawn: under a
+    filter of what that leaves.
+    """
+    deviate = NormalDist().inv_cdf(0.975)
+    cases, square = f"datum.{trials}", f"{deviate**2!r}"
+    centre = f"(datum.{successes} + {square} / 2) / ({cases} + {square})"
+    spread = f"datum.{successes} * ({cases} - datum.{successes}) / {cases} + {square} / 4"
+    half = f"{deviate!r} * sqrt({spread}) / ({cases} + {square})"
+    return chart.transform_calculate(
+        lower=f"max(0, {centre} - {half})", upper=f"min(1, {centre} + {half})"
+    )
+
+
+def rates(
+    field: str, order: Sequence[str], rate: str, counts: tuple[str, str], title: str, colour: str
+) -> dict[str, Any]:
+    """A point with its 95 % interval for each value of a field, in an order, from 0 to 100 %.
+
+    ``rate``: the field with the rate; ``counts``: those with its numerator and denominator.
+    """
+    # Takes a second to import; a command that writes no page does without.
+    import altair as alt
+
+    counted, of = counts
+    base = (
+        with_interval(alt.Chart(rows()), counted, of)
+        .transform_filter(alt.FieldOneOfPredicate(field=field, oneOf=list(order)))
+        .encode(
+            y=alt.Y(f"{field}:N", sort=list(order), title=None),
+            tooltip=[
+                alt.Tooltip(f"{field}:N", title="Of"),
+                alt.Tooltip(f"{rate}:Q", title=title.capitalize(), format=".1%"),
+                alt.Tooltip("lower:Q", title="95 % from", format=".1%"),
+                alt.Tooltip("upper:Q", title="to", format=".1%"),
+                alt.Tooltip(f"{counted}:Q", title="Cases", format=","),
+                alt.Tooltip(f"{of}:Q", title="Of", format=","),
+            ],
+        )
+    )
+    across = alt.X("lower:Q", title=title).axis(format="%", tickCount=5).scale(domain=[0, 1])
+    return specification(
+        alt.layer(
+            base.mark_rule(strokeWidth=2, color=MUTED).encode(x=across, x2="upper:Q"),
+            base.mark_point(filled=True, size=80, opacity=1, color=colour).encode(x=f"{rate}:Q"),
+        ),
+        height=24 * max(len(order), 1) + 10,
+    )
 
 
 def rows() -> Any:

@@ -10,13 +10,17 @@ from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.section import Section
 from dagster_project.reporting.pages.sections import (
+    acceptance,
     agenda,
     channels,
+    cohorts,
     data_quality,
+    first_touch,
     funnel,
     recycling,
     score,
     stands_out,
+    trend,
     what_changed,
     why_not,
 )
@@ -25,6 +29,10 @@ from dagster_project.reporting.pages.sections import (
 SECTIONS = (
     stands_out,
     funnel,
+    trend,
+    cohorts,
+    first_touch,
+    acceptance,
     why_not,
     recycling,
     score,
