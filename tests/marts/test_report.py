@@ -17,14 +17,27 @@ from dagster_project.config.warehouse import MARTS_SCHEMA, PUBLISHED_FILE
 from dagster_project.reporting.pages.report import write_report
 from dagster_project.reporting.pages.words import FEWEST_CASES, NOTHING, TOO_FEW, shown
 from tests.chromium import Browser, chromium
-from tests.marts.conftest import PUBLISHED
+from tests.marts.conftest import PUBLISHED, SAMPLE_AS_OF
 from tests.warehouse import Warehouse
 
 HOSTILE = "</script><!--<script><img src=x onerror=alert(1)>{{ 7 * 7 }}"
 MANIFEST = {
     "handoff_version": "1",
     "sources": [{"kind": "files", "name": HOSTILE}],
-    "checks": [{"status": "passed"}, {"status": "passed"}, {"status": "warned"}],
+    "checks": [
+        {
+            "check_name": name,
+            "status": status,
+            "owner": owner,
+            "failing_rows": failing,
+            "message": f"{failing} of 9 {HOSTILE}; warns above 0%",
+        }
+        for name, status, owner, failing in [
+            ("leads_have_a_source", "passed", "data", 0),
+            ("each_lead_is_one_row", "passed", None, 0),
+            ("handed_off_leads_have_an_owner", "warned", "sales", 7),
+        ]
+    ],
     "notes": [
         {
             "source_system": "sample",
@@ -36,6 +49,16 @@ MANIFEST = {
         }
     ],
 }
+# What the checks found in this build and in the two before it.
+HISTORY = [
+    {
+        "build_id": f"b{number}",
+        "as_of": SAMPLE_AS_OF + timedelta(days=number),
+        "check_name": "handed_off_leads_have_an_owner",
+        "status": status,
+    }
+    for number, status in enumerate(["passed", "blocked", "warned"])
+]
 
 
 @dataclass
@@ -96,6 +119,15 @@ class Report:
         )
         return found
 
+    def listed(self, section: str, caption: str) -> list[list[str]]:
+        """A table of a section by the start of its caption, as texts."""
+        found: list[list[str]] = self.asked(
+            f"[...[...document.querySelectorAll('#{section} table')]"
+            f".find(table => table.caption.textContent.startsWith({caption!r})).tBodies[0].rows]"
+            ".map(row => [...row.cells].map(cell => cell.textContent.trim()))"
+        )
+        return found
+
     def headline(self, section: str) -> str:
         """What a section says first."""
         found: str = self.asked(f"document.querySelector('#{section} h2').textContent")
@@ -136,7 +168,9 @@ def report(sample: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 marts.execute(
                     f"update {mart} set lead_source = ? where lead_source = 'Event'", [HOSTILE]
                 )
-    path = write_report(build, MANIFEST, build / "report", tmp_path_factory.mktemp("cache"))
+    path = write_report(
+        build, MANIFEST, build / "report", tmp_path_factory.mktemp("cache"), history=HISTORY
+    )
     with (
         duckdb.connect(str(file), read_only=True) as marts,
         chromium(tmp_path_factory.mktemp("chromium")) as browser,
@@ -347,3 +381,199 @@ def rows_of(report: Report, query: str) -> dict[str, list[str]]:
         for first, *counts in found
         if counts[0]
     }
+
+
+def test_why_cycles_left_and_who_came_back_are_those_of_the_marts_and_follow_the_filters(
+    report: Report,
+) -> None:
+    report.opened(1440)
+    reasons = (
+        "select reason_label, sum(exited), sum(late_rejected) from rejection_reasons group by 1"
+    )
+    assert counts_of(report.lines("why-not-by-reason"), 2, 4) == rows_of(report, reasons)
+    leaks = """
+        select
+            if(reason_code = '(none)', 'no reason given', replace(leak, '_', ' ')) || outcome,
+            sum(exited), sum(late_rejected)
+        from rejection_reasons
+        group by 1
+    """
+    by_leak = [
+        [leak + outcome.replace(" ", "_"), *cells]
+        for leak, outcome, *cells in report.lines("why-not-by-leak")
+    ]
+    assert counts_of(by_leak, 1, 3) == rows_of(report, leaks)
+    outcomes = """
+        select
+            replace(outcome, '_', ' '), sum(exited), sum(exited) filter (reason_code = '(none)')
+        from rejection_reasons
+        group by 1
+    """
+    missing = report.listed("why-not", "What is missing")
+    assert counts_of(missing, 1, 2) == rows_of(report, outcomes)
+    recycled = """
+        select
+            reason_label, sum(exited), sum(recycled), sum(requalified), sum(second_pass_accepted),
+            sum(second_pass_sales_qualified), sum(second_pass_won)
+        from recycling
+        group by 1
+    """
+    came_back = report.listed("recycling", "By the reason")
+    assert counts_of(came_back, 1, 2, 3, 5, 6, 7) == rows_of(report, recycled)
+    due = "select reason_label, count(*) from nurture_queue group by 1"
+    assert counts_of([row for row in came_back if row[-1] != "0"], 10) == rows_of(report, due)
+    [(left, back, won, recovered)] = report.marts.execute(
+        "select sum(exited), sum(requalified), sum(second_pass_won), sum(revenue_recovered) "
+        "from recycling"
+    ).fetchall()
+    assert report.headline("recycling").startswith(
+        f"Of {left:,} cycles that left, {shown(back / left, 'share')} came back; {won:,} second "
+        f"passes were won, worth {shown(recovered, 'amount')};"
+    )
+
+    report.choose(segment="enterprise", lead_source=HOSTILE)
+    some = """
+        select coalesce(reason_label, 'No reason given'), count(*),
+            count(*) filter (is_late_rejection)
+        from fct_lead_cycles left join dim_reasons using (reason_code)
+        where
+            segment = 'enterprise' and lead_source like '</script>%'
+            and outcome in (select outcome from rejection_reasons)
+        group by 1
+    """
+    left_of_some = rows_of(report, some)
+    drawn = counts_of(report.lines("why-not-by-reason"), 2, 4)
+    assert {key: counts for key, counts in drawn.items() if counts[0] != "0"} == left_of_some
+    of_some = report.marts.execute(
+        """
+        select count(*), count(requalified_at)
+        from fct_lead_cycles
+        where
+            segment = 'enterprise' and lead_source like '</script>%' and exited_at is not null
+        """
+    ).fetchone()
+    assert of_some
+    assert report.headline("recycling").startswith(
+        f"Of {of_some[0]:,} cycles that left, {shown(of_some[1] / of_some[0], 'share', of_some[0])}"
+    )
+
+
+def test_scores_channels_changes_and_the_agenda_are_those_of_the_marts(report: Report) -> None:
+    report.opened(1440)
+    bands = """
+        select score_kind || band, cycles, won_in_window
+        from score_calibration
+        where
+            is_mature
+            and period_start = (
+                select max(period_start) from score_calibration
+                where is_mature and auc is not null
+            )
+    """
+    by_band = [
+        [("crm" if "CRM" in score else "handoff") + band, *cells]
+        for score, band, *cells in report.lines("score-bands")
+    ]
+    assert counts_of(by_band, 1, 4) == rows_of(report, bands)
+    mix = """
+        select
+            strftime(period_start, '%b %Y'), lead_source, sum(marketing_qualified),
+            any_value(all_marketing_qualified)
+        from channel_mix
+        group by all
+    """
+    of_months = {
+        (month, source): [shown(cycles, "count"), shown(of_all, "count")]
+        for month, source, cycles, of_all in report.marts.execute(mix).fetchall()
+    }
+    told = {
+        (month, source): cells[:2]
+        for month, source, *cells in report.lines("channel-mix")
+        if source != "other sources"
+    }
+    assert told
+    assert told.items() <= of_months.items()
+    whole = report.marts.execute(
+        """
+        select spend_amount, cost_per_handed_off, won_new_with_spend, customer_acquisition_cost
+        from channel_economics
+        where period = 'rolling_12_months' and dimension = 'all' and is_complete
+        order by period_start desc
+        """
+    ).fetchone()
+    assert whole
+    spend, handed_off, customers, cost = whole
+    all_channels, *channels = report.listed("channels", "What each channel cost")
+    assert all_channels[:3] == ["All channels", shown(spend, "amount"), shown(handed_off, "amount")]
+    assert [all_channels[7], all_channels[-1]] == [shown(customers, "count"), shown(cost, "amount")]
+    # Of few customers an acquisition cost says so.
+    assert all(
+        row[-1] == NOTHING or row[-1].endswith("(few)") or int(row[7]) >= FEWEST_CASES
+        for row in channels
+    )
+    drivers = """
+        select
+            label, sum(previous_entered), sum(current_entered)
+        from conversion_drivers
+        inner join metric_catalog using (metric)
+        where period_pair = 'change' and dimension = 'lead_source'
+        group by 1
+    """
+    compared = report.asked(
+        "[...document.querySelector('#what-changed table').tBodies[0].rows]"
+        ".map(row => [...row.cells].map(cell => cell.textContent.trim()))"
+    )
+    assert counts_of(compared, 2, 4) == rows_of(report, drivers)
+    rates = """
+        select metric_label, cases, status
+        from sync_scorecard
+        where period_start = (select max(period_start) from sync_scorecard where not is_running)
+    """
+    scorecard = report.listed("agenda", "Scorecard")
+    assert {(row[0], row[2], row[5]) for row in scorecard} == {
+        (label, shown(cases, "count"), status.replace("_", " "))
+        for label, cases, status in report.marts.execute(rates).fetchall()
+    }
+
+
+def test_data_quality_says_what_checks_found_now_and_before(report: Report) -> None:
+    report.opened(1440)
+    assert report.headline("data-quality") == "Of 3 checks none blocks, 1 warn"
+    [(check, _, status, found, owner)] = report.listed("data-quality", "What blocks")
+    assert (check, status, owner) == ("handed off leads have an owner", "warned", "sales")
+    assert found == f"7 of 9 {HOSTILE}"
+    squares = "#data-quality table .squares"
+    assert report.asked(f"document.querySelector('{squares}').ariaLabel") == (
+        "3 builds: 1 blocked, 1 warned, 1 passed"
+    )
+    assert report.asked(
+        f"[...document.querySelector('{squares}').children].map(item => item.className)"
+    ) == ["passed", "blocked", "warned"]
+    rules = """
+        select replace(rule, '_', ' '), count(*), count(distinct (source_system, lead_id))
+        from lifecycle_violations
+        group by 1
+    """
+    assert counts_of(report.lines("broken-rules"), 2, 3) == rows_of(report, rules)
+    linked = report.asked(
+        "[...document.querySelectorAll('[data-chart=broken-rules] a')]"
+        ".map(link => link.getAttribute('href'))"
+    )
+    assert {f"definitions.html#rule-{rule}" for rule in rules_of(report)} == set(linked)
+    # Every lead is somewhere, once.
+    *buckets, total = report.listed("data-quality", "Every lead")
+    accounted = "select bucket, count(*) from lead_accounting group by 1"
+    assert counts_of(buckets, 1) == rows_of(report, accounted)
+    [(leads,)] = report.marts.execute("select count(*) from lead_accounting").fetchall()
+    assert total[1] == shown(leads, "count")
+
+
+def rules_of(report: Report) -> set[str]:
+    """The rules that something breaks."""
+    found = report.marts.execute("select distinct rule from lifecycle_violations").fetchall()
+    return {rule for (rule,) in found}
+
+
+def counts_of(lines: list[list[str]], *places: int) -> dict[str, list[str]]:
+    """Some cells of lines, by their first; lines that count nothing are left out."""
+    return {line[0]: [line[at] for at in places] for line in lines if line[places[0]] != "0"}
