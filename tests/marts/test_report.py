@@ -427,8 +427,8 @@ def test_why_cycles_left_and_who_came_back_are_those_of_the_marts_and_follow_the
         "from recycling"
     ).fetchall()
     assert report.headline("recycling").startswith(
-        f"Of {left:,} cycles that left, {shown(back / left, 'share')} came back; {won:,} second "
-        f"passes were won, worth {shown(recovered, 'amount')};"
+        f"{left:,} cycles left, {back:,} came back ({shown(back / left, 'share')}), "
+        f"{won:,} of them were won, worth {shown(recovered, 'amount')};"
     )
 
     report.choose(segment="enterprise", lead_source=HOSTILE)
@@ -454,7 +454,8 @@ def test_why_cycles_left_and_who_came_back_are_those_of_the_marts_and_follow_the
     ).fetchone()
     assert of_some
     assert report.headline("recycling").startswith(
-        f"Of {of_some[0]:,} cycles that left, {shown(of_some[1] / of_some[0], 'share', of_some[0])}"
+        f"{of_some[0]:,} cycles left, {of_some[1]:,} came back "
+        f"({shown(of_some[1] / of_some[0], 'share', of_some[0])})"
     )
 
 

@@ -11,18 +11,22 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
+from rich.cells import cell_len
+
 # Told apart by who sees few colours, too; ``style.css`` has their values.
 COLOURS = tuple(f"var(--c{number})" for number in range(1, 7))
 INK, MUTED, LINE, GOOD, BAD = (f"var(--{name})" for name in ("ink", "muted", "line", "good", "bad"))
 
-# An axis whose labels are ``wrapped``: the middle of two lines is where that of one would be.
+# An axis whose labels are of ``axis_label``: the middle of two lines is where that of one would be.
 LINES: dict[str, Any] = {
-    "labelExpr": "split(datum.label, '\\n')",
+    "labelExpr": "split(slice(datum.label, indexof(datum.label, '|') + 1), '\\n')",
     "labelOffset": {
         "condition": {"test": "indexof(datum.label, '\\n') >= 0", "value": -7},
         "value": 0,
     },
 }
+# Letters of a line of such a label; Chinese, Japanese and Korean ones take the room of two.
+_LINE = 24
 # What the page calls of the library.
 _OFFERED = "window.vegaEmbed = vegaEmbed;"
 # Named, not inherited: Vega measures its labels with it.
@@ -78,9 +82,18 @@ def specification(chart: Any, height: int | None = None) -> dict[str, Any]:
     return spec
 
 
-def wrapped(label: str, width: int = 24) -> str:
-    """A label of an axis in at most two lines, for an axis with ``LINES``."""
-    return "\n".join(textwrap.wrap(label, width, max_lines=2, placeholder=" …"))
+def axis_label(number: int, *lines: str) -> str:
+    """A label for an axis with ``LINES``; one line alone becomes two where it is long.
+
+    ``number`` tells apart what would read the same.
+    """
+    [*first, last] = lines
+    width = max(1, _LINE * len(last) // max(1, cell_len(last)))
+    wrapped = textwrap.wrap(last, width)
+    room = 1 if first else 2
+    if len(wrapped) > room:
+        wrapped = [*wrapped[: room - 1], f"{wrapped[room - 1]}…"]
+    return f"{number}|" + "\n".join([*first, *wrapped])
 
 
 def with_interval(chart: Any, successes: str, trials: str) -> Any:

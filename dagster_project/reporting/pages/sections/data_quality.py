@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from dagster_project.reporting.pages.charts import LINES, rows, specification, wrapped
+from dagster_project.reporting.pages.charts import LINES, axis_label, rows, specification
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts, Row
 from dagster_project.reporting.pages.section import (
@@ -148,10 +148,10 @@ def _violations(marts: Marts) -> list[Row]:
         {
             **row,
             "label": phrase(row["rule"]),
-            "axis": wrapped(phrase(row["rule"])),
+            "axis": axis_label(at, phrase(row["rule"])),
             "anchor": f"rule-{row['rule']}",
         }
-        for row in found
+        for at, row in enumerate(found)
     ]
 
 

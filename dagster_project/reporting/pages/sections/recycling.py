@@ -1,6 +1,6 @@
 """Recycling: who left, went back to nurture, came back, and what the second pass was worth."""
 
-from dagster_project.reporting.pages.charts import LINES, rows, specification, wrapped
+from dagster_project.reporting.pages.charts import LINES, axis_label, rows, specification
 from dagster_project.reporting.pages.cube import NOBODY, Breakdown, Cubes, Measure
 from dagster_project.reporting.pages.marts import Marts, Row, local_date
 from dagster_project.reporting.pages.section import Chart, Column, Section, Table, Value, text
@@ -85,11 +85,12 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         anchor="recycling",
         title="Recycling",
         finding=text(
-            *("Of ", Value(whole, (), "exited"), " cycles that left, "),
-            *(Value(whole, (), "requalified_share"), " came back; "),
-            *(Value(whole, (), "second_pass_won"), " second passes were won, worth "),
+            *(Value(whole, (), "exited"), " cycles left, "),
+            *(Value(whole, (), "requalified"), " came back ("),
+            *(Value(whole, (), "requalified_share"), "), "),
+            *(Value(whole, (), "second_pass_won"), " of them were won, worth "),
             *(Value(whole, (), "revenue"), f" {marts.currency or ''}".rstrip() + "; "),
-            *(Value(whole, (), "due"), " leads are due another look"),
+            *("due another look: ", Value(whole, (), "due")),
         ),
         parts=(
             _steps(cubes, second, whole),
@@ -139,7 +140,7 @@ def _steps(cubes: Cubes, second: dict[str, str], whole: Breakdown) -> Chart:
             for name, label in second.items()
         ),
     ]
-    axis = [wrapped(row["label"]) for row in steps]
+    axis = [axis_label(at, row["label"]) for at, row in enumerate(steps)]
     one_each = " union all ".join(
         f"select *, '{row['step']}' as step, {row['step']} as cases, {row['base']} as base "
         "from passes"

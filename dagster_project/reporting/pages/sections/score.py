@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from dagster_project.reporting.pages.charts import LINES, MUTED, rows, specification
+from dagster_project.reporting.pages.charts import LINES, MUTED, axis_label, rows, specification
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts, Row
 from dagster_project.reporting.pages.section import Chart, Column, Section, Table, text
@@ -70,7 +70,7 @@ def _quarters(marts: Marts) -> list[Row]:
             **row,
             "score": _score(row),
             "quarter": _quarter(row["period_start"]),
-            "axis": "\n".join(reversed(_quarter(row["period_start"]).split())),
+            "axis": axis_label(0, *reversed(_quarter(row["period_start"]).split())),
             "state": "mature" if row["is_mature"] else "not yet mature",
             "sorted": {True: "yes", False: "no", None: ""}[row["is_monotonic"]],
         }
@@ -131,7 +131,7 @@ def _bands(marts: Marts, quarter: date) -> list[Row]:
         {
             **row,
             "score": _score(row),
-            "axis": f"{_order(row)}|{phrase(row['band'])} ({row['cycles']:,})",
+            "axis": axis_label(_order(row), f"{phrase(row['band'])} ({row['cycles']:,})"),
         }
         for row in sorted(found, key=_order)
     ]
@@ -144,9 +144,7 @@ def _band_chart(bands: list[Row], quarter: date) -> Chart:
     scores = list(dict.fromkeys(row["score"] for row in bands))
     best = [next(row for row in bands if row["score"] == score) for score in scores]
     base = alt.Chart(rows()).encode(
-        y=alt.Y("axis:N", sort=[row["axis"] for row in bands], title=None).axis(
-            labelExpr="slice(datum.label, indexof(datum.label, '|') + 1)"
-        ),
+        y=alt.Y("axis:N", sort=[row["axis"] for row in bands], title=None).axis(**LINES),
         color=alt.Color("score:N", legend=None).scale(domain=scores),
         tooltip=_tooltips(
             ("score:N", "Score", None),
@@ -198,6 +196,7 @@ def _band_chart(bands: list[Row], quarter: date) -> Chart:
 
 
 def _quarter_chart(quarters: list[Row]) -> Chart:
+    # Takes a second to import; commands that write no page do without.
     import altair as alt
 
     scores = list(dict.fromkeys(row["score"] for row in quarters))
@@ -258,6 +257,7 @@ def _quarter_chart(quarters: list[Row]) -> Chart:
 
 
 def _tooltips(*fields: tuple[str, str, str | None]) -> list[Any]:
+    # Takes a second to import; commands that write no page do without.
     import altair as alt
 
     return [

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dagster_project.reporting.pages.charts import LINES, MUTED, rows, specification, wrapped
+from dagster_project.reporting.pages.charts import LINES, MUTED, axis_label, rows, specification
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts, Row
 from dagster_project.reporting.pages.section import Chart, Column, Section, Table, text
@@ -74,7 +74,8 @@ def _cases(row: Row) -> int:
 def _rates(marts: Marts) -> list[Row]:
     """Each rate before and now, the largest change first, with the mix part by dimension."""
     mix = ", ".join(
-        f"sum(mix_part) filter (where dimension = '{name}') as mix_{name}" for name in _DIMENSIONS
+        f"any_value(mix_part) filter (where dimension = '{name}') as mix_{name}"
+        for name in _DIMENSIONS
     )
     found = marts.rows(
         f"""
@@ -85,31 +86,33 @@ def _rates(marts: Marts) -> list[Row]:
             limit 1
         ),
 
+        -- Each dimension adds up to the whole.
         wholes as (
             select
-                metric, any_value(total_change) as total_change, {mix},
-                sum(previous_entered) filter (where dimension = 'lead_source')
-                    as previous_entered,
-                sum(previous_converted) filter (where dimension = 'lead_source')
-                    as previous_converted,
-                sum(current_entered) filter (where dimension = 'lead_source')
-                    as current_entered,
-                sum(current_converted) filter (where dimension = 'lead_source')
-                    as current_converted,
-                any_value(previous_from) as previous_from,
-                any_value(previous_until) as previous_until,
-                any_value(current_from) as current_from,
-                any_value(current_until) as current_until
+                metric, dimension,
+                sum(previous_entered) as previous_entered,
+                sum(previous_converted) as previous_converted,
+                sum(current_entered) as current_entered,
+                sum(current_converted) as current_converted,
+                sum(mix_part) as mix_part,
+                any_value(columns('total_change|_from|_until'))
             from conversion_drivers
             inner join newest using (period_pair)
+            group by metric, dimension
+        ),
+
+        changes as (
+            select
+                any_value(columns(* exclude (metric, dimension, mix_part))), metric, {mix}
+            from wholes
             group by metric
         )
 
         select
-            wholes.*, metric_catalog.label,
+            changes.*, metric_catalog.label,
             previous_converted / nullif(previous_entered, 0) as previous_rate,
             current_converted / nullif(current_entered, 0) as current_rate
-        from wholes
+        from changes
         inner join metric_catalog using (metric)
         order by abs(total_change) desc nulls last, metric
         """
@@ -157,10 +160,10 @@ def _contributions(marts: Marts, metrics: Sequence[str]) -> list[Row]:
         list(metrics),
     )
     shown_rows = []
-    for row in found:
+    for at, row in enumerate(found):
         value = staff.get(row["value"], row["value"])
         what = f"{_DIMENSIONS.get(row['dimension'], row['dimension'])}: {value}"
-        axis = f"{row['rate']}\n{wrapped(what).partition(chr(10))[0]}"
+        axis = axis_label(at, row["rate"], what)
         for part, label in _PARTS.items():
             points = row[part]
             shown_rows.append(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from dagster_project.reporting.pages.charts import LINES, rows, specification, wrapped
+from dagster_project.reporting.pages.charts import LINES, axis_label, rows, specification
 from dagster_project.reporting.pages.cube import NOBODY, Breakdown, Cube, Cubes, Measure
 from dagster_project.reporting.pages.marts import Marts, Row, local_date
 from dagster_project.reporting.pages.section import (
@@ -65,10 +65,10 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         anchor="why-not",
         title="Why not",
         finding=text(
-            *("Of ", Value(whole, (), "exited"), " cycles that left, "),
-            *((Value(leaks, (first,), "share"), f" point to {first}; ") if first else ()),
-            *(Value(whole, (), "missing_share"), " ("),
-            *(Value(whole, (), "missing"), ") have no reason"),
+            *(Value(whole, (), "exited"), " cycles left"),
+            *((f", because of {first} ", Value(leaks, (first,), "share")) if first else ()),
+            *(", without a reason ", Value(whole, (), "missing_share"), " ("),
+            *(Value(whole, (), "missing"), ")"),
         ),
         parts=(
             _leaks(cube, leaks, [row["outcome"] for row in outcomes]),
@@ -197,6 +197,7 @@ def _leaks(cube: Cube, by_leak: Breakdown, outcomes: list[str]) -> Chart:
 
 
 def _reasons(marts: Marts, cube: Cube) -> Chart:
+    # Takes a second to import; commands that write no page do without.
     import altair as alt
 
     columns = (
@@ -208,11 +209,11 @@ def _reasons(marts: Marts, cube: Cube) -> Chart:
     found = [
         {
             **row,
-            "axis": wrapped(row["label"]),
+            "axis": axis_label(at, row["label"]),
             "anchor": anchors.get(row["reason_code"]),
             "points_to": phrase(row["points_to"]),
         }
-        for row in _totals(marts, columns)
+        for at, row in enumerate(_totals(marts, columns))
     ]
     leaks = list(dict.fromkeys(row["points_to"] for row in found))
     axis = [row["axis"] for row in found]
