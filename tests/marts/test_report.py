@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,8 +15,11 @@ import pytest
 
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import MARTS_SCHEMA, PUBLISHED_FILE
+from dagster_project.reporting.agreement import read_agreement
+from dagster_project.reporting.pages.definitions import definitions_page
 from dagster_project.reporting.pages.report import write_report
 from dagster_project.reporting.pages.words import FEWEST_CASES, NOTHING, TOO_FEW, shown
+from expectations.catalogue import configured_suites
 from tests.chromium import Browser, chromium
 from tests.marts.conftest import PUBLISHED, SAMPLE_AS_OF
 from tests.warehouse import Warehouse
@@ -33,7 +37,7 @@ MANIFEST = {
             "message": f"{failing} of 9 {HOSTILE}; warns above 0%",
         }
         for name, status, owner, failing in [
-            ("leads_have_a_source", "passed", "data", 0),
+            ("stages_are_mapped", "passed", "data", 0),
             ("each_lead_is_one_row", "passed", None, 0),
             ("handed_off_leads_have_an_owner", "warned", "sales", 7),
         ]
@@ -537,7 +541,9 @@ def test_scores_channels_changes_and_the_agenda_are_those_of_the_marts(report: R
     }
 
 
-def test_data_quality_says_what_checks_found_now_and_before(report: Report) -> None:
+def test_data_quality_says_what_checks_found_now_and_before(
+    report: Report, sample: Warehouse
+) -> None:
     report.opened(1440)
     assert report.headline("data-quality") == "Of 3 checks none blocks, 1 warn"
     [(check, _, status, found, owner)] = report.listed("data-quality", "What blocks")
@@ -561,6 +567,14 @@ def test_data_quality_says_what_checks_found_now_and_before(report: Report) -> N
         ".map(link => link.getAttribute('href'))"
     )
     assert {f"definitions.html#rule-{rule}" for rule in rules_of(report)} == set(linked)
+    # What the report calls defined is on the page that defines it.
+    checks = [check for suite in configured_suites({}) for check in suite.checks]
+    definitions = definitions_page(read_agreement(sample.connection, checks))
+    links = report.asked(
+        "[...document.querySelectorAll('a[href^=\"definitions.html#\"]')]"
+        ".map(link => link.getAttribute('href').split('#')[1])"
+    )
+    assert set(links) <= set(re.findall(r'id="([^"]+)"', definitions))
     # Every lead is somewhere, once.
     *buckets, total = report.listed("data-quality", "Every lead")
     accounted = "select bucket, count(*) from lead_accounting group by 1"

@@ -1,5 +1,6 @@
 """The meeting's agenda: the scorecard against targets, what to decide, and what happened since."""
 
+from dagster_project.reporting.agreement import anchor
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.section import Column, Part, Points, Table, text
@@ -76,7 +77,7 @@ def _scorecard(rates: list[Rate]) -> Table:
         rows=tuple(
             {
                 "label": rate.label,
-                "anchor": f"metric-{rate.metric}",
+                "anchor": anchor("metric", rate.metric),
                 "value": rate.value,
                 "cases": rate.cases,
                 "previous": rate.previous,

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from dagster_project.reporting.agreement import anchor
 from dagster_project.reporting.pages.charts import LINES, axis_label, rows, specification
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts, Row
@@ -77,7 +78,7 @@ def _checks(marts: Marts) -> list[Row]:
             "label": phrase(row["check_name"]),
             "state": phrase(row["status"]),
             # Tests of the data have no owner, and no entry in the definitions.
-            "anchor": f"check-{row['check_name']}" if row["owner"] else None,
+            "anchor": anchor("check", row["check_name"]) if row["owner"] else None,
             "found": row["message"].partition("; ")[0],
             "history": _squares(history.get(row["check_name"], [])),
         }
@@ -149,7 +150,7 @@ def _violations(marts: Marts) -> list[Row]:
             **row,
             "label": phrase(row["rule"]),
             "axis": axis_label(at, phrase(row["rule"])),
-            "anchor": f"rule-{row['rule']}",
+            "anchor": anchor("rule", row["rule"]),
         }
         for at, row in enumerate(found)
     ]

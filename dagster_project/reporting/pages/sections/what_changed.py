@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dagster_project.reporting.agreement import anchor
 from dagster_project.reporting.pages.charts import LINES, MUTED, axis_label, rows, specification
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts, Row
@@ -117,7 +118,9 @@ def _rates(marts: Marts) -> list[Row]:
         order by abs(total_change) desc nulls last, metric
         """
     )
-    return [{**row, "anchor": f"metric-{row['metric']}", "cases": _cases(row)} for row in found]
+    return [
+        {**row, "anchor": anchor("metric", row["metric"]), "cases": _cases(row)} for row in found
+    ]
 
 
 def _finding(judged: Sequence[Row]) -> str:

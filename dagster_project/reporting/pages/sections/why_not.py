@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from dagster_project.reporting.agreement import anchor
 from dagster_project.reporting.pages.charts import LINES, axis_label, rows, specification
 from dagster_project.reporting.pages.cube import NOBODY, Breakdown, Cube, Cubes, Measure
 from dagster_project.reporting.pages.marts import Marts, Row, local_date
@@ -205,7 +206,7 @@ def _reasons(marts: Marts, cube: Cube) -> Chart:
         f"{_leak('reason_code', 'leak')} as leak"
     )
     agreed = marts.rows("select reason_code from dim_reasons where applies_to is not null")
-    anchors = {row["reason_code"]: f"reason-{row['reason_code']}" for row in agreed}
+    anchors = {row["reason_code"]: anchor("reason", row["reason_code"]) for row in agreed}
     found = [
         {
             **row,
