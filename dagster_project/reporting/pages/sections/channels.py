@@ -66,7 +66,11 @@ def _is_own(marts: Marts, milestone: str) -> bool:
 def _mix(marts: Marts) -> list[Row]:
     """Cycles that marketing qualified, by month and source; small sources are one."""
     return [
-        {**row, "month_label": f"{row['period_start']:%b %Y}"}
+        {
+            **row,
+            "month_label": f"{row['period_start']:%b %Y}",
+            "axis": axis_label(0, f"{row['period_start']:%b}", f"{row['period_start']:%Y}"),
+        }
         for row in marts.rows(
             f"""
             with largest as (
@@ -173,7 +177,7 @@ def _mix_chart(mix: list[Row]) -> Chart:
     import altair as alt
 
     sources = _sources(mix)
-    months = list(dict.fromkeys(row["month_label"] for row in mix))
+    months = list(dict.fromkeys(row["axis"] for row in mix))
     newest = max(row["period_start"] for row in mix)
     latest = sorted(
         (row for row in mix if row["period_start"] == newest and row["source"] != _OTHERS),
@@ -183,7 +187,9 @@ def _mix_chart(mix: list[Row]) -> Chart:
         alt.Chart(rows())
         .mark_bar()
         .encode(
-            x=alt.X("month_label:O", sort=months, title=None).axis(labelAngle=0, labelOverlap=True),
+            x=alt.X("axis:O", sort=months, title=None).axis(
+                labelAngle=0, labelOverlap=True, labelExpr=LINES["labelExpr"]
+            ),
             y=alt.Y("cycles:Q", stack="normalize", title="share of the month").axis(
                 format="%", tickCount=5, grid=True
             ),
@@ -254,7 +260,7 @@ def _cost_chart(marts: Marts, costs: list[Row], labels: dict[str, str]) -> tuple
         .mark_point(filled=True, opacity=1, size=80)
         .encode(
             y=alt.Y("axis:N", sort=axis, title=None).axis(**LINES, grid=True),
-            x=alt.X("cost:Q", title=marts.in_currency("cost of one, logarithmic"))
+            x=alt.X("cost:Q", title=marts.in_currency("cost of one, log"))
             .scale(type="log", domain=domain, nice=False)
             .axis(format="~s", values=_steps(*domain)),
             color=alt.Color("milestone:N", legend=None).scale(domain=milestones),

@@ -157,9 +157,7 @@ def _band_chart(bands: list[Row], quarter: date) -> Chart:
         ),
     )
     whiskers = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("win_rate_lower:Q", title="won within the window, with interval").axis(
-            format="%", tickCount=5
-        ),
+        x=alt.X("win_rate_lower:Q", title="won within the window").axis(format="%", tickCount=5),
         x2="win_rate_upper:Q",
     )
     points = base.mark_point(filled=True, opacity=1, size=70).encode(x="win_rate:Q")
@@ -171,8 +169,8 @@ def _band_chart(bands: list[Row], quarter: date) -> Chart:
     return Chart(
         name="score-bands",
         finding=text(f"Won of the best band: {'; '.join(said)}"),
-        subtitle=f"Win rate by band, best first, of {_quarter(quarter)}; in brackets the cycles. "
-        f"Bands of fewer than {FEWEST_CASES} are in the table only",
+        subtitle=f"Win rate with interval by band, best first, {_quarter(quarter)}; in brackets the "
+        f"cycles. Bands of fewer than {FEWEST_CASES} are in the table only",
         spec=specification(alt.layer(whiskers, points), height=26 * len(bands)),
         cases="cycles",
         legend=tuple(scores),

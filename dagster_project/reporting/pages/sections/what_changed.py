@@ -186,9 +186,7 @@ def _chart(parts: list[Row]) -> Chart:
         .mark_bar()
         .encode(
             y=alt.Y("axis:N", sort=axis, title=None).axis(**LINES),
-            x=alt.X("points:Q", title="percentage points of the change").axis(
-                format="+.0f", tickCount=5
-            ),
+            x=alt.X("points:Q", title="percentage points").axis(format="+.0f", tickCount=5),
             color=alt.Color("part:N", legend=None).scale(domain=labels),
             tooltip=[
                 alt.Tooltip("rate:N", title="Rate"),
