@@ -169,8 +169,8 @@ def _band_chart(bands: list[Row], quarter: date) -> Chart:
     return Chart(
         name="score-bands",
         finding=text(f"Won of the best band: {'; '.join(said)}"),
-        subtitle=f"Win rate with interval by band, best first, {_quarter(quarter)}; in brackets the "
-        f"cycles. Bands of fewer than {FEWEST_CASES} are in the table only",
+        subtitle=f"Win rate with interval by band, best first, {_quarter(quarter)}; in brackets "
+        f"the cycles. Bands of fewer than {FEWEST_CASES} are in the table only",
         spec=specification(alt.layer(whiskers, points), height=26 * len(bands)),
         cases="cycles",
         legend=tuple(scores),
