@@ -12,7 +12,9 @@ import pytest
 from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
 from dagster_project.running import publishing
 from dagster_project.running.audit import ensure_tables
+from dagster_project.running.check_history import SHOWN_BUILDS, check_history
 from dagster_project.running.publishing import Mart
+from expectations.catalogue import FORMER_NAMES
 
 MARTS = [
     Mart(
@@ -214,3 +216,26 @@ def test_publishing_again_what_is_published_is_harmless(output: Path) -> None:
     assert names == {"lead_lifecycle.duckdb", "manifest.json", "parquet"}
     with duckdb.connect(str(published(output)), read_only=True) as reader:
         assert reader.execute("select count(*) from marts.fct_things").fetchall() == [(1000,)]
+
+
+def test_the_history_of_checks_ends_with_the_build(output: Path) -> None:
+    former, now = next(iter(FORMER_NAMES.items()))
+    builds = SHOWN_BUILDS + 5
+    with duckdb.connect(str(output / "warehouse.duckdb")) as connection:
+        connection.execute(
+            f"""
+            insert into quality.check_results by name
+            select
+                'b' || number as build_id,
+                if(number < {builds}, '{former}', '{now}') as check_name, 'warned' as status,
+                timestamp '2026-06-01' + to_days(number::int) as as_of, as_of as ran_at
+            from range(1, {builds} + 3) as builds(number)
+            """
+        )
+    found = check_history(output, f"b{builds}")
+    shown = range(builds - SHOWN_BUILDS + 1, builds + 1)
+    assert [row["build_id"] for row in found] == [f"b{number}" for number in shown]
+    # A check that was renamed has one history.
+    assert {row["check_name"] for row in found} == {now}
+    assert check_history(output, "forgotten") == []
+    assert check_history(output / "elsewhere", "b1") == []
