@@ -42,8 +42,8 @@ def build_published_asset(
         kinds={"duckdb", "parquet"},
         owners=[DATA_TEAM],
         description=(
-            "The audited marts that BI opens: one DuckDB file, replaced by one rename, and the "
-            "same tables as Parquet. A failed blocking check keeps the last good build in place."
+            "The audited marts that BI opens: one DuckDB file and the same tables as Parquet, of "
+            "one build, which one rename shows. A failed blocking check keeps the last good build."
         ),
     )
     def lead_lifecycle(run: HandoffRun) -> dg.MaterializeResult[Any]:
