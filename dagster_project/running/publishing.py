@@ -178,11 +178,9 @@ def _require_same_rows(output: Path, marts: list[Mart], build_id: str) -> None:
         with _beside(warehouse_path(output)) as connection:
             connection.execute(f"attach {literal(file)} as kept (read_only)")
             differs = any(
-                len({_rows_of(connection, place) for place in places}) > 1
-                for places in (
-                    (f"inside.{mart.relation}", f'kept.{MARTS_SCHEMA}."{mart.name}"')
-                    for mart in marts
-                )
+                _rows_of(connection, f"inside.{mart.relation}")
+                != _rows_of(connection, f'kept.{MARTS_SCHEMA}."{mart.name}"')
+                for mart in marts
             )
     except duckdb.CatalogException:
         differs = True
@@ -279,7 +277,13 @@ def publish_build(
     that was published before. Raises ``BuildError``.
     """
     remove_leftovers(output)
-    build = output / BUILDS_DIRECTORY / build_id
+    build, coming = output / BUILDS_DIRECTORY / build_id, output / _COMING
+    published = output / PUBLISHED_DIRECTORY
+    if _is_directory(published) and not (published / MANIFEST_FILE).is_file():
+        raise BuildError(
+            f"{published} is a directory without a manifest, so no run published it; move it "
+            "elsewhere, then run again"
+        )
     current = published_id(output)
     manifest = {**build_manifest(output, build_id), "published_at": _now()}
     manifest.pop("rolled_back_from", None)
@@ -288,34 +292,31 @@ def publish_build(
     elif current != build_id:
         manifest["replaces"] = current
     try:
+        shown = manifest
+        try:
+            link(Path(BUILDS_DIRECTORY, build_id), coming, target_is_directory=True)
+        except OSError:
+            shutil.copytree(build, coming)
+            shown = {**manifest, "is_copy": True}
+            _write_json(coming / MANIFEST_FILE, shown)
         # Before the switch, so that what is published always says since when.
         _write_json(build / MANIFEST_FILE, manifest)
-        try:
-            link(Path(BUILDS_DIRECTORY, build_id), output / _COMING, target_is_directory=True)
-        except OSError:
-            shutil.copytree(build, output / _COMING)
-            manifest["is_copy"] = True
-            _write_json(output / _COMING / MANIFEST_FILE, manifest)
         _switch(output)
     except OSError as error:
+        remove_leftovers(output)
         raise BuildError(f"publishing build {build_id} failed: {_first_line(error)}") from error
-    return manifest
+    return shown
 
 
 def _switch(output: Path) -> None:
     """Put what is coming in place of what is published."""
-    published, going = output / PUBLISHED_DIRECTORY, output / _GOING
-    if _is_directory(published) and not (published / MANIFEST_FILE).is_file():
-        raise BuildError(
-            f"{published} is a directory without a manifest, so no run published it; move it "
-            "elsewhere, then run again"
-        )
+    published, coming = output / PUBLISHED_DIRECTORY, output / _COMING
     # A link replaces a link; a directory, such as a copy, has to make way first.
-    if _is_directory(published) or _is_directory(output / _COMING):
+    if _is_directory(published) or _is_directory(coming):
         with suppress(FileNotFoundError):
-            published.rename(going)
-    (output / _COMING).replace(published)
-    _remove(going)
+            published.rename(output / _GOING)
+    coming.replace(published)
+    _remove(output / _GOING)
 
 
 def remove_leftovers(output: Path) -> None:

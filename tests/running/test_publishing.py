@@ -366,6 +366,10 @@ def test_where_links_are_not_possible_it_copies_and_says_so(output: Path) -> Non
     assert sorted(path.name for path in output.iterdir()) == [
         *("builds", "published", "warehouse.duckdb")
     ]
+    # Where the switch fails half-way, what was published is still there.
+    with pytest.raises(BuildError, match="publishing build b1 failed"):
+        publishing.publish_build(output, "b1", link=lambda *_, **__: None)
+    assert publishing.published_id(output) == "b2"
     # From a copy to a link and back, as where an output moves.
     assert "is_copy" not in publish(output, "b3")
     assert (output / "published").is_symlink()
