@@ -398,6 +398,21 @@ def test_a_kill_at_any_moment_heals_at_the_next_start(output: Path) -> None:
     assert not list(output.glob(".published*"))
 
 
+def test_status_says_of_a_whole_build_that_its_run_ended_before_the_switch(output: Path) -> None:
+    publish(output, "b1")
+    with duckdb.connect(str(output / "warehouse.duckdb")) as connection:
+        connection.execute("create table build.build_info as select 'b2' as build_id")
+        connection.execute("create table build.dim_leads as select 1 as lead_id")
+    publishing.write_build(output, MARTS, facts("b2"))
+    [line] = publishing.describe_unpublished(output)
+    assert line.startswith("not published: build b2: its run ended too early")
+    assert "handoff rollback --to b2" in line
+    publishing.roll_back(output, to="b2")
+    assert publishing.describe_unpublished(output) == []
+    publishing.roll_back(output, to="b1")
+    assert publishing.describe_unpublished(output) == []
+
+
 # Reads until it is told to stop, and prints what it read: the directory once per reading, then
 # everything by the path that this was; and the DuckDB file as BI does, by the path of the link.
 READER = """
