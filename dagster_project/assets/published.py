@@ -42,8 +42,8 @@ def build_published_asset(
         kinds={"duckdb", "parquet"},
         owners=[DATA_TEAM],
         description=(
-            "The audited marts that BI opens: one DuckDB file and the same tables as Parquet, of "
-            "one build, which one rename shows. A failed blocking check keeps the last good build."
+            "The audited marts that BI opens: one DuckDB file, replaced by one rename, and the "
+            "same tables as Parquet. A failed blocking check keeps the last good build in place."
         ),
     )
     def lead_lifecycle(run: HandoffRun) -> dg.MaterializeResult[Any]:
@@ -70,6 +70,8 @@ def build_published_asset(
             progress=lambda mart: tell(Happening("part", mart)),
         )
         published = publishing.publish_build(output, facts["build_id"])
+        for notice in publishing.copy_notice(published):
+            tell(Happening("notice", notice))
         publishing.forget_old_builds(output, settings.keep_builds)
         return published
 

@@ -161,8 +161,6 @@ def _print_published(output: Path) -> None:
     say(f"  DuckDB   {published / PUBLISHED_FILE} (schema marts)")
     say(f"  Parquet  {published / publishing.PARQUET_DIRECTORY}")
     say(f"  Checks   {output / 'data_docs' / 'index.html'}")
-    for line in publishing.copy_notice(manifest):
-        say(line)
 
 
 def _print_times(outcome: RunOutcome) -> None:

@@ -403,7 +403,6 @@ def describe(output: Path, manifest: Mapping[str, Any]) -> list[str]:
         f"audit      {manifest['audit_mode']}: "
         + ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items()),
         f"file       {output / PUBLISHED_DIRECTORY / PUBLISHED_FILE}",
-        *(f"           {line}" for line in copy_notice(manifest)),
         f"kept       {len(builds(output))} builds",
         "rows",
         *(f"  {name:<24} {rows:>12,}" for name, rows in manifest["row_counts"].items()),
@@ -429,25 +428,17 @@ def describe_unpublished(output: Path) -> list[str]:
             found = connection.execute(
                 f"select build_id from inside.{BUILD_SCHEMA}.build_info"
             ).fetchone()
-            if not found or _was_published(output, found[0]):
+            if not found or found[0] in builds(output):
                 return []
             checks, notes = _checks(connection, found[0]), _notes(connection)
         failed = blocking_failures({"checks": checks})
         causes = without_leads(output)[:1] or [f"check {name} failed" for name in failed]
-        if found[0] in builds(output):
-            causes = [f"its run ended too early (handoff rollback --to {found[0]} publishes it)"]
     except (duckdb.CatalogException, duckdb.IOException):
         return []
     return [
         f"not published: build {found[0]}: {', '.join(causes) or 'it was not audited'}",
         *_noticed(notes),
     ]
-
-
-def _was_published(output: Path, build_id: str) -> bool:
-    return build_id == published_id(output) or (
-        build_id in builds(output) and "published_at" in build_manifest(output, build_id)
-    )
 
 
 def _noticed(notes: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -360,9 +360,8 @@ def test_where_links_are_not_possible_it_copies_and_says_so(output: Path) -> Non
         assert not (output / "published").is_symlink()
         assert publishing.published_manifest(output) == manifest
         assert not published(output).samefile(output / "builds" / build / "lead_lifecycle.duckdb")
-        assert any(
-            "no links are possible" in line for line in publishing.describe(output, manifest)
-        )
+        [notice] = publishing.copy_notice(manifest)
+        assert "no links are possible" in notice
     assert sorted(path.name for path in output.iterdir()) == [
         *("builds", "published", "warehouse.duckdb")
     ]
@@ -371,7 +370,7 @@ def test_where_links_are_not_possible_it_copies_and_says_so(output: Path) -> Non
         publishing.publish_build(output, "b1", link=lambda *_, **__: None)
     assert publishing.published_id(output) == "b2"
     # From a copy to a link and back, as where an output moves.
-    assert "is_copy" not in publish(output, "b3")
+    assert publishing.copy_notice(publish(output, "b3")) == []
     assert (output / "published").is_symlink()
     publishing.publish_build(output, "b2", link=no_link)
     assert not (output / "published").is_symlink()
@@ -396,21 +395,6 @@ def test_a_kill_at_any_moment_heals_at_the_next_start(output: Path) -> None:
     publishing.remove_leftovers(output)
     assert publishing.published_id(output) == "b1"
     assert not list(output.glob(".published*"))
-
-
-def test_status_says_of_a_whole_build_that_its_run_ended_before_the_switch(output: Path) -> None:
-    publish(output, "b1")
-    with duckdb.connect(str(output / "warehouse.duckdb")) as connection:
-        connection.execute("create table build.build_info as select 'b2' as build_id")
-        connection.execute("create table build.dim_leads as select 1 as lead_id")
-    publishing.write_build(output, MARTS, facts("b2"))
-    [line] = publishing.describe_unpublished(output)
-    assert line.startswith("not published: build b2: its run ended too early")
-    assert "handoff rollback --to b2" in line
-    publishing.roll_back(output, to="b2")
-    assert publishing.describe_unpublished(output) == []
-    publishing.roll_back(output, to="b1")
-    assert publishing.describe_unpublished(output) == []
 
 
 # Reads until it is told to stop, and prints what it read: the directory once per reading, then
