@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,9 +18,11 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
-from dagster_project.reporting.pages.report import write_pages
+from dagster_project.reporting.pages.definitions import write_definitions
+from dagster_project.reporting.pages.report import REPORT_DIRECTORY, write_report
 from dagster_project.running import publishing
 from dagster_project.running.progress import Happening, step, tell
+from expectations.catalogue import configured_suites
 
 PUBLISHED_KEY = dg.AssetKey(["published", "lead_lifecycle"])
 
@@ -60,22 +64,32 @@ def build_published_asset(
         if run.plan.audit != "warn":
             publishing.require_audit(output, facts["build_id"])
         publishing.require_leads(output)
-        written = publishing.write_build(
+        publishing.write_build(
             output,
             marts,
             facts,
             data_tests=run.data_tests,
+            pages=partial(_write_pages, run),
             parquet=settings.parquet,
             threads=run.plan.settings.warehouse.threads,
             memory_limit=run.plan.settings.warehouse.memory_limit,
             progress=lambda mart: tell(Happening("part", mart)),
         )
-        write_pages(output / publishing.BUILDS_DIRECTORY / facts["build_id"], written)
         published = publishing.publish_build(output, facts["build_id"])
+        for notice in publishing.copy_notice(published):
+            tell(Happening("notice", notice))
         publishing.forget_old_builds(output, settings.keep_builds)
         return published
 
     return lead_lifecycle
+
+
+def _write_pages(run: HandoffRun, build: Path, manifest: Mapping[str, Any]) -> None:
+    """The pages about a build, in its directory: what was agreed on, and the report."""
+    suites = configured_suites(run.plan.settings.checks)
+    with connect(warehouse_path(run.plan.output), read_only=True) as warehouse:
+        write_definitions(build, warehouse, [check for suite in suites for check in suite.checks])
+    write_report(build, manifest, build / REPORT_DIRECTORY)
 
 
 def _facts(run: HandoffRun) -> dict[str, Any]:

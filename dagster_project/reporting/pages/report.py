@@ -29,11 +29,6 @@ class _Choice:
     note: str = ""
 
 
-def write_pages(build: Path, manifest: Mapping[str, Any]) -> None:
-    """Write the pages about a build into its directory, where ``publishing`` wants them."""
-    write_report(build, manifest, build / REPORT_DIRECTORY)
-
-
 def write_report(
     build: Path, manifest: Mapping[str, Any], directory: Path, cache: Path | None = None
 ) -> Path:
