@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,8 +27,9 @@ from dagster_project.config.errors import AuditBlocked, HandoffError
 from dagster_project.config.locations import config_path
 from dagster_project.config.plain_text import on_one_line, printable
 from dagster_project.config.settings import load_settings
-from dagster_project.config.warehouse import PUBLISHED_FILE
-from dagster_project.reporting.run_summary import run_summary
+from dagster_project.reporting.build_status import long_summary, where_to_look
+from dagster_project.reporting.console import lines_of
+from dagster_project.reporting.run_summary import SCREEN, run_summary
 from dagster_project.running import publishing
 from dagster_project.running.execute import JOB_NAME, RunOutcome, execute
 from dagster_project.running.output_lock import hold_output
@@ -94,29 +94,44 @@ def run(
         outcome = execute(job, options, plan, progress)
     if isinstance(outcome.error, AuditBlocked):
         outcome.error = publishing.with_cause(plan.output, outcome.run_id, outcome.error)
-    is_built = outcome.error is None or outcome.error.exit_code == 1
-    if is_built and (summary := run_summary(plan.output)) is not None:
-        console().print(summary)
-    if verbose:
-        _print_times(outcome)
-    _alert(plan, outcome)
+    _print_end(plan, outcome, alerts=_alert(plan, outcome), verbose=verbose)
     if outcome.error is not None:
-        if outcome.error.exit_code == 1:
-            say(f"Nothing was published. Checks: {plan.output / 'data_docs' / 'index.html'}")
         if is_debugging():
             print(printable(outcome.traceback), file=sys.stderr)
         raise outcome.error
-    _print_published(plan.output)
 
 
-def _alert(plan: RunPlan, outcome: RunOutcome) -> None:
-    """Turn what the run found into incidents and send their messages."""
+def _print_end(plan: RunPlan, outcome: RunOutcome, *, alerts: list[str], verbose: bool) -> None:
+    """What the build holds, and where to look."""
+    is_held_back = outcome.error is not None and outcome.error.exit_code == 1
+    is_audited = outcome.error is None or is_held_back
+    ending = where_to_look(plan.output, is_published=not is_held_back) if is_audited else []
+    ending += [f"  {line}" if is_audited else line for line in alerts]
+    shown = console()
+    if is_audited:
+        problems = outcome.error.problems if outcome.error else []
+        room = SCREEN - lines_of([*ending, *(f"handoff: {it}" for it in problems)], shown.width)
+        summary = (
+            long_summary(plan.output)
+            if verbose
+            else run_summary(plan.output, room, told_elsewhere=is_held_back)
+        )
+        if summary is not None:
+            shown.print(summary)
+    if verbose:
+        _print_times(outcome)
+    for at, line in enumerate(ending):
+        say(line, style="bold" if is_audited and at == 0 else None)
+
+
+def _alert(plan: RunPlan, outcome: RunOutcome) -> list[str]:
+    """Turn what the run found into incidents, send their messages, and say what came of it."""
     with _never_failing_a_run():
         from dagster_project.alerting.service import after_run  # loads apprise
 
         run_id, error, tests = outcome.run_id, outcome.error, outcome.data_tests
-        for line in after_run(plan.output, plan.settings, run_id, error, data_tests=tests).lines():
-            say(line)
+        return after_run(plan.output, plan.settings, run_id, error, data_tests=tests).lines()
+    return []
 
 
 def _alert_refusal(options: RunOptions, error: HandoffError) -> None:
@@ -147,20 +162,6 @@ def _never_failing_a_run() -> Iterator[None]:
             traceback.print_exc()
         message = on_one_line(" ".join(str(error).split()))
         print(f"handoff: alerts: {type(error).__name__}: {message}", file=sys.stderr)
-
-
-def _print_published(output: Path) -> None:
-    published = output / publishing.PUBLISHED_DIRECTORY
-    manifest = publishing.published_manifest(output) or {}
-    failed = ", ".join(publishing.blocking_failures(manifest))
-    if failed:
-        say("")
-        say(f"Published although blocking checks failed (--audit warn): {failed}")
-    say("")
-    say(f"Published build {manifest.get('build_id')}, as of {manifest.get('as_of')}")
-    say(f"  DuckDB   {published / PUBLISHED_FILE} (schema marts)")
-    say(f"  Parquet  {published / publishing.PARQUET_DIRECTORY}")
-    say(f"  Checks   {output / 'data_docs' / 'index.html'}")
 
 
 def _print_times(outcome: RunOutcome) -> None:
