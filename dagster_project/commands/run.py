@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,19 +54,22 @@ def run(
     ] = False,
     audit: Annotated[
         AuditMode,
-        typer.Option(help="warn: publish even if a blocking check fails."),
+        typer.Option(help="warn: publish even if a check blocks."),
     ] = "block",
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show where the time went.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Show everything that was found, and where the time went."
+        ),
     ] = False,
 ) -> None:
     """Read the CRM, build the marts, audit them, publish them.
 
     \b
     Examples:
-      handoff run                                       the sources of handoff.yml
-      handoff run --input ~/crm_export                  one export, to var/crm_export
-      handoff run --input ~/crm_export --audit warn     a first look at a messy CRM
+      handoff run                                          the sources of handoff.yml
+      handoff run --input seeds/sample_crm                 one export, to var/sample_crm
+      handoff run --input seeds/sample_crm --audit warn    a first look at a messy one
       handoff run --as-of 2026-03-31 --tradition hubspot
     """
     options = replace(
@@ -94,34 +98,40 @@ def run(
         outcome = execute(job, options, plan, progress)
     if isinstance(outcome.error, AuditBlocked):
         outcome.error = publishing.with_cause(plan.output, outcome.run_id, outcome.error)
-    _print_end(plan, outcome, alerts=_alert(plan, outcome), verbose=verbose)
+    print_end(plan.output, outcome.error, _alert(plan, outcome), verbose=verbose)
+    if verbose:
+        _print_times(outcome)
     if outcome.error is not None:
         if is_debugging():
             print(printable(outcome.traceback), file=sys.stderr)
         raise outcome.error
 
 
-def _print_end(plan: RunPlan, outcome: RunOutcome, *, alerts: list[str], verbose: bool) -> None:
-    """What the build holds, and where to look."""
-    is_held_back = outcome.error is not None and outcome.error.exit_code == 1
-    is_audited = outcome.error is None or is_held_back
-    ending = where_to_look(plan.output, is_published=not is_held_back) if is_audited else []
-    ending += [f"  {line}" if is_audited else line for line in alerts]
+def print_end(
+    output: Path, error: HandoffError | None, alerts: list[str], *, verbose: bool = False
+) -> None:
+    """Print what the build holds, where to look and what alerts say, on one screen.
+
+    What ``error`` says is still to come, and has its room.
+    """
+    if error is not None and error.exit_code != 1:
+        for line in alerts:
+            say(line)
+        return
+    ending = [*where_to_look(output, is_published=error is None), *(f"  {it}" for it in alerts)]
     shown = console()
-    if is_audited:
-        problems = outcome.error.problems if outcome.error else []
-        room = SCREEN - lines_of([*ending, *(f"handoff: {it}" for it in problems)], shown.width)
-        summary = (
-            long_summary(plan.output)
-            if verbose
-            else run_summary(plan.output, room, told_elsewhere=is_held_back)
-        )
-        if summary is not None:
-            shown.print(summary)
     if verbose:
-        _print_times(outcome)
-    for at, line in enumerate(ending):
-        say(line, style="bold" if is_audited and at == 0 else None)
+        summary = long_summary(output)
+    else:
+        to_come = [f"handoff: {problem}" for problem in error.problems] if error else []
+        room = SCREEN - lines_of([*ending, *to_come], shown.width)
+        summary = run_summary(output, room, told_elsewhere=error is not None)
+    if summary is not None:
+        shown.print(summary)
+    first, *others = ending
+    say(first, style="bold")
+    for line in others:
+        say(line)
 
 
 def _alert(plan: RunPlan, outcome: RunOutcome) -> list[str]:

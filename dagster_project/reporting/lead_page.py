@@ -85,7 +85,11 @@ def as_data(story: Story) -> Row:
             published
             | {
                 "why": {name: why for name, _, _, why in _reached(story, cycle)},
-                "in_words": {name.strip(): text for name, text in _cycle_facts(story, cycle)},
+                "in_words": {
+                    name.strip().replace(" ", "_"): text
+                    for name, text in _cycle_facts(story, cycle)
+                    if name.strip() in _WORDED
+                },
             }
             for published, cycle in zip(story.published_cycles, story.cycles, strict=True)
         ],
@@ -96,6 +100,8 @@ def as_data(story: Story) -> Row:
 _BUILD_DATA = ("build_id", "as_of", "tradition", "acceptance_mode", "acceptance_window_hours")
 _LEAD_DATA = ("created_at", "lead_source", "segment", "employee_count", "country", "owner_id")
 _RECORD_DATA = ("lead_id", "source_system", "created_at")
+# What the columns of the mart alone do not say.
+_WORDED = ("intent", "first touch", "service level", "score", "fit", "interest", "exit")
 _EVENT_DATA = ("occurred_at", "what", "by", "became")
 
 
