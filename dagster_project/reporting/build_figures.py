@@ -28,8 +28,10 @@ _FIRST_MILESTONE = "captured"
 _STANDS_OUT = f"select * from {BUILD_SCHEMA}.what_stands_out order by place"
 _JUDGED = f"""
     select
-        count_if(status in ('ok', 'watch', 'act')) as judged, count(*) as every,
-        count_if(status = 'too_few') as too_few, count_if(status = 'not_applicable') as unknowable
+        count(*) filter (where status in ('ok', 'watch', 'act')) as judged,
+        count(*) as every,
+        count(*) filter (where status = 'too_few') as too_few,
+        count(*) filter (where status = 'not_applicable') as unknowable
     from {BUILD_SCHEMA}.funnel_diagnostics
 """
 _BROKEN_RULES = f"""
@@ -220,7 +222,7 @@ def _counts(connection: DuckDBPyConnection, names: list[str], first: int) -> Ite
         )
     ]
     row = connection.execute(
-        f"select {', '.join(f'count_if({condition})' for condition in conditions)} "
+        f"select {', '.join(f'count(*) filter (where {it})' for it in conditions)} "
         f"from {BUILD_SCHEMA}.int_funnel_cycles"
     ).fetchone()
     return row or ()
