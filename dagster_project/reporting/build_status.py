@@ -34,6 +34,8 @@ from dagster_project.running.publishing import (
 )
 
 REPORT_DIRECTORY = "report"
+# The report, and what both teams have agreed on.
+_PAGES = ("index.html", "definitions.html")
 
 
 def published_lines(output: Path) -> list[tuple[str, str]]:
@@ -59,8 +61,7 @@ def status_page(output: Path) -> RenderableType:
     if manifest and not is_published:
         sections += _of_manifest(manifest)
     if figures and not is_published:
-        title = Text("The last build is not published: ", style="bold red")
-        sections.append((title.append(figures.build["build_id"]), _why(output, figures)))
+        sections.append(_last_build(output, figures, manifest))
     if figures:
         sections += _sections(figures)
     if manifest:
@@ -82,9 +83,10 @@ def places(output: Path) -> Iterator[tuple[str, str]]:
         has_parquet = any((published / PARQUET_DIRECTORY).glob("*.parquet"))
         beside = f", {PARQUET_DIRECTORY}/ beside it" if has_parquet else ""
         yield "marts", f"{published / PUBLISHED_FILE}{beside}"
-    for name, page in (("report", "index.html"), ("definitions", "definitions.html")):
-        if (published / REPORT_DIRECTORY / page).is_file():
-            yield name, str(published / REPORT_DIRECTORY / page)
+    report, definitions = (published / REPORT_DIRECTORY / page for page in _PAGES)
+    if report.is_file():
+        beside = f", {definitions.name} beside it" if definitions.is_file() else ""
+        yield "report", f"{report}{beside}"
     if (output / DATA_DOCS_DIRECTORY / "index.html").is_file():
         yield "checks", str(output / DATA_DOCS_DIRECTORY / "index.html")
 
@@ -140,11 +142,18 @@ def _of_manifest(manifest: Mapping[str, Any]) -> list[Section]:
     ]
 
 
-def _why(output: Path, figures: BuildFigures) -> RenderableType:
-    checks = {"checks": figures.checks, "data_tests": figures.data_tests}
-    blocking = [("blocked", name) for name in blocking_failures(checks)]
+def _last_build(output: Path, figures: BuildFigures, manifest: Mapping[str, Any] | None) -> Section:
+    """The last build where another one is published, or none: which it is, and why."""
+    build_id = figures.build["build_id"]
+    title = Text("The last build is not published: ", style="bold red").append(build_id)
+    found = {"checks": figures.checks, "data_tests": figures.data_tests}
     causes = [("error", cause) for cause in without_leads(output)[:1]]
-    return listed([*causes, *blocking] or [("", "the run did not get as far")])
+    causes += [("blocked", name) for name in blocking_failures(found)]
+    if build_id in builds(output):
+        rolled_back = manifest is not None and manifest.get("rolled_back_from") == build_id
+        kept = "it was rolled back" if rolled_back else "it is kept, an earlier one is published"
+        causes = [("", kept)]
+    return title, listed(causes or [("", "its run ended before it was published")])
 
 
 def _not_passing(checks: list[dict[str, Any]]) -> RenderableType | None:

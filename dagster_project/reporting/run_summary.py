@@ -78,12 +78,16 @@ def _shown(figures: BuildFigures, detail: _Detail, told_elsewhere: bool) -> Rend
     notes = figures.noticed[: detail.notes]
     rows = [] if detail.names_only else [(row["status"], _in_short(row)) for row in blocking]
     rows += [(check["status"], _in_short(check)) for check in warned]
-    rows += [("noted", noticed(note)) for note in notes]
-    rows += [("noted", text) for text in _quarantine(figures)]
+    noted = [("noted", text) for text in [*map(noticed, notes), *_quarantine(figures)]]
+    findings = [
+        (row["status"], finding(row, next_step=detail.next_steps))
+        for row in figures.stands_out[: detail.findings]
+    ]
     sections: list[Section] = [
-        (_what_stands_out(figures), _findings(figures, detail)),
+        # Where nothing stands out, what was noticed may be why.
+        (_what_stands_out(figures), _listed(findings or noted, cut=detail.cut_findings)),
         ("", funnel_table(figures.funnel)),
-        (check_counts(figures), listed(rows, cut=detail.cut_rest) if rows else None),
+        (check_counts(figures), _listed(rows + noted if findings else rows, cut=detail.cut_rest)),
     ]
     if detail.names_only and blocking:
         names = ", ".join(check["check_name"] for check in blocking)
@@ -104,9 +108,14 @@ def _shown(figures: BuildFigures, detail: _Detail, told_elsewhere: bool) -> Rend
 
 
 def _what_stands_out(figures: BuildFigures) -> Text:
-    title = Text("What stands out", style="bold")
-    nothing = "" if figures.stands_out else "nothing; "
-    return title.append(f"  {nothing}{how_much_was_judged(figures)}", style="dim not bold")
+    title = "Noticed" if figures.notes and not figures.stands_out else "What stands out"
+    nothing = "" if figures.stands_out else "nothing stands out; "
+    judged = f"  {nothing}{how_much_was_judged(figures)}"
+    return Text(title, style="bold").append(judged, style="dim not bold")
+
+
+def _listed(rows: list[tuple[str, str]], *, cut: bool) -> Table | None:
+    return listed(rows, cut=cut) if rows else None
 
 
 def how_much_was_judged(figures: BuildFigures) -> str:
@@ -116,16 +125,6 @@ def how_much_was_judged(figures: BuildFigures) -> str:
     rest += [f"{judged['unknowable']} can't be told from this data"] if judged["unknowable"] else []
     text = f"judged {judged['judged']} of {judged['every']} diagnostics"
     return f"{text}; {', '.join(rest)}" if rest else text
-
-
-def _findings(figures: BuildFigures, detail: _Detail) -> Table | None:
-    rows = figures.stands_out[: detail.findings]
-    if not rows:
-        return None
-    return listed(
-        [(row["status"], finding(row, next_step=detail.next_steps)) for row in rows],
-        cut=detail.cut_findings,
-    )
 
 
 def finding(row: Row, *, next_step: bool = True) -> str:

@@ -35,6 +35,10 @@ def worse(golden_output: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A build with as much to say as there can be, and with checks that block."""
     output = tmp_path_factory.mktemp("worse") / "an_output_with_a_rather_long_name"
     shutil.copytree(golden_output, output, ignore=shutil.ignore_patterns("dagster", "cache"))
+    report = output / "published" / "report"
+    report.mkdir(exist_ok=True)
+    for page in ("index.html", "definitions.html"):
+        (report / page).write_text("a page")
     with connect(warehouse_path(output)) as warehouse:
         warehouse.execute(
             f"""
@@ -106,13 +110,16 @@ def test_a_run_ends_on_one_screen(
     assert lines_of(lines, width) <= (SCREEN if width >= 80 else 28)
     said = "\n".join(lines)
     assert "of the one before" in said
-    assert "What stands out" in said
+    assert ("Noticed" if kind == "golden" else "What stands out") in lines[0]
     assert "handoff status" in said
     assert str(output / "data_docs" / "index.html") in said
     if kind == "held back":
         assert "Nothing was published; readers keep build" in said
         return
     assert str(output / "published" / "lead_lifecycle.duckdb") in said
+    if kind == "worse":
+        report = output / "published" / "report" / "index.html"
+        assert f"{report}, definitions.html beside it" in said
     figures = last_build(output)
     assert figures is not None
     # However little room there is, what holds a build back is named.
@@ -155,7 +162,7 @@ def test_an_empty_build_has_its_end(
 ) -> None:
     said = "\n".join(printed(empty, 80, monkeypatch, capsys, "there is no lead"))
     assert "Checks: 0 passed, 0 warned, 0 blocked" in said
-    assert "nothing; judged" in said
+    assert "nothing stands out; judged" in said
     assert "Nothing was published, and nothing was before" in said
     assert "broken rule" not in said
 
