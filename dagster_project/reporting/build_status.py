@@ -180,7 +180,7 @@ def _sections(figures: BuildFigures) -> list[Section]:
         )
         for row in figures.rows_read
     ]
-    stands_out = listed((row["status"], finding(row)) for row in figures.stands_out)
+    stands_out = listed(line for row in figures.stands_out for line in finding(row))
     return [
         (
             "What stands out",
