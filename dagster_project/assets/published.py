@@ -18,8 +18,9 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
+from dagster_project.reporting.pages import REPORT_PAGE
 from dagster_project.reporting.pages.definitions import write_definitions
-from dagster_project.reporting.pages.report import REPORT_DIRECTORY, write_report
+from dagster_project.reporting.pages.report import write_report
 from dagster_project.running import publishing
 from dagster_project.running.progress import Happening, step, tell
 from expectations.catalogue import configured_suites
@@ -48,7 +49,7 @@ def build_published_asset(
         owners=[DATA_TEAM],
         description=(
             "The audited marts that BI opens: one DuckDB file, replaced by one rename, and the "
-            "same tables as Parquet. A failed blocking check keeps the last good build in place."
+            "same tables as Parquet. A check that blocks keeps the last good build in place."
         ),
     )
     def lead_lifecycle(run: HandoffRun) -> dg.MaterializeResult[Any]:
@@ -89,7 +90,7 @@ def _write_pages(run: HandoffRun, build: Path, manifest: Mapping[str, Any]) -> N
     suites = configured_suites(run.plan.settings.checks)
     with connect(warehouse_path(run.plan.output), read_only=True) as warehouse:
         write_definitions(build, warehouse, [check for suite in suites for check in suite.checks])
-    write_report(build, manifest, build / REPORT_DIRECTORY)
+    write_report(build, manifest, build / REPORT_PAGE)
 
 
 def _facts(run: HandoffRun) -> dict[str, Any]:

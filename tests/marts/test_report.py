@@ -13,6 +13,7 @@ import pytest
 
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import MARTS_SCHEMA, PUBLISHED_FILE
+from dagster_project.reporting.pages import REPORT_PAGE
 from dagster_project.reporting.pages.report import write_report
 from dagster_project.reporting.pages.words import shown
 from tests.chromium import Browser, chromium
@@ -117,7 +118,8 @@ def report(sample: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 marts.execute(
                     f"update {mart} set lead_source = ? where lead_source = 'Event'", [HOSTILE]
                 )
-    path = write_report(build, MANIFEST, build / "report", tmp_path_factory.mktemp("cache"))
+    path = build / REPORT_PAGE
+    write_report(build, MANIFEST, path, tmp_path_factory.mktemp("cache"))
     with (
         duckdb.connect(str(file), read_only=True) as marts,
         chromium(tmp_path_factory.mktemp("chromium")) as browser,

@@ -199,7 +199,7 @@ def test_a_run_ends_with_its_funnel_and_where_the_marts_are(story: Story) -> Non
         "Funnel",
         "Broken rules",
         "Checks:",
-        "marketing_qualified",
+        "handed_off",
         str(story.published),
     ):
         assert expected in said

@@ -15,9 +15,6 @@ from dagster_project.reporting.pages.page import asset, page_data, render
 from dagster_project.reporting.pages.sections import sections
 from dagster_project.reporting.pages.words import FEWEST_CASES, NOTHING, TOO_FEW
 
-REPORT_DIRECTORY = "report"
-REPORT_FILE = "index.html"
-
 
 @dataclass(frozen=True)
 class _Choice:
@@ -30,9 +27,9 @@ class _Choice:
 
 
 def write_report(
-    build: Path, manifest: Mapping[str, Any], directory: Path, cache: Path | None = None
-) -> Path:
-    """Write the report of a build into a directory and return its path.
+    build: Path, manifest: Mapping[str, Any], target: Path, cache: Path | None = None
+) -> None:
+    """Write the report of a build to a file.
 
     ``manifest``: what the build's manifest says, or will say; ``cache``: where the library that
     draws charts is kept, in the home by default.
@@ -55,12 +52,10 @@ def write_report(
             filters=_choices(cubes),
             data=data,
         )
-    target = directory / REPORT_FILE
-    directory.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     part.write_text(page, encoding="utf-8")
     part.replace(target)
-    return target
 
 
 def _choices(cubes: Cubes) -> list[_Choice]:
