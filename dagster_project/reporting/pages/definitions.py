@@ -16,8 +16,6 @@ from dagster_project.reporting.pages.page import render
 from dagster_project.reporting.policy_changes import Change, read_policy, write_policy
 from expectations.check import Check
 
-# Where the page is in a build, and so in what is published: beside the report, which links to it.
-
 # Raw names of a stage or wordings of a reason that the page lists; the rest is counted.
 MOST_NAMES = 40
 
