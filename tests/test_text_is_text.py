@@ -133,9 +133,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
             {
                 "warehouse": {"output": "output"},
                 "sources": [source],
+                "crm_links": {"lead": "https://crm.example.com/lead/{lead_id}"},
                 "alerts": {
                     "channels": channels,
-                    "lead_url": "https://crm.example.com/lead/{lead_id}",
                     "data_docs_url": "https://docs.example.com/index.html",
                 },
             }
