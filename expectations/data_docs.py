@@ -9,11 +9,10 @@ failing cases and history, and its results as Great Expectations renders them.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, get_args
-from zoneinfo import ZoneInfo
+from typing import Any, get_args
 
 from great_expectations.core import ExpectationSuiteValidationResult
 from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
@@ -24,7 +23,7 @@ from markupsafe import Markup, escape
 from expectations.catalogue import Suite
 from expectations.check import TRAILING_SUFFIX, Check, Outcome, Status
 from expectations.failing_cases import FailingCase
-from expectations.history import Build, Result
+from expectations.site import Build, Result, Site
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # From bad to good.
@@ -35,35 +34,6 @@ _STATUSES: dict[Status, str] = {
     "not_judged": "too few cases",
     "passed": "within the thresholds",
 }
-
-
-class Links(Protocol):
-    """Where people open a record."""
-
-    def address(self, source: str | None, column: str, value: str) -> str | None:
-        """The page of the record whose id is ``value``, of ``column``; None without one."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where Data Docs are written, and what they say beside the outcomes.
-
-    ``directory`` is replaced. ``as_of`` is in UTC; times are shown in ``timezone``. ``before``: the
-    builds before this one, the oldest first. ``shown``: makes of a text that came from data one
-    that may be shown.
-    """
-
-    directory: Path
-    build_id: str = ""
-    as_of: datetime | None = None
-    timezone: str = "UTC"
-    before: tuple[Build, ...] = ()
-    links: Links | None = None
-    shown: Callable[[str], str] = str
-
-    def local(self, moment: datetime) -> datetime:
-        """A moment in UTC as people there know it."""
-        return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(self.timezone))
 
 
 @dataclass(frozen=True)
@@ -230,7 +200,7 @@ def _counted(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     """How many checks have which status, and that as a sentence."""
     counts = Counter(outcome.status for outcome in outcomes)
     total = sum(counts.values())
-    parts = [f"{counts['errored']} could not run"] if counts["errored"] else []
+    parts = [f"{counts['errored']} errored"] if counts["errored"] else []
     parts.append(f"{counts['blocked'] or 'none'} blocked")
     parts.append(f"{counts['warned'] or 'none'} warned")
     said = f"{total} check{'' if total == 1 else 's'}: {', '.join(parts)}"
@@ -256,7 +226,7 @@ def _cards(
             Card(
                 listed,
                 [_history(site, outcome) for outcome in listed],
-                first and _table(site, first, cases[first.check.name]),
+                None if first is None else _table(site, first, cases[first.check.name]),
             )
         )
     return cards

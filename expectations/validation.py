@@ -25,9 +25,10 @@ from expectations.broken_cases import expectations_of
 from expectations.case_counts import could_not_run, count_cases
 from expectations.catalogue import Suite
 from expectations.check import Outcome, Status
-from expectations.data_docs import Site, write_pages
+from expectations.data_docs import write_pages
 from expectations.duckdb_dialect import connection_string
 from expectations.failing_cases import failing_cases
+from expectations.site import Site
 
 
 def validate(
@@ -136,7 +137,7 @@ def _judged_suite(outcomes: list[Outcome], results: Results) -> list[Outcome]:
     """The outcomes of a suite with the status that Great Expectations gives them."""
     by_check: dict[str, list[Any]] = defaultdict(list)
     for result in results.results:
-        by_check[result.expectation_config.meta["check"]].append(result)
+        by_check[result.expectation_config.meta["check"]].append(result)  # type: ignore[union-attr]  # a result has its expectation
     return [_judged(outcome, by_check[outcome.check.name]) for outcome in outcomes]
 
 

@@ -27,7 +27,7 @@ from dagster_project.config.warehouse import (
 )
 from expectations.catalogue import configured_suites, current_name
 from expectations.check import Outcome
-from expectations.history import Build, Result
+from expectations.site import Build, Result, Site
 
 DATA_DOCS_DIRECTORY = "data_docs"
 RESULTS_TABLE = f"{QUALITY_SCHEMA}.check_results"
@@ -55,26 +55,14 @@ def run_checks(
     check are replaced.
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    # Great Expectations takes seconds to import.
-    from expectations.data_docs import Site
-    from expectations.validation import validate
+    from expectations.validation import validate  # Great Expectations takes seconds to import
 
     with _writing(output, settings) as warehouse:
         ensure_tables(warehouse)
         _record_columns(warehouse, build_id)
         _record_policy(warehouse, build_id)
         previous = _previous_values(warehouse, build_id)
-        before = _builds_before(warehouse, build_id)
-        as_of = _as_of(warehouse)
-    site = Site(
-        output / DATA_DOCS_DIRECTORY,
-        build_id=build_id,
-        as_of=as_of,
-        timezone=settings.lifecycle.timezone,
-        before=before,
-        links=settings.crm_links,
-        shown=lambda text: without_addresses(on_one_line(text)),
-    )
+        site = _site(warehouse, output, settings, build_id)
     suites = configured_suites(settings.checks)
     if only is not None:
         suites = tuple(part for suite in suites if (part := suite.restricted_to(only)).checks)
@@ -101,6 +89,19 @@ def run_checks(
         if only is None and not any(outcome.stops_publication for outcome in outcomes):
             record_rows(warehouse, build_id)
     return outcomes
+
+
+def _site(warehouse: DuckDBPyConnection, output: Path, settings: Settings, build_id: str) -> Site:
+    """The Data Docs of a build."""
+    return Site(
+        output / DATA_DOCS_DIRECTORY,
+        build_id=build_id,
+        as_of=_as_of(warehouse),
+        timezone=settings.lifecycle.timezone,
+        before=_builds_before(warehouse, build_id),
+        links=settings.crm_links,
+        shown=lambda text: without_addresses(on_one_line(text)),
+    )
 
 
 def _writing(output: Path, settings: Settings) -> closing[DuckDBPyConnection]:

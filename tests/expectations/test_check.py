@@ -22,6 +22,7 @@ from expectations.catalogue import (
     threshold_problems,
 )
 from expectations.check import TRAILING, TRAILING_SUFFIX, Check, Outcome, Part
+from expectations.site import Site
 from expectations.validation import validate
 
 CHECK = Check(
@@ -109,7 +110,7 @@ def test_an_expectation_of_great_expectations_is_one_entry(
         **changes,
     )
     (outcome,) = validate(
-        (Suite("things", check.table, (check,)),), warehouse, data_docs=tmp_path / "docs"
+        (Suite("things", check.table, (check,)),), warehouse, site=Site(tmp_path / "docs")
     )
     assert outcome.status == status, outcome.message
     assert (outcome.cases, outcome.failing, outcome.observed) == (100, 15, 0.15)
@@ -164,7 +165,7 @@ def test_data_docs_show_values_as_text(tmp_path: Path, changes: dict[str, Any]) 
         )
     check = replace(CHECK, description="Things are <b>so</b>.", **changes)
     (outcome,) = validate(
-        (Suite("things", check.table, (check,)),), path, data_docs=tmp_path / "docs"
+        (Suite("things", check.table, (check,)),), path, site=Site(tmp_path / "docs")
     )
     assert outcome.status in {"blocked", "errored"}, outcome.message
     shown = []
