@@ -81,10 +81,11 @@ class _People:
         leads = list({case["lead_id"] for case in cases if "lead_id" in case})
         owners = (
             "select source_system, lead_id, owner_id from build.dim_leads "
-            "where list_contains(?, lead_id)"
+            "where lead_id in (select unnest(?))"
         )
-        names = "select source_system, rep_id, rep_name from build.dim_reps"
         self._owners = _by_id(warehouse, owners, [leads])
+        # Without names in the build, the ids are shown.
+        names = "select source_system, rep_id, rep_name from build.dim_reps"
         self._names = _by_id(warehouse, names, [])
 
     def owner_of(self, keys: dict[str, Any]) -> str | None:

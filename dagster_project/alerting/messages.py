@@ -130,7 +130,7 @@ class Messages:
             key=f"handoff {self.output} {number}",
             lead=f"Expected: {clean(finding['description'])}" if finding["description"] else "",
             facts=self._facts(kind, row, finding, age),
-            links=self._links(row),
+            links=self._links(row, f"#{row['check_name']}" if "check" in finding["tags"] else ""),
             **parts,
         )
 
@@ -248,10 +248,11 @@ class Messages:
             items.append({"text": text, "url": url, "is_new": not member["told"]})
         return items
 
-    def _links(self, incident: Row) -> list[list[str]]:
-        """Where to look further: the Data Docs, and the run in Dagster."""
+    def _links(self, incident: Row, place: str = "") -> list[list[str]]:
+        """Where to look further: the Data Docs, at a ``place`` on them, and the run in Dagster."""
         data_docs, dagster = self.settings.data_docs_url, self.settings.dagster_url
-        links = [["Checks", data_docs or str(self.output / "data_docs" / "index.html")]]
+        local = str(self.output / "data_docs" / "index.html")
+        links = [["Checks", f"{data_docs}{place}" if data_docs else local]]
         if run := incident["run_id"]:
             links.append(["Run", f"{dagster.rstrip('/')}/runs/{run}" if dagster else run])
         return links

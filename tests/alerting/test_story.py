@@ -129,7 +129,7 @@ def test_a_message_says_all_that_ops_need(company: Company) -> None:
         ],
         "- and 7 more",
         "",
-        "Checks: https://docs.example.com/index.html",
+        "Checks: https://docs.example.com/index.html#rejected_leads_have_a_reason",
         "Run: https://dagster.example.com/runs/00000002-run",
         f"incident 1: handoff alerts show 1 --output {company.output}",
     ]
