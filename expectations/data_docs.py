@@ -101,8 +101,6 @@ class OfflinePageView(DefaultJinjaPageView):
     as the HTML that it is.
     """
 
-    _template = "suite.html"
-
     def __init__(self) -> None:
         super().__init__(custom_views_directory=str(_TEMPLATES))
         self.env.autoescape = True
@@ -162,7 +160,6 @@ def write_pages(
     common: dict[str, Any] = {
         "site": site,
         "statuses": _STATUSES,
-        "builds": len(site.before) + 1,
         "as_of": _moment(site, site.as_of),
     }
     failing = [card for card in every if card.worst.passed is False]
