@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.contract import AcceptanceMode, Severity
+from dagster_project.config.crm_links import CrmLinks
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.section import Currency, Section, TimeZone
 from dagster_project.config.sources import Source
@@ -112,6 +113,7 @@ class Settings(Section):
     sources: list[Source] = []
     publishing: PublishingSettings = PublishingSettings()
     checks: dict[str, CheckThresholds] = {}
+    crm_links: CrmLinks = CrmLinks()
     schedule: ScheduleSettings = ScheduleSettings()
     alerts: AlertsSettings = AlertsSettings()
 
@@ -139,6 +141,12 @@ class Settings(Section):
                     f"sources.{at}.leads_of: no source {leads_of!r} with leads of its own; "
                     f"such sources here: {known}"
                 )
+        # What --input reads is called files.
+        for name in self.crm_links.sources.keys() - {*names, "files"}:
+            raise ValueError(
+                f"crm_links.sources.{name}: no source is called so; sources here: "
+                f"{', '.join(names) or 'none'}"
+            )
         return self
 
 
