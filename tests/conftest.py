@@ -30,8 +30,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Dagster's instance, the parsed dbt project and the hash key of this test session."""
-    home = tmp_path_factory.mktemp("home")
+    """Dagster's instance, the hash key and the parsed project, which all workers share."""
+    home, cache = tmp_path_factory.mktemp("home"), _shared(tmp_path_factory) / "cache"
+    cache.mkdir(exist_ok=True)
+    (home / "cache").symlink_to(cache)
     kept = {name: os.environ.pop(name, None) for name in ("HANDOFF_HOME", "DAGSTER_HOME")}
     os.environ["HANDOFF_HOME"] = str(home)
     yield home
@@ -79,15 +81,19 @@ def golden_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """A directory that the first worker who needs it makes for all."""
-    shared = factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        shared = shared.parent
+    shared = _shared(factory)
     directory, is_there = shared / name, shared / f"{name}.made"
     with FileLock(shared / f"{name}.lock"):
         if not is_there.exists():
             make(directory)
             is_there.touch()
     return directory
+
+
+def _shared(factory: pytest.TempPathFactory) -> Path:
+    """The directory of this test session, whatever the worker."""
+    base = factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
 
 
 def command(*arguments: str | Path) -> list[str]:

@@ -13,10 +13,12 @@ import typer
 
 from dagster_project.commands.alerts import app as alerts
 from dagster_project.commands.compare import compare
+from dagster_project.commands.definitions import definitions
 from dagster_project.commands.doctor import doctor
 from dagster_project.commands.explain import explain
 from dagster_project.commands.init import init
 from dagster_project.commands.options import is_debugging
+from dagster_project.commands.report import report
 from dagster_project.commands.rollback import rollback
 from dagster_project.commands.run import run
 from dagster_project.commands.simulate import simulate
@@ -27,7 +29,6 @@ from dagster_project.config.errors import HandoffError
 from dagster_project.config.plain_text import on_one_line
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -50,13 +51,26 @@ def handoff(
       handoff compare --tradition hubspot
 
     \b
-    Exit codes: 0 published; 1 a blocking check failed, the last good build is still
-    served; 2 usage or configuration; 3 a source could not be read; 4 the build itself
-    failed; 5 another run holds this output.
+    Exit codes: 0 published; 1 a check blocks, the last good build is still served;
+    2 usage or configuration; 3 a source could not be read; 4 the build itself failed;
+    5 another run holds this output.
     """
 
 
-for command in (run, status, rollback, sync, init, doctor, explain, compare, simulate, warehouse):
+for command in (
+    run,
+    status,
+    report,
+    definitions,
+    rollback,
+    sync,
+    init,
+    doctor,
+    explain,
+    compare,
+    simulate,
+    warehouse,
+):
     app.command()(command)
 app.add_typer(alerts, name="alerts")
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from filelock import FileLock
 
 from dagster_project.config import policy
 from dagster_project.config.errors import BuildError
@@ -91,9 +92,13 @@ def parsed_project() -> ParsedProject:
     """
     cache = handoff_home() / "cache" / "dbt"
     directory = cache / _project_fingerprint()
-    if not (directory / "manifest.json").exists():
-        _parse_into(directory)
-        _forget_old_parses(cache)
+    if not directory.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        # Who starts meanwhile waits for this parse instead of making another.
+        with FileLock(cache / "parsing.lock"):
+            if not directory.exists():
+                _parse_into(directory)
+                _forget_old_parses(cache)
     return ParsedProject(directory)
 
 
@@ -120,7 +125,6 @@ def _project_files() -> list[Path]:
 
 def _parse_into(directory: Path) -> None:
     """Parse the project and put the result in place by one rename."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix="parsing-") as scratch:
         place = Path(scratch)
         parsed = place / "parsed"
@@ -128,16 +132,10 @@ def _parse_into(directory: Path) -> None:
             result = _runner().invoke(["parse", *_common_arguments(parsed, place)])
         if not result.success:
             raise _stopped("dbt could not parse the project", result.exception)
-        try:
-            parsed.rename(directory)
-        except OSError:
-            # Another process parsed the same state meanwhile.
-            if not directory.is_dir():
-                raise
+        parsed.rename(directory)
 
 
 def _forget_old_parses(cache: Path) -> None:
-    # Not what another process is parsing now.
     parses = sorted(cache.glob("[0-9a-f]*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in parses[_KEPT_PARSES:]:
         shutil.rmtree(path, ignore_errors=True)
