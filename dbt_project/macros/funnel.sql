@@ -98,3 +98,17 @@
 {% macro team_of(rep) -%}
     nullif({{ rep }}.team, 'all')
 {%- endmacro %}
+
+{#
+    The day on which the period between two calibration meetings begins that a date lies in: a
+    meeting is on the first day of a period. Counted from the first Monday of 1970, so that periods
+    of several weeks do not depend on the data.
+#}
+{% macro sync_period_start(date_column) -%}
+    cast({{ dbt.dateadd(
+        'day',
+        "-((" ~ dbt.datediff("cast('1970-01-05' as date)", date_column, 'day')
+        ~ " - run_policy.sync_offset_days) % run_policy.sync_period_days)",
+        date_column
+    ) }} as date)
+{%- endmacro %}
