@@ -54,10 +54,14 @@ class WarehouseSettings(Section):
 
 
 class PublishingSettings(Section):
-    """What is published beside the DuckDB file, and how many builds are kept."""
+    """What is published beside the DuckDB file, and how many builds are kept.
+
+    ``staff_names``: whether names of the company's own reps are published; else their ids are.
+    """
 
     keep_builds: int = Field(default=5, ge=1)
     parquet: bool = True
+    staff_names: bool = True
 
 
 Threshold = Annotated[float, Field(ge=0, allow_inf_nan=False)]
