@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,11 +18,14 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
+from dagster_project.reporting.pages import REPORT_PAGE
+from dagster_project.reporting.pages.definitions import write_definitions
 from dagster_project.reporting.pages.held_back import forget_held_back
-from dagster_project.reporting.pages.report import write_pages
+from dagster_project.reporting.pages.report import write_report
 from dagster_project.running import publishing
 from dagster_project.running.check_history import check_history
 from dagster_project.running.progress import Happening, step, tell
+from expectations.catalogue import configured_suites
 
 PUBLISHED_KEY = dg.AssetKey(["published", "lead_lifecycle"])
 
@@ -46,7 +51,7 @@ def build_published_asset(
         owners=[DATA_TEAM],
         description=(
             "The audited marts that BI opens: one DuckDB file, replaced by one rename, and the "
-            "same tables as Parquet. A failed blocking check keeps the last good build in place."
+            "same tables as Parquet. A check that blocks keeps the last good build in place."
         ),
     )
     def lead_lifecycle(run: HandoffRun) -> dg.MaterializeResult[Any]:
@@ -62,27 +67,34 @@ def build_published_asset(
         if run.plan.audit != "warn":
             publishing.require_audit(output, facts["build_id"])
         publishing.require_leads(output)
-        written = publishing.write_build(
+        publishing.write_build(
             output,
             marts,
             facts,
             data_tests=run.data_tests,
+            pages=partial(_write_pages, run),
             parquet=settings.parquet,
             threads=run.plan.settings.warehouse.threads,
             memory_limit=run.plan.settings.warehouse.memory_limit,
             progress=lambda mart: tell(Happening("part", mart)),
         )
-        write_pages(
-            output / publishing.BUILDS_DIRECTORY / facts["build_id"],
-            written,
-            check_history(output, facts["build_id"]),
-        )
         published = publishing.publish_build(output, facts["build_id"])
+        for notice in publishing.copy_notice(published):
+            tell(Happening("notice", notice))
         forget_held_back(output)
         publishing.forget_old_builds(output, settings.keep_builds)
         return published
 
     return lead_lifecycle
+
+
+def _write_pages(run: HandoffRun, build: Path, manifest: Mapping[str, Any]) -> None:
+    """The pages about a build, in its directory: what was agreed on, and the report."""
+    suites = configured_suites(run.plan.settings.checks)
+    with connect(warehouse_path(run.plan.output), read_only=True) as warehouse:
+        write_definitions(build, warehouse, [check for suite in suites for check in suite.checks])
+    history = check_history(run.plan.output, manifest["build_id"])
+    write_report(build, manifest, build / REPORT_PAGE, history=history)
 
 
 def _facts(run: HandoffRun) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dagster_project.commands.options import (
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.warehouse import PUBLISHED_FILE
 from dagster_project.reporting.agreement_summary import summary
-from dagster_project.reporting.pages.definitions import DEFINITIONS_PAGE
+from dagster_project.reporting.pages import DEFINITIONS_PAGE
 from dagster_project.running import publishing
 
 _WIDTH = 80

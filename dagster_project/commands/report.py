@@ -1,4 +1,4 @@
-"""``handoff report``: the report of what is published, made again."""
+"""``handoff report``: the report of what is published."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from dagster_project.commands.options import ConfigOption, OutputOption, say, settings_and_output
 from dagster_project.config.errors import ConfigError
-from dagster_project.reporting.pages.report import REPORT_DIRECTORY, write_report
+from dagster_project.reporting.pages import REPORT_PAGE
 from dagster_project.running import publishing
 from dagster_project.running.check_history import check_history
 
@@ -16,9 +16,10 @@ def report(
     output: OutputOption = None,
     is_opened: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
 ) -> None:
-    """Write the report of the published build again, beside it, and print where.
+    """Say where the report of the published build is.
 
-    A run writes one with every build; this one is of the release of Handoff that is installed.
+    A run writes it with its build. Where the published one has none, it is written beside it, to
+    report/ in the output.
 
     \b
     Examples:
@@ -29,14 +30,15 @@ def report(
     manifest = publishing.published_manifest(directory)
     if manifest is None:
         raise ConfigError(f"{directory}: nothing is published yet; handoff run publishes a build")
-    # One build, even if another is published meanwhile.
-    build = (directory / publishing.PUBLISHED_DIRECTORY).resolve()
-    page = write_report(
-        build,
-        manifest,
-        directory / REPORT_DIRECTORY,
-        history=check_history(directory, manifest["build_id"]),
-    )
+    published = directory / publishing.PUBLISHED_DIRECTORY
+    page = published / REPORT_PAGE
+    if not page.is_file():
+        from dagster_project.reporting.pages.report import write_report  # loads templates
+
+        page = directory / REPORT_PAGE
+        # One build, even if another is published meanwhile.
+        history = check_history(directory, manifest["build_id"])
+        write_report(published.resolve(), manifest, page, history=history)
     say(str(page))
     if is_opened:
-        typer.launch(page.as_uri())
+        typer.launch(page.resolve().as_uri())

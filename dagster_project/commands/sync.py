@@ -1,7 +1,6 @@
 """``handoff sync``: the agenda of the calibration meeting, and what it decided."""
 
 import getpass
-import json
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -11,8 +10,10 @@ import typer
 
 from dagster_project.commands.options import (
     ConfigOption,
+    JsonOption,
     OutputOption,
     console,
+    print_json,
     say,
     settings_and_output,
 )
@@ -43,9 +44,7 @@ def sync(
     done: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Note that a decision is done.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The agenda and the decisions as JSON.")
-    ] = False,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -99,8 +98,7 @@ def _show(agenda: Agenda, directory: Path, today: date, as_json: bool) -> None:
     # What was done since the meeting before is told once more.
     taken = decisions.decisions(directory, done_since=agenda.period_start)
     if as_json:
-        content = {"agenda": asdict(agenda), "decisions": [asdict(one) for one in taken]}
-        print(json.dumps(content, indent=2, default=str, ensure_ascii=False))
+        print_json({"agenda": asdict(agenda), "decisions": [asdict(one) for one in taken]})
     else:
         console().print(render(agenda, taken, today))
 

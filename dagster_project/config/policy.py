@@ -24,6 +24,7 @@ from dagster_project.config.policy_tables import (
     LATER_PARAMETERS,
     MILESTONES,
     OPTIONAL_TABLES,
+    OWN_TABLES,
     RULE_PARAMETERS,
     TABLES,
     PolicyRow,
@@ -91,6 +92,22 @@ def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
     if not content:
         raise ConfigError(_no_policy(policy_dir))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_whole(policy_dir: Path, target: Path) -> None:
+    """Copy a policy to an existing directory as the models read it, every table plainly.
+
+    A table that a company's own policy leaves out is the one that ships; of those that each company
+    agrees on itself, none of the rows that ship. Raises ``ConfigError`` when one can't be read.
+    """
+    for shipped in POLICY_DIR.glob("*.csv"):
+        own = policy_dir / shipped.name
+        is_left_out = not own.is_file()
+        write_plainly(
+            shipped if is_left_out else own,
+            target / shipped.name,
+            only_header=is_left_out and shipped.stem in OWN_TABLES,
+        )
 
 
 def write_plainly(table: Path, target: Path, *, only_header: bool = False) -> None:

@@ -27,7 +27,6 @@ from filelock import FileLock
 from dagster_project.config import policy
 from dagster_project.config.errors import BuildError
 from dagster_project.config.locations import handoff_home
-from dagster_project.config.policy_tables import OWN_TABLES
 from dagster_project.config.warehouse import (
     DBT_PROJECT_DIR,
     POLICY_DIR,
@@ -298,20 +297,10 @@ def _build_environment(project: ParsedProject, request: BuildRequest) -> dict[st
 
 
 def _plain_policy(request: BuildRequest) -> Path:
-    """A copy of the policy as dbt loads it: UTF-8 without a mark, one kind of line end.
-
-    A table that a company's own policy leaves out is the one that ships, but what is agreed on by
-    each company itself is empty then.
-    """
+    """A copy of the policy as dbt loads it: UTF-8 without a mark, one kind of line end."""
     target = request.target_path / "policy"
     target.mkdir(parents=True, exist_ok=True)
-    for shipped in POLICY_DIR.glob("*.csv"):
-        own = request.policy_dir / shipped.name
-        policy.write_plainly(
-            own if own.is_file() else shipped,
-            target / shipped.name,
-            only_header=not own.is_file() and shipped.stem in OWN_TABLES,
-        )
+    policy.write_whole(request.policy_dir, target)
     return target
 
 

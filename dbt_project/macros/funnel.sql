@@ -3,7 +3,7 @@
     columns are found by its name.
 #}
 
-{# Columns of int_funnel_cycles and int_pair_conversions that marts are cut by; never null. #}
+{# Columns of int_funnel_cycles and fct_conversions that marts are cut by; never null. #}
 {% macro funnel_dimensions() -%}
     {{ return([
         'lead_source', 'segment', 'country', 'owner_id', 'score_band', 'start_kind'

@@ -716,6 +716,21 @@ def test_tables_that_people_edited_are_copied_plainly(tmp_path: Path) -> None:
     )
 
 
+def test_a_policy_without_targets_has_none_and_the_other_tables_that_ship(
+    edited: EditablePolicy, tmp_path: Path
+) -> None:
+    for name in OPTIONAL_TABLES:
+        (edited.directory / f"{name}.csv").unlink()
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    policy.write_whole(edited.directory, whole)
+    assert {path.stem for path in whole.iterdir()} == set(TABLES)
+    assert policy.cells(whole, "targets") == []
+    assert policy.cells(whole, "diagnostics") == policy.cells(policy.POLICY_DIR, "diagnostics")
+    assert policy.cells(whole, "stages") == policy.cells(edited.directory, "stages")
+    assert policy.cells(policy.POLICY_DIR, "targets"), "there is something to leave out"
+
+
 @pytest.mark.parametrize(
     ("table", "key", "column", "value"),
     [

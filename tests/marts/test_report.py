@@ -16,6 +16,7 @@ import pytest
 from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import MARTS_SCHEMA, PUBLISHED_FILE
 from dagster_project.reporting.agreement import read_agreement
+from dagster_project.reporting.pages import REPORT_PAGE
 from dagster_project.reporting.pages.definitions import definitions_page
 from dagster_project.reporting.pages.report import write_report
 from dagster_project.reporting.pages.words import FEWEST_CASES, NOTHING, TOO_FEW, shown
@@ -172,9 +173,8 @@ def report(sample: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 marts.execute(
                     f"update {mart} set lead_source = ? where lead_source = 'Event'", [HOSTILE]
                 )
-    path = write_report(
-        build, MANIFEST, build / "report", tmp_path_factory.mktemp("cache"), history=HISTORY
-    )
+    path = build / REPORT_PAGE
+    write_report(build, MANIFEST, path, tmp_path_factory.mktemp("cache"), history=HISTORY)
     with (
         duckdb.connect(str(file), read_only=True) as marts,
         chromium(tmp_path_factory.mktemp("chromium")) as browser,

@@ -26,10 +26,10 @@ GIVEN = ("fct_lead_cycles", "lifecycle_violations")
 def agenda(new_warehouse):
     """Builds the agendas on some cycles and broken rules."""
 
-    def build(cycles, violations=(), as_of=AS_OF, **parameters):
+    def build(cycles, violations=(), zone="UTC", **parameters):
         warehouse = new_warehouse()
         warehouse.set_policy(policy_with(**parameters))
-        warehouse.decide(as_of)
+        warehouse.decide(AS_OF, timezone=zone)
         models = warehouse.project.models
         warehouse._give(models["fct_lead_cycles"], cycles)
         warehouse._give(models["lifecycle_violations"], violations)
@@ -139,6 +139,16 @@ def test_a_meeting_on_wednesdays_looks_at_the_week_up_to_it(agenda):
         date(2026, 6, 24): "after",
     }
     assert not any(row["is_running"] for row in rows.values()), "as_of is the next meeting's day"
+
+
+def test_periods_begin_at_midnight_of_the_reporting_time_zone(agenda):
+    moments = [datetime(2026, 6, 21, hour) for hour in (14, 15)]
+    cycles = [cycle(f"at {at:%H}", handed_off_at=at, lead_source="Event") for at in moments]
+    rows = agenda(cycles, zone="Asia/Tokyo")
+    assert {start: row["lead_ids"] for (start, *_), row in rows.items()} == {
+        date(2026, 6, 15): "at 14",
+        date(2026, 6, 22): "at 15",
+    }
 
 
 def test_agendas_begin_with_the_first_whole_period_of_the_history(agenda):
@@ -493,6 +503,17 @@ def test_the_agenda_of_another_period_is_told_as_of_then(published):
     assert running.is_running
     with pytest.raises(ConfigError, match="no agenda of that day; there are those of 2026-04-06"):
         read_agenda(published, date(2026, 7, 6))
+
+
+def test_where_nothing_happened_there_is_no_agenda(tmp_path):
+    with connect(tmp_path / "empty.duckdb") as empty:
+        empty.execute("create schema marts")
+        for mart in ("calibration_sync", "sync_scorecard"):
+            empty.execute(
+                f"create table marts.{mart} "
+                "(period_start date, period_end date, is_running boolean)"
+            )
+        assert read_agenda(empty) is None
 
 
 def test_a_build_of_an_earlier_release_has_no_agenda(tmp_path):

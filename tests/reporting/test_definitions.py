@@ -15,8 +15,8 @@ from dagster_project.commands import app as command_line
 from dagster_project.config.settings import CheckThresholds
 from dagster_project.config.warehouse import POLICY_DIR, PUBLISHED_FILE
 from dagster_project.reporting.agreement import anchor, read_agreement
+from dagster_project.reporting.pages import DEFINITIONS_PAGE
 from dagster_project.reporting.pages.definitions import (
-    DEFINITIONS_PAGE,
     definitions_page,
     elapsed,
     limit,

@@ -11,12 +11,10 @@ from duckdb import DuckDBPyConnection
 
 from dagster_project.config.errors import BuildError
 from dagster_project.reporting.agreement import Agreement, anchor, read_agreement
+from dagster_project.reporting.pages import DEFINITIONS_PAGE
 from dagster_project.reporting.pages.page import render
 from dagster_project.reporting.policy_changes import Change, read_policy, write_policy
 from expectations.check import Check
-
-# Where the page is in a build, and so in what is published: beside the report, which links to it.
-DEFINITIONS_PAGE = Path("report", "definitions.html")
 
 # Raw names of a stage or wordings of a reason that the page lists; the rest is counted.
 MOST_NAMES = 40

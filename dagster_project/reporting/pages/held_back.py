@@ -14,9 +14,9 @@ from typing import Any
 import duckdb
 
 from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, records, warehouse_path
+from dagster_project.reporting.pages import REPORT_PAGE
 from dagster_project.reporting.pages.heading import TELLING, check_counts, noticed
 from dagster_project.reporting.pages.page import render
-from dagster_project.reporting.pages.report import REPORT_DIRECTORY, REPORT_FILE
 from dagster_project.reporting.pages.section import Points, Text, text
 from dagster_project.running import publishing
 from dagster_project.running.audit import DATA_DOCS_DIRECTORY
@@ -66,7 +66,7 @@ def write_held_back(
         served_as_of=datetime.fromisoformat(served["as_of"]) if served else None,
         links=_links(output),
     )
-    target = output / HELD_BACK_DIRECTORY / REPORT_FILE
+    target = output / HELD_BACK_DIRECTORY / REPORT_PAGE.name
     target.parent.mkdir(exist_ok=True)
     part = target.with_suffix(".part")
     part.write_text(page, encoding="utf-8")
@@ -100,9 +100,7 @@ def _links(output: Path) -> list[_Link]:
     """What there is to open, from the page's own directory."""
     places = {
         "Failing leads, owners and history of each check": Path(DATA_DOCS_DIRECTORY, "index.html"),
-        "The report that is still served": Path(
-            publishing.PUBLISHED_DIRECTORY, REPORT_DIRECTORY, REPORT_FILE
-        ),
+        "The report that is still served": Path(publishing.PUBLISHED_DIRECTORY, REPORT_PAGE),
     }
     return [
         _Link(label, f"../{place.as_posix()}")

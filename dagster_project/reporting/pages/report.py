@@ -16,9 +16,6 @@ from dagster_project.reporting.pages.sections import sections
 from dagster_project.reporting.pages.sections.data_quality import CHECKS, HISTORY
 from dagster_project.reporting.pages.words import FEWEST_CASES, NOTHING, TOO_FEW
 
-REPORT_DIRECTORY = "report"
-REPORT_FILE = "index.html"
-
 
 @dataclass(frozen=True)
 class _Choice:
@@ -30,24 +27,14 @@ class _Choice:
     note: str = ""
 
 
-def write_pages(
-    build: Path, manifest: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
-) -> None:
-    """Write the pages about a build into its directory, where ``publishing`` wants them.
-
-    ``history``: what the checks found in it and before, as ``check_history`` reads it.
-    """
-    write_report(build, manifest, build / REPORT_DIRECTORY, history=history)
-
-
 def write_report(
     build: Path,
     manifest: Mapping[str, Any],
-    directory: Path,
+    target: Path,
     cache: Path | None = None,
     history: Sequence[Mapping[str, Any]] = (),
-) -> Path:
-    """Write the report of a build into a directory and return its path.
+) -> None:
+    """Write the report of a build to a file.
 
     ``manifest``: what the build's manifest says, or will say; ``cache``: where the library that
     draws charts is kept, in the home by default; ``history``: what the checks found in the last
@@ -73,12 +60,10 @@ def write_report(
             filters=_choices(cubes),
             data=data,
         )
-    target = directory / REPORT_FILE
-    directory.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     part.write_text(page, encoding="utf-8")
     part.replace(target)
-    return target
 
 
 def _choices(cubes: Cubes) -> list[_Choice]:

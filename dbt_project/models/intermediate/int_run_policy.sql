@@ -113,6 +113,7 @@ chosen as (
         run_parameters.policy_fingerprint,
         run_parameters.match_on,
         run_parameters.audit_mode,
+        run_parameters.staff_names,
         coalesce(
             run_parameters.acceptance_window_hours, traditions.window_hours
         ) * 3600 as acceptance_window_seconds,

@@ -88,7 +88,6 @@ final as (
     select
         cases.metric,
         cases.is_counted,
-        cases.judged_at,
         {{ local_date('cases.judged_at', 'run_policy.timezone') }} as judged_date
     from cases
     inner join run_policy

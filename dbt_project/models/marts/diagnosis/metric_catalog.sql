@@ -8,7 +8,7 @@ rates as (
 
     select
         metric,
-        from_label || ' to ' || to_label as label,
+        metric_label as label,
         'cycles that reached ' || to_milestone || ' within the window' as numerator,
         'cycles that reached ' || from_milestone || ' in their own right'
             as denominator,

@@ -71,6 +71,18 @@ metrics as (
 
 ),
 
+daily_cases as (
+
+    select
+        metric,
+        judged_date,
+        count(*) as cases,
+        count(*) filter (where is_counted) as numerator
+    from cases
+    group by metric, judged_date
+
+),
+
 counts as (
 
     select
@@ -83,16 +95,16 @@ counts as (
         on trend_counts.date_day = periods.known_day
     union all
     select
-        cases.metric,
+        daily_cases.metric,
         periods.period_number,
-        count(*) as cases,
-        count(*) filter (where cases.is_counted) as numerator
-    from cases
+        cast(sum(daily_cases.cases) as {{ dbt.type_bigint() }}) as cases,
+        cast(sum(daily_cases.numerator) as {{ dbt.type_bigint() }}) as numerator
+    from daily_cases
     inner join periods
         on
-            cases.judged_date between periods.recent_from and periods.known_day
-            and cases.judged_at <= periods.known_at
-    group by cases.metric, periods.period_number
+            daily_cases.judged_date
+            between periods.recent_from and periods.known_day
+    group by daily_cases.metric, periods.period_number
 
 ),
 
