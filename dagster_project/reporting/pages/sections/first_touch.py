@@ -179,6 +179,7 @@ def _curve(touches: Cube, by_tier: Breakdown, tiers: Sequence[Row]) -> Chart:
                 if not tier["target"]
             )
         ).strip(),
+        total="judged",
         spec=_curve_spec([tier["label"] for tier in tiers]),
         table=Table(
             caption=text("Handoffs by the time to their first touch"),
@@ -322,6 +323,7 @@ def _by_week(cube: Cube, marts: Marts) -> Chart:
         ),
         subtitle="Judged handoffs by week, from its Monday: touched in time and late",
         spec=_week_spec(),
+        total="judged",
         table=Table(
             caption=text("Touched in time and late by week"),
             columns=(
