@@ -179,7 +179,7 @@ def _chart(row: Row, points: Sequence[Row], changes: Sequence[date], window: int
                 Column("entered", "Entered", "count"),
                 Column("converted", "Went on in time", "count"),
                 Column("rate", "Rate", "share", "entered"),
-                Column("state", ""),
+                Column("state", "State"),
             ),
             rows=tuple(_drawn(points)),
         ),
