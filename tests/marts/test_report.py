@@ -311,11 +311,16 @@ def test_first_touch_and_acceptance_are_those_of_the_marts_and_follow_the_filter
     report: Report,
 ) -> None:
     report.opened(1440)
+    has_names = report.marts.execute(
+        "select count(*) from duckdb_columns() where column_name = 'rep_name'"
+    ).fetchall()[0][0]
+    name = "(select any_value(rep_name) from dim_reps where rep_id = owner_id)"
+    owner = f"coalesce({name}, owner_id, '(none)')" if has_names else "coalesce(owner_id, '(none)')"
     sla = (
-        "select owner_id, sum(met + breached), sum(met), sum(breached) from handoff_sla group by 1"
+        f"select {owner}, sum(met + breached), sum(met), sum(breached) from handoff_sla group by 1"
     )
     decided = (
-        "select owner_id, sum(handed_off), sum(accepted), sum(rejected), sum(pending) "
+        f"select {owner}, sum(handed_off), sum(accepted), sum(rejected), sum(pending) "
         "from rep_acceptance group by 1"
     )
     weeks = (
@@ -354,9 +359,9 @@ def test_first_touch_and_acceptance_are_those_of_the_marts_and_follow_the_filter
     assert f"{met_share:.0%}" in labels
 
     report.choose(segment="enterprise")
-    some = """
+    some = f"""
         from fct_lead_cycles
-        select coalesce(owner_id, '(none)'), count(*),
+        select {owner}, count(*),
             count(*) filter (acceptance_status = 'accepted'),
             count(*) filter (acceptance_status = 'rejected'),
             count(*) filter (acceptance_status = 'pending')

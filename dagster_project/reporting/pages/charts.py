@@ -127,7 +127,8 @@ def rates(
         with_interval(alt.Chart(rows()), counted, of)
         .transform_filter(alt.FieldOneOfPredicate(field=field, oneOf=list(order)))
         .encode(
-            y=alt.Y(f"{field}:N", sort=list(order), title=None),
+            # A value keeps its place when a filter leaves others out.
+            y=alt.Y(f"{field}:N", title=None).scale(domain=list(order)),
             tooltip=[
                 alt.Tooltip(f"{field}:N", title="Of"),
                 alt.Tooltip(f"{rate}:Q", title=title.capitalize(), format=".1%"),

@@ -19,8 +19,9 @@ from dagster_project.reporting.pages.words import Kind, plain
 NOBODY = "(none)"
 # A page lists no more rows of a table and no more values of a filter.
 MOST_VALUES = 200
-# So many combinations of filters keep a page small and quick; a larger company gets less detail.
-_MOST_CELLS = 20_000
+# So many combinations of filters keep a page small and quick, each section with keys of its own
+# for each of them; a larger company gets less detail.
+_MOST_CELLS = 10_000
 _LABELS = {
     "source_system": ("System", "other systems"),
     "lead_source": ("Source", "other sources"),

@@ -110,6 +110,7 @@ class Chart:
     ``spec``: a Vega-Lite specification over the data named ``rows``, as ``charts.specification``
     makes it. The table has the same data. ``cases``: the field of a row with what its rates are of;
     rows below the fewest cases are in the table only, and without others nothing is drawn.
+    ``total``: a field whose sum over all rows has to be as many, where each row may be few.
     ``legend``: what each colour stands for, in the order of the colours; a legend of Vega's own
     does not wrap on a phone.
     """
@@ -120,6 +121,7 @@ class Chart:
     spec: dict[str, Any]
     table: Table
     cases: str | None = None
+    total: str | None = None
     legend: tuple[str, ...] = ()
 
     @property

@@ -54,7 +54,7 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         anchor="acceptance",
         title="Acceptance",
         finding=text(
-            *("Sales accepted ", rate, " (", accepted, " of ", handed_off, " handoffs): "),
+            *("Accepted by sales: ", rate, " (", accepted, " of ", handed_off, " handoffs), "),
             *(rejected, " rejected, ", pending, " pending"),
         ),
         parts=(

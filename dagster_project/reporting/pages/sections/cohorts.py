@@ -158,7 +158,10 @@ def _spec(cohorts: list[str], steps: list[str]) -> dict[str, Any]:
             state=f"{is_final} ? 'final' : 'so far'",
         )
         .encode(
-            x=alt.X("step:N", sort=steps, title=None).axis(
+            # A cell keeps its place when a filter leaves others out.
+            x=alt.X("step:N", title=None)
+            .scale(domain=steps)
+            .axis(
                 orient="top",
                 labelExpr="split(datum.label, '\\n')",
                 labelAngle=alt.expr("width < 560 ? -90 : 0"),
@@ -167,7 +170,7 @@ def _spec(cohorts: list[str], steps: list[str]) -> dict[str, Any]:
                 labelLineHeight=13,
                 labelPadding=alt.expr("width < 560 ? 6 : 19"),
             ),
-            y=alt.Y("cohort:N", sort=cohorts, title=None),
+            y=alt.Y("cohort:N", title=None).scale(domain=cohorts),
             tooltip=[
                 alt.Tooltip("cohort:N", title="Entered in"),
                 alt.Tooltip("label:N", title="Step"),

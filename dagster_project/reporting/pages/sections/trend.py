@@ -112,9 +112,8 @@ def _chart_finding(row: Row) -> str:
 
 def _definitions_changed(changes: Sequence[date]) -> list[str]:
     days = ", ".join(shown(day) for day in changes)
-    return [f"The definitions changed on {days}: rates before and after differ by that."][
-        : len(changes)
-    ]
+    said = f"The definitions changed on {days}: rates before and after differ by that, too."
+    return [said] if changes else []
 
 
 def _points(marts: Marts, window: int) -> list[Row]:
@@ -167,8 +166,8 @@ def _chart(row: Row, points: Sequence[Row], changes: Sequence[date], window: int
         name=f"trend-{row['metric']}",
         finding=text(_chart_finding(row)),
         subtitle=(
-            f"Share of the {row['from_label']}s of {window} days that reached {row['to_label']} "
-            f"within {window} days"
+            f"Of the cycles that reached {row['from_label']} in {window} days, the share that "
+            f"reached {row['to_label']} within {window} days"
         ),
         spec=_spec(points, changes),
         cases="entered",
@@ -179,7 +178,7 @@ def _chart(row: Row, points: Sequence[Row], changes: Sequence[date], window: int
                 Column("entered", "Entered", "count"),
                 Column("converted", "Went on in time", "count"),
                 Column("rate", "Rate", "share", "entered"),
-                Column("state", ""),
+                Column("state", "State"),
             ),
             rows=tuple(_drawn(points)),
         ),
@@ -268,15 +267,24 @@ def _marked(points: Sequence[Row], changes: Sequence[date]) -> list[Any]:
     import altair as alt  # takes a second
 
     days = [point["until"] for point in points]
-    marks = [
-        {"changed": day.isoformat()} for day in changes if days and min(days) <= day <= max(days)
-    ]
-    if not marks:
-        return []
-    changed = alt.Chart(alt.InlineData(values=marks)).encode(x=alt.X("changed:T").scale(type="utc"))
-    return [
-        changed.mark_rule(color=INK, strokeDash=[2, 2]),
-        changed.mark_text(
-            text="definitions changed", align="right", dx=-4, baseline="top", color=MUTED
-        ).encode(y=alt.value(2)),
-    ]
+    layers = []
+    for change in changes:
+        if not days or not min(days) <= change <= max(days):
+            continue
+        mark = alt.Chart(alt.InlineData(values=[{"changed": change.isoformat()}])).encode(
+            x=alt.X("changed:T").scale(type="utc")
+        )
+        # Beside the line, where there is room.
+        is_early = change - min(days) < max(days) - change
+        said = mark.mark_text(
+            text="definitions changed",
+            align="left" if is_early else "right",
+            dx=4 if is_early else -4,
+            baseline="top",
+            color=MUTED,
+        )
+        layers += [
+            mark.mark_rule(color=INK, strokeDash=[2, 2]),
+            said.encode(y=alt.value(2)),
+        ]
+    return layers

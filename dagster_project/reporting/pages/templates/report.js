@@ -88,12 +88,14 @@
   };
 
   const draw = async (name, all) => {
-    const { cases, spec } = data.charts[name];
+    const { cases, spec, total } = data.charts[name];
     const rows = cases === null ? all : all.filter((row) => row[cases] >= data.fewest_cases);
     const place = [...document.querySelectorAll("[data-drawing]")]
       .find((element) => element.dataset.drawing === name);
-    place.hidden = rows.length === 0;
-    place.parentElement.querySelector(".too-few").hidden = rows.length > 0;
+    const few = total !== null
+      && rows.reduce((sum, row) => sum + row[total], 0) < data.fewest_cases;
+    place.hidden = few || rows.length === 0;
+    place.parentElement.querySelector(".too-few").hidden = !place.hidden;
     if (place.hidden) return;
     if (views.has(name)) {
       await views.get(name).data("rows", rows).resize().runAsync();
