@@ -268,13 +268,13 @@ def _marked(points: Sequence[Row], changes: Sequence[date]) -> list[Any]:
 
     days = [point["until"] for point in points]
     layers = []
-    for change in changes:
+    for place, change in enumerate(changes):
         if not days or not min(days) <= change <= max(days):
             continue
         mark = alt.Chart(alt.InlineData(values=[{"changed": change.isoformat()}])).encode(
             x=alt.X("changed:T").scale(type="utc")
         )
-        # Beside the line, where there is room.
+        # Beside the line, where there is room, and below the one before.
         is_early = change - min(days) < max(days) - change
         said = mark.mark_text(
             text="definitions changed",
@@ -285,6 +285,6 @@ def _marked(points: Sequence[Row], changes: Sequence[date]) -> list[Any]:
         )
         layers += [
             mark.mark_rule(color=INK, strokeDash=[2, 2]),
-            said.encode(y=alt.value(2)),
+            said.encode(y=alt.value(2 + place % 4 * 15)),
         ]
     return layers
