@@ -219,14 +219,21 @@ def _spec(points: Sequence[Row], changes: Sequence[date]) -> dict[str, Any]:
     )
     rate = alt.Y("final_rate:Q", title=None).axis(format="%", tickCount=4, grid=True)
     young = drawn.transform_filter("isValid(datum.rate_so_far)")
+    final = drawn.transform_filter("isValid(datum.final_rate)")
+    # Vega warns of a layer without a point.
+    is_any_final = any(point["is_final"] and point["entered"] >= FEWEST_CASES for point in points)
     layers = [
         *_shaded(points),
-        drawn.transform_filter("isValid(datum.final_rate)")
-        .mark_area(opacity=0.2)
-        .encode(x=across, y=alt.Y("lower:Q", title=None), y2="upper:Q"),
-        drawn.transform_filter("isValid(datum.final_rate)")
-        .mark_line(strokeWidth=2)
-        .encode(x=across, y=rate),
+        *(
+            [
+                final.mark_area(opacity=0.2).encode(
+                    x=across, y=alt.Y("lower:Q", title=None), y2="upper:Q"
+                ),
+                final.mark_line(strokeWidth=2).encode(x=across, y=rate),
+            ]
+            if is_any_final
+            else []
+        ),
         young.mark_line(strokeWidth=2, strokeDash=[4, 3]).encode(x=across, y="rate_so_far:Q"),
         # What is pointed at: lines are thin.
         drawn.mark_rule(strokeWidth=8, opacity=0).encode(
