@@ -54,7 +54,7 @@ _DETAILS = (
     replace(_TIGHT, notes=0),
     replace(_TIGHT, notes=0, findings=3, warned=1),
     replace(_TIGHT, notes=0, findings=1, warned=0),
-    replace(_TIGHT, notes=0, findings=0, warned=0),
+    replace(_TIGHT, notes=0, findings=1, warned=0, names_only=True),
     replace(_TIGHT, notes=0, findings=0, warned=0, names_only=True),
 )
 
