@@ -20,6 +20,7 @@ from dagster_project.config.warehouse import (
 )
 from dagster_project.reporting.pages import REPORT_PAGE
 from dagster_project.reporting.pages.definitions import write_definitions
+from dagster_project.reporting.pages.held_back import forget_held_back
 from dagster_project.reporting.pages.report import write_report
 from dagster_project.running import publishing
 from dagster_project.running.progress import Happening, step, tell
@@ -79,6 +80,7 @@ def build_published_asset(
         published = publishing.publish_build(output, facts["build_id"])
         for notice in publishing.copy_notice(published):
             tell(Happening("notice", notice))
+        forget_held_back(output)
         publishing.forget_old_builds(output, settings.keep_builds)
         return published
 

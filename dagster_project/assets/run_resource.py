@@ -17,6 +17,7 @@ from pydantic import Field, PrivateAttr
 
 from dagster_project.config.errors import BuildError
 from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.reporting.pages.held_back import write_held_back
 from dagster_project.running.output_lock import hold_output
 from dagster_project.running.plan import RunOptions, RunPlan, plan_run
 from dagster_project.running.process import OUTPUT_TAG, PROCESS_TAG, process_identity
@@ -88,6 +89,12 @@ class HandoffRun(dg.ConfigurableResource):
             if context.instance is not None and context.run_id:
                 context.instance.add_run_tags(run_id, self._tags(run_id))
             yield self
+            try:
+                write_held_back(plan.output, self._build_id, self._data_tests)
+            except (OSError, duckdb.Error) as error:
+                # How the run ended is told without it, too.
+                if context.log is not None:
+                    context.log.warning(f"the page of the held-back build: {error}")
 
     def _tags(self, run_id: str) -> dict[str, str]:
         """What the UI lists and filters runs by."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import MARTS_SCHEMA, PUBLISHED_FILE
 from dagster_project.reporting.pages import REPORT_PAGE
 from dagster_project.reporting.pages.report import write_report
-from dagster_project.reporting.pages.words import shown
+from dagster_project.reporting.pages.words import FEWEST_CASES, NOTHING, TOO_FEW, shown
 from tests.chromium import Browser, chromium
 from tests.marts.conftest import PUBLISHED
 from tests.warehouse import Warehouse
@@ -87,6 +88,24 @@ class Report:
             ".map(cell => [cell.dataset.measure, cell.textContent]))]))"
         )
         return found
+
+    def lines(self, chart: str) -> list[list[str]]:
+        """The table below a chart, as texts."""
+        found: list[list[str]] = self.asked(
+            f"[...document.querySelector('[data-chart={chart}] table').tBodies[0].rows]"
+            ".map(row => [...row.cells].map(cell => cell.textContent))"
+        )
+        return found
+
+    def headline(self, section: str) -> str:
+        """What a section says first."""
+        found: str = self.asked(f"document.querySelector('#{section} h2').textContent")
+        return found
+
+    def show_all(self) -> None:
+        """Set no filter."""
+        self.asked("document.querySelector('#filters button').click()")
+        self.asked("new Promise(done => setTimeout(done, 100))")
 
     def steps(self, query: str) -> dict[str, dict[str, str]]:
         """What the table of steps must say: (metric, entered, converted, in window) by query."""
@@ -188,7 +207,150 @@ def test_numbers_are_those_of_the_marts_and_follow_the_filters(report: Report) -
     assert report.table("steps") == {metric: some[metric] for metric in steps}
     assert report.asked("document.querySelector('#stands-out .all-leads').hidden") is False
 
-    report.asked("document.querySelector('#filters button').click()")
-    report.asked("new Promise(done => setTimeout(done, 100))")
+    report.show_all()
     assert report.table("steps") == steps
     assert report.asked(bars) == drawn
+
+
+@pytest.mark.skipif("fct_conversions" not in published_marts(), reason="no fct_conversions yet")
+def test_the_trend_is_that_of_the_mart_and_goes_on_with_what_is_known_so_far(
+    report: Report,
+) -> None:
+    report.opened(1440)
+    window = report.marts.execute("select conversion_window_days from build_info").fetchone()
+    assert window
+    latest = report.marts.execute(
+        """
+        select
+            metric, day, mature_entered, mature_converted, mature_rate,
+            entered_in_window, converted_in_window
+        from funnel_trend
+        where dimension = 'all'
+        qualify day = max(day) over ()
+        """
+    ).fetchall()
+    assert latest
+    for metric, day, entered, converted, rate, young_entered, _young_converted in latest:
+        lines = report.lines(f"trend-{metric}")
+        final = next(line for line in lines if line[-1] == "final")
+        assert final[1:4] == [
+            shown(entered, "count"),
+            shown(converted, "count"),
+            shown(rate, "share", entered),
+        ]
+        assert final[0] == shown(day - timedelta(days=window[0] + 1))
+        # The youngest window is as long: all that the mart has in view on its last day.
+        assert lines[0][:2] == [shown(day), shown(young_entered, "count")]
+        assert lines[0][-1] == "so far"
+    assert report.asked("document.querySelectorAll('#trend .drawing svg').length") == len(latest)
+
+
+@pytest.mark.skipif("fct_conversions" not in published_marts(), reason="no fct_conversions yet")
+def test_cohorts_are_those_of_the_mart_and_young_ones_are_marked(report: Report) -> None:
+    report.opened(1440)
+    found = report.marts.execute(
+        """
+        select
+            period_start, from_label || ' to ' || to_label, entered, converted_in_window, is_mature
+        from funnel_conversion
+        where period = 'month' and dimension = 'all'
+        """
+    ).fetchall()
+    cohorts = {
+        (f"{start:%b %Y}", label): [shown(entered, "count"), shown(converted, "count")]
+        for start, label, entered, converted, _ in found
+    }
+    lines = {
+        (cohort, label): [entered, converted]
+        for cohort, label, entered, _, converted, _ in report.lines("cohorts")
+    }
+    assert {key: value for key, value in lines.items() if value[0] != "0"} == cohorts
+    # Cells that are final are filled, the others have an outline only.
+    dashed = "document.querySelectorAll('[data-drawing=cohorts] [stroke-dasharray=\"3,3\"]').length"
+    young = [entered for _, _, entered, _, is_mature in found if not is_mature]
+    assert report.asked(dashed) == sum(entered >= FEWEST_CASES for entered in young)
+
+
+def test_first_touch_and_acceptance_are_those_of_the_marts_and_follow_the_filters(
+    report: Report,
+) -> None:
+    report.opened(1440)
+    has_names = report.marts.execute(
+        "select count(*) from duckdb_columns() where column_name = 'rep_name'"
+    ).fetchall()[0][0]
+    name = "(select any_value(rep_name) from dim_reps where rep_id = owner_id)"
+    owner = f"coalesce({name}, owner_id, '(none)')" if has_names else "coalesce(owner_id, '(none)')"
+    sla = (
+        f"select {owner}, sum(met + breached), sum(met), sum(breached) from handoff_sla group by 1"
+    )
+    decided = (
+        f"select {owner}, sum(handed_off), sum(accepted), sum(rejected), sum(pending) "
+        "from rep_acceptance group by 1"
+    )
+    weeks = (
+        "select period_start, sum(met + breached), sum(met), sum(breached) from handoff_sla "
+        "group by 1"
+    )
+    assert counted(report, "first-touch-owners") == rows_of(report, sla)
+    assert counted(report, "acceptance-owners") == rows_of(report, decided)
+    by_week = rows_of(report, weeks)
+    assert len(counted(report, "first-touch-weeks")) == len(report.lines("first-touch-weeks"))
+    for week, counts in counted(report, "first-touch-weeks").items():
+        assert counts == by_week.get(week, ["0"] * 3)
+    late, judged = (
+        sum(row)
+        for row in zip(
+            *report.marts.execute("select breached, met + breached from handoff_sla").fetchall(),
+            strict=True,
+        )
+    )
+    assert f"{shown(late / judged, 'share')} ({late:,} of {judged:,}" in report.headline(
+        "first-touch"
+    )
+    # A curve crosses its service level at the share that kept it.
+    [(met_share,)] = report.marts.execute(
+        """
+        select avg((sla_status = 'met')::int) from fct_lead_cycles
+        where
+            handed_off_basis = 'explicit' and sla_status in ('met', 'breached')
+            and intent_tier = (from handoff_sla select arg_min(intent_tier, tier_rank))
+        """
+    ).fetchall()
+    labels = report.asked(
+        "[...document.querySelectorAll('[data-drawing=first-touch] .mark-text.role-mark text')]"
+        ".map(label => label.textContent)"
+    )
+    assert f"{met_share:.0%}" in labels
+
+    report.choose(segment="enterprise")
+    some = f"""
+        from fct_lead_cycles
+        select {owner}, count(*),
+            count(*) filter (acceptance_status = 'accepted'),
+            count(*) filter (acceptance_status = 'rejected'),
+            count(*) filter (acceptance_status = 'pending')
+        where handed_off_basis = 'explicit' and segment = 'enterprise'
+        group by 1
+    """
+    assert counted(report, "acceptance-owners") == rows_of(report, some)
+    report.show_all()
+    assert counted(report, "acceptance-owners") == rows_of(report, decided)
+
+
+def counted(report: Report, chart: str) -> dict[str, list[str]]:
+    """The counts below a chart by the first cell, but for lines of nothing."""
+    return {
+        first: [cell for cell in cells if "%" not in cell and cell not in {TOO_FEW, NOTHING}]
+        for first, *cells in report.lines(chart)
+        if cells[0] != "0" or chart.endswith("weeks")
+    }
+
+
+def rows_of(report: Report, query: str) -> dict[str, list[str]]:
+    """The counts of a query by its first column, as the page writes them."""
+    found = report.marts.execute(query).fetchall()
+    return {
+        shown(first): [shown(count, "count") for count in counts]
+        for first, *counts in found
+        if counts[0]
+    }

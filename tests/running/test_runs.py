@@ -48,6 +48,10 @@ class Story:
     def published(self) -> Path:
         return self.output / "published" / "lead_lifecycle.duckdb"
 
+    @property
+    def held_back(self) -> Path:
+        return self.output / "held_back" / "index.html"
+
     def note(self, step: str, result: Result) -> None:
         self.results[step] = result
         assert (self.output / "published").exists(), result.stderr
@@ -116,6 +120,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
 
     reader = duckdb.connect(str(told.published), read_only=True)
     told.note("blocked", _run_with_alerts(told, broken, *common))
+    told.counts["held back"] = told.held_back.read_text(encoding="utf-8")
 
     killed = start_handoff("run", "--input", told.export, *common)
     wait_for(killed, "reading the sources")
@@ -235,6 +240,15 @@ def test_a_blocked_build_is_not_published_and_says_which_check(story: Story) -> 
     said = story.results["blocked"].stderr
     assert "rejected_leads_have_a_reason" in said
     assert "blocks above 20" in said
+
+
+def test_a_blocked_build_has_a_page_until_another_is_published(story: Story) -> None:
+    page = story.counts["held back"]
+    assert "rejected_leads_have_a_reason" in page
+    assert "Ask the owners of the listed leads for the reason" in page
+    assert f"build {story.manifests['first']['build_id']}" in page
+    assert 'href="../data_docs/index.html"' in page
+    assert not story.held_back.exists()
 
 
 def test_a_blocked_build_is_told_and_a_broken_channel_fails_no_run(story: Story) -> None:

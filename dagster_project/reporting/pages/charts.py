@@ -4,8 +4,10 @@ Colours are the stylesheet's custom properties: one set for all charts, light an
 changes on paper. A colour scale that has to be computed uses opacity instead.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 # Told apart by who sees few colours, too; ``style.css`` has their values.
@@ -19,7 +21,8 @@ _FONT = "system-ui, sans-serif"
 CONFIG: dict[str, Any] = {
     "background": None,
     "font": _FONT,
-    "padding": 0,
+    # What hangs below the letters of an axis title would be cut.
+    "padding": {"left": 0, "top": 2, "right": 2, "bottom": 4},
     "view": {"stroke": None},
     # The table beside it says the same, in order.
     "aria": False,
@@ -64,6 +67,59 @@ def specification(chart: Any, height: int | None = None) -> dict[str, Any]:
         if height:
             spec["height"] = height
     return spec
+
+
+def with_interval(chart: Any, successes: str, trials: str) -> Any:
+    """A chart of altair with the fields ``lower`` and ``upper`` beside two fields with counts.
+
+    They are the bounds of the 95 % Wilson interval, as the marts have it, of what is drawn: under a
+    filter of what that leaves.
+    """
+    deviate = NormalDist().inv_cdf(0.975)
+    cases, square = f"datum.{trials}", f"{deviate**2!r}"
+    centre = f"(datum.{successes} + {square} / 2) / ({cases} + {square})"
+    spread = f"datum.{successes} * ({cases} - datum.{successes}) / {cases} + {square} / 4"
+    half = f"{deviate!r} * sqrt({spread}) / ({cases} + {square})"
+    return chart.transform_calculate(
+        lower=f"max(0, {centre} - {half})", upper=f"min(1, {centre} + {half})"
+    )
+
+
+def rates(
+    field: str, order: Sequence[str], rate: str, counts: tuple[str, str], title: str, colour: str
+) -> dict[str, Any]:
+    """A point with its 95 % interval for each value of a field, in an order, from 0 to 100 %.
+
+    ``rate``: the field with the rate; ``counts``: those with its numerator and denominator.
+    """
+    # Takes a second to import; a command that writes no page does without.
+    import altair as alt
+
+    counted, of = counts
+    base = (
+        with_interval(alt.Chart(rows()), counted, of)
+        .transform_filter(alt.FieldOneOfPredicate(field=field, oneOf=list(order)))
+        .encode(
+            # A value keeps its place when a filter leaves others out.
+            y=alt.Y(f"{field}:N", title=None).scale(domain=list(order)),
+            tooltip=[
+                alt.Tooltip(f"{field}:N", title="Of"),
+                alt.Tooltip(f"{rate}:Q", title=title.capitalize(), format=".1%"),
+                alt.Tooltip("lower:Q", title="95 % from", format=".1%"),
+                alt.Tooltip("upper:Q", title="to", format=".1%"),
+                alt.Tooltip(f"{counted}:Q", title="Cases", format=","),
+                alt.Tooltip(f"{of}:Q", title="Of", format=","),
+            ],
+        )
+    )
+    across = alt.X("lower:Q", title=title).axis(format="%", tickCount=5).scale(domain=[0, 1])
+    return specification(
+        alt.layer(
+            base.mark_rule(strokeWidth=2, color=MUTED).encode(x=across, x2="upper:Q"),
+            base.mark_point(filled=True, size=80, opacity=1, color=colour).encode(x=f"{rate}:Q"),
+        ),
+        height=24 * max(len(order), 1) + 10,
+    )
 
 
 def rows() -> Any:

@@ -19,8 +19,9 @@ from dagster_project.reporting.pages.words import Kind, plain
 NOBODY = "(none)"
 # A page lists no more rows of a table and no more values of a filter.
 MOST_VALUES = 200
-# So many combinations of filters keep a page small and quick; a larger company gets less detail.
-_MOST_CELLS = 20_000
+# So many combinations of filters keep a page small and quick, each section with keys of its own
+# for each of them; a larger company gets less detail.
+_MOST_CELLS = 10_000
 _LABELS = {
     "source_system": ("System", "other systems"),
     "lead_source": ("Source", "other sources"),
@@ -66,7 +67,10 @@ class Filter:
 
 @dataclass(frozen=True)
 class Cube:
-    """Sums by filters and keys. ``codes``: a row's filter codes; ``keys`` and ``sums`` by name."""
+    """Sums by filters and keys. ``codes``: a row's filter codes; ``keys`` and ``sums`` by name.
+
+    A filter is a key, too: its values are its codes as text.
+    """
 
     name: str
     codes: Mapping[str, Sequence[int]]
@@ -76,9 +80,10 @@ class Cube:
     def added_up(self, by: Sequence[str]) -> dict[tuple[str, ...], dict[str, float]]:
         """The sums by some of the keys, whatever the filters."""
         totals: dict[tuple[str, ...], dict[str, float]] = {}
-        keys = zip(*(self.keys[name] for name in by), strict=True)
+        columns = [self._column(name) for name in by]
         rows = zip(*self.sums.values(), strict=True)
-        for key, values in zip(keys, rows, strict=True):
+        for at, values in enumerate(rows):
+            key = tuple(column[at] for column in columns)
             total = totals.setdefault(key, dict.fromkeys(self.sums, 0))
             for name, value in zip(self.sums, values, strict=True):
                 total[name] += value
@@ -97,6 +102,9 @@ class Cube:
             "sums": dict(self.sums),
         }
 
+    def _column(self, name: str) -> Sequence[str]:
+        return self.keys[name] if name in self.keys else [str(code) for code in self.codes[name]]
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -110,7 +118,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """Measures of a cube by some of its keys; ``rows``: the keys, and texts to show beside them."""
+    """Measures of a cube by some of its keys; ``rows``: the keys, and texts to show beside them.
+
+    By no key it has one row, for sentences about the whole.
+    """
 
     name: str
     cube: Cube
@@ -183,6 +194,7 @@ class Cubes:
 
     def __init__(self, marts: Marts) -> None:
         self._marts = marts
+        self._made: dict[str, Cube] = {}
         for name in _LABELS:
             marts.execute(
                 f"""
@@ -212,13 +224,24 @@ class Cubes:
         self.periods: list[date] = [row["value"] for row in found[: self._detail.periods]]
         self.has_older = len(found) > len(self.periods)
 
+    def filter(self, name: str) -> Filter:
+        """A filter of values by its name, such as ``owner_id``."""
+        return next(item for item in self.filters if item.name == name)
+
     def cube(self, name: str, query: str, keys: Sequence[str], sums: Sequence[str]) -> Cube:
-        """A cube of a query.
+        """A cube of a query; sections that need the same one share it by its name.
 
         The query has the columns ``source_system``, ``lead_source``, ``segment``, ``owner_id``,
         ``happened_on`` (a date), the keys (text) and the sums (numbers; 0/1 counts cases).
         """
-        columns = "".join(f", cast(facts.{item} as varchar) as {item}" for item in keys)
+        if name not in self._made:
+            self._made[name] = self._make(name, query, keys, sums)
+        return self._made[name]
+
+    def _make(self, name: str, query: str, keys: Sequence[str], sums: Sequence[str]) -> Cube:
+        columns = "".join(
+            f", coalesce(cast(facts.{item} as varchar), '{NOBODY}') as {item}" for item in keys
+        )
         measures = ", ".join(
             f"cast(coalesce(sum(facts.{item}), 0) as double) as {item}" for item in sums
         )

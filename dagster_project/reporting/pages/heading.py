@@ -10,7 +10,8 @@ from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.words import shown
 
 # Of what is noticed the page names what may change a number; ``handoff status`` has the rest.
-_TELLING = ("error", "warning")
+TELLING = ("error", "warning")
+_MOST_SOURCES = 4
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def heading(marts: Marts, manifest: Mapping[str, Any]) -> Heading:
     """The facts of a build; ``manifest``: what its manifest says."""
     [build] = marts.rows("select * from build_info")
     version = build["definition_version"]
-    notes = [note for note in manifest.get("notes", ()) if note["severity"] in _TELLING]
+    notes = [note for note in manifest.get("notes", ()) if note["severity"] in TELLING]
     facts = [
         ("Definitions", build["tradition_label"] or build["tradition"]),
         (
@@ -40,9 +41,10 @@ def heading(marts: Marts, manifest: Mapping[str, Any]) -> Heading:
             else "none",
         ),
         ("Acceptance", _acceptance(build)),
-        ("Checks", _checks(manifest.get("checks", ()))),
+        ("Checks", check_counts(manifest.get("checks", ()))),
         ("Leads", _leads(marts)),
         ("Sources", ", ".join(source["name"] for source in manifest.get("sources", ())) or "none"),
+        *_coverage(marts),
     ]
     return Heading(
         build_id=build["build_id"],
@@ -50,7 +52,7 @@ def heading(marts: Marts, manifest: Mapping[str, Any]) -> Heading:
         timezone=build["timezone"],
         handoff_version=str(manifest.get("handoff_version", "")),
         facts=facts,
-        missing=[(_note(note), note["what_to_do"] or "") for note in notes],
+        missing=[(noticed(note), note["what_to_do"] or "") for note in notes],
         has_error=any(note["severity"] == "error" for note in notes),
     )
 
@@ -61,7 +63,8 @@ def _acceptance(build: Mapping[str, Any]) -> str:
     return f"{build['acceptance_mode']}, {build['acceptance_window_hours']:g} h"
 
 
-def _checks(checks: Any) -> str:
+def check_counts(checks: Any) -> str:
+    """How many checks ended how, the worst first."""
     counts = Counter(check["status"] for check in checks)
     order = ("blocked", "errored", "warned", "passed", "not_judged")
     found = [f"{counts[status]:,} {status.replace('_', ' ')}" for status in order if counts[status]]
@@ -75,6 +78,46 @@ def _leads(marts: Marts) -> str:
     return ", ".join(f"{row['leads']:,} {row['bucket']}" for row in buckets) or "none"
 
 
-def _note(note: Mapping[str, Any]) -> str:
+def _coverage(marts: Marts) -> list[tuple[str, str]]:
+    """From when to when each source has what; of many sources the largest."""
+    found = marts.rows(
+        """
+        with moments as (
+            select source_system, 1 as place, 'leads created' as what, created_at as happened_at
+            from dim_leads
+            union all
+            select source_system, 2, 'stages entered', entered_at from fct_lead_stages
+            union all
+            select source_system, 3, 'first touches', first_touch_at from fct_lead_cycles
+        )
+
+        select
+            source_system, what,
+            min(happened_at)::date as first_day, max(happened_at)::date as last_day
+        from moments
+        where happened_at is not null
+        group by source_system, place, what
+        order by sum(count(*)) over (partition by source_system) desc, source_system, place
+        """
+    )
+    told: dict[str, dict[str, list[str]]] = {}
+    for row in found:
+        days = f"{shown(row['first_day'])} to {shown(row['last_day'])}"
+        told.setdefault(row["source_system"], {}).setdefault(days, []).append(row["what"])
+    facts = [
+        (
+            f"Coverage of {source}",
+            "; ".join(f"{', '.join(kinds)}: {days}" for days, kinds in spans.items()),
+        )
+        for source, spans in told.items()
+    ]
+    more = len(facts) - _MOST_SOURCES
+    if more > 0:
+        facts[_MOST_SOURCES:] = [("Coverage", f"of {more:,} more sources in the marts")]
+    return facts
+
+
+def noticed(note: Mapping[str, Any]) -> str:
+    """What was noticed, where and how often."""
     place = ": ".join(filter(None, (note["source_system"], note["place"], note["note"])))
     return f"{place} ({note['row_count']:,})" if note["row_count"] else place

@@ -43,6 +43,11 @@ class Marts:
         self._connection.execute(statement, list(values))
 
 
+def local_date(moment: str) -> str:
+    """SQL: the day of a moment in the time zone of the marts' own days."""
+    return f"cast(timezone((select timezone from build_info), timezone('UTC', {moment})) as date)"
+
+
 @contextmanager
 def open_marts(published_file: Path) -> Iterator[Marts]:
     """The marts in a build's DuckDB file."""

@@ -81,6 +81,7 @@ def page_data(sections: list[Section], config: dict[str, Any]) -> dict[str, Any]
             chart.name: {
                 "spec": chart.spec,
                 "cases": chart.cases,
+                "total": chart.total,
                 "rows": [] if chart.table.breakdown else chart.data,
                 "breakdown": chart.table.breakdown.name if chart.table.breakdown else None,
             }

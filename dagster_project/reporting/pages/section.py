@@ -94,6 +94,7 @@ class Chart:
     ``spec``: a Vega-Lite specification over the data named ``rows``, as ``charts.specification``
     makes it. The table has the same data. ``cases``: the field of a row with what its rates are of;
     rows below the fewest cases are in the table only, and without others nothing is drawn.
+    ``total``: a field whose sum over all rows has to be as many, where each row may be few.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Chart:
     spec: dict[str, Any]
     table: Table
     cases: str | None = None
+    total: str | None = None
 
     @property
     def data(self) -> list[Row]:

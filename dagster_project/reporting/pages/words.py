@@ -46,6 +46,11 @@ def shown(value: Any, kind: Kind = "text", cases: float | None = None) -> str:
     return str(value)
 
 
+def phrase(code: str) -> str:
+    """A code of the marts as words: ``paid_search`` as "paid search"."""
+    return code.replace("_", " ")
+
+
 def plain(value: Any) -> Any:
     """A value as JSON has it; dates as ISO text."""
     if isinstance(value, Decimal):

@@ -26,6 +26,7 @@ final as (
         run_policy.policy_fingerprint,
         run_policy.audit_mode,
         run_policy.acceptance_window_seconds / 3600 as acceptance_window_hours,
+        run_policy.window_days as conversion_window_days,
         definition_versions.definition_version,
         definition_versions.definition_valid_from,
         run_policy.as_of

@@ -9,10 +9,17 @@ from collections.abc import Iterator
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.section import Section
-from dagster_project.reporting.pages.sections import funnel, stands_out
+from dagster_project.reporting.pages.sections import (
+    acceptance,
+    cohorts,
+    first_touch,
+    funnel,
+    stands_out,
+    trend,
+)
 
 # In the order of the page.
-SECTIONS = (stands_out, funnel)
+SECTIONS = (stands_out, funnel, trend, cohorts, first_touch, acceptance)
 
 
 def sections(marts: Marts, cubes: Cubes) -> Iterator[Section]:

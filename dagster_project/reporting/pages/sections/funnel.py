@@ -112,21 +112,25 @@ def _next_steps(marts: Marts) -> list[Row]:
     )
 
 
-def _by_step(cubes: Cubes, steps: list[Row]) -> Breakdown:
-    cube = cubes.cube(
+def conversions(cubes: Cubes) -> Cube:
+    """Entries and conversions of every named pair, by the day of the entry."""
+    return cubes.cube(
         "conversions",
         f"""
         select
             {_DIMENSIONS}, entered_date as happened_on, metric,
-            entered, converted, converted_in_window
+            entered, converted, converted_in_window, mature
         from fct_conversions
         """,
         keys=("metric",),
-        sums=("entered", "converted", "converted_in_window"),
+        sums=("entered", "converted", "converted_in_window", "mature"),
     )
+
+
+def _by_step(cubes: Cubes, steps: list[Row]) -> Breakdown:
     return Breakdown(
         "steps",
-        cube,
+        conversions(cubes),
         by=("metric",),
         rows=tuple(
             {"metric": step["metric"], "label": f"{step['from_label']} to {step['to_label']}"}

@@ -52,12 +52,15 @@
   const filled = (breakdown, cube, choice) => {
     const totals = new Map();
     const filters = Object.entries(choice).map(([name, codes]) => [cube.codes[name], codes]);
-    const keys = breakdown.by.map((name) => [cube.keys[name], cube.texts[name]]);
+    // A filter is a key, too: its values are its codes.
+    const keys = breakdown.by.map((name) =>
+      name in cube.keys ? [cube.keys[name], cube.texts[name]] : [cube.codes[name], null]);
     const sums = Object.entries(cube.sums);
     const none = () => Object.fromEntries(sums.map(([name]) => [name, 0]));
     for (let at = 0; at < cube.codes.period.length; at += 1) {
       if (!filters.every(([column, codes]) => codes.has(column[at]))) continue;
-      const key = keys.map(([column, texts]) => texts[column[at]]).join("|");
+      const key = keys
+        .map(([column, texts]) => (texts ? texts[column[at]] : column[at])).join("|");
       if (!totals.has(key)) totals.set(key, none());
       const total = totals.get(key);
       for (const [name, column] of sums) total[name] += column[at];
@@ -80,18 +83,20 @@
   };
 
   const draw = async (name, all) => {
-    const { cases, spec } = data.charts[name];
+    const { cases, spec, total } = data.charts[name];
     const rows = cases === null ? all : all.filter((row) => row[cases] >= data.fewest_cases);
     const place = [...document.querySelectorAll("[data-drawing]")]
       .find((element) => element.dataset.drawing === name);
-    place.hidden = rows.length === 0;
-    place.parentElement.querySelector(".too-few").hidden = rows.length > 0;
+    const few = total !== null
+      && rows.reduce((sum, row) => sum + row[total], 0) < data.fewest_cases;
+    place.hidden = few || rows.length === 0;
+    place.parentElement.querySelector(".too-few").hidden = !place.hidden;
     if (place.hidden) return;
     if (views.has(name)) {
       await views.get(name).data("rows", rows).resize().runAsync();
       return;
     }
-    const { view } = await vegaEmbed(place, { ...spec, datasets: { rows } }, {
+    const { view } = await vegaEmbed(place, { ...spec, datasets: { ...spec.datasets, rows } }, {
       actions: false, ast: true, config: data.config, mode: "vega-lite", renderer: "svg",
     });
     views.set(name, view);
