@@ -5,7 +5,8 @@ cases that are broken (``unit`` "share") or the greatest measure over its cases 
 such as days). It passes up to ``warn``, warns above it and blocks above ``block``.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -16,6 +17,14 @@ Owner = Literal["marketing", "sales", "data"]
 Unit = Literal["share", "ratio", "days", "reasons"]
 Window = Literal["whole history", "trailing 30 days"]
 Status = Literal["passed", "warned", "blocked", "errored", "not_judged"]
+# How a check ended, in the words and the order of every place that shows it.
+STATUS_WORDS: dict[Status, str] = {
+    "passed": "passed",
+    "warned": "warned",
+    "blocked": "blocked",
+    "errored": "errored",
+    "not_judged": "not judged",
+}
 
 WHOLE_HISTORY: Window = "whole history"
 TRAILING: Window = "trailing 30 days"
@@ -138,13 +147,25 @@ class Check:
 
     def shown(self, value: float | None) -> str:
         """A value of this check for people: ``4.8%``, ``3.5 days``; a dash for none."""
-        if value is None:
-            return "–"
-        if self.unit in ("share", "ratio"):
-            digits = 0 if value * 100 % 1 == 0 else 2 if value < 0.01 else 1
-            return f"{value:.{digits}%}"
-        unit = self.unit.removesuffix("s") if value == 1 else self.unit
-        return f"{value:,.1f} {unit}".replace(".0 ", " ")
+        return in_unit(value, self.unit)
+
+
+def in_unit(value: float | None, unit: str) -> str:
+    """A value of a check in its unit, for people; a dash for none."""
+    if value is None:
+        return "–"
+    if unit in ("share", "ratio"):
+        digits = 0 if value * 100 % 1 == 0 else 2 if value < 0.01 else 1
+        return f"{value:.{digits}%}"
+    unit = unit.removesuffix("s") if value == 1 else unit
+    return f"{value:,.1f} {unit}".replace(".0 ", " ")
+
+
+def counted(statuses: Iterable[str]) -> dict[Status, int]:
+    """How many checks ended how; errored and not judged ones only where there are any."""
+    counts = Counter(statuses)
+    always = {"passed", "warned", "blocked"}
+    return {name: counts[name] for name in STATUS_WORDS if counts[name] or name in always}
 
 
 # What the models promise, whatever the CRM holds: rows that break it must not exist.

@@ -18,11 +18,11 @@ from expectations.check import Outcome
 _TEMPLATES = Path(__file__).parent / "templates"
 
 _MEANING = {
-    "errored": "could not run",
-    "blocked": "block the publication",
-    "warned": "warn",
+    "errored": "errored: could not run",
+    "blocked": "blocked: hold the publication back",
+    "warned": "warned",
     "not_judged": "not judged: too few cases",
-    "passed": "pass",
+    "passed": "passed",
 }
 
 

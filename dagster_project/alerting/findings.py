@@ -198,7 +198,7 @@ def pipeline_finding(check: str, place: str, observed: list[str]) -> Finding:
         place=place,
         severity="error",
         owner="data",
-        status="failed",
+        status="blocked" if check == PUBLICATION_BLOCKED else "failed",
         headline=headline,
         description="",
         runbook=runbook,

@@ -43,7 +43,7 @@ def build_published_asset(
         owners=[DATA_TEAM],
         description=(
             "The audited marts that BI opens: one DuckDB file, replaced by one rename, and the "
-            "same tables as Parquet. A failed blocking check keeps the last good build in place."
+            "same tables as Parquet. A check that blocks keeps the last good build in place."
         ),
     )
     def lead_lifecycle(run: HandoffRun) -> dg.MaterializeResult[Any]:

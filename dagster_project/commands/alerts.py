@@ -239,7 +239,7 @@ def try_channels(
 
     \b
     Example:
-      handoff alerts test sales_slack
+      handoff alerts test sales_slack     the channel of that name in handoff.yml
     """
     settings, directory = settings_and_output(config, output)
     known = list(settings.alerts.channels)

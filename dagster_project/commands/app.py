@@ -26,7 +26,6 @@ from dagster_project.config.errors import HandoffError
 from dagster_project.config.plain_text import on_one_line
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -49,9 +48,9 @@ def handoff(
       handoff compare --tradition hubspot
 
     \b
-    Exit codes: 0 published; 1 a blocking check failed, the last good build is still
-    served; 2 usage or configuration; 3 a source could not be read; 4 the build itself
-    failed; 5 another run holds this output.
+    Exit codes: 0 published; 1 a check blocks, the last good build is still served;
+    2 usage or configuration; 3 a source could not be read; 4 the build itself failed;
+    5 another run holds this output.
     """
 
 

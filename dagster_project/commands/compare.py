@@ -9,12 +9,14 @@ from rich.console import Console
 from dagster_project.commands.options import (
     AcceptanceOption,
     ConfigOption,
+    JsonOption,
     OutputOption,
     console,
+    print_json,
     settings_and_output,
 )
+from dagster_project.reporting.comparison import as_data, render
 from dagster_project.reporting.comparison import compare as compare_policies
-from dagster_project.reporting.comparison import render
 
 
 def compare(
@@ -28,6 +30,7 @@ def compare(
     lead_limit: Annotated[
         int, typer.Option(metavar="N", min=1, help="Lead ids named per change of outcome.")
     ] = 5,
+    as_json: JsonOption = False,
     config: ConfigOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -36,7 +39,8 @@ def compare(
     \b
     Examples:
       handoff compare --tradition hubspot
-      cp -r seeds/policy draft; edit draft/*.csv; handoff compare --policy draft
+      handoff compare --acceptance default --json
+      handoff compare --policy draft        after cp -r seeds/policy draft, and edits there
     """
     settings, directory = settings_and_output(config, output)
     with Console(stderr=True).status("comparing") as shown:
@@ -49,4 +53,7 @@ def compare(
             lead_limit=lead_limit,
             progress=shown.update,
         )
+    if as_json:
+        print_json(as_data(comparison))
+        return
     console().print(render(comparison))

@@ -8,7 +8,7 @@ import difflib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,12 +17,13 @@ import duckdb
 import typer
 from filelock import FileLock, Timeout
 from rich.table import Table
-from rich.text import Text
 
 from dagster_project.commands.options import (
     ConfigOption,
+    JsonOption,
     OutputOption,
     console,
+    print_json,
     say,
     settings_and_output,
 )
@@ -36,13 +37,11 @@ from dagster_project.ingestion.diagnosis import Finding
 from dagster_project.ingestion.discovery.text import entry
 from dagster_project.ingestion.discovery.values import named_in, read_vocabulary
 from dagster_project.ingestion.dispatch import reader_of
-from dagster_project.reporting.console import grid
+from dagster_project.reporting.console import grid, status
 from dagster_project.running.home import dagster_home
 from dagster_project.running.output_lock import LOCK_FILE
 from dagster_project.running.plan import settings_warnings
 from expectations.catalogue import threshold_problems
-
-_COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 # How many raw stages a finding names before it only counts.
 _SHOWN = 5
@@ -86,7 +85,7 @@ def render(findings: list[Finding]) -> Table:
         ["", "", ""],
         [
             (
-                Text(finding.status, style=_COLOURS[finding.status]),
+                status(finding.status),
                 finding.area,
                 f"{finding.message}\nfix: {finding.fix}" if finding.fix else finding.message,
             )
@@ -412,12 +411,14 @@ def doctor(
             help="Write a proposal for the raw stages of the last run that no map knows.",
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check configuration, credentials and mappings; say what is wrong and how to fix it.
 
     \b
     Examples:
       handoff doctor
+      handoff doctor --json
       handoff doctor --write-stage-map stages.yml
     """
     settings, directory = settings_and_output(config, output)
@@ -427,5 +428,8 @@ def doctor(
         say(write_proposed_stage_map(settings, write_stage_map))
         return
     findings = examine(settings, config_path(config))
-    console().print(render(findings))
+    if as_json:
+        print_json({"exit_code": exit_code(findings), "findings": list(map(asdict, findings))})
+    else:
+        console().print(render(findings))
     raise typer.Exit(exit_code(findings))

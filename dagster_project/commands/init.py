@@ -35,8 +35,8 @@ def init(
 
     \b
     Examples:
-      handoff init && handoff run
-      handoff init --from ~/hubspot_export --out hubspot.yml
+      handoff init                       in an empty directory; then handoff run
+      handoff init --from seeds/sample_crm --out mine.yml
     """
     out = out.expanduser().absolute()
     if directory is None:

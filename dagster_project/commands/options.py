@@ -1,6 +1,9 @@
 """Options and output that several commands share."""
 
+import json
 import os
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -37,15 +40,38 @@ def settings_and_output(config: Path | None, output: Path | None) -> tuple[Setti
     return settings, output_directory(settings, str(output) if output else None)
 
 
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as JSON, for programs.")]
+
+
 def console() -> Console:
-    """The console for what was asked for; wide where nobody reads along, so that nothing wraps."""
-    width = None if Console().is_terminal else 160
+    """The console for what was asked for; wide where nobody reads along, so that nothing wraps.
+
+    ``COLUMNS`` says otherwise anywhere.
+    """
+    is_known = Console().is_terminal or os.environ.get("COLUMNS")
+    width = None if is_known else 160
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
-def say(text: str) -> None:
+def say(text: str, *, style: str | None = None) -> None:
     """Print one line as it is."""
-    console().print(on_one_line(text), soft_wrap=True)
+    console().print(on_one_line(text), style=style, soft_wrap=True)
+
+
+def print_json(content: object) -> None:
+    """Print plain data as JSON, and nothing else: times in UTC with Z, amounts as numbers."""
+    print(json.dumps(content, indent=2, default=_plain))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+        return f"{moment.isoformat()}Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value)
 
 
 def is_debugging() -> bool:

@@ -28,8 +28,9 @@ from dagster_project.config.errors import AuditBlocked, HandoffError
 from dagster_project.config.locations import config_path
 from dagster_project.config.plain_text import on_one_line, printable
 from dagster_project.config.settings import load_settings
-from dagster_project.config.warehouse import PUBLISHED_FILE
-from dagster_project.reporting.run_summary import run_summary
+from dagster_project.reporting.build_status import long_summary, where_to_look
+from dagster_project.reporting.console import lines_of
+from dagster_project.reporting.run_summary import SCREEN, run_summary
 from dagster_project.running import publishing
 from dagster_project.running.execute import JOB_NAME, RunOutcome, execute
 from dagster_project.running.output_lock import hold_output
@@ -53,19 +54,22 @@ def run(
     ] = False,
     audit: Annotated[
         AuditMode,
-        typer.Option(help="warn: publish even if a blocking check fails."),
+        typer.Option(help="warn: publish even if a check blocks."),
     ] = "block",
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show where the time went.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Show everything that was found, and where the time went."
+        ),
     ] = False,
 ) -> None:
     """Read the CRM, build the marts, audit them, publish them.
 
     \b
     Examples:
-      handoff run                                       the sources of handoff.yml
-      handoff run --input ~/crm_export                  one export, to var/crm_export
-      handoff run --input ~/crm_export --audit warn     a first look at a messy CRM
+      handoff run                                          the sources of handoff.yml
+      handoff run --input seeds/sample_crm                 one export, to var/sample_crm
+      handoff run --input seeds/sample_crm --audit warn    a first look at a messy one
       handoff run --as-of 2026-03-31 --tradition hubspot
     """
     options = replace(
@@ -94,29 +98,50 @@ def run(
         outcome = execute(job, options, plan, progress)
     if isinstance(outcome.error, AuditBlocked):
         outcome.error = publishing.with_cause(plan.output, outcome.run_id, outcome.error)
-    is_built = outcome.error is None or outcome.error.exit_code == 1
-    if is_built and (summary := run_summary(plan.output)) is not None:
-        console().print(summary)
+    print_end(plan.output, outcome.error, _alert(plan, outcome), verbose=verbose)
     if verbose:
         _print_times(outcome)
-    _alert(plan, outcome)
     if outcome.error is not None:
-        if outcome.error.exit_code == 1:
-            say(f"Nothing was published. Checks: {plan.output / 'data_docs' / 'index.html'}")
         if is_debugging():
             print(printable(outcome.traceback), file=sys.stderr)
         raise outcome.error
-    _print_published(plan.output)
 
 
-def _alert(plan: RunPlan, outcome: RunOutcome) -> None:
-    """Turn what the run found into incidents and send their messages."""
+def print_end(
+    output: Path, error: HandoffError | None, alerts: list[str], *, verbose: bool = False
+) -> None:
+    """Print what the build holds, where to look and what alerts say, on one screen.
+
+    What ``error`` says is still to come, and has its room.
+    """
+    if error is not None and error.exit_code != 1:
+        for line in alerts:
+            say(line)
+        return
+    ending = [*where_to_look(output, is_published=error is None), *(f"  {it}" for it in alerts)]
+    shown = console()
+    if verbose:
+        summary = long_summary(output)
+    else:
+        to_come = [f"handoff: {problem}" for problem in error.problems] if error else []
+        room = SCREEN - lines_of([*ending, *to_come], shown.width)
+        summary = run_summary(output, room, told_elsewhere=error is not None)
+    if summary is not None:
+        shown.print(summary)
+    first, *others = ending
+    say(first, style="bold")
+    for line in others:
+        say(line)
+
+
+def _alert(plan: RunPlan, outcome: RunOutcome) -> list[str]:
+    """Turn what the run found into incidents, send their messages, and say what came of it."""
     with _never_failing_a_run():
         from dagster_project.alerting.service import after_run  # loads apprise
 
         run_id, error, tests = outcome.run_id, outcome.error, outcome.data_tests
-        for line in after_run(plan.output, plan.settings, run_id, error, data_tests=tests).lines():
-            say(line)
+        return after_run(plan.output, plan.settings, run_id, error, data_tests=tests).lines()
+    return []
 
 
 def _alert_refusal(options: RunOptions, error: HandoffError) -> None:
@@ -147,20 +172,6 @@ def _never_failing_a_run() -> Iterator[None]:
             traceback.print_exc()
         message = on_one_line(" ".join(str(error).split()))
         print(f"handoff: alerts: {type(error).__name__}: {message}", file=sys.stderr)
-
-
-def _print_published(output: Path) -> None:
-    published = output / publishing.PUBLISHED_DIRECTORY
-    manifest = publishing.published_manifest(output) or {}
-    failed = ", ".join(publishing.blocking_failures(manifest))
-    if failed:
-        say("")
-        say(f"Published although blocking checks failed (--audit warn): {failed}")
-    say("")
-    say(f"Published build {manifest.get('build_id')}, as of {manifest.get('as_of')}")
-    say(f"  DuckDB   {published / PUBLISHED_FILE} (schema marts)")
-    say(f"  Parquet  {published / publishing.PARQUET_DIRECTORY}")
-    say(f"  Checks   {output / 'data_docs' / 'index.html'}")
 
 
 def _print_times(outcome: RunOutcome) -> None:

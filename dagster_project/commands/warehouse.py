@@ -29,7 +29,7 @@ def warehouse(
     \b
     Examples:
       handoff warehouse
-      handoff warehouse --input ~/crm_export
+      handoff warehouse --input seeds/sample_crm
     """
     now = datetime.now(UTC)
     plan = plan_run(RunOptions.from_paths(config, input_directory, output), now=now)

@@ -21,7 +21,7 @@ class HandoffError(Exception):
 
 
 class AuditBlocked(HandoffError):
-    """A blocking check failed: nothing was published."""
+    """A check blocks: nothing was published."""
 
     exit_code = 1
 

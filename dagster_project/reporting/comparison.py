@@ -32,8 +32,8 @@ from dagster_project.config.warehouse import (
 )
 from dagster_project.ingestion import raw_schema
 from dagster_project.ingestion.dispatch import ensure_raw_tables
+from dagster_project.reporting.build_figures import reached
 from dagster_project.reporting.console import grid, titled
-from dagster_project.reporting.run_summary import funnel
 from dagster_project.running import dbt
 from dagster_project.running.output_lock import hold_output
 
@@ -258,7 +258,7 @@ def _figures(connection: DuckDBPyConnection, build: str) -> Figures:
 
     return Figures(
         build=records(connection, f"from {build}.build_info")[0],
-        milestones={name: (label, cycles) for name, label, cycles in funnel(connection, build)},
+        milestones={name: (label, cycles) for name, label, cycles in reached(connection, build)},
         rates={metric: (label, *cases) for metric, label, *cases in rows(_RATES)},
         outcomes={(outcome,): cycles for outcome, cycles in rows(_OUTCOMES)},
         violations={(rule, severity): count for rule, severity, count in rows(_VIOLATIONS)},
@@ -286,6 +286,54 @@ def render(comparison: Comparison) -> RenderableType:
             ]
         ),
     )
+
+
+def as_data(comparison: Comparison) -> dict[str, Any]:
+    """The same as plain data; docs/contracts.md has its keys."""
+    return {
+        "as_of": comparison.as_of,
+        "last_build": _as_data(comparison.last),
+        "replay": _as_data(comparison.replay),
+        "changed_leads": comparison.changed_leads,
+        "changes": [
+            {"outcome_before": before, "outcome_after": after, "leads": leads, "lead_ids": ids}
+            for before, after, leads, ids in comparison.changes
+        ],
+    }
+
+
+def _as_data(figures: Figures) -> dict[str, Any]:
+    return {
+        **{name: figures.build[name] for name in _DEFINITIONS},
+        "milestones": [
+            {"milestone": name, "label": label, "cycles": cycles}
+            for name, (label, cycles) in figures.milestones.items()
+        ],
+        "rates": [
+            {
+                "metric": metric,
+                "label": label,
+                "entered": entered,
+                "converted": converted,
+                "converted_in_window": in_window,
+            }
+            for metric, (label, entered, converted, in_window) in figures.rates.items()
+        ],
+        "outcomes": {outcome: cycles for (outcome,), cycles in figures.outcomes.items()},
+        "broken_rules": [
+            {"rule": rule, "severity": severity, "findings": findings}
+            for (rule, severity), findings in figures.violations.items()
+        ],
+    }
+
+
+_DEFINITIONS = (
+    "tradition",
+    "acceptance_mode",
+    "acceptance_window_hours",
+    "policy_fingerprint",
+    "definition_version",
+)
 
 
 def _difference(last: int, replayed: int) -> tuple[str, str, str]:

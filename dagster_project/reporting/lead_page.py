@@ -67,6 +67,44 @@ def explain(warehouse: Path, lead_id: str, source_system: str | None = None) -> 
     return Group(*parts, titled((title, body) for title, body in sections if body))
 
 
+def as_data(story: Story) -> Row:
+    """The same as plain data, with the rows of the marts as they are; docs/contracts.md has it."""
+    lead, build = story.lead or {}, story.build
+    return {
+        "lead_id": story.lead_id,
+        "source_system": story.source_system,
+        "asked_for": story.asked_for,
+        "why_left_out": story.why_left_out,
+        "build": {name: build[name] for name in _BUILD_DATA},
+        "lead": {name: lead[name] for name in _LEAD_DATA} if lead else None,
+        "records": [{name: row[name] for name in _RECORD_DATA} for row in story.records],
+        "events": [dict(zip(_EVENT_DATA, entry, strict=True)) for entry in _entries(story)],
+        "quarantine": story.quarantined,
+        "visits": story.visits,
+        "cycles": [
+            published
+            | {
+                "why": {name: why for name, _, _, why in _reached(story, cycle)},
+                "in_words": {
+                    name.strip().replace(" ", "_"): text
+                    for name, text in _cycle_facts(story, cycle)
+                    if name.strip() in _WORDED
+                },
+            }
+            for published, cycle in zip(story.published_cycles, story.cycles, strict=True)
+        ],
+        "broken_rules": story.violations,
+    }
+
+
+_BUILD_DATA = ("build_id", "as_of", "tradition", "acceptance_mode", "acceptance_window_hours")
+_LEAD_DATA = ("created_at", "lead_source", "segment", "employee_count", "country", "owner_id")
+_RECORD_DATA = ("lead_id", "source_system", "created_at")
+# What the columns of the mart alone do not say.
+_WORDED = ("intent", "first touch", "service level", "score", "fit", "interest", "exit")
+_EVENT_DATA = ("occurred_at", "what", "by", "became")
+
+
 def _moment(value: datetime | None) -> str:
     if value is None:
         return ""
@@ -135,7 +173,7 @@ def _record_name(story: Story, lead_id: str, source: str) -> str:
 _Entry = tuple[datetime, str, str | None, str]
 
 
-def _timeline(story: Story) -> RenderableType | None:
+def _entries(story: Story) -> list[_Entry]:
     """Everything that came, in order of time; same moments in the order they are read in."""
     entries = [
         *_stage_entries(story),
@@ -143,7 +181,11 @@ def _timeline(story: Story) -> RenderableType | None:
         *_engagement_entries(story),
         *_activity_entries(story),
     ]
-    entries.sort(key=itemgetter(0))
+    return sorted(entries, key=itemgetter(0))
+
+
+def _timeline(story: Story) -> RenderableType | None:
+    entries = _entries(story)
     rows = [(_moment(when), *others) for when, *others in entries[:_LONGEST_TIMELINE]]
     if len(entries) > len(rows):
         rows.append(("", f"... and {len(entries) - len(rows)} more", "", ""))
@@ -261,7 +303,14 @@ def _cycle_title(cycle: Row) -> str:
 
 
 def _cycle(story: Story, cycle: Row) -> RenderableType:
-    reached = [
+    reached = _reached(story, cycle)
+    milestones = [grid(["milestone", "called", "when", "why"], reached)] if reached else []
+    return Group(*milestones, facts(_cycle_facts(story, cycle)))
+
+
+def _reached(story: Story, cycle: Row) -> list[tuple[str, str, str, str]]:
+    """The milestones of a cycle: name, label, when and why."""
+    return [
         (
             milestone["milestone"],
             milestone["milestone_label"],
@@ -271,8 +320,6 @@ def _cycle(story: Story, cycle: Row) -> RenderableType:
         for milestone in story.milestones
         if cycle.get(f"{milestone['milestone']}_at")
     ]
-    milestones = [grid(["milestone", "called", "when", "why"], reached)] if reached else []
-    return Group(*milestones, facts(_cycle_facts(story, cycle)))
 
 
 def _why_reached(story: Story, cycle: Row, milestone: str) -> str:

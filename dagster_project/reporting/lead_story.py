@@ -21,7 +21,8 @@ Row = dict[str, Any]
 class Story:
     """What the warehouse holds about one lead; each list holds rows as the models made them.
 
-    ``asked_for`` differs from ``lead_id`` when its record was merged into another.
+    ``asked_for`` differs from ``lead_id`` when its record was merged into another. ``cycles`` are
+    those of the mart, with what set their intent.
     """
 
     asked_for: str
@@ -38,6 +39,7 @@ class Story:
     quarantined: list[Row] = field(default_factory=list)
     visits: list[Row] = field(default_factory=list)
     cycles: list[Row] = field(default_factory=list)
+    published_cycles: list[Row] = field(default_factory=list)
     fit_rules: list[Row] = field(default_factory=list)
     counted_engagements: list[Row] = field(default_factory=list)
     violations: list[Row] = field(default_factory=list)
@@ -192,9 +194,9 @@ def _read_what_was_computed(
         "int_cycle_engagements", "cycle_number, occurred_at, engagement_id"
     )
     intents = {row["cycle_number"]: row for row in of_lead("int_cycle_intent", "cycle_number")}
+    story.published_cycles = _rows(connection, "fct_lead_cycles", "cycle_number", **own)
     story.cycles = [
-        intents.get(cycle["cycle_number"], {}) | cycle
-        for cycle in _rows(connection, "fct_lead_cycles", "cycle_number", **own)
+        intents.get(cycle["cycle_number"], {}) | cycle for cycle in story.published_cycles
     ]
     story.visits = _rows(connection, "fct_lead_stages", "visit_number", **own)
     story.violations = _rows(

@@ -1,168 +1,238 @@
-"""What a run prints at its end: what stands out, what it noticed, the funnel, the broken rules, the
-checks, what was set aside.
+"""What a run prints at its end, on one screen: what stands out, the funnel, what does not pass.
 
-Everything is read from the warehouse of the build, whether it was published or not.
+Nothing is left out without a word: what does not fit is counted, and ``handoff status`` has it.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from duckdb import CatalogException, DuckDBPyConnection
 from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
-from dagster_project.config.warehouse import BUILD_SCHEMA, QUALITY_SCHEMA, connect, warehouse_path
-from dagster_project.reporting.console import grid, titled
-from dagster_project.running.publishing import NOTES_ORDER
+from dagster_project.reporting.build_figures import BuildFigures, Funnel, Row, Step, last_build
+from dagster_project.reporting.console import (
+    Section,
+    Shortest,
+    Widest,
+    grid,
+    listed,
+    status,
+    titled,
+)
+from expectations.check import STATUS_WORDS, TRAILING_SUFFIX, counted, in_unit
 
-# The milestone that every cycle has reached by being one.
-_FIRST_MILESTONE = "captured"
-
-_STANDS_OUT = f"""
-    select status, concat_ws(chr(10), sentence, 'next: ' || next_step)
-    from {BUILD_SCHEMA}.what_stands_out order by place
-"""
-_JUDGED = f"""
-    select
-        count_if(status in ('ok', 'watch', 'act')), count(*),
-        count_if(status = 'too_few'), count_if(status = 'not_applicable')
-    from {BUILD_SCHEMA}.funnel_diagnostics
-"""
-_BROKEN_RULES = f"""
-    select rule, severity, format('{{:,}}', count(*)) from {BUILD_SCHEMA}.lifecycle_violations
-    group by all order by severity, count(*) desc, rule
-"""
-_CHECKS = f"""
-    select check_name, status, message from {QUALITY_SCHEMA}.check_results
-    where build_id = (select build_id from {BUILD_SCHEMA}.build_info)
-    order by status, severity, check_name
-"""
-_NOTES = f"""
-    select
-        source_system, place, concat_ws(chr(10), note, 'fix: ' || what_to_do),
-        format('{{:,}}', row_count), samples
-    from {QUALITY_SCHEMA}.notes
-    where kind <> 'rows_in_quarantine'
-    order by {NOTES_ORDER}
-"""
-_QUARANTINED = f"""
-    select
-        source_system, place, reason, format('{{:,}}', row_count), samples, what_to_do
-    from {QUALITY_SCHEMA}.notes
-    where kind = 'rows_in_quarantine'
-    order by {NOTES_ORDER}
-"""
-# How many notes are shown, and how many reasons of rows in quarantine.
-_TOP_NOTES, _TOP_REASONS = 5, 3
-_ROW_COUNTS = f"""
-    select
-        table_name,
-        format('{{:,}}', sum(rows_read)::bigint),
-        format('{{:,}}', sum(rows_quarantined)::bigint),
-        format('{{:,}}', sum(exact_duplicates)::bigint)
-    from {QUALITY_SCHEMA}.row_counts
-    group by table_name having sum(rows_read) > 0 order by table_name
-"""
-
-# A milestone, its label and the cycles that reached it.
-Reached = tuple[str, str, int]
+# Lines of the end of a run, where they have 80 columns.
+SCREEN = 25
 
 
-def run_summary(output: Path) -> RenderableType | None:
+@dataclass(frozen=True)
+class _Detail:
+    """How much is shown: how many findings, warnings and notes, and which of them a line each."""
+
+    findings: int = 5
+    warned: int = 3
+    notes: int = 3
+    next_steps: bool = False
+    cut_findings: bool = False
+    cut_rest: bool = False
+    apart: bool = False
+    names_only: bool = False
+
+
+_TIGHT = _Detail(cut_findings=True, cut_rest=True)
+# From everything to the least, until it fits.
+_DETAILS = (
+    _Detail(next_steps=True, apart=True),
+    _Detail(next_steps=True),
+    _Detail(),
+    _Detail(cut_rest=True),
+    _Detail(cut_rest=True, notes=1),
+    _TIGHT,
+    replace(_TIGHT, notes=1),
+    replace(_TIGHT, notes=0),
+    replace(_TIGHT, notes=0, findings=3, warned=1),
+    replace(_TIGHT, notes=0, findings=1, warned=0),
+    replace(_TIGHT, notes=0, findings=1, warned=0, names_only=True),
+)
+
+
+def run_summary(
+    output: Path, lines: int = SCREEN, *, told_elsewhere: bool = False
+) -> RenderableType | None:
     """The figures of the build in an output's warehouse, for the console.
 
-    None where the build was not audited: a model that failed a data test keeps those after it from
-    being built, so what they hold is not of this build.
+    In so many ``lines``, unless more checks block than fit: each of them is named, but for a run
+    that says so anyway (``told_elsewhere``). None where the build was not audited.
     """
-    with connect(warehouse_path(output), read_only=True) as connection:
-        if not _is_audited(connection):
-            return None
-        milestones = funnel(connection)
-        judgements = connection.execute(_JUDGED).fetchall()[0]
-        findings, notes, quarantined, broken, checks, read = (
-            connection.execute(query).fetchall()
-            for query in (_STANDS_OUT, _NOTES, _QUARANTINED, _BROKEN_RULES, _CHECKS, _ROW_COUNTS)
-        )
-    judged = _judged(bool(findings), *judgements)
-    failing = [check for check in checks if check[1] not in {"passed", "not_judged"}]
-    counts = _check_counts(status for _, status, _ in checks)
-    stands_out = Group(*([grid(["", "finding"], findings)] if findings else []), Text(judged))
-    sections = [
-        *([("What stands out", stands_out)] if findings else []),
-        *([("Noticed", _shown_notes(notes))] if notes else []),
-        *([("In quarantine", _shown_reasons(quarantined))] if quarantined else []),
-        *([] if findings else [("What stands out", stands_out)]),
-        (
-            "Funnel",
-            grid(["milestone", "here", ">cycles", ">of the one before"], _funnel_rows(milestones)),
-        ),
-        *([("Broken rules", grid(["rule", "severity", ">findings"], broken))] if broken else []),
-        (f"Checks: {counts}", grid(["check", "", "observed"], failing)),
-        ("Rows", grid(["table", ">read", ">quarantined", ">duplicates"], read)),
+    figures = last_build(output)
+    if figures is None:
+        return None
+    return Shortest([_shown(figures, detail, told_elsewhere) for detail in _DETAILS], lines)
+
+
+def _shown(figures: BuildFigures, detail: _Detail, told_elsewhere: bool) -> RenderableType:
+    blocking = [] if told_elsewhere else figures.not_passing("blocked", "errored")
+    warned = _largest(figures.not_passing("warned"))[: detail.warned]
+    notes = figures.noticed[: detail.notes]
+    rows = [] if detail.names_only else [(row["status"], _in_short(row)) for row in blocking]
+    rows += [(check["status"], _in_short(check)) for check in warned]
+    noted = [("noted", text) for text in [*map(noticed, notes), *_quarantine(figures)]]
+    findings = [
+        (row["status"], finding(row, next_step=detail.next_steps))
+        for row in figures.stands_out[: detail.findings]
     ]
-    return titled(sections)
+    sections: list[Section] = [
+        # Where nothing stands out, what was noticed may be why.
+        (_what_stands_out(figures), _listed(findings or noted, cut=detail.cut_findings)),
+        ("", funnel_table(figures.funnel)),
+        (check_counts(figures), _listed(rows + noted if findings else rows, cut=detail.cut_rest)),
+    ]
+    if detail.names_only and blocking:
+        names = ", ".join(check["check_name"] for check in blocking)
+        sections.append((Text("Blocked", style="bold red"), Text(names)))
+    rest = [
+        (len(figures.stands_out) - detail.findings, "more finding", "more findings"),
+        (
+            len(figures.not_passing("warned")) - len(warned),
+            "more check that warns",
+            "more checks that warn",
+        ),
+        (len(figures.noticed) - len(notes), "more note", "more notes"),
+        (sum(row["findings"] for row in figures.broken_rules), "broken rule", "broken rules"),
+    ]
+    told = [f"{count:,} {one if count == 1 else many}" for count, one, many in rest if count > 0]
+    more = [Text(f"  and {', '.join(told)}: handoff status", style="dim")] if told else []
+    return Group(titled(sections, apart=detail.apart), *more)
 
 
-def _is_audited(connection: DuckDBPyConnection) -> bool:
-    """Whether the checks have judged the build."""
-    try:
-        return bool(connection.execute(_CHECKS).fetchall())
-    except CatalogException:
-        return False
+def _what_stands_out(figures: BuildFigures) -> Text:
+    title = "Noticed" if figures.notes and not figures.stands_out else "What stands out"
+    nothing = "" if figures.stands_out else "nothing stands out; "
+    judged = f"  {nothing}{how_much_was_judged(figures)}"
+    return Text(title, style="bold").append(judged, style="dim not bold")
 
 
-def _judged(stands_out: bool, judged: int, every: int, too_few: int, not_applicable: int) -> str:
+def _listed(rows: list[tuple[str, str]], *, cut: bool) -> Table | None:
+    return listed(rows, cut=cut) if rows else None
+
+
+def how_much_was_judged(figures: BuildFigures) -> str:
     """How much of the diagnosis was possible: what is not judged may be well or not."""
-    rest = [f"{too_few} had too few cases"] if too_few else []
-    rest += [f"{not_applicable} can't be told from this data"] if not_applicable else []
-    text = f"judged {judged} of {every} diagnostics" + (f"; {', '.join(rest)}" if rest else "")
-    return text if stands_out else f"nothing; {text}"
+    judged = figures.judged
+    rest = [f"{judged['too_few']} had too few cases"] if judged["too_few"] else []
+    rest += [f"{judged['unknowable']} can't be told from this data"] if judged["unknowable"] else []
+    text = f"judged {judged['judged']} of {judged['every']} diagnostics"
+    return f"{text}; {', '.join(rest)}" if rest else text
 
 
-def _shown_notes(notes: list[tuple[object, ...]]) -> RenderableType:
-    """The most important notes, and how many more there are."""
-    shown = grid(["source", "where", "what", ">rows", "such as"], notes[:_TOP_NOTES])
-    return _with_rest(shown, len(notes) - _TOP_NOTES, "notes")
+def finding(row: Row, *, next_step: bool = True) -> str:
+    """What stands out, in a sentence, with what to do about it."""
+    step = row["next_step"] if next_step else None
+    return f"{row['sentence']}\nnext: {step}" if step else str(row["sentence"])
 
 
-def _shown_reasons(reasons: list[tuple[object, ...]]) -> RenderableType:
-    """Why most rows are in quarantine, and how many more reasons there are."""
-    columns = ["source", "where", "why", ">rows", "such as", "what to do"]
-    shown = grid(columns, reasons[:_TOP_REASONS])
-    return _with_rest(shown, len(reasons) - _TOP_REASONS, "quarantine")
+def funnel_table(funnel: Funnel) -> Widest:
+    """The funnel as wide as there is room: without codes, then without counts, where it is not."""
+    width = max(len(f"{step.cycles:,}") for step in funnel.steps)
 
+    def cycles(step: Step) -> str:
+        return f"{step.cycles:>{width},}" + (f" +{step.implied:,}" if step.implied else "")
 
-def _with_rest(shown: RenderableType, more: int, table: str) -> RenderableType:
-    """What is shown, and where the rest is."""
-    if more <= 0:
-        return shown
-    return Group(shown, Text(f"and {more} more, in {QUALITY_SCHEMA}.{table}", style="dim"))
-
-
-def funnel(connection: DuckDBPyConnection, build: str = BUILD_SCHEMA) -> list[Reached]:
-    """The milestones of the build in a schema, in order."""
-    milestones = connection.execute(
-        f"select milestone, milestone_label from {build}.dim_milestones order by milestone_rank"
-    ).fetchall()
-    counts = ", ".join(
-        "count(*)" if milestone == _FIRST_MILESTONE else f"count({milestone}_at)"
-        for milestone, _ in milestones
+    milestone = ("Funnel", lambda step: step.milestone)
+    label = ("here", lambda step: step.label)
+    counts = ("cycles +implied", cycles)
+    before = (">of the one before", _of_the_one_before)
+    first = (f">of {funnel.first_label}", lambda step: _of_first(funnel, step))
+    titled_label = ("Funnel", label[1])
+    choices = (
+        (milestone, label, counts, before, first),
+        (titled_label, counts, before, first),
+        (titled_label, before, first),
+        (titled_label, before),
     )
-    row = connection.execute(f"select {counts} from {build}.fct_lead_cycles").fetchone()
-    return [(*milestone, count) for milestone, count in zip(milestones, row or (), strict=True)]
+    return Widest(
+        grid(
+            [name for name, _ in columns],
+            [[show(step) for _, show in columns] for step in funnel.steps],
+        )
+        for columns in choices
+    )
 
 
-def _funnel_rows(milestones: list[Reached]) -> Iterator[tuple[str, str, str, str]]:
-    for (_, _, before), (name, label, count) in pairwise([("", "", 0), *milestones]):
-        rate = f"{count:,} of {before:,} {count / before:7.1%}" if before else ""
-        yield name, label, f"{count:,}", rate
+def _of_the_one_before(step: Step) -> str:
+    if not step.entered or step.converted is None:
+        return ""
+    return f"{step.converted:,} of {step.entered:,} {step.converted / step.entered:6.1%}"
 
 
-def _check_counts(statuses: Iterable[str]) -> str:
-    """How many checks passed, warned, failed; and how many were not judged."""
-    counts = Counter(statuses)
-    failed = counts["blocked"] + counts["errored"]
-    text = f"{counts['passed']} passed, {counts['warned']} warned, {failed} failed"
-    return text + (f", {counts['not_judged']} not judged" if counts["not_judged"] else "")
+def _of_first(funnel: Funnel, step: Step) -> str:
+    if not funnel.first_cycles or step.from_first is None:
+        return ""
+    return f"{step.from_first:,} {step.from_first / funnel.first_cycles:6.1%}"
+
+
+def check_counts(figures: BuildFigures) -> Text:
+    """How many checks ended how; of the data tests what does not pass."""
+    title = Text("Checks: ", style="bold")
+    title.append_text(counts_text(check["status"] for check in figures.checks))
+    if any(test["status"] != "passed" for test in figures.data_tests):
+        title.append("; data tests: ")
+        title.append_text(counts_text(test["status"] for test in figures.data_tests))
+    return title
+
+
+def counts_text(statuses: Iterable[str]) -> Text:
+    """How many checks ended how, in colour where some do not pass."""
+    shown = Text(style="not bold")
+    for name, count in counted(statuses).items():
+        stands_out = count and name in ("warned", "blocked", "errored")
+        shown.append(", " if shown else "").append(f"{count:,} ")
+        shown.append_text(status(name) if stands_out else Text(STATUS_WORDS[name]))
+    return shown
+
+
+def _largest(checks: list[Row]) -> list[Row]:
+    """The checks with the most failing rows first; of both windows of a check only one."""
+    found: dict[str, Row] = {}
+    for check in sorted(checks, key=lambda check: -check["failing_rows"]):
+        found.setdefault(check["check_name"].removesuffix(TRAILING_SUFFIX), check)
+    return [*found.values()]
+
+
+def _in_short(check: Row) -> str:
+    """A check that does not pass, with its figures in short."""
+    name, observed, cases = check["check_name"], check.get("observed"), check.get("cases") or 0
+    if check.get("unit") != "share" or observed is None or cases < 2:
+        return f"{name}: {check['message']}"
+    limit = check["block_threshold" if check["status"] == "blocked" else "warn_threshold"]
+    found = f"{in_unit(observed, 'share')} ({check['failing_rows']:,} of {cases:,})"
+    return f"{name}: {found}, above {in_unit(limit, 'share')}"
+
+
+def noticed(note: Row) -> str:
+    """What was noticed, where, how often, with samples where there are some, and what to do."""
+    place = ": ".join(filter(None, (note["source_system"], note["place"], note["note"])))
+    count = f" ({note['row_count']:,})" if note["row_count"] else ""
+    samples = f", such as {note['samples']}" if note.get("samples") else ""
+    return place + count + samples + (f"; {note['what_to_do']}" if note["what_to_do"] else "")
+
+
+def quarantined(note: Row) -> str:
+    """Why rows are in quarantine, where, how many, with samples, and what to do."""
+    place = ": ".join(filter(None, (note["source_system"], note["place"], note["reason"])))
+    samples = f", such as {note['samples']}" if note.get("samples") else ""
+    to_do = f"; {note['what_to_do']}" if note["what_to_do"] else ""
+    return f"{place} ({note['row_count']:,}){samples}{to_do}"
+
+
+def _quarantine(figures: BuildFigures) -> Iterator[str]:
+    """How many rows can't be used, and why most of them can't."""
+    if not figures.quarantined:
+        return
+    rows = sum(note["row_count"] for note in figures.quarantined)
+    read = sum(row["rows_read"] for row in figures.rows_read)
+    reasons = len(figures.quarantined)
+    most = f", for {reasons} reasons, first" if reasons > 1 else ""
+    yield f"{rows:,} of {read:,} rows in quarantine{most}: {quarantined(figures.quarantined[0])}"

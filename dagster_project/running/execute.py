@@ -143,7 +143,7 @@ def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRu
 
     A run that did not succeed has an error, even when no event names one.
     """
-    failed_checks: list[str] = []
+    blocking_checks: list[str] = []
     for event in events:
         step = event.step_key or ""
         match event.event_type_value:
@@ -160,11 +160,11 @@ def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRu
                 if step == BUILD_STEP:
                     outcome.data_tests.append(_data_test(evaluation, is_error))
                 if is_error and not evaluation.passed and evaluation.blocking is not False:
-                    failed_checks.append(_describe_check(evaluation))
+                    blocking_checks.append(_describe_check(evaluation))
             case "STEP_FAILURE":
-                _fail(outcome, event.step_failure_data.error, step, failed_checks)
+                _fail(outcome, event.step_failure_data.error, step, blocking_checks)
             case "PIPELINE_FAILURE" if event.event_specific_data is not None:
-                _fail(outcome, event.job_failure_data.error, "", failed_checks)
+                _fail(outcome, event.job_failure_data.error, "", blocking_checks)
             case "PIPELINE_FAILURE" if outcome.error is None:
                 # Marked as failed from outside: a message and no error.
                 outcome.error = BuildError(f"run {outcome.run_id}: {event.message}")
@@ -176,7 +176,7 @@ def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRu
         )
 
 
-def _fail(outcome: RunOutcome, error: Any, step: str, failed_checks: list[str]) -> None:
+def _fail(outcome: RunOutcome, error: Any, step: str, blocking_checks: list[str]) -> None:
     if error is None or outcome.error is not None:
         return
     outcome.traceback = error.to_string()
@@ -186,7 +186,7 @@ def _fail(outcome: RunOutcome, error: Any, step: str, failed_checks: list[str]) 
     elif known is not None:
         outcome.error = known
     elif error.cls_name == "DagsterAssetCheckFailedError":
-        outcome.error = AuditBlocked(failed_checks or [_innermost(error)])
+        outcome.error = AuditBlocked(blocking_checks or [_innermost(error)])
     else:
         outcome.error = BuildError(f"step {step or 'start'} failed: {_innermost(error)}")
 
@@ -211,7 +211,7 @@ def _describe_check(evaluation: Any) -> str:
     said = evaluation.description or ""
     rows = _failed_rows(evaluation)
     detail = said or (f"{rows} rows" if rows is not None else "")
-    return f"check {evaluation.check_name} of {place} failed" + (f": {detail}" if detail else "")
+    return f"check {evaluation.check_name} of {place} blocks" + (f": {detail}" if detail else "")
 
 
 def _known_error(error: Any) -> HandoffError | None:

@@ -27,7 +27,7 @@ class RunOptions:
     """The choices of one run as given; None: as ``handoff.yml`` says.
 
     ``as_of``: a time as ``parse_time`` reads it. ``acceptance``: explicit or default.
-    ``audit``: block, or warn (publish although a blocking check failed).
+    ``audit``: block, or warn (publish although a check blocks).
     """
 
     config: str | None = None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -33,7 +33,6 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
-from expectations.check import Status
 
 BUILDS_DIRECTORY = "builds"
 PUBLISHED_DIRECTORY = "published"
@@ -136,7 +135,8 @@ def write_build(
         manifest = {
             **facts,
             "row_counts": counts,
-            "checks": [*checks, *data_tests],
+            "checks": checks,
+            "data_tests": list(data_tests),
             "notes": notes,
             "not_restored_by_a_replay": list(NOT_REPLAYED),
             "handoff_version": version("handoff"),
@@ -161,9 +161,9 @@ def require_audit(output: Path, build_id: str) -> None:
         checks = _checks(connection, build_id)
     if not checks:
         raise AuditBlocked(f"build {build_id} was not audited; run the checks first")
-    failed = blocking_failures({"checks": checks})
-    if failed:
-        raise AuditBlocked(f"build {build_id}: check {name} failed" for name in failed)
+    blocking = blocking_failures({"checks": checks})
+    if blocking:
+        raise AuditBlocked(f"build {build_id}: check {name} blocks" for name in blocking)
 
 
 @contextmanager
@@ -269,70 +269,12 @@ def published_manifest(output: Path) -> dict[str, Any] | None:
 
 
 def blocking_failures(manifest: Mapping[str, Any]) -> list[str]:
-    """The checks that would have kept a build from being published, by name."""
+    """The checks and data tests that would have kept a build from being published, by name."""
     return [
         check["check_name"]
-        for check in manifest.get("checks", [])
+        for check in [*manifest.get("checks", []), *manifest.get("data_tests", [])]
         if check["status"] in {"blocked", "errored"}
     ]
-
-
-def describe(output: Path, manifest: Mapping[str, Any]) -> list[str]:
-    """What is published, in lines."""
-    checks = manifest["checks"]
-    counts = dict.fromkeys(get_args(Status), 0)
-    for check in checks:
-        counts[check["status"]] += 1
-    lines = [
-        f"build      {manifest['build_id']}",
-        f"as of      {manifest['as_of']}",
-        f"published  {manifest['published_at']}",
-        f"tradition  {manifest['tradition']}, acceptance {manifest['acceptance_mode']}",
-        f"audit      {manifest['audit_mode']}: "
-        + ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in counts.items()),
-        f"file       {output / PUBLISHED_DIRECTORY / PUBLISHED_FILE}",
-        f"kept       {len(builds(output))} builds",
-        "rows",
-        *(f"  {name:<24} {rows:>12,}" for name, rows in manifest["row_counts"].items()),
-    ]
-    if manifest.get("rolled_back_from"):
-        lines.insert(1, f"           rolled back from {manifest['rolled_back_from']}")
-    failing = [check for check in checks if check["status"] not in {"passed", "not_judged"}]
-    if failing:
-        lines.append("checks that do not pass")
-        lines += [
-            f"  {check['status']:<8} {check['check_name']}: {check['message']}" for check in failing
-        ]
-    return lines + _noticed(manifest.get("notes", []))
-
-
-def describe_unpublished(output: Path) -> list[str]:
-    """The build of the last run where that is not published: why, and what was noticed, in lines.
-
-    Nothing where it is published, or while a run holds the warehouse.
-    """
-    try:
-        with _beside(warehouse_path(output)) as connection:
-            found = connection.execute(
-                f"select build_id from inside.{BUILD_SCHEMA}.build_info"
-            ).fetchone()
-            if not found or found[0] in builds(output):
-                return []
-            checks, notes = _checks(connection, found[0]), _notes(connection)
-        failed = blocking_failures({"checks": checks})
-        causes = without_leads(output)[:1] or [f"check {name} failed" for name in failed]
-    except (duckdb.CatalogException, duckdb.IOException):
-        return []
-    return [
-        f"not published: build {found[0]}: {', '.join(causes) or 'it was not audited'}",
-        *_noticed(notes),
-    ]
-
-
-def _noticed(notes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a build noticed, in lines; nothing where it noticed nothing."""
-    lines = [f"  {note['severity']:<8} {_note(note)}" for note in notes]
-    return ["noticed", *lines] if lines else []
 
 
 def _note(note: Mapping[str, Any]) -> str:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import csv
+import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from filelock import FileLock
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from dagster_project.commands.app import app
-from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT
-from tests.conftest import AS_OF, GOLDEN_EXPORT, handoff
+from dagster_project.config import policy
+from dagster_project.config.locations import config_path
+from dagster_project.config.settings import load_settings
+from dagster_project.config.warehouse import POLICY_DIR, PROJECT_ROOT, SAMPLE_DIR
+from tests.conftest import AS_OF, GOLDEN_EXPORT, command, handoff
 
 COMMANDS = [
     name
@@ -43,6 +52,53 @@ def test_start_up_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
     )
     assert heavy & set(done.stdout.split()) == set()
+
+
+def examples(called: click.Command) -> Iterator[str]:
+    """The lines below "Example" in the help of a command and of those below it, as typed."""
+    for line in (called.help or "").splitlines():
+        if line.strip().startswith("handoff "):
+            yield re.split(r"\s{3,}", line.strip())[0]
+    for below in getattr(called, "commands", {}).values():
+        yield from examples(below)
+
+
+@pytest.mark.parametrize("line", [*examples(get_command(app))])
+def test_examples_work_on_the_sample(line: str) -> None:
+    """They parse, and the leads, files, sources and traditions that they name are the sample's."""
+    called: click.Command = get_command(app)
+    words = shlex.split(line.split(">")[0])[1:]
+    while words and (below := getattr(called, "commands", {}).get(words[0])):
+        called, words = below, words[1:]
+    # Raises what a user would be told.
+    values = called.make_context("handoff", words).params
+    if lead := values.get("lead_id"):
+        with (SAMPLE_DIR / "leads.csv").open(newline="") as file:
+            assert lead in {row["lead_id"] for row in csv.DictReader(file)}
+    if source := values.get("source"):
+        assert source in {it.name for it in load_settings(config_path(None)).sources}
+    if tradition := values.get("tradition"):
+        assert tradition in policy.traditions(POLICY_DIR)
+    for name in ("input_directory", "directory"):
+        if directory := values.get(name):
+            assert (PROJECT_ROOT / directory).is_dir()
+
+
+def test_shells_complete_commands(tmp_path: Path) -> None:
+    line = shlex.join(command("--install-completion"))
+    # Ending with another command, bash stays the parent, which is how the shell is found out.
+    done = subprocess.run(
+        ["bash", "-c", f"{line}; true"],
+        env={**os.environ, "HOME": str(tmp_path)},
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "bash completion installed" in done.stdout
+    assert "_HANDOFF_COMPLETE" in (tmp_path / ".bash_completions" / "handoff.sh").read_text()
+    asked = {"_HANDOFF_COMPLETE": "complete_bash", "COMP_WORDS": "handoff st", "COMP_CWORD": "1"}
+    assert handoff(**asked).stdout.split() == ["status"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

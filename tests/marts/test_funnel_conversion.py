@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
+from dagster_project.config import policy
+from dagster_project.config.warehouse import POLICY_DIR
+from dagster_project.reporting.build_figures import funnel
 from tests.marts.cycles import cycle
 
 JANUARY = datetime(2026, 1, 10, 12)
@@ -279,3 +283,57 @@ def test_no_cycles_no_rows(built):
     warehouse = built([])
     assert warehouse.rows("select * from funnel_conversion") == []
     assert warehouse.rows("select * from funnel_velocity") == []
+
+
+def funnel_and_mart(warehouse):
+    """The funnel of the console, and the named rates over all cohorts by their milestones."""
+    rates = warehouse.rows(
+        """
+        select
+            from_milestone, to_milestone, sum(entered) as entered,
+            sum(entered_implied) as entered_implied, sum(converted) as converted
+        from funnel_conversion where period = 'month' and dimension = 'all' group by all
+        """
+    )
+    by_pair = {(row["from_milestone"], row["to_milestone"]): row for row in rates}
+    return funnel(warehouse.connection), by_pair
+
+
+def assert_ties(found, rates):
+    """Where a step or what came of the first has a name, its figures are those of the rate."""
+    first = next(step.milestone for step in found.steps if step.from_first is None and step.entered)
+    named = 0
+    for before, step in pairwise(found.steps):
+        if rate := rates.get((before.milestone, step.milestone)):
+            named += 1
+            assert (before.cycles, before.implied) == (rate["entered"], rate["entered_implied"])
+            assert (step.entered, step.converted) == (rate["entered"], rate["converted"])
+        if rate := rates.get((first, step.milestone)):
+            assert (found.first_cycles, step.from_first) == (rate["entered"], rate["converted"])
+    assert named >= 3
+
+
+def test_the_funnel_of_the_console_is_that_of_the_sample(sample):
+    found, rates = funnel_and_mart(sample)
+    assert_ties(found, rates)
+    accepted = next(step for step in found.steps if step.milestone == "accepted")
+    assert (accepted.converted, accepted.entered) == (904, 1266)
+
+
+@pytest.mark.parametrize("tradition", policy.traditions(POLICY_DIR))
+def test_the_funnel_of_the_console_is_that_of_every_tradition(built, tradition):
+    cycles = [
+        {**it, "marketing_qualified_at": JANUARY, "marketing_qualified_basis": "explicit"}
+        for it in [*ten_leads(), *all_the_way()]
+    ]
+    assert_ties(*funnel_and_mart(built(cycles, tradition=tradition)))
+
+
+def all_the_way():
+    """Two won leads: one step by step, one of which the handoff is only implied."""
+    steps = ("accepted", "sales_qualified", "opportunity", "won")
+    reached = {f"{name}_at": JANUARY + timedelta(days=at) for at, name in enumerate(steps)}
+    return [
+        cycle("W1", handed_off_at=JANUARY, **reached),
+        cycle("W2", handed_off_at=JANUARY, handed_off_basis="implied", **reached),
+    ]

@@ -123,6 +123,13 @@ def test_another_tradition_gives_what_a_run_in_it_gives(output: Path) -> None:
     for was, becomes, _, named in found.changes:
         assert named == sorted(changed[was, becomes])[:2]
 
+    # The same as JSON.
+    data = comparison.as_data(found)
+    assert data["replay"]["tradition"] == "handoff_first"
+    assert sum(data["last_build"]["outcomes"].values()) == len(cycles["four_stage"])
+    assert {row["lead_ids"][0] for row in data["changes"]} == {row[3][0] for row in found.changes}
+    assert set(data) == {"as_of", "last_build", "replay", "changed_leads", "changes"}
+
     assert state_of(output) == before
 
 
