@@ -58,6 +58,7 @@ class Check:
     called ``next_step`` what to do about it in place of the runbook.
     ``judged``: the SQL condition for a case to be judged at all. Of those that are not, nothing is
     known: they count nowhere, and an incident about one stays open.
+    ``rule``: the rule of the lifecycle that it watches, where it is about one.
     ``split_by``: a column of the cases; what a share observes is shown for each of its values, too.
     ``meaning``: counted up when a check comes to judge something else under its name, so that an
     open incident is not taken for one of the other kind.
@@ -92,6 +93,7 @@ class Check:
     split_by: str | None = None
     judged: str = "true"
     meaning: int = 1
+    rule: str | None = None
     suite: str = ""
     table: str = ""
 

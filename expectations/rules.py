@@ -44,6 +44,7 @@ def rule_checks(
             keys=keys,
             told_with=("owner_id",) if detail is None else ("owner_id", detail),
             split_by=detail,
+            rule=rule,
             warn=0.0,
             block=block if severity == "error" else None,
         ),

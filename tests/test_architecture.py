@@ -27,7 +27,7 @@ LAYERS = (
     "config",
 )
 # Who runs the suites, shows their checks and words what they found.
-READERS = ("running", "assets", "alerting", "reporting", "commands")
+READERS = ("running", "reporting", "assets", "alerting", "commands")
 SOURCES = sorted(path for package in PACKAGES for path in (PROJECT_ROOT / package).rglob("*.py"))
 TRACKED = subprocess.run(
     ["git", "ls-files"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,8 +18,12 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
+from dagster_project.reporting.pages import REPORT_PAGE
+from dagster_project.reporting.pages.definitions import write_definitions
+from dagster_project.reporting.pages.report import write_report
 from dagster_project.running import publishing
 from dagster_project.running.progress import Happening, step, tell
+from expectations.catalogue import configured_suites
 
 PUBLISHED_KEY = dg.AssetKey(["published", "lead_lifecycle"])
 
@@ -64,16 +70,27 @@ def build_published_asset(
             marts,
             facts,
             data_tests=run.data_tests,
+            pages=partial(_write_pages, run),
             parquet=settings.parquet,
             threads=run.plan.settings.warehouse.threads,
             memory_limit=run.plan.settings.warehouse.memory_limit,
             progress=lambda mart: tell(Happening("part", mart)),
         )
         published = publishing.publish_build(output, facts["build_id"])
+        for notice in publishing.copy_notice(published):
+            tell(Happening("notice", notice))
         publishing.forget_old_builds(output, settings.keep_builds)
         return published
 
     return lead_lifecycle
+
+
+def _write_pages(run: HandoffRun, build: Path, manifest: Mapping[str, Any]) -> None:
+    """The pages about a build, in its directory: what was agreed on, and the report."""
+    suites = configured_suites(run.plan.settings.checks)
+    with connect(warehouse_path(run.plan.output), read_only=True) as warehouse:
+        write_definitions(build, warehouse, [check for suite in suites for check in suite.checks])
+    write_report(build, manifest, build / REPORT_PAGE)
 
 
 def _facts(run: HandoffRun) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from dagster_project.config.warehouse import connect, warehouse_path
 from dagster_project.running.output_lock import hold_output
 from dagster_project.running.plan import RunOptions, RunPlan, plan_run
 from dagster_project.running.process import OUTPUT_TAG, PROCESS_TAG, process_identity
+from dagster_project.running.publishing import remove_leftovers
 
 # Who looks after the assets that move data; the marts' owners are in dbt's groups.
 DATA_TEAM = "team:data"
@@ -80,6 +81,7 @@ class HandoffRun(dg.ConfigurableResource):
         started = datetime.now(UTC)
         plan = plan_run(RunOptions(**{name: getattr(self, name) for name in _OPTIONS}), now=started)
         with hold_output(plan.output):
+            remove_leftovers(plan.output)
             run_id = context.run_id or "manual"
             self._plan = plan
             self._build_id = f"{started:%Y%m%dT%H%M%S}-{run_id[:8]}"

@@ -13,10 +13,12 @@ import typer
 
 from dagster_project.commands.alerts import app as alerts
 from dagster_project.commands.compare import compare
+from dagster_project.commands.definitions import definitions
 from dagster_project.commands.doctor import doctor
 from dagster_project.commands.explain import explain
 from dagster_project.commands.init import init
 from dagster_project.commands.options import is_debugging
+from dagster_project.commands.report import report
 from dagster_project.commands.rollback import rollback
 from dagster_project.commands.run import run
 from dagster_project.commands.simulate import simulate
@@ -54,7 +56,19 @@ def handoff(
     """
 
 
-for command in (run, status, rollback, init, doctor, explain, compare, simulate, warehouse):
+for command in (
+    run,
+    status,
+    report,
+    definitions,
+    rollback,
+    init,
+    doctor,
+    explain,
+    compare,
+    simulate,
+    warehouse,
+):
     app.command()(command)
 app.add_typer(alerts, name="alerts")
 

@@ -64,6 +64,8 @@ class RunProgress:
                 is_long = time.monotonic() - self._step_started > _LONG_STEP
                 if not self._console.is_terminal and (self._verbose or is_long):
                     self._print(f"  {name}")
+            case "notice":
+                self._print(name)
             case _:
                 self._parts += 1
                 self._show(name)

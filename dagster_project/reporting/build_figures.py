@@ -3,7 +3,6 @@
 The summary at the end of a run and ``handoff status`` show the same figures, at different length.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
-from dagster_project.running.publishing import BUILDS_DIRECTORY, MANIFEST_FILE, NOTES_ORDER
+from dagster_project.running.publishing import NOTES_ORDER, build_manifest, builds
 
 Row = dict[str, Any]
 
@@ -140,20 +139,16 @@ def last_build(output: Path) -> BuildFigures | None:
                 broken_rules=records(connection, _BROKEN_RULES),
                 checks=checks,
                 rows_read=records(connection, _ROWS_READ),
-                data_tests=manifest_of(output, build["build_id"]).get("data_tests", []),
+                data_tests=_data_tests(output, build["build_id"]),
             )
         except CatalogException:
             return None
 
 
-def manifest_of(output: Path, build_id: str) -> Row:
-    """The manifest of a build that is kept; empty of one that was held back."""
-    path = output / BUILDS_DIRECTORY / build_id / MANIFEST_FILE
-    try:
-        manifest: Row = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return manifest
+def _data_tests(output: Path, build_id: str) -> list[Row]:
+    """What dbt's data tests found; unknown of a build that was held back, so never written."""
+    written = build_id in builds(output)
+    return build_manifest(output, build_id).get("data_tests", []) if written else []
 
 
 def reached(connection: DuckDBPyConnection, build: str = BUILD_SCHEMA) -> list[Reached]:

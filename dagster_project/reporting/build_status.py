@@ -12,8 +12,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dagster_project.config.warehouse import PUBLISHED_FILE
-from dagster_project.reporting.build_figures import BuildFigures, last_build, manifest_of
+from dagster_project.reporting.build_figures import BuildFigures, last_build
 from dagster_project.reporting.console import Section, grid, listed, status, titled
+from dagster_project.reporting.pages import DEFINITIONS_PAGE, REPORT_PAGE
 from dagster_project.reporting.run_summary import (
     check_counts,
     counts_text,
@@ -28,14 +29,12 @@ from dagster_project.running.publishing import (
     PARQUET_DIRECTORY,
     PUBLISHED_DIRECTORY,
     blocking_failures,
+    build_manifest,
     builds,
+    copy_notice,
     published_manifest,
     without_leads,
 )
-
-REPORT_DIRECTORY = "report"
-# The report, and what both teams have agreed on.
-_PAGES = ("index.html", "definitions.html")
 
 
 def published_lines(output: Path) -> list[tuple[str, str]]:
@@ -83,7 +82,7 @@ def places(output: Path) -> Iterator[tuple[str, str]]:
         has_parquet = any((published / PARQUET_DIRECTORY).glob("*.parquet"))
         beside = f", {PARQUET_DIRECTORY}/ beside it" if has_parquet else ""
         yield "marts", f"{published / PUBLISHED_FILE}{beside}"
-    report, definitions = (published / REPORT_DIRECTORY / page for page in _PAGES)
+    report, definitions = published / REPORT_PAGE, published / DEFINITIONS_PAGE
     if report.is_file():
         beside = f", {definitions.name} beside it" if definitions.is_file() else ""
         yield "report", f"{report}{beside}"
@@ -119,12 +118,14 @@ def _published(manifest: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
         yield "", f"rolled back from {manifest['rolled_back_from']}"
     yield "tradition", f"{manifest['tradition']}, acceptance {manifest['acceptance_mode']}"
     yield "audit", manifest["audit_mode"]
+    for line in copy_notice(manifest):
+        yield "", line
 
 
 def _kept(output: Path, kept: list[str], manifest: Mapping[str, Any] | None) -> RenderableType:
     rows = []
     for build_id in reversed(kept):
-        own = manifest_of(output, build_id)
+        own = build_manifest(output, build_id)
         is_current = manifest is not None and manifest["build_id"] == build_id
         rows.append((build_id, own.get("as_of"), "published" if is_current else "kept"))
     return grid(["build", "as of", ""], rows)
@@ -149,7 +150,9 @@ def _last_build(output: Path, figures: BuildFigures, manifest: Mapping[str, Any]
     found = {"checks": figures.checks, "data_tests": figures.data_tests}
     causes = [("error", cause) for cause in without_leads(output)[:1]]
     causes += [("blocked", name) for name in blocking_failures(found)]
-    if build_id in builds(output):
+    if build_id in builds(output) and "published_at" not in build_manifest(output, build_id):
+        causes = [("", f"its run ended before it was published; rollback --to {build_id} does")]
+    elif build_id in builds(output):
         rolled_back = manifest is not None and manifest.get("rolled_back_from") == build_id
         kept = "it was rolled back" if rolled_back else "it is kept, an earlier one is published"
         causes = [("", kept)]
@@ -180,7 +183,7 @@ def _sections(figures: BuildFigures) -> list[Section]:
         )
         for row in figures.rows_read
     ]
-    stands_out = listed((row["status"], finding(row)) for row in figures.stands_out)
+    stands_out = listed(line for row in figures.stands_out for line in finding(row))
     return [
         (
             "What stands out",

@@ -66,7 +66,7 @@ def status(word: str) -> Text:
 
 def listed(rows: Iterable[tuple[str, str]], *, cut: bool = False) -> Table:
     """Texts with the status that each has; with ``cut`` a line each, however long they are."""
-    shown = ((status(word), on_one_line(text) if cut else text) for word, text in rows)
+    shown = ((status(word), on_one_line(text)) for word, text in rows)
     return grid(["", ""], shown, cut=cut)
 
 

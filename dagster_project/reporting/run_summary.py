@@ -79,10 +79,8 @@ def _shown(figures: BuildFigures, detail: _Detail, told_elsewhere: bool) -> Rend
     rows = [] if detail.names_only else [(row["status"], _in_short(row)) for row in blocking]
     rows += [(check["status"], _in_short(check)) for check in warned]
     noted = [("noted", text) for text in [*map(noticed, notes), *_quarantine(figures)]]
-    findings = [
-        (row["status"], finding(row, next_step=detail.next_steps))
-        for row in figures.stands_out[: detail.findings]
-    ]
+    stands_out = figures.stands_out[: detail.findings]
+    findings = [line for row in stands_out for line in finding(row, next_step=detail.next_steps)]
     sections: list[Section] = [
         # Where nothing stands out, what was noticed may be why.
         (_what_stands_out(figures), _listed(findings or noted, cut=detail.cut_findings)),
@@ -127,10 +125,11 @@ def how_much_was_judged(figures: BuildFigures) -> str:
     return f"{text}; {', '.join(rest)}" if rest else text
 
 
-def finding(row: Row, *, next_step: bool = True) -> str:
-    """What stands out, in a sentence, with what to do about it."""
-    step = row["next_step"] if next_step else None
-    return f"{row['sentence']}\nnext: {step}" if step else str(row["sentence"])
+def finding(row: Row, *, next_step: bool = True) -> list[tuple[str, str]]:
+    """What stands out, in a sentence, and what to do about it, each with its status."""
+    sentence = (row["status"], row["sentence"])
+    has_next = next_step and row["next_step"]
+    return [sentence, ("", f"next: {row['next_step']}")] if has_next else [sentence]
 
 
 def funnel_table(funnel: Funnel) -> Widest:

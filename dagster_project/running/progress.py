@@ -11,7 +11,8 @@ class Happening:
     """Something that happened in a run.
 
     ``kind``: ``step`` (one began), ``step_end``, ``part`` (a model or mart of it ended), ``note``
-    (what a long step is at). ``seconds``: how long it took, where known.
+    (what a long step is at), ``notice`` (what a user has to know). ``seconds``: how long it
+    took, where known.
     """
 
     kind: str

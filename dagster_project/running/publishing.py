@@ -1,18 +1,21 @@
 """Write, audit, publish, roll back: the one door out.
 
-A build that passed its audit is written to a directory of its own and only then shown: the
-published DuckDB file is replaced by one rename, so that readers see whole builds only, and who
-holds the old file open keeps the old build. Nothing here knows Dagster.
+A build that passed its audit is written to a directory of its own, ``builds/<build id>``, with
+everything that belongs to it. ``published`` is a link to one of these directories, replaced by one
+rename: who resolves it once reads one build, for as long as that is kept. No file of a build is
+written again, but for the manifest, which says when the build was last published and is replaced
+by one rename, too. Nothing here knows Dagster.
 
 What leaves the warehouse are the public models of the dbt project, and nothing else: raw rows,
 quarantine, samples of failing rows and the key of the e-mail hashes stay inside.
 """
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -38,6 +41,8 @@ BUILDS_DIRECTORY = "builds"
 PUBLISHED_DIRECTORY = "published"
 PARQUET_DIRECTORY = "parquet"
 MANIFEST_FILE = "manifest.json"
+# Beside ``published`` while it is switched: what comes and, where no link is replaced, what goes.
+_COMING, _GOING = ".published.new", ".published.old"
 
 # What has no history in a CRM: a replay of an earlier moment sees these as last loaded.
 NOT_REPLAYED = (
@@ -90,12 +95,17 @@ def public_marts(manifest: Mapping[str, Any]) -> list[Mart]:
     return sorted(marts, key=lambda mart: mart.name)
 
 
+# Writes pages about a build into its directory, given what its manifest says so far.
+Pages = Callable[[Path, Mapping[str, Any]], None]
+
+
 def write_build(
     output: Path,
     marts: list[Mart],
     facts: Mapping[str, Any],
     *,
     data_tests: Sequence[Mapping[str, Any]] = (),
+    pages: Pages = lambda _directory, _manifest: None,
     parquet: bool = True,
     threads: int | None = None,
     memory_limit: str | None = None,
@@ -103,11 +113,16 @@ def write_build(
 ) -> dict[str, Any]:
     """Write a build of the warehouse to ``builds/<build id>`` and return its manifest.
 
-    The manifest is written last: a directory without one is no build. Raises ``BuildError`` when
-    the disk is full or a mart is missing.
+    ``pages`` come once the marts are written and closed. The manifest is written last and lists
+    every other file with its size in bytes and its SHA-256: a directory without one is no build.
+    A build that is there already is left as it is. Raises ``BuildError`` when the warehouse holds
+    other rows than that one, when the disk is full or a mart is missing.
     """
     build_id = facts["build_id"]
     directory = output / BUILDS_DIRECTORY / build_id
+    if build_id in builds(output):
+        _require_same_rows(output, marts, build_id)
+        return build_manifest(output, build_id)
     try:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -142,6 +157,8 @@ def write_build(
             "handoff_version": version("handoff"),
             "built_at": _now(),
         }
+        pages(directory, manifest)
+        manifest["files"] = _files(directory)
         _write_json(directory / MANIFEST_FILE, manifest)
     except (duckdb.Error, OSError) as error:
         shutil.rmtree(directory, ignore_errors=True)
@@ -149,6 +166,35 @@ def write_build(
             f"writing build {facts['build_id']} failed: {_first_line(error)}"
         ) from error
     return manifest
+
+
+def _require_same_rows(output: Path, marts: list[Mart], build_id: str) -> None:
+    """Refuse to publish other rows under the id of a build that somebody may be reading.
+
+    A publication that is repeated alone finds the same rows, unless a mart was built again.
+    """
+    file = output / BUILDS_DIRECTORY / build_id / PUBLISHED_FILE
+    try:
+        with _beside(warehouse_path(output)) as connection:
+            connection.execute(f"attach {literal(file)} as kept (read_only)")
+            differs = any(
+                _rows_of(connection, f"inside.{mart.relation}")
+                != _rows_of(connection, f'kept.{MARTS_SCHEMA}."{mart.name}"')
+                for mart in marts
+            )
+    except duckdb.CatalogException:
+        differs = True
+    if differs:
+        raise BuildError(
+            f"build {build_id} is written already and the warehouse holds other rows by now; "
+            "start a whole run, which makes a build of its own"
+        )
+
+
+def _rows_of(connection: DuckDBPyConnection, relation: str) -> tuple[Any, ...]:
+    """Tells one set of rows from another, whatever their order."""
+    query = f"select count(*), sum(hash(one_row)) from {relation} as one_row"
+    return connection.execute(query).fetchall()[0]
 
 
 def require_audit(output: Path, build_id: str) -> None:
@@ -217,41 +263,96 @@ def without_leads(output: Path, run_id: str | None = None) -> list[str]:
     return [NO_LEAD, *about_leads]
 
 
-def publish_build(output: Path, build_id: str, **additions: Any) -> dict[str, Any]:
-    """Show a written build: one rename for the DuckDB file, then Parquet, the manifest last.
+def publish_build(
+    output: Path,
+    build_id: str,
+    *,
+    rolled_back_from: str | None = None,
+    link: Callable[..., None] = os.symlink,
+) -> dict[str, Any]:
+    """Show a written build: one rename replaces the link ``published``. Returns its manifest.
 
-    ``additions`` go into the published manifest. Returns it.
+    Where ``link`` fails, ``published`` is a copy of the build, and its manifest says ``is_copy``.
+    The manifest gets ``published_at``; ``rolled_back_from``, if given; else ``replaces``, the build
+    that was published before. Raises ``BuildError``.
     """
-    build = output / BUILDS_DIRECTORY / build_id
+    remove_leftovers(output)
+    build, coming = output / BUILDS_DIRECTORY / build_id, output / _COMING
     published = output / PUBLISHED_DIRECTORY
-    manifest = {**_read_json(build / MANIFEST_FILE), "published_at": _now(), **additions}
+    if _is_directory(published) and not (published / MANIFEST_FILE).is_file():
+        raise BuildError(
+            f"{published} is a directory without a manifest, so no run published it; move it "
+            "elsewhere, then run again"
+        )
+    current = published_id(output)
+    manifest = {**build_manifest(output, build_id), "published_at": _now()}
+    manifest.pop("rolled_back_from", None)
+    if rolled_back_from:
+        manifest["rolled_back_from"] = rolled_back_from
+    elif current != build_id:
+        manifest["replaces"] = current
     try:
-        (published / PARQUET_DIRECTORY).mkdir(parents=True, exist_ok=True)
-        _replace(build / PUBLISHED_FILE, published / PUBLISHED_FILE)
-        files = sorted((build / PARQUET_DIRECTORY).glob("*.parquet"))
-        for file in files:
-            _replace(file, published / PARQUET_DIRECTORY / file.name)
-        for stale in set((published / PARQUET_DIRECTORY).iterdir()):
-            if stale.name not in {file.name for file in files}:
-                stale.unlink()
-        _write_json(published / MANIFEST_FILE, manifest)
+        shown = manifest
+        try:
+            link(Path(BUILDS_DIRECTORY, build_id), coming, target_is_directory=True)
+        except OSError:
+            shutil.copytree(build, coming)
+            shown = {**manifest, "is_copy": True}
+            _write_json(coming / MANIFEST_FILE, shown)
+        # Before the switch, so that what is published always says since when.
+        _write_json(build / MANIFEST_FILE, manifest)
+        _switch(output)
     except OSError as error:
+        remove_leftovers(output)
         raise BuildError(f"publishing build {build_id} failed: {_first_line(error)}") from error
-    return manifest
+    return shown
+
+
+def _switch(output: Path) -> None:
+    """Put what is coming in place of what is published."""
+    published, coming = output / PUBLISHED_DIRECTORY, output / _COMING
+    # A link replaces a link; a directory, such as a copy, has to make way first.
+    if _is_directory(published) or _is_directory(coming):
+        with suppress(FileNotFoundError):
+            published.rename(output / _GOING)
+    coming.replace(published)
+    _remove(output / _GOING)
+
+
+def remove_leftovers(output: Path) -> None:
+    """Remove what a killed run left: half-written builds, and what was coming or going.
+
+    What was going is put back if nothing came in its place. For whoever holds the output. Raises
+    ``BuildError``.
+    """
+    published, going = output / PUBLISHED_DIRECTORY, output / _GOING
+    try:
+        if os.path.lexists(going) and not os.path.lexists(published):
+            going.rename(published)
+        for scratch in (output / _COMING, going):
+            _remove(scratch)
+        for directory in (output / BUILDS_DIRECTORY).glob("*"):
+            if (directory / MANIFEST_FILE).is_file():
+                _scratch_of(directory / MANIFEST_FILE).unlink(missing_ok=True)
+            else:
+                _remove(directory)
+    except OSError as error:
+        raise BuildError(
+            f"{output}: what a killed run left can't be removed: {_first_line(error)}"
+        ) from error
 
 
 def forget_old_builds(output: Path, keep: int) -> list[str]:
-    """Remove all but the last ``keep`` builds, and what a killed run left; returns what went.
+    """Remove all but the last ``keep`` builds; returns what went.
 
-    The published build always stays.
+    The published build stays, and so does the one that it replaced: somebody may still read it,
+    and it is what a roll-back goes to.
     """
-    current = (published_manifest(output) or {}).get("build_id")
-    kept = set(builds(output)[-keep:]) | {current}
-    removed = []
-    for directory in sorted((output / BUILDS_DIRECTORY).glob("*")):
-        if directory.name not in kept:
-            shutil.rmtree(directory, ignore_errors=True)
-            removed.append(directory.name)
+    current = published_manifest(output) or {}
+    kept = {*builds(output)[-keep:], current.get("build_id"), current.get("replaces")}
+    removed = [build for build in builds(output) if build not in kept]
+    for build in removed:
+        shutil.rmtree(output / BUILDS_DIRECTORY / build, ignore_errors=True)
     return removed
 
 
@@ -266,6 +367,17 @@ def published_manifest(output: Path) -> dict[str, Any] | None:
     """The manifest of what is published; None when nothing is."""
     path = output / PUBLISHED_DIRECTORY / MANIFEST_FILE
     return _read_json(path) if path.is_file() else None
+
+
+def published_id(output: Path) -> str | None:
+    """The id of the published build; None when nothing is published."""
+    manifest = published_manifest(output)
+    return manifest["build_id"] if manifest else None
+
+
+def build_manifest(output: Path, build_id: str) -> dict[str, Any]:
+    """The manifest of a build that is kept, ``published_at`` its last publication if any."""
+    return _read_json(output / BUILDS_DIRECTORY / build_id / MANIFEST_FILE)
 
 
 def blocking_failures(manifest: Mapping[str, Any]) -> list[str]:
@@ -284,21 +396,72 @@ def _note(note: Mapping[str, Any]) -> str:
     return place + count + (f"; {note['what_to_do']}" if note["what_to_do"] else "")
 
 
-def roll_back(output: Path) -> dict[str, Any]:
-    """Publish the build before the current one again; returns its manifest.
+def copy_notice(manifest: Mapping[str, Any]) -> list[str]:
+    """What to say where what is published could not be a link; nothing where it is one."""
+    if not manifest.get("is_copy"):
+        return []
+    return [
+        "no links are possible here: published is a copy of the build, which takes the space "
+        "twice and is not there for an instant while another one takes its place"
+    ]
 
-    Raises ``ConfigError`` when there is none.
+
+def roll_back(output: Path, to: str | None = None) -> dict[str, Any]:
+    """Publish an earlier build again; returns its manifest.
+
+    ``to``: the id of a build that is kept, or how it begins; None: the one that the published
+    build replaced, or where that is gone, the one before it. Raises ``ConfigError`` when there is
+    no such build.
     """
+    remove_leftovers(output)
     current = published_manifest(output)
-    if current is None:
+    if to is not None:
+        chosen = _chosen_build(output, to, published_id(output))
+    elif current is None:
         raise ConfigError(f"{output}: nothing is published here, so nothing can be rolled back")
-    earlier = [build for build in builds(output) if build < current["build_id"]]
+    else:
+        chosen = _build_before(output, current)
+    return publish_build(output, chosen, rolled_back_from=published_id(output))
+
+
+def _build_before(output: Path, current: Mapping[str, Any]) -> str:
+    """The build to go back to when nobody names one."""
+    kept = builds(output)
+    if current.get("replaces") in kept:
+        return str(current["replaces"])
+    earlier = [build for build in kept if build < current["build_id"]]
     if not earlier:
         raise ConfigError(
             f"{output}: no build before {current['build_id']} is kept; "
             "publishing.keep_builds in handoff.yml says how many are"
         )
-    return publish_build(output, earlier[-1], rolled_back_from=current["build_id"])
+    return earlier[-1]
+
+
+def _chosen_build(output: Path, to: str, current: str | None) -> str:
+    """The one kept build, not the published one, whose id is or begins with ``to``."""
+    kept = builds(output)
+    matches = [to] if to in kept else [build for build in kept if build.startswith(to)]
+    if not matches:
+        problem = "no such build is kept"
+    elif len(matches) > 1:
+        problem = f"{len(matches)} builds begin with it"
+    elif matches[0] == current:
+        problem = "this build is published already"
+    else:
+        return matches[0]
+    raise ConfigError([f"{output}: --to {to}: {problem}; kept are", *describe_kept(output)])
+
+
+def describe_kept(output: Path) -> list[str]:
+    """The builds that are kept, oldest first, in lines."""
+    current = published_id(output)
+    lines = [
+        f"  {build}  as of {build_manifest(output, build)['as_of']}"
+        + ("  (published)" if build == current else "")
+        for build in builds(output)
+    ]
+    return lines or ["  none"]
 
 
 def _copy_marts(
@@ -343,26 +506,38 @@ def _notes(connection: DuckDBPyConnection) -> list[dict[str, Any]]:
         return []
 
 
-def _replace(source: Path, target: Path) -> None:
-    """Put a file in place by one rename; a hard link saves the copy where the disk allows it."""
-    scratch = target.with_name(f".{target.name}.new")
-    scratch.unlink(missing_ok=True)
-    try:
-        os.link(source, scratch)
-    except OSError:
-        shutil.copyfile(source, scratch)
-    # Renaming one hard link onto another of the same file does nothing and leaves both.
-    if target.exists() and target.samefile(scratch):
-        scratch.unlink()
+def _files(directory: Path) -> list[dict[str, Any]]:
+    """Every file of a build, with its path in the build, its size in bytes and its SHA-256."""
+    found = []
+    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        name = path.relative_to(directory).as_posix()
+        found.append({"path": name, "bytes": path.stat().st_size, "sha256": digest})
+    return found
+
+
+def _is_directory(path: Path) -> bool:
+    """True for a directory itself, not for a link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def _remove(path: Path) -> None:
+    if _is_directory(path):
+        shutil.rmtree(path)
     else:
-        scratch.replace(target)
+        path.unlink(missing_ok=True)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    scratch = path.with_name(f".{path.name}.new")
+    scratch = _scratch_of(path)
     text = json.dumps(content, indent=2, default=str, ensure_ascii=False)
     scratch.write_text(text + "\n", encoding="utf-8")
     scratch.replace(path)
+
+
+def _scratch_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -193,6 +193,11 @@ def test_status_and_rollback_of_nothing(tmp_path: Path) -> None:
     rollback = handoff("rollback", "--output", tmp_path)
     assert rollback.returncode == 2
     assert "nothing is published" in lines(rollback)[0]
+    rollback = handoff("rollback", "--to", "20260701", "--output", tmp_path)
+    assert rollback.returncode == 2
+    first, *kept = lines(rollback)
+    assert "--to 20260701: no such build is kept; kept are" in first
+    assert [line.removeprefix("handoff:").strip() for line in kept] == ["none"]
 
 
 def test_simulate_writes_an_export_that_says_how_to_read_it(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ import io
 from datetime import UTC, datetime
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import example, given
+from rich.cells import cell_len
 from rich.console import Console
 
 from dagster_project.config.plain_text import on_one_line
 from dagster_project.reporting import comparison
-from dagster_project.reporting.console import grid
+from dagster_project.reporting.console import grid, listed
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Mn", "Zs"]), min_size=1, max_size=40)
 
@@ -42,3 +44,17 @@ def test_a_comparison_shows_ids_as_they_are() -> None:
     console.print(comparison.render(compared))
     assert isinstance(console.file, io.StringIO)
     assert r"[red]L-1[/], \x1b[2J\rL-2" in console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [30, 60, 200])
+def test_a_cut_text_is_one_line_and_says_so(width: int) -> None:
+    console = Console(width=width, markup=False)
+    texts = ["short", "as long as any sentence of a finding can be, " * 3, "two\nlines"]
+    with console.capture() as capture:
+        console.print(listed([("warned", text) for text in texts], cut=True))
+    short, long, two = capture.get().splitlines()
+    assert short.split() == ["warned", "short"]
+    assert long.startswith("warned  as long as")
+    assert long.rstrip().endswith("…") == (width < 150)
+    assert cell_len(long) <= width
+    assert two.split() == ["warned", r"two\nlines"]

@@ -199,7 +199,7 @@ def test_a_run_ends_with_its_funnel_and_where_the_marts_are(story: Story) -> Non
         "Funnel",
         "Broken rules",
         "Checks:",
-        "marketing_qualified",
+        "handed_off",
         str(story.published),
     ):
         assert expected in said
@@ -308,6 +308,9 @@ def test_the_manifest_says_what_was_built(story: Story) -> None:
     assert "deletions of leads" in manifest["not_restored_by_a_replay"]
     visits = golden_rows("four_stage", "fct_lead_stages")
     assert manifest["row_counts"]["fct_lead_stages"] == len(visits)
+    build = story.output / "builds" / manifest["build_id"]
+    written = {str(path.relative_to(build)) for path in build.rglob("*") if path.is_file()}
+    assert written == {"manifest.json", *(file["path"] for file in manifest["files"])}
     held_back = {check["status"] for check in manifest["checks"]} & {"blocked", "errored"}
     assert not held_back
 
