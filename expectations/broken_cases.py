@@ -20,8 +20,8 @@ from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.expectations.metrics.metric_provider import MetricProvider, metric_value
 from great_expectations.render import (
     LegacyDiagnosticRendererType,
+    RenderedContent,
     RenderedStringTemplateContent,
-    RenderedTableContent,
 )
 from great_expectations.render.renderer.renderer import renderer
 
@@ -84,28 +84,9 @@ class _CheckRenderers:
 
     @classmethod
     @renderer(renderer_type=LegacyDiagnosticRendererType.UNEXPECTED_STATEMENT)
-    def _diagnostic_unexpected_statement_renderer(
-        cls, result: ExpectationValidationResult, **_: Any
-    ) -> list[RenderedStringTemplateContent | RenderedTableContent]:
-        """What to do about a failure, and the keys of failing cases."""
-        if result.success:
-            return []
-        runbook, failing = _meta(result)["runbook"], _meta(result)["failing"]
-        return [
-            RenderedStringTemplateContent(
-                content_block_type="string_template",
-                string_template={
-                    "template": "What to do: $runbook",
-                    "params": {"runbook": runbook},
-                },
-            ),
-            RenderedTableContent(
-                content_block_type="table",
-                header_row=failing[0],
-                table=[[str(value) for value in row] for row in failing[1:]],
-                styling={"body": {"classes": ["table-bordered", "table-sm", "mt-3"]}},
-            ),
-        ]
+    def _diagnostic_unexpected_statement_renderer(cls, **_: Any) -> list[RenderedContent]:
+        """Nothing: the page shows the failing cases itself."""
+        return []
 
 
 class ExpectFewBrokenCases(_CheckRenderers, BatchExpectation):  # type: ignore[misc]  # renderers get keywords only
@@ -181,14 +162,7 @@ def _about(outcome: Outcome, severity: FailureSeverity, most: float) -> dict[str
     return {
         "severity": severity,
         "description": description,
-        "meta": {
-            "check": check.name,
-            "runbook": outcome.runbook,
-            "found": outcome.found,
-            # Columns, then rows: the order of a mapping does not survive the way to the page.
-            "failing": [list(keys) for keys in outcome.keys[:1]]
-            + [list(keys.values()) for keys in outcome.keys],
-        },
+        "meta": {"check": check.name, "found": outcome.found},
     }
 
 

@@ -119,6 +119,18 @@ class Check:
         return self.block if self.severity == "error" else None
 
     @property
+    def thresholds(self) -> str:
+        """When it warns and blocks: ``warns above 0%, blocks above 20% from 20 cases on``."""
+        blocks = self.blocks_above
+        if blocks is None:
+            return f"warns above {self.shown(self.warn)}, never blocks"
+        said = f"blocks above {self.shown(blocks)}"
+        if self.blocks_from > 1:
+            said += f" from {self.blocks_from:,} cases on"
+        is_one = blocks == self.warn and self.blocks_from <= 1
+        return said if is_one else f"warns above {self.shown(self.warn)}, {said}"
+
+    @property
     def is_in_window(self) -> str:
         """The SQL condition for a case to be judged, and in the check's window."""
         if self.window == WHOLE_HISTORY:

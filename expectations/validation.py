@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 import great_expectations as gx
-from great_expectations.core.run_identifier import RunIdentifier
+from great_expectations.core import ExpectationSuiteValidationResult as Results
 from great_expectations.data_context import EphemeralDataContext
 from great_expectations.data_context.types.base import (
     DataContextConfig,
@@ -25,35 +25,35 @@ from expectations.broken_cases import expectations_of
 from expectations.case_counts import could_not_run, count_cases
 from expectations.catalogue import Suite
 from expectations.check import Outcome, Status
-from expectations.data_docs import site_configuration, write_index
+from expectations.data_docs import write_pages
 from expectations.duckdb_dialect import connection_string
-
-_SITE = "data_docs"
+from expectations.failing_cases import failing_cases
+from expectations.site import Site
 
 
 def validate(
     suites: tuple[Suite, ...],
     warehouse: Path,
     *,
-    data_docs: Path | None = None,
-    run_name: str | None = None,
+    site: Site | None = None,
     limits: dict[str, Any] | None = None,
 ) -> list[Outcome]:
     """Run every check of the suites on the warehouse, in order.
 
-    ``data_docs``: the directory to write the Data Docs of this validation to; it is replaced.
-    ``run_name``: what they call it. ``limits``: what DuckDB may use, as its settings.
+    ``site``: the Data Docs to write of this validation. ``limits``: what DuckDB may use, as its
+    settings.
     """
     limits = limits or {}
     with duckdb.connect(str(warehouse), config=limits) as connection:
         checks = [check for suite in suites for check in suite.checks]
         counted = {outcome.check.name: outcome for outcome in count_cases(connection, checks)}
-    if data_docs is not None:
-        shutil.rmtree(data_docs, ignore_errors=True)
-        data_docs.mkdir(parents=True)
-    outcomes = _judge(suites, counted, warehouse, data_docs, run_name, limits)
-    if data_docs is not None:
-        write_index(data_docs, list(outcomes.values()), run_name)
+    outcomes, results = _judge(suites, counted, warehouse, limits)
+    if site is not None:
+        with duckdb.connect(str(warehouse), read_only=True, config=limits) as connection:
+            cases = failing_cases(connection, outcomes.values())
+        shutil.rmtree(site.directory, ignore_errors=True)
+        site.directory.mkdir(parents=True)
+        write_pages(site, suites, outcomes, cases, results)
     return list(outcomes.values())
 
 
@@ -61,21 +61,18 @@ def _judge(
     suites: tuple[Suite, ...],
     counted: dict[str, Outcome],
     warehouse: Path,
-    data_docs: Path | None,
-    run_name: str | None,
     limits: dict[str, Any],
-) -> dict[str, Outcome]:
-    """The outcomes as Great Expectations judges them, by check."""
+) -> tuple[dict[str, Outcome], dict[str, Results]]:
+    """The outcomes as Great Expectations judges them, by check, and its results, by suite."""
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    context = _context(data_docs)
+    context = _context()
     source = context.data_sources.add_sql(
         "warehouse",
         connection_string=connection_string(warehouse),
         create_temp_table=False,
         kwargs={"connect_args": {"read_only": True, "config": limits}},  # type: ignore[call-arg]  # missing in the package's stubs
     )
-    run = RunIdentifier(run_name=run_name)
-    outcomes = dict(counted)
+    outcomes, results = dict(counted), {}
     try:
         for suite in suites:
             judgeable = [
@@ -83,22 +80,28 @@ def _judge(
                 for check in suite.checks
                 if counted[check.name].status == "passed"
             ]
-            if judgeable:
-                judged = _validate_suite(context, source, suite, judgeable, run)
-                outcomes.update({outcome.check.name: outcome for outcome in judged})
+            if not judgeable:
+                continue
+            # What Great Expectations and its drivers raise has no common base, and whatever it is:
+            # a check that could not run must not look like one that passed.
+            try:
+                results[suite.name] = _validate_suite(context, source, suite, judgeable)
+            except Exception as error:
+                judged = [could_not_run(outcome.check, str(error)) for outcome in judgeable]
+            else:
+                judged = _judged_suite(judgeable, results[suite.name])
+            outcomes.update({outcome.check.name: outcome for outcome in judged})
     finally:
         source.get_execution_engine().close()
         source.get_engine().dispose()
-    if data_docs is not None:
-        context.build_data_docs(build_index=False)
-    return outcomes
+    return outcomes, results
 
 
-def _context(data_docs: Path | None) -> EphemeralDataContext:
-    """A context in memory; nothing but the Data Docs is written."""
+def _context() -> EphemeralDataContext:
+    """A context in memory, which writes nothing."""
     configuration = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
-        data_docs_sites={} if data_docs is None else {_SITE: site_configuration(data_docs)},
+        data_docs_sites={},
         progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
         analytics_enabled=False,
     )
@@ -106,41 +109,35 @@ def _context(data_docs: Path | None) -> EphemeralDataContext:
 
 
 def _validate_suite(
-    context: EphemeralDataContext,
-    source: Any,
-    suite: Suite,
-    outcomes: list[Outcome],
-    run: RunIdentifier,
-) -> list[Outcome]:
-    """The outcomes of one suite; all errored when its table can't be read."""
+    context: EphemeralDataContext, source: Any, suite: Suite, outcomes: list[Outcome]
+) -> Results:
+    """What Great Expectations finds of a suite; it raises when the table can't be read."""
     schema, _, table = suite.table.rpartition(".")
-    # What Great Expectations and its drivers raise has no common base, and whatever it is: a
-    # check that could not run must not look like one that passed.
-    try:
-        asset = source.add_table_asset(suite.name, table_name=table, schema_name=schema)
-        expectations = [item for outcome in outcomes for item in expectations_of(outcome)]
-        definition = context.validation_definitions.add(
-            gx.ValidationDefinition(
-                name=suite.name,
-                data=asset.add_batch_definition_whole_table(suite.name),
-                suite=context.suites.add(
-                    gx.ExpectationSuite(name=suite.name, expectations=expectations)
-                ),
-            )
+    asset = source.add_table_asset(suite.name, table_name=table, schema_name=schema)
+    expectations = [item for outcome in outcomes for item in expectations_of(outcome)]
+    definition = context.validation_definitions.add(
+        gx.ValidationDefinition(
+            name=suite.name,
+            data=asset.add_batch_definition_whole_table(suite.name),
+            suite=context.suites.add(
+                gx.ExpectationSuite(name=suite.name, expectations=expectations)
+            ),
         )
-        keys = {key for item in outcomes if item.check.expectation for key in item.check.keys}
-        results: list[Any] = definition.run(
-            run_id=run,
-            result_format={
-                "result_format": "SUMMARY",
-                "unexpected_index_column_names": sorted(keys),
-            },
-        ).results
-    except Exception as error:
-        return [could_not_run(outcome.check, str(error)) for outcome in outcomes]
+    )
+    keys = {key for item in outcomes if item.check.expectation for key in item.check.keys}
+    return definition.run(
+        result_format={
+            "result_format": "SUMMARY",
+            "unexpected_index_column_names": sorted(keys),
+        },
+    )
+
+
+def _judged_suite(outcomes: list[Outcome], results: Results) -> list[Outcome]:
+    """The outcomes of a suite with the status that Great Expectations gives them."""
     by_check: dict[str, list[Any]] = defaultdict(list)
-    for result in results:
-        by_check[result.expectation_config.meta["check"]].append(result)
+    for result in results.results:
+        by_check[result.expectation_config.meta["check"]].append(result)  # type: ignore[union-attr]  # a result has its expectation
     return [_judged(outcome, by_check[outcome.check.name]) for outcome in outcomes]
 
 

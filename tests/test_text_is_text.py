@@ -7,6 +7,7 @@ Slack, Teams and a webhook. Every output is read: what was typed is shown, and d
 from __future__ import annotations
 
 import csv
+import re
 import socket
 import unicodedata
 from dataclasses import dataclass
@@ -133,9 +134,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
             {
                 "warehouse": {"output": "output"},
                 "sources": [source],
+                "crm_links": {"lead": "https://crm.example.com/lead/{lead_id}"},
                 "alerts": {
                     "channels": channels,
-                    "lead_url": "https://crm.example.com/lead/{lead_id}",
                     "data_docs_url": "https://docs.example.com/index.html",
                 },
             }
@@ -183,10 +184,18 @@ def test_pages_show_the_text_and_do_nothing(
     assert len(pages) > 5
     shown = ""
     with chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        phone = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+        browser.ask("Emulation.setDeviceMetricsOverride", **phone)
         for path in pages:
             page = browser.open(path)
             assert page.deeds == [], path
             shown += page.text
+            if path.parent.name == "data_docs":
+                wide = browser.ask("Runtime.evaluate", expression="document.body.scrollWidth")
+                assert wide["result"]["value"] <= phone["width"], path
+                html = _Tags()
+                html.feed(path.read_text("utf-8"))
+                assert all(re.match(r"https://crm\.|\w+\.html", link) for link in html.links)
     for text in HOSTILE:
         assert (text if text.isprintable() else repr(text)[1:-1]) in shown
 

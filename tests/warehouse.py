@@ -135,14 +135,14 @@ def _state() -> str:
     return digest.hexdigest()
 
 
-def _compile(place: Path) -> None:
+def _compile(place: Path, parse: str = "--partial-parse") -> None:
     """Compile the project; raises RuntimeError with dbt's own words when it doesn't compile."""
     done = subprocess.run(
         [
             *(str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--quiet", "compile"),
             *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
             *("--target-path", str(place), "--log-path", str(place)),
-            *("--no-introspect", "--no-populate-cache"),
+            *("--no-introspect", "--no-populate-cache", parse),
             *("--exclude", "resource_type:unit_test"),
         ],
         cwd=PROJECT_ROOT,
@@ -151,7 +151,10 @@ def _compile(place: Path) -> None:
         text=True,
         check=False,
     )
-    if done.returncode:
+    if done.returncode and parse == "--partial-parse":
+        # dbt 1.x keeps metrics that a file no longer has.
+        _compile(place, "--no-partial-parse")
+    elif done.returncode:
         raise RuntimeError(f"dbt could not compile the project:\n{done.stdout}\n{done.stderr}")
 
 

@@ -18,8 +18,8 @@ from dagster_project.alerting.findings import Finding, Report
 from dagster_project.alerting.messages import Messages, Situation
 from dagster_project.alerting.routes import channels_of, digest_due, not_before
 from dagster_project.alerting.store import MARKED, WORST_FIRST, Row, Store, as_text, as_time
-from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.errors import ConfigError
+from dagster_project.config.settings import Settings
 from expectations.catalogue import current_name, judged_now_by, known_checks
 
 # Resolved incidents are kept this long.
@@ -39,10 +39,10 @@ Changes = Counter[str]
 class Incidents:
     """The incidents of one output directory, reported as the settings say."""
 
-    def __init__(self, store: Store, settings: AlertsSettings, output: Path) -> None:
+    def __init__(self, store: Store, settings: Settings, output: Path) -> None:
         self.store = store
-        self.settings = settings
-        self.messages = Messages(settings, output)
+        self.settings = settings.alerts
+        self.messages = Messages(settings.alerts, output, settings.crm_links)
         # What opened or grew, by channel and kind, until it is known how much of it there is.
         self._held: dict[tuple[str, str], list[Situation]] = defaultdict(list)
 

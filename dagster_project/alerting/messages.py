@@ -6,28 +6,26 @@ left out, wherever it came from. What came from data is shown as text and never 
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader
 
 from dagster_project.alerting.store import Row, as_time
 from dagster_project.config.alerts import AlertsSettings
-from dagster_project.config.plain_text import printable
+from dagster_project.config.crm_links import CrmLinks
+from dagster_project.config.plain_text import EMAIL, printable, without_addresses
 from dagster_project.running.publishing import published_manifest
 
 SHOWN_MEMBERS = 10
 # The same of each incident, where a message is about many.
 SHOWN_MEMBERS_OF_MANY = 3
 _LONGEST_TEXT = 300
-_EMAIL = re.compile(r"[^\s@<>()\[\]'\"]+@[^\s@<>()\[\]'\"]+")
 _KINDS = {
     "opened": "New {severity} for {owner}",
     "grown": "Growing {severity} for {owner}",
@@ -48,7 +46,7 @@ def clean(text: str) -> str:
 
     Few chats have an escape for the sign that calls people, so one that looks like it stands there.
     """
-    hidden = _EMAIL.sub("(e-mail address)", " ".join(printable(text).split())).replace("@", "＠")
+    hidden = without_addresses(" ".join(printable(text).split())).replace("@", "＠")
     return hidden if len(hidden) <= _LONGEST_TEXT else hidden[: _LONGEST_TEXT - 1] + "…"
 
 
@@ -110,6 +108,7 @@ class Messages:
 
     settings: AlertsSettings
     output: Path
+    crm_links: CrmLinks
 
     def incident(self, kind: str, situation: Situation, now: datetime) -> Document:
         """The message about a change of an incident."""
@@ -131,7 +130,7 @@ class Messages:
             key=f"handoff {self.output} {number}",
             lead=f"Expected: {clean(finding['description'])}" if finding["description"] else "",
             facts=self._facts(kind, row, finding, age),
-            links=self._links(row),
+            links=self._links(row, f"#{row['check_name']}" if "check" in finding["tags"] else ""),
             **parts,
         )
 
@@ -242,20 +241,18 @@ class Messages:
         for member in members:
             lead, text, url = member["lead_id"], clean(member["label"]), None
             if lead is not None:
-                is_address = _EMAIL.search(lead) is not None
+                is_address = EMAIL.search(lead) is not None
                 shown = "(an id that is an e-mail address)" if is_address else clean(lead)
                 text = f"{shown} ({text})" if text else shown
-                source = member["source_system"] or ""
-                template = self.settings.lead_urls.get(source, self.settings.lead_url)
-                if template and not is_address:
-                    url = template.replace("{lead_id}", quote(lead, safe=""))
+                url = self.crm_links.address(member["source_system"], "lead_id", lead)
             items.append({"text": text, "url": url, "is_new": not member["told"]})
         return items
 
-    def _links(self, incident: Row) -> list[list[str]]:
-        """Where to look further: the Data Docs, and the run in Dagster."""
+    def _links(self, incident: Row, place: str = "") -> list[list[str]]:
+        """Where to look further: the Data Docs, at a ``place`` on them, and the run in Dagster."""
         data_docs, dagster = self.settings.data_docs_url, self.settings.dagster_url
-        links = [["Checks", data_docs or str(self.output / "data_docs" / "index.html")]]
+        local = str(self.output / "data_docs" / "index.html")
+        links = [["Checks", f"{data_docs}{place}" if data_docs else local]]
         if run := incident["run_id"]:
             links.append(["Run", f"{dagster.rstrip('/')}/runs/{run}" if dagster else run])
         return links

@@ -134,7 +134,7 @@ def _record(
     output: Path, settings: Settings, report: Report, now: datetime, send: Sender | None
 ) -> Alerted:
     with Store(output) as store:
-        changes = Incidents(store, settings.alerts, output).record(report, now)
+        changes = Incidents(store, settings, output).record(report, now)
         delivered = deliver(store, settings.alerts, output, now, send)
     if report.run_id or changes.keys() - {"reminded"}:
         copy_into_warehouse(output)

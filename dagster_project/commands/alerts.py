@@ -250,7 +250,8 @@ def try_channels(
     send_to = AppriseSender(settings.alerts)
     failed = False
     for name in [channel] if channel else known:
-        document = Messages(settings.alerts, directory).trial(name)
+        messages = Messages(settings.alerts, directory, settings.crm_links)
+        document = messages.trial(name)
         if dry_run:
             _preview(name, document)
             continue
@@ -284,4 +285,4 @@ def _opened(config: Path | None, output: Path | None) -> Iterator[Incidents]:
     if not (directory / ALERTS_FILE).is_file():
         raise ConfigError(f"{directory}: no incidents are kept here yet (handoff run)")
     with Store(directory) as store:
-        yield Incidents(store, settings.alerts, directory)
+        yield Incidents(store, settings, directory)

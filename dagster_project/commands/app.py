@@ -23,6 +23,7 @@ from dagster_project.commands.rollback import rollback
 from dagster_project.commands.run import run
 from dagster_project.commands.simulate import simulate
 from dagster_project.commands.status import status
+from dagster_project.commands.sync import sync
 from dagster_project.commands.warehouse import warehouse
 from dagster_project.config.errors import HandoffError
 from dagster_project.config.plain_text import on_one_line
@@ -62,6 +63,7 @@ for command in (
     report,
     definitions,
     rollback,
+    sync,
     init,
     doctor,
     explain,

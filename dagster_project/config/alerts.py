@@ -1,6 +1,7 @@
 """The ``alerts`` section of ``handoff.yml``: who is notified of what, and when."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -61,18 +62,22 @@ class AlertsSettings(Section):
 
     ``reminder_hours``: remind while an incident stays open and nobody acknowledged it; empty:
     never. ``growth``: the share by which an incident must grow to be reported again; 0: by any
-    case. ``lead_url``: a lead's page in the CRM with ``{lead_id}`` for the id; ``lead_urls``: by
-    source. ``dagster_url``, ``data_docs_url``: where people open the two. ``stale_after_hours``:
+    case. ``dagster_url``, ``data_docs_url``: where people open the two. ``stale_after_hours``:
     published marts older than this are an incident; empty: never. ``give_up_after_hours``: how
     long a channel that is down is retried. ``tags``: check -> tags of your own. Without
     ``routes`` every channel gets everything.
     """
 
+    moved_keys: ClassVar[Mapping[str, str]] = {
+        "lead_url": "this key is crm_links.lead now; write at the top level of the file "
+        "crm_links: {lead: 'https://crm.example.com/leads/{lead_id}'}",
+        "lead_urls": "these are crm_links.sources now; write at the top level of the file "
+        "crm_links: {sources: {SOURCE: {lead: 'https://crm.example.com/leads/{lead_id}'}}}",
+    }
+
     timezone: TimeZone = "UTC"
     reminder_hours: float | None = Field(default=None, gt=0)
     growth: float = Field(default=0.0, ge=0)
-    lead_url: str | None = None
-    lead_urls: dict[str, str] = {}
     dagster_url: str | None = None
     data_docs_url: str | None = None
     stale_after_hours: float | None = Field(default=None, gt=0)

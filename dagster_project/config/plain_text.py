@@ -1,5 +1,6 @@
 """Text from outside as a terminal, a log or a comment may show it."""
 
+import re
 import unicodedata
 
 # Letters that many scripts and emoji need: they hide nothing and move nothing.
@@ -7,6 +8,8 @@ _JOINERS = "\u200c\u200d"
 _ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # No characters at all, which YAML refuses in a comment, too.
 _NONE = "\ufffe\uffff"
+# What looks like an e-mail address.
+EMAIL = re.compile(r"[^\s@<>()\[\]'\"]+@[^\s@<>()\[\]'\"]+")
 
 
 def printable(text: str) -> str:
@@ -23,6 +26,11 @@ def printable(text: str) -> str:
 def on_one_line(text: str) -> str:
     """The text as ``printable`` shows it, with its line breaks and tabs written out as well."""
     return "".join(_written_out(sign) if sign in "\n\t" else sign for sign in printable(text))
+
+
+def without_addresses(text: str) -> str:
+    """The text with ``(e-mail address)`` in place of what looks like one."""
+    return EMAIL.sub("(e-mail address)", text)
 
 
 def _is_shown(sign: str) -> bool:

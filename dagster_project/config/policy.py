@@ -24,6 +24,7 @@ from dagster_project.config.policy_tables import (
     LATER_PARAMETERS,
     MILESTONES,
     OPTIONAL_TABLES,
+    OWN_TABLES,
     RULE_PARAMETERS,
     TABLES,
     PolicyRow,
@@ -93,16 +94,33 @@ def fingerprint(policy_dir: Path = POLICY_DIR) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def write_plainly(table: Path, target: Path) -> None:
+def write_whole(policy_dir: Path, target: Path) -> None:
+    """Copy a policy to an existing directory as the models read it, every table plainly.
+
+    A table that a company's own policy leaves out is the one that ships; of those that each company
+    agrees on itself, none of the rows that ship. Raises ``ConfigError`` when one can't be read.
+    """
+    for shipped in POLICY_DIR.glob("*.csv"):
+        own = policy_dir / shipped.name
+        is_left_out = not own.is_file()
+        write_plainly(
+            shipped if is_left_out else own,
+            target / shipped.name,
+            only_header=is_left_out and shipped.stem in OWN_TABLES,
+        )
+
+
+def write_plainly(table: Path, target: Path, *, only_header: bool = False) -> None:
     """Copy a policy table without what editors leave: byte order mark, blank lines, outer spaces.
 
-    Raises ``ConfigError`` when the table can't be read.
+    ``only_header``: without its rows. Raises ``ConfigError`` when the table can't be read.
     """
     header, records = _read(table)
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([cell.strip() for cell in record] for _, record in records)
+        kept = [] if only_header else records
+        writer.writerows([cell.strip() for cell in record] for _, record in kept)
 
 
 def cells(policy_dir: Path, table: str) -> list[dict[str, str]]:

@@ -76,6 +76,9 @@ RULE_PARAMETERS: dict[str, tuple[str, ...]] = {
 # Those that came later: a policy without them has the defaults of the models (int_run_policy).
 LATER_PARAMETERS: dict[str, tuple[str, ...]] = {
     "sync_period": _TIME_UNITS,
+    "sync_offset": ("days",),
+    "sync_history": ("days",),
+    "sync_cases": ("cases",),
     "threshold_step": ("points",),
     "change_window": ("days",),
     "change_history": ("days",),
@@ -139,10 +142,16 @@ Rule = TypeVar("Rule", Unique, Reference)
 # Table -> the model of its rows, in the order in which problems are listed.
 TABLES: dict[str, type["PolicyRow"]] = {}
 
+# What a company has agreed on itself: a policy without it has none, not what ships.
+OWN_TABLES = frozenset({"targets"})
 # A policy of your own may leave these out: the tables that ship hold then.
-OPTIONAL_TABLES = frozenset(
-    {"stage_maps", "campaign_kinds", "currency_rates", "diagnostics", "qualification_rules"}
-)
+OPTIONAL_TABLES = OWN_TABLES | {
+    "stage_maps",
+    "campaign_kinds",
+    "currency_rates",
+    "diagnostics",
+    "qualification_rules",
+}
 
 
 class PolicyRow(BaseModel):
@@ -480,7 +489,7 @@ class Segment(PolicyRow, table="segments", key=("segment",)):
 
 
 class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
-    """A number of minutes, hours, days, points or percent that a rule uses."""
+    """A number of minutes, hours, days, points, percent or cases that a rule uses."""
 
     REQUIRED = {
         parameter: f"a rule needs it (add it, in {' or '.join(units)})"
@@ -500,9 +509,11 @@ class RuleParameter(PolicyRow, table="rule_parameters", key=("parameter",)):
             )
         if self.parameter == "decay_period" and self.value == 0:
             yield "decay_period must be above 0 (to switch decay off: decay_points 0)"
-        whole_days = {"change_window", "change_history"}
+        whole_days = {"change_window", "change_history", "sync_history"}
         if self.parameter in whole_days and (self.value < 1 or self.value % 1):
             yield f"{self.parameter} must be a whole number of days, 1 or more"
+        if self.parameter == "sync_offset" and self.value % 1:
+            yield "sync_offset must be a whole number of days (0 is Monday, 2 Wednesday)"
         if self.parameter == "threshold_step" and (self.value < 1 or self.value % 1):
             yield "threshold_step must be a whole number of points, 1 or more"
         if self.parameter == "end_touch_credit" and self.value > 50:
@@ -523,6 +534,44 @@ class ConversionPair(PolicyRow, table="conversion_pairs", key=("tradition", "met
 
     def problems(self) -> Iterator[str]:
         yield from _from_earlier_to_later(self, self.metric)
+
+
+# What the teams promise each other, beside the rates with a name; whatever the tradition is.
+ServiceRate = Literal[
+    "sla_met_rate",
+    "decided_in_time_rate",
+    "reasons_given_rate",
+    "recycled_in_time_rate",
+    "below_mql_share",
+]
+
+
+class Target(PolicyRow, table="targets", key=("tradition", "metric", "valid_from")):
+    """What a rate of the meeting's scorecard should be from a day on, and which team sees to it.
+
+    A row of a tradition goes before one without; a rate with a name needs its tradition.
+    """
+
+    tradition: Annotated[str | None, Reference("traditions", "known: {known}, or leave it empty")]
+    metric: Annotated[
+        str,
+        Reference(
+            "conversion_pairs",
+            "use a rate of the tradition: {known}",
+            within="tradition",
+            also=frozenset(get_args(ServiceRate)),
+        ),
+    ]
+    target: NotNegative
+    unit: Literal["percent", "share"]
+    owner_team: str | None
+    valid_from: Date
+
+    def problems(self) -> Iterator[str]:
+        most = 100 if self.unit == "percent" else 1
+        if self.target > most:
+            fix = f"{self.target:g} percent?" if self.unit == "share" else f"{most} at most"
+            yield f"the target of '{self.metric}' is above the whole: {self.target:g} ({fix})"
 
 
 Diagnosis = Literal[

@@ -3,7 +3,8 @@
 import codecs
 import datetime as dt
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import pytz
 from pydantic import (
@@ -21,6 +22,8 @@ class Section(BaseModel):
     """A part of the configuration; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True)
+    # Keys of an earlier release: where each is now, and how it is written there.
+    moved_keys: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -28,7 +31,9 @@ class Section(BaseModel):
         allowed = sorted(field.alias or name for name, field in cls.model_fields.items())
         for key in data if isinstance(data, dict) else ():
             if key not in (*allowed, *cls.model_fields):
-                problem = f"unknown key; allowed here: {', '.join(allowed)}"
+                problem = cls.moved_keys.get(
+                    key, f"unknown key; allowed here: {', '.join(allowed)}"
+                )
                 raise PydanticCustomError(
                     "unknown_key", "{problem}", {"problem": problem, "key": key}
                 )

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.contract import AcceptanceMode, Severity
+from dagster_project.config.crm_links import CrmLinks
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.section import Currency, Section, TimeZone
 from dagster_project.config.sources import Source
@@ -53,10 +54,14 @@ class WarehouseSettings(Section):
 
 
 class PublishingSettings(Section):
-    """What is published beside the DuckDB file, and how many builds are kept."""
+    """What is published beside the DuckDB file, and how many builds are kept.
+
+    ``staff_names``: whether names of the company's own reps are published; else their ids are.
+    """
 
     keep_builds: int = Field(default=5, ge=1)
     parquet: bool = True
+    staff_names: bool = True
 
 
 Threshold = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -112,6 +117,7 @@ class Settings(Section):
     sources: list[Source] = []
     publishing: PublishingSettings = PublishingSettings()
     checks: dict[str, CheckThresholds] = {}
+    crm_links: CrmLinks = CrmLinks()
     schedule: ScheduleSettings = ScheduleSettings()
     alerts: AlertsSettings = AlertsSettings()
 
@@ -139,6 +145,12 @@ class Settings(Section):
                     f"sources.{at}.leads_of: no source {leads_of!r} with leads of its own; "
                     f"such sources here: {known}"
                 )
+        # What --input reads is called files.
+        for name in self.crm_links.sources.keys() - {*names, "files"}:
+            raise ValueError(
+                f"crm_links.sources.{name}: no source is called so; sources here: "
+                f"{', '.join(names) or 'none'}"
+            )
         return self
 
 

@@ -46,7 +46,8 @@ _RECORD_TABLES = {
     "run_parameters": (
         "build_id varchar, as_of timestamp, tradition varchar, acceptance_mode varchar, "
         "acceptance_window_hours double, timezone varchar, policy_fingerprint varchar, "
-        "hash_key varchar, match_on varchar, audit_mode varchar, currency varchar"
+        "hash_key varchar, match_on varchar, audit_mode varchar, currency varchar, "
+        "staff_names boolean"
     ),
 }
 
@@ -150,6 +151,7 @@ class RunParameters:
     match_on: str | None = None
     audit_mode: str = "block"
     currency: str | None = None
+    staff_names: bool = True
 
 
 def write_sources(connection: DuckDBPyConnection, zones: Mapping[str, str | None]) -> None:

@@ -81,13 +81,19 @@ def places(output: Path) -> Iterator[tuple[str, str]]:
     if (published / PUBLISHED_FILE).is_file():
         has_parquet = any((published / PARQUET_DIRECTORY).glob("*.parquet"))
         beside = f", {PARQUET_DIRECTORY}/ beside it" if has_parquet else ""
-        yield "marts", f"{published / PUBLISHED_FILE}{beside}"
+        yield "marts", f"{_from_here(published / PUBLISHED_FILE)}{beside}"
     report, definitions = published / REPORT_PAGE, published / DEFINITIONS_PAGE
     if report.is_file():
         beside = f", {definitions.name} beside it" if definitions.is_file() else ""
-        yield "report", f"{report}{beside}"
+        yield "report", f"{_from_here(report)}{beside}"
     if (output / DATA_DOCS_DIRECTORY / "index.html").is_file():
-        yield "checks", str(output / DATA_DOCS_DIRECTORY / "index.html")
+        yield "checks", str(_from_here(output / DATA_DOCS_DIRECTORY / "index.html"))
+
+
+def _from_here(path: Path) -> Path:
+    """A path as short as it can be typed: from the working directory, where it is below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def where_to_look(output: Path, *, is_published: bool) -> list[str]:

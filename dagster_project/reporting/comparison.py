@@ -41,23 +41,23 @@ from dagster_project.running.output_lock import hold_output
 _MODELS = (
     "build_info",
     "dim_milestones",
+    "fct_conversions",
     "fct_lead_cycles",
     "int_conversion_pairs",
-    "int_pair_conversions",
     "lifecycle_violations",
 )
 
 _RATES = """
     select
         metric,
-        any_value(from_label || ' to ' || to_label),
-        count_if(is_counted),
-        count_if(is_counted and is_converted),
-        count_if(is_counted and is_converted_in_window)
-    from {build}.int_conversion_pairs
-    left join {build}.int_pair_conversions using (metric)
+        any_value(pairs.metric_label),
+        coalesce(sum(entered), 0)::bigint,
+        coalesce(sum(converted), 0)::bigint,
+        coalesce(sum(converted_in_window), 0)::bigint
+    from {build}.int_conversion_pairs as pairs
+    left join {build}.fct_conversions using (metric)
     group by metric
-    order by any_value(sort_order), metric
+    order by any_value(pairs.sort_order), metric
 """
 _OUTCOMES = "select outcome, count(*) from {build}.fct_lead_cycles group by outcome"
 _VIOLATIONS = """

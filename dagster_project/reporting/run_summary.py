@@ -54,7 +54,8 @@ _DETAILS = (
     replace(_TIGHT, notes=0),
     replace(_TIGHT, notes=0, findings=3, warned=1),
     replace(_TIGHT, notes=0, findings=1, warned=0),
-    replace(_TIGHT, notes=0, findings=1, warned=0, names_only=True),
+    replace(_TIGHT, notes=0, findings=0, warned=0),
+    replace(_TIGHT, notes=0, findings=0, warned=0, names_only=True),
 )
 
 
@@ -81,27 +82,31 @@ def _shown(figures: BuildFigures, detail: _Detail, told_elsewhere: bool) -> Rend
     noted = [("noted", text) for text in [*map(noticed, notes), *_quarantine(figures)]]
     stands_out = figures.stands_out[: detail.findings]
     findings = [line for row in stands_out for line in finding(row, next_step=detail.next_steps)]
+    # Where nothing stands out, what was noticed may be why, and comes first.
+    is_first = bool(detail.findings) and not figures.stands_out
+    rows += [] if is_first else noted
     sections: list[Section] = [
-        # Where nothing stands out, what was noticed may be why.
-        (_what_stands_out(figures), _listed(findings or noted, cut=detail.cut_findings)),
         ("", funnel_table(figures.funnel)),
-        (check_counts(figures), _listed(rows + noted if findings else rows, cut=detail.cut_rest)),
+        (check_counts(figures), _listed(rows, cut=detail.cut_rest)),
     ]
+    if detail.findings:
+        first = noted if is_first else findings
+        sections.insert(0, (_what_stands_out(figures), _listed(first, cut=detail.cut_findings)))
     if detail.names_only and blocking:
         names = ", ".join(check["check_name"] for check in blocking)
         sections.append((Text("Blocked", style="bold red"), Text(names)))
-    rest = [
-        (len(figures.stands_out) - detail.findings, "more finding", "more findings"),
-        (
-            len(figures.not_passing("warned")) - len(warned),
-            "more check that warns",
-            "more checks that warn",
-        ),
-        (len(figures.noticed) - len(notes), "more note", "more notes"),
-        (sum(row["findings"] for row in figures.broken_rules), "broken rule", "broken rules"),
+    left_out = {
+        "finding": len(figures.stands_out) - len(stands_out),
+        "warned check": len(figures.not_passing("warned")) - len(warned),
+        "note": len(figures.noticed) - len(notes),
+        "broken rule": sum(row["findings"] for row in figures.broken_rules),
+    }
+    told = [
+        f"{count:,} {what}{'' if count == 1 else 's'}"
+        for what, count in left_out.items()
+        if count > 0
     ]
-    told = [f"{count:,} {one if count == 1 else many}" for count, one, many in rest if count > 0]
-    more = [Text(f"  and {', '.join(told)}: handoff status", style="dim")] if told else []
+    more = [Text(f"  more: {', '.join(told)} (handoff status)", style="dim")] if told else []
     return Group(titled(sections, apart=detail.apart), *more)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.contract import CONTRACT_TABLES
+from dagster_project.config.plain_text import on_one_line, without_addresses
 from dagster_project.config.settings import Settings
 from dagster_project.config.warehouse import (
     BUILD_SCHEMA,
@@ -24,8 +25,9 @@ from dagster_project.config.warehouse import (
     connect,
     warehouse_path,
 )
-from expectations.catalogue import configured_suites
+from expectations.catalogue import configured_suites, current_name
 from expectations.check import Outcome
+from expectations.site import Build, Result, Site
 
 DATA_DOCS_DIRECTORY = "data_docs"
 RESULTS_TABLE = f"{QUALITY_SCHEMA}.check_results"
@@ -35,6 +37,8 @@ POLICIES_TABLE = f"{QUALITY_SCHEMA}.policy_history"
 
 # Builds whose results stay in the warehouse: more than a year of daily runs.
 KEPT_BUILDS = 400
+# Builds that the history of a check shows.
+SHOWN_BUILDS = 20
 
 
 def run_checks(
@@ -58,6 +62,7 @@ def run_checks(
         _record_columns(warehouse, build_id)
         _record_policy(warehouse, build_id)
         previous = _previous_values(warehouse, build_id)
+        site = _site(warehouse, output, settings, build_id)
     suites = configured_suites(settings.checks)
     if only is not None:
         suites = tuple(part for suite in suites if (part := suite.restricted_to(only)).checks)
@@ -75,8 +80,7 @@ def run_checks(
             suites,
             warehouse_path(output),
             # A part of the checks would replace the pages of all.
-            data_docs=output / DATA_DOCS_DIRECTORY if only is None else None,
-            run_name=build_id,
+            site=site if only is None else None,
             limits={name: value for name, value in limits.items() if value is not None},
         )
     ]
@@ -85,6 +89,19 @@ def run_checks(
         if only is None and not any(outcome.stops_publication for outcome in outcomes):
             record_rows(warehouse, build_id)
     return outcomes
+
+
+def _site(warehouse: DuckDBPyConnection, output: Path, settings: Settings, build_id: str) -> Site:
+    """The Data Docs of a build."""
+    return Site(
+        output / DATA_DOCS_DIRECTORY,
+        build_id=build_id,
+        as_of=_as_of(warehouse),
+        timezone=settings.lifecycle.timezone,
+        before=_builds_before(warehouse, build_id),
+        links=settings.crm_links,
+        shown=lambda text: without_addresses(on_one_line(text)),
+    )
 
 
 def _writing(output: Path, settings: Settings) -> closing[DuckDBPyConnection]:
@@ -136,10 +153,42 @@ def _previous_values(warehouse: DuckDBPyConnection, build_id: str) -> dict[str, 
     return dict(rows)
 
 
+def _as_of(warehouse: DuckDBPyConnection) -> datetime | None:
+    """The build's clock, in UTC."""
+    found = warehouse.execute("select as_of from raw.run_parameters").fetchone()
+    return found[0] if found else None
+
+
+def _builds_before(warehouse: DuckDBPyConnection, build_id: str) -> tuple[Build, ...]:
+    """What the checks found in the last builds before this one, the oldest first."""
+    rows = warehouse.execute(
+        f"""
+        with builds as (
+            select build_id, max(ran_at) as last_ran_at
+            from {RESULTS_TABLE}
+            where build_id <> ?
+            group by build_id
+            order by last_ran_at desc, build_id
+            limit {SHOWN_BUILDS - 1}
+        )
+
+        select build_id, as_of, check_name, status, observed, cases, failing_rows
+        from {RESULTS_TABLE}
+        inner join builds using (build_id)
+        order by last_ran_at, build_id
+        """,
+        [build_id],
+    ).fetchall()
+    found: dict[str, Build] = {}
+    for build, as_of, check, *result in rows:
+        results = found.setdefault(build, Build(build, as_of, {})).results
+        results[current_name(check)] = Result(*result)
+    return tuple(found.values())
+
+
 def append_results(warehouse: DuckDBPyConnection, build_id: str, outcomes: list[Outcome]) -> None:
     """Write the outcomes, in place of earlier ones of this build, and forget the oldest builds."""
-    found = warehouse.execute("select as_of from raw.run_parameters").fetchone()
-    as_of = found[0] if found else None
+    as_of = _as_of(warehouse)
     ran_at = datetime.now(UTC).replace(tzinfo=None)
     warehouse.execute("begin transaction")
     warehouse.execute(

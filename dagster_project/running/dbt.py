@@ -297,15 +297,10 @@ def _build_environment(project: ParsedProject, request: BuildRequest) -> dict[st
 
 
 def _plain_policy(request: BuildRequest) -> Path:
-    """A copy of the policy as dbt loads it: UTF-8 without a mark, one kind of line end.
-
-    A table that a company's own policy leaves out is the one that ships.
-    """
+    """A copy of the policy as dbt loads it: UTF-8 without a mark, one kind of line end."""
     target = request.target_path / "policy"
     target.mkdir(parents=True, exist_ok=True)
-    for shipped in POLICY_DIR.glob("*.csv"):
-        own = request.policy_dir / shipped.name
-        policy.write_plainly(own if own.is_file() else shipped, target / shipped.name)
+    policy.write_whole(request.policy_dir, target)
     return target
 
 

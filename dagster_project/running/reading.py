@@ -98,6 +98,7 @@ def write_choices(
         match_on=plan.settings.identity.match_on,
         audit_mode=plan.audit,
         currency=lifecycle.currency,
+        staff_names=plan.settings.publishing.staff_names,
     )
     # Who runs first, this or the readers, is open.
     ensure_raw_tables(connection, drop_older=plan.full_refresh)

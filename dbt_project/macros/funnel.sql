@@ -3,7 +3,7 @@
     columns are found by its name.
 #}
 
-{# Columns of int_funnel_cycles and int_pair_conversions that marts are cut by; never null. #}
+{# Columns of int_funnel_cycles and fct_conversions that marts are cut by; never null. #}
 {% macro funnel_dimensions() -%}
     {{ return([
         'lead_source', 'segment', 'country', 'owner_id', 'score_band', 'start_kind'
@@ -97,4 +97,18 @@
 {# The team of a rep. One that the CRM itself calls all is told apart from the whole: as none. #}
 {% macro team_of(rep) -%}
     nullif({{ rep }}.team, 'all')
+{%- endmacro %}
+
+{#
+    The day on which the period between two calibration meetings begins that a date lies in: a
+    meeting is on the first day of a period. Counted from the first Monday of 1970, so that periods
+    of several weeks do not depend on the data.
+#}
+{% macro sync_period_start(date_column) -%}
+    cast({{ dbt.dateadd(
+        'day',
+        "-((" ~ dbt.datediff("cast('1970-01-05' as date)", date_column, 'day')
+        ~ " - run_policy.sync_offset_days) % run_policy.sync_period_days)",
+        date_column
+    ) }} as date)
 {%- endmacro %}

@@ -3,11 +3,8 @@
 -- whole.
 with conversions as (
 
-    select conversions.*
-    from {{ ref('int_pair_conversions') }} as conversions
-    inner join {{ ref('int_conversion_pairs') }} as pairs
-        on conversions.metric = pairs.metric
-    where conversions.is_counted
+    select * from {{ ref('fct_conversions') }}
+    where entered = 1
 
 ),
 
@@ -37,8 +34,8 @@ facts as (
     select
         conversions.metric,
         {{ local_date('run_policy.as_of', 'run_policy.timezone') }} as day,
-        count(*) as entered,
-        count(*) filter (where conversions.is_converted) as converted
+        sum(conversions.entered) as entered,
+        sum(conversions.converted) as converted
     from conversions
     cross join run_policy
     where

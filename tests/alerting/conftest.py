@@ -36,13 +36,13 @@ class Company:
         channels = {"chat": {"url_env": "TEST_CHAT_URL"}, "mail": {"url_env": "TEST_MAIL_URL"}}
         return Settings.model_validate(
             {
+                "crm_links": {"lead": "https://crm.example.com/lead/{lead_id}"},
                 "alerts": {
                     "channels": channels,
-                    "lead_url": "https://crm.example.com/lead/{lead_id}",
                     "dagster_url": "https://dagster.example.com",
                     "data_docs_url": "https://docs.example.com/index.html",
                     **self.alerts,
-                }
+                },
             }
         )
 

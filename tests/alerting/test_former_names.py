@@ -94,7 +94,7 @@ def opened(
     """The open incidents after a run with these findings: by check their number and cases."""
     report = Report(frozenset((check, "*") for check in judged), findings, run_id=f"run {hours}")
     with company.store() as store:
-        Incidents(store, company.settings.alerts, company.output).record(
+        Incidents(store, company.settings, company.output).record(
             report, START + timedelta(hours=hours)
         )
         return {

@@ -11,7 +11,7 @@ from tests.alerting.conftest import START, Company, leads
 def mark(company: Company, mark: Mark | None, hours: float = 0) -> None:
     """Ann marks the first incident."""
     with company.store() as store:
-        Incidents(store, company.settings.alerts, company.output).mark(
+        Incidents(store, company.settings, company.output).mark(
             1, mark, "ann", "the old CRM has none", START + timedelta(hours=hours)
         )
 

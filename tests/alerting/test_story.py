@@ -31,7 +31,7 @@ def test_the_story_of_an_incident(company: Company) -> None:
     with company.store() as store:
         (incident,) = store.open_incidents()
         until = START + timedelta(hours=80)
-        Incidents(store, company.settings.alerts, company.output).snooze(
+        Incidents(store, company.settings, company.output).snooze(
             incident["id"], until, "ann", "the pick list comes on Monday"
         )
     company.build(62, leads(19))  # snoozed, although it grew and a day went by
@@ -49,7 +49,7 @@ def test_the_story_of_an_incident(company: Company) -> None:
 def test_what_grew_during_a_snooze_is_told_when_it_ends(company: Company) -> None:
     company.build(0, leads(3))
     with company.store() as store:
-        Incidents(store, company.settings.alerts, company.output).snooze(
+        Incidents(store, company.settings, company.output).snooze(
             1, START + timedelta(hours=10), "ann", "known"
         )
     company.build(5, leads(4))
@@ -65,7 +65,7 @@ def test_acknowledged_incidents_are_not_reminded_of_but_news_is_told(company: Co
     company.alerts = {"reminder_hours": 2}
     company.build(0, leads(3))
     with company.store() as store:
-        incidents = Incidents(store, company.settings.alerts, company.output)
+        incidents = Incidents(store, company.settings, company.output)
         incidents.acknowledge(1, "ann", "asked the owners", START)
     company.build(5, leads(3))
     company.build(10, leads(5))
@@ -129,7 +129,7 @@ def test_a_message_says_all_that_ops_need(company: Company) -> None:
         ],
         "- and 7 more",
         "",
-        "Checks: https://docs.example.com/index.html",
+        "Checks: https://docs.example.com/index.html#rejected_leads_have_a_reason",
         "Run: https://dagster.example.com/runs/00000002-run",
         f"incident 1: handoff alerts show 1 --output {company.output}",
     ]
@@ -178,7 +178,7 @@ def test_many_that_open_at_once_are_one_message_per_owner(company: Company) -> N
         judged=frozenset((f"check_{number}", "*") for number in range(1, 10)),
     )
     with company.store() as store:
-        incidents = Incidents(store, company.settings.alerts, company.output)
+        incidents = Incidents(store, company.settings, company.output)
         incidents.record(report, START)
         deliver(store, company.settings.alerts, company.output, START)
         assert company.chat.titles == [
@@ -235,7 +235,7 @@ def test_a_check_that_is_gone_is_over(company: Company) -> None:
     company.build(0, leads(2))
     known = frozenset({"another_check"})
     with company.store() as store:
-        incidents = Incidents(store, company.settings.alerts, company.output)
+        incidents = Incidents(store, company.settings, company.output)
         incidents.record(Report(known=known), START)
         assert store.open_incidents() == []
 
@@ -243,7 +243,7 @@ def test_a_check_that_is_gone_is_over(company: Company) -> None:
 def test_what_becomes_an_error_is_told_in_spite_of_a_snooze(company: Company) -> None:
     company.build(0, leads(2))
     with company.store() as store:
-        incidents = Incidents(store, company.settings.alerts, company.output)
+        incidents = Incidents(store, company.settings, company.output)
         incidents.acknowledge(1, "ann", "asked", START)
         incidents.snooze(1, START + timedelta(days=14), "ann", "known")
     company.build(1, leads(3))

@@ -326,6 +326,33 @@ BROKEN: dict[str, tuple[Callable[[EditablePolicy], object], str]] = {
         lambda p: p.set("signals", "demo_request", "interest_points", "nan"),
         "signals.csv, row 2: column 'interest_points': 'nan' must be a number",
     ),
+    "target_of_a_rate_that_the_tradition_has_not": (
+        lambda p: p.set("targets", "plain,mql_to_sal", "metric", "mql_to_won"),
+        "targets.csv, row 3: metric 'mql_to_won' of tradition 'plain' is not in "
+        "conversion_pairs.csv (use a rate of the tradition: below_mql_share, "
+        "decided_in_time_rate, mql_to_sal, reasons_given_rate, recycled_in_time_rate, "
+        "sla_met_rate)",
+    ),
+    "target_of_a_named_rate_for_every_tradition": (
+        lambda p: p.set("targets", "plain,mql_to_sal", "tradition", ""),
+        "targets.csv, row 3: metric 'mql_to_sal' is not in conversion_pairs.csv (use a rate of "
+        "the tradition: below_mql_share, decided_in_time_rate, reasons_given_rate, "
+        "recycled_in_time_rate, sla_met_rate)",
+    ),
+    "target_above_the_whole": (
+        lambda p: p.set("targets", "plain,mql_to_sal", "target", "60"),
+        "targets.csv, row 3: the target of 'mql_to_sal' is above the whole: 60 (60 percent?)",
+    ),
+    "target_twice_from_one_day": (
+        lambda p: p.add("targets", ",sla_met_rate,85,percent,sales,2026-01-01"),
+        "targets.csv, row 4: tradition '', metric 'sla_met_rate', valid_from '2026-01-01' is "
+        "already in row 2 (keep one)",
+    ),
+    "meeting_on_half_a_day": (
+        lambda p: p.add("rule_parameters", "sync_offset,1.5,days,"),
+        "rule_parameters.csv, row 14: sync_offset must be a whole number of days (0 is Monday, "
+        "2 Wednesday)",
+    ),
     "activity_kind_twice": (
         lambda p: p.add("activity_kinds", "Call,false"),
         "activity_kinds.csv, row 4: kind 'Call' is already in row 2 (keep one)",
@@ -687,6 +714,21 @@ def test_tables_that_people_edited_are_copied_plainly(tmp_path: Path) -> None:
     assert (tmp_path / "plain.csv").read_bytes() == (
         b'holiday_date,holiday_name\n2026-12-25,"Christmas, first"\n2026-12-26,Christmas\n'
     )
+
+
+def test_a_policy_without_targets_has_none_and_the_other_tables_that_ship(
+    edited: EditablePolicy, tmp_path: Path
+) -> None:
+    for name in OPTIONAL_TABLES:
+        (edited.directory / f"{name}.csv").unlink()
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    policy.write_whole(edited.directory, whole)
+    assert {path.stem for path in whole.iterdir()} == set(TABLES)
+    assert policy.cells(whole, "targets") == []
+    assert policy.cells(whole, "diagnostics") == policy.cells(policy.POLICY_DIR, "diagnostics")
+    assert policy.cells(whole, "stages") == policy.cells(edited.directory, "stages")
+    assert policy.cells(policy.POLICY_DIR, "targets"), "there is something to leave out"
 
 
 @pytest.mark.parametrize(

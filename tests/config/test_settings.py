@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dagster_project.config.crm_links import CrmLinks
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.settings import load_settings
 from dagster_project.config.sources import source_kinds
@@ -105,6 +106,70 @@ def test_currency_is_a_code(tmp_path: Path) -> None:
         f"{tmp_path}/handoff.yml: lifecycle.currency: not a currency's ISO 4217 code; use one such "
         "as USD or EUR (got 'Dollar')"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "alerts: {lead_url: 'https://crm.example.com/{lead_id}'}",
+            "alerts.lead_url: this key is crm_links.lead now; write at the top level of the file "
+            "crm_links: {lead: 'https://crm.example.com/leads/{lead_id}'}",
+        ),
+        (
+            "alerts: {lead_urls: {crm: 'https://crm.example.com/{lead_id}'}}",
+            "alerts.lead_urls: these are crm_links.sources now; write at the top level of the file "
+            "crm_links: {sources: {SOURCE: {lead: 'https://crm.example.com/leads/{lead_id}'}}}",
+        ),
+        ("crm_links: {lead: 'javascript:alert(1)//{lead_id}'}", "crm_links.lead: not an address"),
+        ("crm_links: {lead: '//crm/{lead_id}'}", "crm_links.lead: not an address"),
+        ("crm_links: {lead: 'http:///{lead_id}'}", "crm_links.lead: not an address"),
+        (
+            'crm_links: {lead: "java\\nscript:alert(1)//{lead_id}"}',
+            "crm_links.lead: an address has neither spaces nor line breaks",
+        ),
+        (
+            "crm_links: {lead: 'https://{lead_id}.example.com/{lead_id}'}",
+            "crm_links.lead: the id can't be a part of the host",
+        ),
+        (
+            "crm_links: {opportunity: 'https://crm.example.com/{lead_id}'}",
+            "crm_links.opportunity: the id goes where it says {opportunity_id}",
+        ),
+        ("crm_links: {lead: 'https://a.example/{{lead_id}}'}", "crm_links.lead: the id goes where"),
+        ("crm_links: {lead: 'https://a.example/'}", "crm_links.lead: the id goes where it says"),
+        (
+            "crm_links: {sources: {hubspto: {}}}\nsources: [{kind: files, name: hubspot, path: a}]",
+            "crm_links.sources.hubspto: no source is called so; sources here: hubspot",
+        ),
+    ],
+)
+def test_wrong_link_to_the_crm_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "handoff.yml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError) as raised:
+        load_settings(path)
+    (said,) = raised.value.problems
+    assert said.startswith(f"{path}: {problem}")
+
+
+def test_links_lead_to_the_record_of_its_source() -> None:
+    links = CrmLinks.model_validate(
+        {
+            "lead": "https://crm.example.com/leads/{lead_id}",
+            "opportunity": "https://crm.example.com/deals?id={opportunity_id}&tab=1",
+            "sources": {"hubspot": {"lead": "https://hubspot.example.com/0-1/{lead_id}#top"}},
+        }
+    )
+    assert links.address("files", "lead_id", "a/../b?c#d e") == (
+        "https://crm.example.com/leads/a%2F..%2Fb%3Fc%23d%20e"
+    )
+    assert links.address("hubspot", "lead_id", "7") == "https://hubspot.example.com/0-1/7#top"
+    deal = "https://crm.example.com/deals?id=O%261&tab=1"
+    assert links.address("hubspot", "opportunity_id", "O&1") == deal
+    assert links.address("files", "cycle_number", "1") is None
+    assert links.address("files", "lead_id", "anna@example.com") is None
+    assert CrmLinks().address("files", "lead_id", "7") is None
 
 
 def test_secret_in_place_of_a_variable_name_is_not_shown(tmp_path: Path) -> None:

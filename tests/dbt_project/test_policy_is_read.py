@@ -19,6 +19,7 @@ FOR_PEOPLE = {
     "rule_parameters.meaning",
     "score_bands.temperature",
     "stages.owner_team",
+    "targets.owner_team",
     "traditions.description",
     "traditions.label",
 }

@@ -1,6 +1,7 @@
 """What is published keeps its names: BI reports and other people's SQL rely on them."""
 
 import csv
+import re
 from pathlib import Path
 
 import yaml
@@ -38,6 +39,28 @@ def test_published_names_stay() -> None:
             "CHANGELOG.md and take the lines out of tests/published_names.csv.",
         ]
     )
+
+
+# Columns of rows that overlap, or that can't be summed.
+NOT_ADDED = re.compile(
+    "dimension|period|requirement|threshold|segment|.*(rate|share|auc)|median_.*"
+)
+
+
+def test_marts_that_must_not_be_summed_say_so() -> None:
+    """BI shows the description beside the table."""
+    files = [
+        yaml.safe_load(file.read_text("utf-8")) for file in MODELS.glob("marts/*/*__models.yml")
+    ]
+    silent = {
+        model["name"]
+        for content in files
+        for model in content["models"]
+        if any(NOT_ADDED.fullmatch(column["name"]) for column in model["columns"])
+        and "Report: do not aggregate again" not in model["description"]
+    }
+    # One row per lead, or per sentence.
+    assert silent == {"nurture_queue", "what_stands_out"}
 
 
 def add_new_names(known: set[tuple[str, str, str]]) -> None:

@@ -89,15 +89,14 @@ def test_every_metric_is_alive_in_every_tradition(project: Project, tradition: s
     assert {name for name in METRICS if not value(warehouse, parts(name)[-1])} == set()
 
 
-def test_rates_of_the_layer_are_those_of_the_funnel(golden: Warehouse) -> None:
+def test_rates_of_the_layer_are_those_of_the_facts(golden: Warehouse) -> None:
     pairs = golden.rows(
         """
         select
             from_milestone || '_to_' || to_milestone || '_rate' as metric,
             sum(entered) as entered,
             sum(converted) as converted
-        from funnel_conversion
-        where period = 'month' and dimension = 'all'
+        from fct_conversions
         group by from_milestone, to_milestone
         """
     )

@@ -1,6 +1,7 @@
 """The audit of a build: results kept, publication stopped, pages written, Dagster told."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from dagster_project.config.errors import ConfigError
 from dagster_project.config.settings import CheckThresholds, Settings
 from dagster_project.running.audit import KEPT_BUILDS, run_checks
 from dagster_project.running.plan import RunOptions, plan_run
-from expectations.catalogue import known_checks
+from expectations.catalogue import FORMER_NAMES, SUITE_MODULES, known_checks
 from expectations.check import Outcome
 from tests.conftest import GOLDEN_EXPORT
 
@@ -66,18 +67,81 @@ def test_a_whole_audit_keeps_every_result_and_writes_pages(output: Path) -> None
     assert set(samples[0]) == {"source_system", "lead_id", "cycle_number", "visit_number"}
     assert execute(output, "select count(*) from quality.check_results") == [(len(outcomes),)]
 
-    pages = sorted((output / "data_docs").rglob("*.html"))
-    assert output / "data_docs" / "index.html" in pages
-    texts = [page.read_text(encoding="utf-8") for page in pages]
-    assert not any("http://" in text or "https://" in text for text in texts)
-    index = (output / "data_docs" / "index.html").read_text(encoding="utf-8")
+    pages = {page.stem: page.read_text("utf-8") for page in (output / "data_docs").iterdir()}
+    assert pages.keys() == {"index", *SUITE_MODULES}
+    assert not any("http://" in page or "https://" in page for page in pages.values())
+    index = pages["index"]
     assert index.index("To look at") < index.index(REASONS) < index.index("visits_tile_time")
-    assert "Not judged: no cases over the whole history." in index
-    suite_page = next(text for text in texts if samples[0]["lead_id"] in text)
+    counts = dict(execute(output, "select status, count(*) from quality.check_results group by 1"))
+    assert f"<h1>{len(outcomes)} checks: none blocked, {counts['warned']} warned</h1>" in index
+    for status, count in counts.items():
+        assert f'<strong class="{status}">{count}</strong> {status.replace("_", " ")}<' in index
+    assert "no cases over the whole history<" in index
+    suite_page = pages["fct_lead_stages"]
+    assert samples[0]["lead_id"] in suite_page
     assert "make the field required" in suite_page
     # What warns is no failure.
     assert 'class="fas fa-exclamation-triangle text-warning"' in suite_page
     assert 'class="fas fa-times text-danger"' not in suite_page
+
+
+def test_pages_show_whose_lead_fails_since_when_and_lead_to_the_crm(output: Path) -> None:
+    lose_reasons(output, 0.15)
+    # An id that may not be shown, and one that an address has no place for.
+    for at, lead in enumerate(("anna@example.com", "a/b?c")):
+        execute(
+            output,
+            f"update quality.rule_cases set lead_id = '{lead}', owner_id = 'rep_x', "
+            f"is_broken = true, judged_at = timestamp '2026-06-29 22:30:0{at}' where lead_id = "
+            "(select min(lead_id) from quality.rule_cases where rule = 'rejection_reason_missing')",
+        )
+    settings = Settings.model_validate(
+        {
+            "lifecycle": {"timezone": "Europe/Amsterdam"},
+            "crm_links": {"lead": "https://crm.example.com/{lead_id}/view"},
+        }
+    )
+    outcomes = {o.check.name: o for o in run_checks(output, settings, "block", "b9")}
+    page = (output / "data_docs" / "fct_lead_stages.html").read_text("utf-8")
+    card = page.split(f'id="{REASONS}"')[1].split("</article>")[0]
+    columns, *rows = (re.findall(">([^<>]+)</(?:a|t[hd])>", row) for row in card.split("<tr>")[1:])
+    assert columns == ["Lead", "Owner", "Judged", "Cycle", "Visit", "Source"]
+    # Half past midnight of the next day in Amsterdam.
+    assert rows[0][:3] == ["a/b?c", "rep_x", "2026-06-30"]
+    assert rows[1][:3] == ["(e-mail address)", "rep_x", "2026-06-30"]
+    assert '<a href="https://crm.example.com/a%2Fb%3Fc/view" rel="noreferrer">a/b?c</a>' in card
+    assert f"{outcomes[REASONS].failing:,} failing, 20 shown" in card
+    assert f"and {outcomes[REASONS].failing - 20:,} more" in card
+    assert "warns above 0%, blocks above 20%" in card
+    assert not any("anna@" in file.read_text() for file in (output / "data_docs").iterdir())
+
+
+def test_a_square_per_build_tells_how_a_check_went(output: Path) -> None:
+    for build, share in (("b1", 0.0), ("b2", 0.30), ("b3", 0.10)):
+        lose_reasons(output, share)
+        audit(output, build)
+    name = next(name for name, now in FORMER_NAMES.items() if now in known_checks())
+    execute(
+        output,
+        "insert into quality.check_results by name select * replace "
+        f"('{name}' as check_name) from quality.check_results where check_name = '{REASONS}'",
+    )
+    run_checks(output, Settings(), "block", "b9")
+    index = (output / "data_docs" / "index.html").read_text("utf-8")
+
+    def history(check: str) -> list[tuple[str, str]]:
+        squares = index.split(f"#{check}-history")[1].split("</a>")[0]
+        return re.findall(
+            r'<i class="(\w+)" title="Build (b\d), as of 2026-06-30 00:00 UTC', squares
+        )
+
+    went = [("passed", "b1"), ("blocked", "b2"), ("warned", "b3"), ("warned", "b9")]
+    assert history(REASONS) == went
+    assert 'aria-label="Last 4 builds: 1 blocked, 2 warned, 1 passed"' in index
+    # Under the name that it had.
+    assert history(FORMER_NAMES[name])[:3] == went[:3]
+    # One that only this build judged.
+    assert [build for _, build in history("stages_do_not_move_backward")] == ["b9"]
 
 
 def test_what_is_not_judged_is_kept_as_such(output: Path) -> None:
@@ -178,8 +242,8 @@ def test_only_the_last_builds_stay(output: Path) -> None:
     audit(output, "first")
     execute(
         output,
-        "insert into quality.check_results by name (select 'old' || number as build_id, "
-        "timestamp '2020-01-01' + interval 1 day * number as ran_at "
+        f"insert into quality.check_results by name (select '{REASONS}' as check_name, "
+        "'old' || number as build_id, timestamp '2020-01-01' + interval 1 day * number as ran_at "
         f"from range({KEPT_BUILDS + 50}) as numbers (number))",
     )
     audit(output, "last")

@@ -1,6 +1,7 @@
 """Checks as data: what their thresholds mean, and what the catalogue promises."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from dagster_project.config.contract import Severity
 from dagster_project.config.settings import DEFAULT_CONFIG, load_settings
+from expectations.case_counts import count_cases
 from expectations.catalogue import (
     FORMER_NAMES,
     NOW_JUDGED_BY,
@@ -22,6 +24,8 @@ from expectations.catalogue import (
     threshold_problems,
 )
 from expectations.check import TRAILING, TRAILING_SUFFIX, Check, Outcome, Part
+from expectations.failing_cases import failing_cases
+from expectations.site import Site
 from expectations.validation import validate
 
 CHECK = Check(
@@ -109,7 +113,7 @@ def test_an_expectation_of_great_expectations_is_one_entry(
         **changes,
     )
     (outcome,) = validate(
-        (Suite("things", check.table, (check,)),), warehouse, data_docs=tmp_path / "docs"
+        (Suite("things", check.table, (check,)),), warehouse, site=Site(tmp_path / "docs")
     )
     assert outcome.status == status, outcome.message
     assert (outcome.cases, outcome.failing, outcome.observed) == (100, 15, 0.15)
@@ -164,7 +168,7 @@ def test_data_docs_show_values_as_text(tmp_path: Path, changes: dict[str, Any]) 
         )
     check = replace(CHECK, description="Things are <b>so</b>.", **changes)
     (outcome,) = validate(
-        (Suite("things", check.table, (check,)),), path, data_docs=tmp_path / "docs"
+        (Suite("things", check.table, (check,)),), path, site=Site(tmp_path / "docs")
     )
     assert outcome.status in {"blocked", "errored"}, outcome.message
     shown = []
@@ -175,6 +179,34 @@ def test_data_docs_show_values_as_text(tmp_path: Path, changes: dict[str, Any]) 
         shown += reader.cells
     assert any(hostile in cell for cell in shown), (outcome, shown)
     assert any("Things are <b>so</b>." in cell for cell in shown)
+
+
+def test_a_failing_case_is_whose_it_was_or_else_is_now() -> None:
+    said, silent = (
+        replace(CHECK, name=name, keys=("source_system", "lead_id"), newest_by="judged_at", **own)
+        for name, own in (("said", {"told_with": ("owner_id", "tier")}), ("silent", {}))
+    )
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create schema build; create schema raw; "
+            "create table raw.run_parameters as select timestamp '2026-06-30' as as_of; "
+            "create table build.things as select unnest(['L1', 'L2']) as lead_id, 'crm' as "
+            "source_system, unnest(['R1', null]) as owner_id, 'hot' as tier, true as is_broken, "
+            "timestamp '2026-06-29 08:00' as judged_at; "
+            "create table build.dim_leads as select 'crm' as source_system, "
+            "unnest(['L1', 'L2']) as lead_id, unnest(['R9', 'R8']) as owner_id; "
+            "create table build.dim_reps as select 'crm' as source_system, "
+            "unnest(['R1', 'R9']) as rep_id, unnest(['Ana', 'Bo']) as rep_name"
+        )
+        checks = [replace(check, cases="from build.things") for check in (said, silent)]
+        found = failing_cases(connection, count_cases(connection, checks))
+    owners = {
+        name: {case.keys["lead_id"]: case.owner for case in cases} for name, cases in found.items()
+    }
+    # Nobody had L2 then, and somebody without a name has it now.
+    assert owners == {"said": {"L1": "Ana", "L2": None}, "silent": {"L1": "Bo", "L2": "R8"}}
+    assert found["said"][0].beside == {"tier": "hot"}
+    assert {case.moment for case in found["silent"]} == {datetime(2026, 6, 29, 8)}
 
 
 @pytest.mark.parametrize(
@@ -279,6 +311,15 @@ def test_former_names_lead_to_checks_that_there_are() -> None:
     known = known_checks().keys()
     assert not FORMER_NAMES.keys() & known
     assert {*FORMER_NAMES.values(), *NOW_JUDGED_BY, *NOW_JUDGED_BY.values()} <= known
+
+
+def test_thresholds_are_said_in_words() -> None:
+    assert CHECK.thresholds == "warns above 10%, blocks above 20%"
+    assert replace(CHECK, severity="warning").thresholds == "warns above 10%, never blocks"
+    promise = replace(CHECK, warn=0.0, block=0.0)
+    assert promise.thresholds == "blocks above 0%"
+    rare = replace(promise, unit="days", blocks_from=20)
+    assert rare.thresholds == "warns above 0 days, blocks above 0 days from 20 cases on"
 
 
 def test_a_share_is_told_by_part_the_worst_first() -> None:

@@ -37,6 +37,7 @@ OTHER_MARTS = (
     "funnel_diagnostics",
     "what_stands_out",
     "calibration_sync",
+    "sync_scorecard",
     "metric_catalog",
 )
 

@@ -100,7 +100,12 @@ final as (
         cast(
             case when amounts.lead_key is null then 0 else amounts.won_amount end
             as decimal(18, 2)
-        ) as won_amount
+        ) as won_amount,
+        {% for milestone in reached_milestones() -%}
+            case when cycles.{{ milestone }}_at is null then 0 else 1 end
+                as reached_{{ milestone }}
+            {%- if not loop.last %},{% endif %}
+        {% endfor %}
     from cycles
     inner join leads
         on cycles.lead_key = leads.lead_key

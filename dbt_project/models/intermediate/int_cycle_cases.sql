@@ -62,6 +62,8 @@ final as (
         coalesce(intent.has_explicit_intent, false) as has_explicit_intent,
         run_policy.requires_explicit_intent,
         reasoned.is_recycled,
+        reasoned.recycled_at,
+        reasoned.requalified_at,
         reasoned.handed_off_at,
         reasoned.handed_off_basis,
         reasoned.acceptance_status,

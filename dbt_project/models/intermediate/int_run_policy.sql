@@ -74,6 +74,13 @@ parameters as (
         coalesce(
             max(case when parameter = 'sync_period' then value end), 7 * 86400
         ) as sync_period_seconds,
+        coalesce(max(case when parameter = 'sync_offset' then value end), 0)
+            as sync_offset_seconds,
+        coalesce(
+            max(case when parameter = 'sync_history' then value end), 91 * 86400
+        ) as sync_history_seconds,
+        coalesce(max(case when parameter = 'sync_cases' then value end), 30)
+            as sync_cases,
         coalesce(
             max(case when parameter = 'threshold_step' then value end), 5
         ) as threshold_step
@@ -106,6 +113,7 @@ chosen as (
         run_parameters.policy_fingerprint,
         run_parameters.match_on,
         run_parameters.audit_mode,
+        run_parameters.staff_names,
         coalesce(
             run_parameters.acceptance_window_hours, traditions.window_hours
         ) * 3600 as acceptance_window_seconds,
@@ -120,7 +128,12 @@ chosen as (
         parameters.owner_grace_seconds,
         parameters.creation_tolerance_seconds,
         parameters.conversion_window_seconds,
-        parameters.sync_period_seconds,
+        7 * greatest(
+            1, cast(floor(parameters.sync_period_seconds / 604800) as integer)
+        ) as sync_period_days,
+        cast(parameters.sync_offset_seconds / 86400 as integer) as sync_offset_days,
+        cast(parameters.sync_history_seconds / 86400 as integer) as sync_history_days,
+        cast(parameters.sync_cases as integer) as sync_cases,
         cast(round(parameters.change_window_seconds / 86400) as integer)
             as change_days,
         cast(floor(

@@ -1,3 +1,3 @@
-with {{ typed_rows('reps', left_out=['name']) }}
+with {{ typed_rows('reps') }}
 
 select * from typed_rows

@@ -17,6 +17,8 @@ final as (
 
     select
         pairs.metric,
+        from_milestones.milestone_label || ' to ' || to_milestones.milestone_label
+            as metric_label,
         pairs.from_milestone,
         from_milestones.milestone_label as from_label,
         from_milestones.counted_as as counted_milestone,

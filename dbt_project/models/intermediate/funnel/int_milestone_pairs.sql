@@ -9,9 +9,7 @@ with named as (
 
 milestones as (
 
-    select milestone
-    from {{ ref('dim_milestones') }}
-    where milestone = counted_as
+    select * from {{ ref('dim_milestones') }}
 
 ),
 
@@ -19,10 +17,16 @@ looked_at as (
 
     select distinct
         diagnostics.from_milestone,
-        diagnostics.to_milestone
+        diagnostics.to_milestone,
+        from_milestones.milestone_label || ' to ' || to_milestones.milestone_label
+            as metric_label
     from {{ ref('diagnostics') }} as diagnostics
-    inner join milestones
-        on diagnostics.from_milestone = milestones.milestone
+    inner join milestones as from_milestones
+        on
+            diagnostics.from_milestone = from_milestones.milestone
+            and from_milestones.milestone = from_milestones.counted_as
+    inner join milestones as to_milestones
+        on diagnostics.to_milestone = to_milestones.milestone
 
 ),
 
@@ -30,6 +34,7 @@ final as (
 
     select
         metric,
+        metric_label,
         from_milestone,
         counted_milestone,
         to_milestone
@@ -37,6 +42,7 @@ final as (
     union all
     select
         looked_at.from_milestone || '_to_' || looked_at.to_milestone as metric,
+        looked_at.metric_label,
         looked_at.from_milestone,
         looked_at.from_milestone as counted_milestone,
         looked_at.to_milestone

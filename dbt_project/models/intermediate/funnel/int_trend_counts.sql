@@ -1,12 +1,11 @@
 {%- set dimensions = trend_dimensions() -%}
 with conversions as (
 
-    select * from {{ ref('int_pair_conversions') }}
-    where
-        is_counted
-        and metric in (
-            select pairs.metric from {{ ref('int_conversion_pairs') }} as pairs
-        )
+    select
+        *,
+        'all' as all_cycles
+    from {{ ref('fct_conversions') }}
+    where entered = 1
 
 ),
 
@@ -42,7 +41,7 @@ entries as (
             window_days,
             count(*) as entered,
             count(*) filter (where is_converted_in_view) as converted,
-            count(*) filter (where is_converted_in_window) as converted_in_window,
+            count(*) filter (where converted_in_window = 1) as converted_in_window,
             entered_date
         from windowed
         group by metric, window_days, entered_date, {{ dimension_column(dimension) }}

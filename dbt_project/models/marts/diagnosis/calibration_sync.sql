@@ -1,100 +1,37 @@
-with cycles as (
+with moments as (
 
-    select * from {{ ref('int_funnel_cycles') }}
-
-),
-
-run_policy as (
-
-    select * from {{ ref('int_run_policy') }}
+    select * from {{ ref('int_sync_moments') }}
 
 ),
 
-moments as (
+periods as (
 
-    select
-        cycles.lead_id,
-        'passed' as section,
-        cycles.lead_source as item,
-        1 as section_order,
-        cycles.handed_off_at as happened_at
-    from cycles
-    where cycles.handed_off_at is not null
-    union all
-    select
-        cycles.lead_id,
-        'rejected' as section,
-        coalesce(cycles.reason_code, '(no reason)') as item,
-        2 as section_order,
-        cycles.exited_at as happened_at
-    from cycles
-    where cycles.outcome in ('rejected', 'disqualified')
-    union all
-    select
-        cycles.lead_id,
-        'late_rejection' as section,
-        coalesce(cycles.reason_code, '(no reason)') as item,
-        3 as section_order,
-        cycles.exited_at as happened_at
-    from cycles
-    where cycles.is_late_rejection
-    union all
-    select
-        cycles.lead_id,
-        'converted' as section,
-        cycles.lead_source as item,
-        4 as section_order,
-        cycles.sales_qualified_at as happened_at
-    from cycles
-    where cycles.sales_qualified_at is not null
-    union all
-    select
-        cycles.lead_id,
-        'untouched' as section,
-        cycles.owner_id as item,
-        5 as section_order,
-        cycles.handed_off_at as happened_at
-    from cycles
-    where cycles.sla_status = 'breached' and cycles.first_touch_at is null
+    select * from {{ ref('int_sync_periods') }}
 
 ),
 
-dated as (
+reasons as (
 
-    select
-        moments.lead_id,
-        moments.section,
-        moments.item,
-        moments.section_order,
-        greatest(1, cast(floor(run_policy.sync_period_seconds / 604800) as integer))
-            as sync_weeks,
-        {{ period_start('week', local_date(
-            'moments.happened_at', 'run_policy.timezone'
-        )) }} as happened_week
-    from moments
-    cross join run_policy
-    where
-        moments.happened_at
-        > {{ dbt.dateadd('day', -91, 'run_policy.as_of') }}
+    select * from {{ ref('dim_reasons') }}
 
 ),
 
--- Meetings of several weeks are counted from the first Monday of 1970.
-recent as (
+sections as (
 
     select
-        lead_id,
-        section,
-        item,
-        section_order,
-        cast({{ dbt.dateadd(
-            'day',
-            "-7 * (" ~ dbt.datediff(
-                "cast('1970-01-05' as date)", 'happened_week', 'week'
-            ) ~ " % sync_weeks)",
-            'happened_week'
-        ) }} as date) as period_start
-    from dated
+        sections.section,
+        sections.section_order
+    from (
+        values
+        ('passed', 1),
+        ('rejected', 2),
+        ('overdue', 3),
+        ('untouched', 4),
+        ('converted', 5),
+        ('late_rejection', 6),
+        ('unmapped_stage', 7),
+        ('unknown_reason', 8)
+    ) as sections (section, section_order)
 
 ),
 
@@ -103,26 +40,111 @@ numbered as (
     select
         *,
         row_number() over (
-            partition by period_start, section, item order by lead_id
+            partition by period_start, section, item order by happened_at, lead_id
         ) as lead_number
-    from recent
+    from moments
+
+),
+
+-- Fifty ids are what a person may go through in a meeting; fct_lead_cycles has all.
+counted as (
+
+    select
+        section,
+        item,
+        count(*) as leads,
+        {{ dbt.listagg(
+            "case when lead_number <= 50 then lead_id end", "', '",
+            "order by lead_number"
+        ) }} as lead_ids,
+        min(happened_at) as first_at,
+        period_start
+    from numbered
+    group by section, item, period_start
+
+),
+
+compared as (
+
+    select
+        counted.*,
+        periods.period_number,
+        periods.observed_days,
+        periods.period_days,
+        periods.is_running,
+        periods.period_end,
+        periods.period_number - min(periods.period_number) over () as periods_before,
+        coalesce(sum(counted.leads) over (
+            partition by counted.section, counted.item
+            order by periods.period_number
+            rows between unbounded preceding and 1 preceding
+        ), 0) as leads_before,
+        coalesce(sum(counted.leads) over (
+            partition by counted.section, counted.item
+            order by periods.period_number
+            range between 1 preceding and 1 preceding
+        ), 0) as leads_in_period_before
+    from counted
+    inner join periods
+        on counted.period_start = periods.period_start
+
+),
+
+-- As much of each earlier period as has passed of this one.
+tested as (
+
+    select
+        *,
+        {{ two_count_z(
+            'leads', 'leads_before',
+            '(periods_before * period_days / nullif(observed_days, 0))'
+        ) }} as growth_z
+    from compared
 
 ),
 
 final as (
 
     select
-        section,
-        item,
-        section_order,
-        count(*) as leads,
-        {{ dbt.listagg(
-            "case when lead_number <= 50 then lead_id end", "', '",
-            "order by lead_number"
-        ) }} as lead_ids,
-        period_start
-    from numbered
-    group by section, item, section_order, period_start
+        tested.section,
+        tested.item,
+        sections.section_order,
+        tested.leads,
+        tested.lead_ids,
+        tested.period_start,
+        case
+            when tested.section not in ('rejected', 'late_rejection') then tested.item
+            else coalesce(reasons.reason_label, 'No reason given')
+        end as item_label,
+        case
+            when tested.periods_before > 0
+                then
+                    cast(
+                        tested.leads_in_period_before as {{ dbt.type_bigint() }}
+                    )
+        end as previous_leads,
+        {{ rate('tested.leads_before', 'tested.periods_before') }} as usual_leads,
+        -- Fewer than five are chance too often. What is overdue is so for longer than
+        -- one period.
+        case
+            when tested.section <> 'overdue'
+                then
+                    coalesce(
+                        tested.leads >= 5
+                        and tested.growth_z > {{ normal_quantile_995() }},
+                        false
+                    )
+        end as has_grown,
+        tested.first_at,
+        tested.is_running,
+        tested.period_end
+    from tested
+    inner join sections
+        on tested.section = sections.section
+    left join reasons
+        on
+            tested.item = reasons.reason_code
+            and tested.section in ('rejected', 'late_rejection')
 
 )
 

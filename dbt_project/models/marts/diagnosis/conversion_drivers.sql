@@ -11,6 +11,18 @@ period_pairs as (
 
 ),
 
+pairs as (
+
+    select * from {{ ref('int_milestone_pairs') }}
+
+),
+
+owners as (
+
+    select * from {{ ref('int_owner_capacity') }}
+
+),
+
 counts as (
 
     {% for dimension in dimensions -%}
@@ -86,8 +98,10 @@ final as (
     select
         parts.period_pair,
         parts.metric,
+        pairs.metric_label,
         parts.dimension,
         parts.value,
+        coalesce(owners.owner_name, parts.value) as value_label,
         cast(parts.previous_entered as {{ dbt.type_bigint() }}) as previous_entered,
         cast(parts.previous_converted as {{ dbt.type_bigint() }})
             as previous_converted,
@@ -108,6 +122,12 @@ final as (
     from parts
     inner join period_pairs
         on parts.period_pair = period_pairs.period_pair
+    inner join pairs
+        on parts.metric = pairs.metric
+    left join owners
+        on
+            parts.value = owners.owner_id
+            and parts.dimension = 'owner_id'
 
 )
 

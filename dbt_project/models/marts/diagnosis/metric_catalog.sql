@@ -8,7 +8,7 @@ rates as (
 
     select
         metric,
-        from_label || ' to ' || to_label as label,
+        metric_label as label,
         'cycles that reached ' || to_milestone || ' within the window' as numerator,
         'cycles that reached ' || from_milestone || ' in their own right'
             as denominator,
@@ -51,6 +51,23 @@ fixed_metrics as (
             'handoffs that lack a requirement', 'handoffs judged', 'cycle',
             'mql_quality',
             'Share of the handoffs that did not meet the whole MQL definition'
+        ),
+        (
+            'decided_in_time_rate', 'Decided in time',
+            'handoffs accepted or rejected by the due moment', 'handoffs due', 'cycle',
+            'sync_scorecard',
+            'Share of the handoffs that sales accepted or rejected in time'
+        ),
+        (
+            'reasons_given_rate', 'Reasons given', 'exits with a reason',
+            'exits that need one', 'stage visit', 'sync_scorecard',
+            'Share of the rejected, disqualified, lost and recycled with a reason'
+        ),
+        (
+            'recycled_in_time_rate', 'Back in nurture in time',
+            'cycles back in nurture by the due moment',
+            'rejected or disqualified worth another look', 'cycle', 'sync_scorecard',
+            'Share of those worth another look that were put into nurture in time'
         ),
         (
             'requalified_rate', 'Came back', 'cycles requalified after an exit',

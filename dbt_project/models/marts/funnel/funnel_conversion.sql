@@ -4,9 +4,15 @@
         {%- do groupings.append((period, dimension)) -%}
     {%- endfor -%}
 {%- endfor -%}
+{%- set counts = [
+    'entered', 'entered_implied', 'converted', 'converted_in_window', 'still_open'
+] -%}
 with conversions as (
 
-    select * from {{ ref('int_pair_conversions') }}
+    select
+        *,
+        'all' as all_cycles
+    from {{ ref('fct_conversions') }}
 
 ),
 
@@ -16,21 +22,15 @@ pairs as (
 
 ),
 
-run_policy as (
+owners as (
 
-    select * from {{ ref('int_run_policy') }}
+    select * from {{ ref('int_owner_capacity') }}
 
 ),
 
-dated as (
+run_policy as (
 
-    select
-        *,
-        {{ period_start('week', 'entered_date') }} as week_start,
-        {{ period_start('month', 'entered_date') }} as month_start,
-        {{ period_start('quarter', 'entered_date') }} as quarter_start,
-        case when is_counted then days_to_convert end as counted_days
-    from conversions
+    select * from {{ ref('int_run_policy') }}
 
 ),
 
@@ -42,16 +42,14 @@ cohorts as (
             metric,
             '{{ dimension }}' as dimension,
             {{ dimension_column(dimension) }} as value,
-            count(*) filter (where is_counted) as entered,
-            count(*) filter (where not is_counted) as entered_implied,
-            count(*) filter (where is_counted and is_converted) as converted,
-            count(*) filter (where is_counted and is_converted_in_window)
-                as converted_in_window,
-            count(*) filter (where is_counted and is_open) as still_open,
-            {{ quantile('counted_days', 0.5) }} as median_days,
-            {{ period }}_start as period_start
-        from dated
-        group by metric, {{ period }}_start, {{ dimension_column(dimension) }}
+            {% for count in counts -%}
+                cast(coalesce(sum({{ count }}), 0) as {{ dbt.type_bigint() }})
+                    as {{ count }},
+            {% endfor -%}
+            {{ quantile('days_to_convert', 0.5) }} as median_days,
+            entered_{{ period }} as period_start
+        from conversions
+        group by metric, entered_{{ period }}, {{ dimension_column(dimension) }}
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
@@ -63,17 +61,17 @@ final as (
         cohorts.period,
         cohorts.dimension,
         cohorts.value,
+        coalesce(owners.owner_name, cohorts.value) as value_label,
         cohorts.metric,
+        pairs.metric_label,
         pairs.from_milestone,
         pairs.from_label,
         pairs.to_milestone,
         pairs.to_label,
         pairs.sort_order,
-        cohorts.entered,
-        cohorts.entered_implied,
-        cohorts.converted,
-        cohorts.converted_in_window,
-        cohorts.still_open,
+        {% for count in counts -%}
+            cohorts.{{ count }},
+        {% endfor -%}
         {{ rate('cohorts.converted', 'cohorts.entered') }} as rate,
         {{ rate('cohorts.converted_in_window', 'cohorts.entered') }}
             as rate_in_window,
@@ -93,6 +91,10 @@ final as (
     from cohorts
     inner join pairs
         on cohorts.metric = pairs.metric
+    left join owners
+        on
+            cohorts.value = owners.owner_id
+            and cohorts.dimension = 'owner_id'
     cross join run_policy
 
 )

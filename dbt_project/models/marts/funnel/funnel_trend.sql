@@ -56,6 +56,7 @@ final as (
         judged.dimension,
         judged.value,
         judged.metric,
+        pairs.metric_label,
         pairs.from_milestone,
         pairs.from_label,
         pairs.to_milestone,

@@ -2,15 +2,21 @@ with conversions as (
 
     select
         *,
-        {{ period_start('month', 'entered_date') }} as period_start
-    from {{ ref('int_pair_conversions') }}
-    where is_counted
+        'all' as all_cycles
+    from {{ ref('fct_conversions') }}
+    where entered = 1
 
 ),
 
 pairs as (
 
     select * from {{ ref('int_conversion_pairs') }}
+
+),
+
+owners as (
+
+    select * from {{ ref('int_owner_capacity') }}
 
 ),
 
@@ -22,15 +28,15 @@ cohorts as (
             '{{ dimension }}' as dimension,
             {{ dimension_column(dimension) }} as value,
             count(*) as entered,
-            count(*) filter (where is_converted) as converted,
-            count(*) filter (where is_open) as still_open,
-            count(*) filter (where not is_converted and not is_open) as exited,
+            count(*) filter (where converted = 1) as converted,
+            count(*) filter (where still_open = 1) as still_open,
+            count(*) filter (where converted + still_open = 0) as exited,
             {{ quantile('days_to_convert', 0.5) }} as median_days,
             {{ quantile('days_to_convert', 0.75) }} as p75_days,
             {{ quantile('days_to_convert', 0.9) }} as p90_days,
-            period_start
+            entered_month as period_start
         from conversions
-        group by metric, period_start, {{ dimension_column(dimension) }}
+        group by metric, entered_month, {{ dimension_column(dimension) }}
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
 
@@ -41,7 +47,9 @@ final as (
     select
         cohorts.dimension,
         cohorts.value,
+        coalesce(owners.owner_name, cohorts.value) as value_label,
         cohorts.metric,
+        pairs.metric_label,
         pairs.from_milestone,
         pairs.from_label,
         pairs.to_milestone,
@@ -60,6 +68,10 @@ final as (
     from cohorts
     inner join pairs
         on cohorts.metric = pairs.metric
+    left join owners
+        on
+            cohorts.value = owners.owner_id
+            and cohorts.dimension = 'owner_id'
 
 )
 

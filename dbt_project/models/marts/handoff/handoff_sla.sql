@@ -84,6 +84,7 @@ final as (
         weekly.intent_tier,
         tiers.tier_rank,
         weekly.owner_id,
+        coalesce(owners.owner_name, weekly.owner_id) as owner_name,
         owners.owner_team,
         weekly.handed_off,
         weekly.handed_off_implied,

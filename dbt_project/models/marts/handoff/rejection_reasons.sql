@@ -17,6 +17,12 @@ reasons as (
 
 ),
 
+owners as (
+
+    select * from {{ ref('int_owner_capacity') }}
+
+),
+
 exits as (
 
     select
@@ -72,6 +78,7 @@ final as (
         coalesce(reasons.leak, 'unknown') as leak,
         totals.lead_source,
         totals.owner_id,
+        coalesce(owners.owner_name, totals.owner_id) as owner_name,
         totals.score_band,
         totals.exited,
         {% for start_kind in start_kinds() -%}
@@ -84,6 +91,8 @@ final as (
     from totals
     left join reasons
         on totals.reason_code = reasons.reason_code
+    left join owners
+        on totals.owner_id = owners.owner_id
 
 )
 

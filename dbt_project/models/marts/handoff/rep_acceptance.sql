@@ -89,6 +89,7 @@ final as (
 
     select
         loads.owner_id,
+        coalesce(owners.owner_name, loads.owner_id) as owner_name,
         owners.owner_team,
         loads.score_band,
         loads.handed_off,

@@ -17,6 +17,12 @@ reasons as (
 
 ),
 
+reps as (
+
+    select * from {{ ref('dim_reps') }}
+
+),
+
 -- An unknown reason waits as long as `other` does (dim_reasons), and so does a missing
 -- one.
 waiting as (
@@ -52,6 +58,7 @@ final as (
         end as reason_label,
         waiting.leak,
         waiting.owner_id,
+        coalesce(reps.rep_name, waiting.owner_id) as owner_name,
         waiting.lead_source,
         waiting.segment,
         waiting.country,
@@ -66,6 +73,10 @@ final as (
     from waiting
     inner join run_policy
         on waiting.due_at <= run_policy.as_of
+    left join reps
+        on
+            waiting.source_system = reps.source_system
+            and waiting.owner_id = reps.rep_id
 
 )
 

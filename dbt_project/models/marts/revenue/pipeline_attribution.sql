@@ -19,6 +19,12 @@ run_policy as (
 
 ),
 
+milestones as (
+
+    select * from {{ ref('dim_milestones') }}
+
+),
+
 attribution_models as (
 
     select attribution_models.attribution_model
@@ -68,6 +74,7 @@ final as (
 
     select
         by_model.credited_milestone,
+        milestones.milestone_label as credited_label,
         by_model.attribution_model,
         by_model.source_system,
         by_model.lead_id,
@@ -106,6 +113,8 @@ final as (
             as opportunity_created_date
     from by_model
     cross join run_policy
+    left join milestones
+        on by_model.credited_milestone = milestones.milestone
     where by_model.credit > 0
 
 )

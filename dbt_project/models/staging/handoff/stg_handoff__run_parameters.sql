@@ -17,7 +17,8 @@ final as (
         hash_key,
         match_on,
         audit_mode,
-        currency
+        currency,
+        staff_names
     from source_rows
 
 )
