@@ -1,4 +1,4 @@
-"""``handoff init``: a first configuration, for the sample or for exports that exist."""
+"""``handoff init``: a first configuration, for the sample or for exports; a policy to edit."""
 
 import shutil
 from pathlib import Path
@@ -26,23 +26,30 @@ def init(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The configuration to write.")] = Path(
         CONFIG_FILE
     ),
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="DIR", help="Write a copy of the policy tables there."),
+    ] = None,
 ) -> None:
     """Write a configuration; overwrites nothing.
 
-    Without --from: handoff.yml that reads the sample export, with a copy of the policy and of the
-    sample beside it to edit. With --from: a configuration that reads these exports, tried on them;
-    what could not be placed stands in the file as a comment.
+    Without an option: handoff.yml that reads the sample export, with a copy of the policy and of
+    the sample beside it to edit. With --from: a configuration that reads these exports, tried on
+    them; what could not be placed stands in the file as a comment. With --policy: a copy of the
+    policy that ships, for definitions of your own.
 
     \b
     Examples:
       handoff init                       in an empty directory; then handoff run
       handoff init --from seeds/sample_crm --out mine.yml
+      handoff init --policy policy
     """
-    out = out.expanduser().absolute()
-    if directory is None:
-        _start_project(out)
-    else:
-        _propose(directory.expanduser().absolute(), out)
+    if policy is not None:
+        _copy_policy(policy)
+    if directory is not None:
+        _propose(directory.expanduser().absolute(), out.expanduser())
+    elif policy is None:
+        _start_project(out.expanduser())
 
 
 def _start_project(out: Path) -> None:
@@ -52,6 +59,18 @@ def _start_project(out: Path) -> None:
         POLICY_DIR: out.parent / "seeds" / "policy",
         SAMPLE_DIR: out.parent / "seeds" / "sample_crm",
     }
+    _copy(copies)
+    say(f"Then: handoff run{_config_option(out)}")
+
+
+def _copy_policy(directory: Path) -> None:
+    """Copy the policy that ships, and say how a configuration names it."""
+    _copy({POLICY_DIR: directory.expanduser()})
+    say(f"Then, in the configuration: lifecycle: {{policy_dir: {directory}}}")
+
+
+def _copy(copies: dict[Path, Path]) -> None:
+    """Copy files and directories; nothing at all where one of the targets exists."""
     for target in copies.values():
         if target.exists():
             raise ConfigError(f"{target} exists already; init overwrites nothing")
@@ -62,11 +81,15 @@ def _start_project(out: Path) -> None:
         else:
             shutil.copyfile(source, target)
         say(f"wrote {target}")
-    say("Then: handoff run" + ("" if out.name == CONFIG_FILE else f" --config {out}"))
+
+
+def _config_option(out: Path) -> str:
+    """The option that names a configuration; none for the one that is found by itself."""
+    return "" if out.absolute() == Path.cwd() / CONFIG_FILE else f" --config {out}"
 
 
 def _propose(directory: Path, out: Path) -> None:
-    proposal = propose(directory, out)
+    proposal = propose(directory, out.absolute())
     system = (
         "exports of an unknown system" if proposal.crm == UNKNOWN_CRM else f"{proposal.crm} exports"
     )
@@ -81,7 +104,7 @@ def _propose(directory: Path, out: Path) -> None:
         names = listed(proposal.unread, _MOST_LINES)
         say(f"  not read, as they look like none of the tables: {names}")
     if proposal.tried:
-        say(f"Then: handoff run --config {out} --audit warn")
+        say(f"Then: handoff run{_config_option(out)} --audit warn")
     elif not proposal.plan("leads"):
         say(
             f"Name the file that has the leads in {out}, under tables, or export one to {directory}"

@@ -337,10 +337,18 @@ def _metrics(connection: DuckDBPyConnection) -> list[Row]:
             pairs.counted_milestone,
             pairs.to_milestone,
             pairs.to_label,
-            case when pairs.metric is not null then run_policy.window_days end as window_days
+            case when pairs.metric is not null then run_policy.window_days end as window_days,
+            targets.target_value,
+            targets.better,
+            targets.owner_team as target_team,
+            targets.valid_from as target_from
         from {BUILD_SCHEMA}.metric_catalog as metrics
         cross join {BUILD_SCHEMA}.int_run_policy as run_policy
         left join {BUILD_SCHEMA}.int_conversion_pairs as pairs using (metric)
+        left join {BUILD_SCHEMA}.int_targets as targets
+            on metrics.metric = targets.metric
+            and run_policy.as_of::date >= targets.valid_from
+            and coalesce(run_policy.as_of::date < targets.valid_until, true)
         order by pairs.sort_order nulls last, metrics.mart, metrics.metric
         """,
     )

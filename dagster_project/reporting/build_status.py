@@ -14,7 +14,7 @@ from rich.text import Text
 from dagster_project.config.warehouse import PUBLISHED_FILE
 from dagster_project.reporting.build_figures import BuildFigures, last_build
 from dagster_project.reporting.console import Section, grid, listed, status, titled
-from dagster_project.reporting.pages import DEFINITIONS_PAGE, REPORT_PAGE
+from dagster_project.reporting.pages import DEFINITIONS_PAGE, HELD_BACK_PAGE, REPORT_PAGE
 from dagster_project.reporting.run_summary import (
     check_counts,
     counts_text,
@@ -86,6 +86,8 @@ def places(output: Path) -> Iterator[tuple[str, str]]:
     if report.is_file():
         beside = f", {definitions.name} beside it" if definitions.is_file() else ""
         yield "report", f"{_from_here(report)}{beside}"
+    if (output / HELD_BACK_PAGE).is_file():
+        yield "why not", str(_from_here(output / HELD_BACK_PAGE))
     if (output / DATA_DOCS_DIRECTORY / "index.html").is_file():
         yield "checks", str(_from_here(output / DATA_DOCS_DIRECTORY / "index.html"))
 
@@ -108,7 +110,7 @@ def where_to_look(output: Path, *, is_published: bool) -> list[str]:
         first = f"Published although {checks} (--audit warn): {build}"
     else:
         first = f"Published {build}"
-    shown = [place for place in places(output) if is_published or place[0] == "checks"]
+    shown = [place for place in places(output) if is_published or place[0] in ("why not", "checks")]
     width = max((len(name) for name, _ in shown), default=0)
     return [first, *(f"  {name:<{width}}  {path}" for name, path in shown)]
 

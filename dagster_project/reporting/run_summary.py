@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -54,7 +55,7 @@ _DETAILS = (
     replace(_TIGHT, notes=0),
     replace(_TIGHT, notes=0, findings=3, warned=1),
     replace(_TIGHT, notes=0, findings=1, warned=0),
-    replace(_TIGHT, notes=0, findings=0, warned=0),
+    replace(_TIGHT, notes=0, findings=1, warned=0, names_only=True),
     replace(_TIGHT, notes=0, findings=0, warned=0, names_only=True),
 )
 
@@ -106,8 +107,9 @@ def _shown(figures: BuildFigures, detail: _Detail, told_elsewhere: bool) -> Rend
         for what, count in left_out.items()
         if count > 0
     ]
-    more = [Text(f"  more: {', '.join(told)} (handoff status)", style="dim")] if told else []
-    return Group(titled(sections, apart=detail.apart), *more)
+    more = Text(f"more: {', '.join(told)} (handoff status)", style="dim")
+    shown = titled(sections, apart=detail.apart)
+    return Group(shown, Padding(more, (0, 0, 0, 2), expand=False)) if told else shown
 
 
 def _what_stands_out(figures: BuildFigures) -> Text:

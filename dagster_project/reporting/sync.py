@@ -25,7 +25,7 @@ from dagster_project.reporting.decisions import Decision
 SECTIONS = {
     "passed": ("Passed to sales", "source"),
     "rejected": ("Rejected or disqualified", "reason"),
-    "overdue": ("Decisions overdue", "owner"),
+    "overdue": ("Handoffs whose decision is overdue", "owner"),
     "untouched": ("Never touched, past the service level", "owner"),
     "converted": ("Became sales qualified", "source"),
     "late_rejection": ("Rejected after silence had accepted them", "reason"),

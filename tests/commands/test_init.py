@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from dagster_project.commands.app import app
 from dagster_project.config.errors import ConfigError
+from dagster_project.config.policy import validate
 from dagster_project.config.settings import load_settings
 
 
@@ -27,7 +28,8 @@ def test_proposal_is_written_and_loads(
     done = CliRunner().invoke(app, ["init", "--from", str(exports)], catch_exceptions=False)
     assert done.exit_code == 0
     assert "leads  2     100%                     1 of 1         leads.csv\n" in done.output
-    assert f"Then: handoff run --config {tmp_path / 'handoff.yml'}" in done.output
+    assert "handoff.yml: exports of an unknown system" in done.output
+    assert "Then: handoff run --audit warn\n" in done.output
     (source,) = load_settings(tmp_path / "handoff.yml").sources
     assert (source.kind, source.path) == ("files", exports)
 
@@ -50,3 +52,16 @@ def test_without_leads_it_says_what_they_are_and_nothing_is_run(tmp_path: Path) 
     assert "a leads table has one row per person or company" in done.output
     assert "as they look like none of the tables: prices.csv, texts.csv\n" in done.output
     assert "handoff run" not in done.output + (tmp_path / "own.yml").read_text("utf-8")
+
+
+def test_policy_is_copied_to_edit_and_never_over_another(tmp_path: Path) -> None:
+    policy = tmp_path / "policy"
+    arguments = ["init", "--policy", str(policy)]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert f"lifecycle: {{policy_dir: {policy}}}" in done.output
+    assert validate(policy) == []
+    assert not (tmp_path / "handoff.yml").exists()
+    (policy / "stages.csv").write_text("mine", "utf-8")
+    with pytest.raises(ConfigError, match="overwrites nothing"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert (policy / "stages.csv").read_text("utf-8") == "mine"

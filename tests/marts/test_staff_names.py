@@ -56,7 +56,12 @@ def test_names_are_in_labels_only(sample: Warehouse) -> None:
     assert reps() == {row["rep_id"]: row["rep_name"] for row in sample.rows("dim_reps")}
     shown = shown_in(sample)
     assert ("fct_conversions", "owner_name") in shown
-    assert {column for _, column in shown} == {"rep_name", "owner_name", "value_label"}
+    assert {column for _, column in shown} == {
+        "item_label",
+        "owner_name",
+        "rep_name",
+        "value_label",
+    }
 
 
 def test_no_mart_has_a_name_where_names_are_left_out(without_names: Warehouse) -> None:

@@ -19,7 +19,8 @@ from tests.warehouse import POLICY_DIR, Warehouse
 AS_OF = datetime(2026, 7, 1)
 MONDAY = datetime(2026, 6, 22, 12)
 LAST, RUNNING = date(2026, 6, 22), date(2026, 6, 29)
-GIVEN = ("fct_lead_cycles", "lifecycle_violations")
+GIVEN = ("fct_lead_cycles", "lifecycle_violations", "dim_reps")
+KIM = {"rep_sk": "R1", "rep_id": "R1", "source_system": "files", "rep_name": "Kim"}
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def agenda(new_warehouse):
         models = warehouse.project.models
         warehouse._give(models["fct_lead_cycles"], cycles)
         warehouse._give(models["lifecycle_violations"], violations)
+        warehouse._give(models["dim_reps"], [KIM])
         warehouse.build(["calibration_sync"], given=GIVEN)
         return {
             (row["period_start"], row["section"], row["item"]): row
@@ -107,6 +109,7 @@ def test_the_agenda_lists_what_happened_in_the_period(agenda):
     passed = rows[LAST, "passed", "Event"]
     assert (passed["lead_ids"], passed["first_at"]) == ("A, L0, L1", MONDAY - timedelta(hours=1))
     assert rows[LAST, "rejected", "no_budget"]["item_label"] == "No budget"
+    assert rows[LAST, "untouched", "R1"]["item_label"] == "Kim"
     assert not passed["is_running"]
     missing = rows[RUNNING, "rejected", "(no reason)"]
     assert (missing["item_label"], missing["is_running"]) == ("No reason given", True)
@@ -314,15 +317,20 @@ def test_targets_are_those_of_the_tradition_and_the_day(meeting):
     assert found["reasons_given_rate"] == found["mql_to_sql"] == (None, "no_target")
 
 
-def test_of_the_targets_for_every_tradition_the_latest_holds(meeting):
-    meeting.execute("delete from policy.targets where tradition = 'four_stage'")
-    others = meeting.project.models.keys() - {"sync_scorecard"}
-    meeting.build(["sync_scorecard"], given=others)
+def test_a_target_holds_from_its_day_until_the_next(meeting):
+    """Those for every tradition only until the tradition has its own."""
+    meeting.execute(
+        "update policy.targets set valid_from = '2026-06-25' "
+        "where tradition = 'four_stage' and metric = 'sla_met_rate'"
+    )
+    changed = {"int_targets", "sync_scorecard"}
+    meeting.build(changed, given=meeting.project.models.keys() - changed)
     rows = meeting.rows("select * from sync_scorecard where metric = 'sla_met_rate'")
     assert len(rows) == 14
+    steps = ((date(2026, 6, 25), 0.42), (date(2026, 6, 20), 0.4), (date.min, 0.45))
     for row in rows:
-        is_new = row["period_end"] >= date(2026, 6, 20)
-        assert row["target_value"] == (0.4 if is_new else 0.45), row["period_start"]
+        holds = next(value for begin, value in steps if row["period_end"] >= begin)
+        assert row["target_value"] == holds, row["period_start"]
 
 
 def test_what_came_after_a_meeting_changes_nothing_of_its_figures(sample, meeting):

@@ -42,6 +42,7 @@ MODELS = (
     "int_rules",
     "int_stage_moves",
     "int_stage_names",
+    "int_targets",
     "lifecycle_violations",
     "metric_catalog",
 )
@@ -210,6 +211,9 @@ def test_numbers_are_those_of_the_policy(shipped: Warehouse) -> None:
     metric = page.after("metric-mql_to_sql")
     assert "cycles that reached sales_qualified within the window" in metric
     assert "90 days funnel_conversion" in metric
+    assert "Target" not in metric
+    promise = page.after("metric-sla_met_rate")
+    assert "Target: at least 80 % (sales), from 2025-01-01" in promise
     assert "watch below 15 % (smb)" in page.after("check-diagnostic_qualification_range")
     assert page.after("parameter-creation_tolerance").startswith("creation_tolerance 1 minute")
     shipped.set_policy(changed("sla_policies", "target_minutes", "15", intent_tier="hand_raise"))

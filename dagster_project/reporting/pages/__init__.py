@@ -10,3 +10,5 @@ from pathlib import Path
 # Where the pages are in a build, and so under ``published``.
 REPORT_PAGE = Path("report", "index.html")
 DEFINITIONS_PAGE = REPORT_PAGE.with_name("definitions.html")
+# In the output, beside what is published.
+HELD_BACK_PAGE = Path("held_back", "index.html")

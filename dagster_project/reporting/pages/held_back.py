@@ -14,14 +14,13 @@ from typing import Any
 import duckdb
 
 from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, records, warehouse_path
-from dagster_project.reporting.pages import REPORT_PAGE
+from dagster_project.reporting.pages import HELD_BACK_PAGE, REPORT_PAGE
 from dagster_project.reporting.pages.heading import TELLING, check_counts, noticed
 from dagster_project.reporting.pages.page import render
 from dagster_project.reporting.pages.section import Points, Text, text
 from dagster_project.running import publishing
 from dagster_project.running.audit import DATA_DOCS_DIRECTORY
 
-HELD_BACK_DIRECTORY = "held_back"
 _STOPPING = ("blocked", "errored")
 
 
@@ -66,7 +65,7 @@ def write_held_back(
         served_as_of=datetime.fromisoformat(served["as_of"]) if served else None,
         links=_links(output),
     )
-    target = output / HELD_BACK_DIRECTORY / REPORT_PAGE.name
+    target = output / HELD_BACK_PAGE
     target.parent.mkdir(exist_ok=True)
     part = target.with_suffix(".part")
     part.write_text(page, encoding="utf-8")
@@ -76,7 +75,7 @@ def write_held_back(
 
 def forget_held_back(output: Path) -> None:
     """Remove the page: a later build is published."""
-    shutil.rmtree(output / HELD_BACK_DIRECTORY, ignore_errors=True)
+    shutil.rmtree((output / HELD_BACK_PAGE).parent, ignore_errors=True)
 
 
 def _rows(output: Path, table: str, rest: str, *values: str) -> list[dict[str, Any]]:

@@ -10,6 +10,12 @@ periods as (
 
 ),
 
+owners as (
+
+    select * from {{ ref('int_owner_capacity') }}
+
+),
+
 reasons as (
 
     select * from {{ ref('dim_reasons') }}
@@ -113,8 +119,9 @@ final as (
         tested.lead_ids,
         tested.period_start,
         case
-            when tested.section not in ('rejected', 'late_rejection') then tested.item
-            else coalesce(reasons.reason_label, 'No reason given')
+            when tested.section in ('rejected', 'late_rejection')
+                then coalesce(reasons.reason_label, 'No reason given')
+            else coalesce(owners.owner_name, tested.item)
         end as item_label,
         case
             when tested.periods_before > 0
@@ -145,6 +152,10 @@ final as (
         on
             tested.item = reasons.reason_code
             and tested.section in ('rejected', 'late_rejection')
+    left join owners
+        on
+            tested.item = owners.owner_id
+            and tested.section in ('overdue', 'untouched')
 
 )
 

@@ -4,9 +4,15 @@ with periods as (
 
 ),
 
-pairs as (
+metrics as (
 
-    select * from {{ ref('int_conversion_pairs') }}
+    select * from {{ ref('int_sync_metrics') }}
+
+),
+
+targets as (
+
+    select * from {{ ref('int_targets') }}
 
 ),
 
@@ -32,42 +38,6 @@ catalog as (
 run_policy as (
 
     select * from {{ ref('int_run_policy') }}
-
-),
-
--- Rates with a name come first, and more is better of each.
-services as (
-
-    select
-        services.metric,
-        services.better,
-        services.sort_order
-    from (
-        values
-        ('sla_met_rate', 'higher', 101),
-        ('decided_in_time_rate', 'higher', 102),
-        ('reasons_given_rate', 'higher', 103),
-        ('recycled_in_time_rate', 'higher', 104),
-        ('below_mql_share', 'lower', 105)
-    ) as services (metric, better, sort_order)
-
-),
-
-metrics as (
-
-    select
-        metric,
-        'higher' as better,
-        sort_order,
-        'conversion' as kind
-    from pairs
-    union all
-    select
-        metric,
-        better,
-        sort_order,
-        'promise' as kind
-    from services
 
 ),
 
@@ -160,33 +130,6 @@ compared as (
 
 ),
 
-agreed as (
-
-    select
-        shown.metric,
-        shown.period_number,
-        case targets.unit
-            when 'percent' then targets.target / 100 else targets.target
-        end as target_value,
-        targets.owner_team,
-        targets.valid_from as target_from,
-        row_number() over (
-            partition by shown.metric, shown.period_number
-            order by
-                case when targets.tradition is null then 2 else 1 end,
-                targets.valid_from desc
-        ) as target_number
-    from shown
-    cross join run_policy
-    inner join {{ ref('targets') }} as targets
-        on
-            shown.metric = targets.metric
-            and coalesce(targets.tradition, run_policy.tradition)
-            = run_policy.tradition
-            and shown.known_day >= targets.valid_from
-
-),
-
 final as (
 
     select
@@ -202,15 +145,15 @@ final as (
         {{ wilson_upper('compared.numerator', 'compared.cases') }} as value_upper,
         compared.previous_cases,
         compared.previous_value,
-        agreed.target_value,
-        agreed.target_from,
-        agreed.owner_team,
+        targets.target_value,
+        targets.valid_from as target_from,
+        targets.owner_team,
         case
             when compared.cases < run_policy.sync_cases then 'too_few'
-            when agreed.target_value is null then 'no_target'
-            when compared.better = 'lower' and compared.value <= agreed.target_value
+            when targets.target_value is null then 'no_target'
+            when compared.better = 'lower' and compared.value <= targets.target_value
                 then 'met'
-            when compared.better = 'higher' and compared.value >= agreed.target_value
+            when compared.better = 'higher' and compared.value >= targets.target_value
                 then 'met'
             else 'missed'
         end as status,
@@ -223,11 +166,11 @@ final as (
     cross join run_policy
     inner join catalog
         on compared.metric = catalog.metric
-    left join agreed
+    left join targets
         on
-            compared.metric = agreed.metric
-            and compared.period_number = agreed.period_number
-            and agreed.target_number = 1
+            compared.metric = targets.metric
+            and compared.known_day >= targets.valid_from
+            and coalesce(compared.known_day < targets.valid_until, true)
 
 )
 
