@@ -6,11 +6,8 @@ from typing import Any
 import duckdb
 
 from dagster_project.config.warehouse import connect, records, warehouse_path
-from dagster_project.running.audit import RESULTS_TABLE
+from dagster_project.running.audit import RESULTS_TABLE, SHOWN_BUILDS
 from expectations.catalogue import current_name
-
-# Builds that the history of a check shows.
-SHOWN_BUILDS = 20
 
 
 def check_history(output: Path, build_id: str) -> list[dict[str, Any]]:

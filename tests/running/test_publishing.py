@@ -19,8 +19,8 @@ import pytest
 
 from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
 from dagster_project.running import publishing
-from dagster_project.running.audit import ensure_tables
-from dagster_project.running.check_history import SHOWN_BUILDS, check_history
+from dagster_project.running.audit import SHOWN_BUILDS, ensure_tables
+from dagster_project.running.check_history import check_history
 from dagster_project.running.publishing import Mart
 from expectations.catalogue import FORMER_NAMES
 

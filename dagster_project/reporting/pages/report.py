@@ -42,7 +42,7 @@ def write_report(
     """
     library = drawing_library(cache or handoff_home() / "cache" / "pages")
     with open_marts(build / PUBLISHED_FILE, manifest.get("currency")) as marts:
-        marts.add(CHECKS, manifest.get("checks", ()))
+        marts.add(CHECKS, _checks(manifest))
         marts.add(HISTORY, history)
         cubes = Cubes(marts)
         found = list(sections(marts, cubes))
@@ -64,6 +64,12 @@ def write_report(
     part = target.with_suffix(".part")
     part.write_text(page, encoding="utf-8")
     part.replace(target)
+
+
+def _checks(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The checks, and the tests of the data that did not pass."""
+    failed = [test for test in manifest.get("data_tests", ()) if test["status"] != "passed"]
+    return [*manifest.get("checks", ()), *failed]
 
 
 def _choices(cubes: Cubes) -> list[_Choice]:

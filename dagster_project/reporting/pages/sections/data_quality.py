@@ -17,7 +17,7 @@ from dagster_project.reporting.pages.section import (
     text,
 )
 from dagster_project.reporting.pages.words import phrase, shown
-from expectations.check import TRAILING_SUFFIX
+from expectations.check import STATUS_WORDS, TRAILING_SUFFIX, Status
 
 NEEDED = ("lead_accounting", "lifecycle_violations")
 
@@ -25,7 +25,7 @@ NEEDED = ("lead_accounting", "lifecycle_violations")
 CHECKS, HISTORY = "audit_checks", "audit_history"
 
 # The worst first.
-_STATUSES = ("blocked", "errored", "warned", "passed", "not_judged")
+_STATUSES: tuple[Status, ...] = ("blocked", "errored", "warned", "passed", "not_judged")
 _FAILING = _STATUSES[:3]
 # Warnings in sight; the rest is in the table of all checks.
 _SHOWN = 10
@@ -70,15 +70,15 @@ def _checks(marts: Marts) -> list[Row]:
         return []
     history: dict[str, list[tuple[str, str]]] = {}
     for row in _history(marts):
-        words = f"{shown(row['as_of'].date())}: {phrase(row['status'])}"
+        words = f"{shown(row['as_of'].date())}: {STATUS_WORDS[row['status']]}"
         history.setdefault(row["check_name"], []).append((row["status"], words))
     found = [
         {
             **row,
             "label": phrase(row["check_name"]),
-            "state": phrase(row["status"]),
+            "state": STATUS_WORDS[row["status"]],
             # Tests of the data have no owner, and no entry in the definitions.
-            "anchor": anchor("check", row["check_name"]) if row["owner"] else None,
+            "anchor": anchor("check", row["check_name"]) if row.get("owner") else None,
             "found": row["message"].partition("; ")[0],
             "history": _squares(history.get(row["check_name"], [])),
         }
@@ -89,7 +89,7 @@ def _checks(marts: Marts) -> list[Row]:
 
 def _squares(marks: Sequence[tuple[str, str]]) -> Squares:
     counts = Counter(status for status, _ in marks)
-    words = ", ".join(f"{counts[name]} {phrase(name)}" for name in _STATUSES if counts[name])
+    words = ", ".join(f"{counts[name]} {STATUS_WORDS[name]}" for name in _STATUSES if counts[name])
     return Squares(tuple(marks), f"{len(marks)} builds: {words}" if marks else "no history")
 
 
