@@ -138,7 +138,7 @@ def test_a_changed_policy_on_the_console(output: Path, draft: Path) -> None:
     append(draft, "exclusions", "lead_id,equals,happy_path,a test")
     before = state_of(output)
     arguments = ["compare", "--policy", str(draft), "--output", str(output)]
-    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "160"}, catch_exceptions=False)
     assert done.exit_code == 0
     said = [" ".join(line.split()) for line in done.stdout.splitlines()]
 
