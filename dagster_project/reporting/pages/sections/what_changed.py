@@ -175,6 +175,18 @@ def _contributions(marts: Marts, metrics: Sequence[str]) -> list[Row]:
     return shown_rows
 
 
+def _largest(parts: Sequence[Row]) -> str:
+    """The part that changed most among those of enough cycles before and now."""
+    row = next((row for row in parts if _cases(row) >= FEWEST_CASES), None)
+    if row is None:
+        return "No part of a change is of enough cycles to tell it from chance"
+    return (
+        f"{row['what']} adds {shown(row['change_part'], 'points')} to {row['rate']} "
+        f"({shown(row['previous_rate'], 'share')} of {row['previous_entered']:,}, then "
+        f"{shown(row['current_rate'], 'share')} of {row['current_entered']:,})"
+    )
+
+
 def _chart(parts: list[Row]) -> Chart:
     # Takes a second to import; commands that write no page do without.
     import altair as alt
@@ -201,14 +213,9 @@ def _chart(parts: list[Row]) -> Chart:
         )
     )
     zero = alt.Chart(rows()).mark_rule(color=MUTED).encode(x=alt.datum(0, type="quantitative"))
-    top = parts[0]
     return Chart(
         name="what-changed-parts",
-        finding=text(
-            f"{top['what']} adds {shown(top['change_part'], 'points')} to {top['rate']} "
-            f"({shown(top['previous_rate'], 'share')} of {top['previous_entered']:,}, then "
-            f"{shown(top['current_rate'], 'share')} of {top['current_entered']:,})"
-        ),
+        finding=text(_largest(parts)),
         subtitle=f"The {_SHOWN} largest parts of each rate's change, the rate that changed most "
         "first. A cycle counts by its source, segment, owner and band, so parts overlap",
         spec=specification(alt.layer(bars, zero), height=36 * len(axis)),
