@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import dagster as dg
@@ -18,7 +19,7 @@ from dagster_project.config.warehouse import (
     records,
     warehouse_path,
 )
-from dagster_project.reporting.pages import REPORT_PAGE
+from dagster_project.reporting.pages import DEFINITIONS_PAGE, REPORT_PAGE
 from dagster_project.reporting.pages.definitions import write_definitions
 from dagster_project.reporting.pages.held_back import forget_held_back
 from dagster_project.reporting.pages.report import write_report
@@ -54,13 +55,15 @@ def build_published_asset(
             "same tables as Parquet. A check that blocks keeps the last good build in place."
         ),
     )
-    def lead_lifecycle(run: HandoffRun) -> dg.MaterializeResult[Any]:
+    def lead_lifecycle(
+        context: dg.AssetExecutionContext, run: HandoffRun
+    ) -> dg.MaterializeResult[Any]:
         started = time.monotonic()
         with step("published__lead_lifecycle"):
-            published = _publish(run)
+            published = _publish(context, run)
         return dg.MaterializeResult(metadata=_metadata(run, published, time.monotonic() - started))
 
-    def _publish(run: HandoffRun) -> dict[str, Any]:
+    def _publish(context: dg.AssetExecutionContext, run: HandoffRun) -> dict[str, Any]:
         output = run.plan.output
         settings = run.plan.settings.publishing
         facts = _facts(run)
@@ -72,14 +75,21 @@ def build_published_asset(
             marts,
             facts,
             data_tests=run.data_tests,
-            pages=partial(_write_pages, run),
+            pages={
+                DEFINITIONS_PAGE: partial(_write_definitions, run),
+                REPORT_PAGE: partial(_write_report, run),
+            },
+            # Dagster keeps the text of a message, and nothing of an exception beside it.
+            page_failed=lambda page, error: context.log.error(
+                f"{page} could not be written\n{''.join(format_exception(error))}"
+            ),
             parquet=settings.parquet,
             threads=run.plan.settings.warehouse.threads,
             memory_limit=run.plan.settings.warehouse.memory_limit,
             progress=lambda mart: tell(Happening("part", mart)),
         )
         published = publishing.publish_build(output, facts["build_id"])
-        for notice in publishing.copy_notice(published):
+        for notice in publishing.notices(published):
             tell(Happening("notice", notice))
         forget_held_back(output)
         publishing.forget_old_builds(output, settings.keep_builds)
@@ -88,11 +98,13 @@ def build_published_asset(
     return lead_lifecycle
 
 
-def _write_pages(run: HandoffRun, build: Path, manifest: Mapping[str, Any]) -> None:
-    """The pages about a build, in its directory: what was agreed on, and the report."""
+def _write_definitions(run: HandoffRun, build: Path, _manifest: Mapping[str, Any]) -> None:
     suites = configured_suites(run.plan.settings.checks)
     with connect(warehouse_path(run.plan.output), read_only=True) as warehouse:
         write_definitions(build, warehouse, [check for suite in suites for check in suite.checks])
+
+
+def _write_report(run: HandoffRun, build: Path, manifest: Mapping[str, Any]) -> None:
     history = check_history(run.plan.output, manifest["build_id"])
     write_report(build, manifest, build / REPORT_PAGE, history=history)
 
@@ -133,6 +145,11 @@ def _metadata(run: HandoffRun, manifest: Mapping[str, Any], seconds: float) -> d
         "audit": manifest["audit_mode"],
         "published file": dg.MetadataValue.path(directory / PUBLISHED_FILE),
         "manifest": dg.MetadataValue.path(directory / publishing.MANIFEST_FILE),
+        **{
+            label: dg.MetadataValue.path(directory / page)
+            for label, page in (("report", REPORT_PAGE), ("definitions", DEFINITIONS_PAGE))
+            if (directory / page).is_file()
+        },
         "rows": dg.MetadataValue.md(f"| mart | rows |\n| --- | --: |\n{table}"),
         "dagster/row_count": sum(counts.values()),
         "seconds": round(seconds, 2),

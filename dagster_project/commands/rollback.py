@@ -33,5 +33,5 @@ def rollback(
     replaced = manifest.get("rolled_back_from")
     place = f", in place of {replaced}" if replaced else ""
     say(f"Published build {manifest['build_id']} (as of {manifest['as_of']}) again{place}")
-    for line in publishing.copy_notice(manifest):
+    for line in publishing.notices(manifest):
         say(line)

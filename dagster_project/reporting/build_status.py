@@ -31,7 +31,7 @@ from dagster_project.running.publishing import (
     blocking_failures,
     build_manifest,
     builds,
-    copy_notice,
+    notices,
     published_manifest,
     without_leads,
 )
@@ -126,7 +126,7 @@ def _published(manifest: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
         yield "", f"rolled back from {manifest['rolled_back_from']}"
     yield "tradition", f"{manifest['tradition']}, acceptance {manifest['acceptance_mode']}"
     yield "audit", manifest["audit_mode"]
-    for line in copy_notice(manifest):
+    for line in notices(manifest):
         yield "", line
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -95,8 +96,8 @@ def public_marts(manifest: Mapping[str, Any]) -> list[Mart]:
     return sorted(marts, key=lambda mart: mart.name)
 
 
-# Writes pages about a build into its directory, given what its manifest says so far.
-Pages = Callable[[Path, Mapping[str, Any]], None]
+# Writes a page about a build, given its directory and what its manifest says so far.
+PageWriter = Callable[[Path, Mapping[str, Any]], object]
 
 
 def write_build(
@@ -105,7 +106,8 @@ def write_build(
     facts: Mapping[str, Any],
     *,
     data_tests: Sequence[Mapping[str, Any]] = (),
-    pages: Pages = lambda _directory, _manifest: None,
+    pages: Mapping[Path, PageWriter] = MappingProxyType({}),
+    page_failed: Callable[[Path, Exception], None] = lambda _page, _error: None,
     parquet: bool = True,
     threads: int | None = None,
     memory_limit: str | None = None,
@@ -113,8 +115,10 @@ def write_build(
 ) -> dict[str, Any]:
     """Write a build of the warehouse to ``builds/<build id>`` and return its manifest.
 
-    ``pages`` come once the marts are written and closed. The manifest is written last and lists
-    every other file with its size in bytes and its SHA-256: a directory without one is no build.
+    ``pages``, by their paths in the build, come once the marts are written and closed; one that
+    fails is told to ``page_failed`` and named in the manifest's ``pages_missing``: nobody goes
+    without marts for it. The manifest is written last and lists every other file with its size in
+    bytes and its SHA-256: a directory without one is no build.
     A build that is there already is left as it is. Raises ``BuildError`` when the warehouse holds
     other rows than that one, when the disk is full or a mart is missing.
     """
@@ -157,7 +161,8 @@ def write_build(
             "handoff_version": version("handoff"),
             "built_at": _now(),
         }
-        pages(directory, manifest)
+        if missing := _write_pages(directory, manifest, pages, page_failed):
+            manifest["pages_missing"] = missing
         manifest["files"] = _files(directory)
         _write_json(directory / MANIFEST_FILE, manifest)
     except (duckdb.Error, OSError) as error:
@@ -166,6 +171,25 @@ def write_build(
             f"writing build {facts['build_id']} failed: {_first_line(error)}"
         ) from error
     return manifest
+
+
+def _write_pages(
+    directory: Path,
+    manifest: Mapping[str, Any],
+    pages: Mapping[Path, PageWriter],
+    failed: Callable[[Path, Exception], None],
+) -> list[str]:
+    """Write each page; returns those that could not be."""
+    missing = []
+    for page, write in pages.items():
+        try:
+            write(directory, manifest)
+        except Exception as error:
+            missing.append(page.as_posix())
+            for scrap in (directory / page.parent).glob(f"{page.stem}.*"):
+                scrap.unlink()
+            failed(page, error)
+    return missing
 
 
 def _require_same_rows(output: Path, marts: list[Mart], build_id: str) -> None:
@@ -396,14 +420,18 @@ def _note(note: Mapping[str, Any]) -> str:
     return place + count + (f"; {note['what_to_do']}" if note["what_to_do"] else "")
 
 
-def copy_notice(manifest: Mapping[str, Any]) -> list[str]:
-    """What to say where what is published could not be a link; nothing where it is one."""
-    if not manifest.get("is_copy"):
-        return []
-    return [
-        "no links are possible here: published is a copy of the build, which takes the space "
-        "twice and is not there for an instant while another one takes its place"
+def notices(manifest: Mapping[str, Any]) -> list[str]:
+    """What to say of a publication that is not as it should be; mostly nothing."""
+    said = [
+        f"{page} could not be written, the marts are whole; Dagster's log of the run says why"
+        for page in manifest.get("pages_missing", ())
     ]
+    if manifest.get("is_copy"):
+        said.append(
+            "no links are possible here: published is a copy of the build, which takes the space "
+            "twice and is not there for an instant while another one takes its place"
+        )
+    return said
 
 
 def roll_back(output: Path, to: str | None = None) -> dict[str, Any]:

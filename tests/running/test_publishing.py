@@ -18,6 +18,7 @@ import duckdb
 import pytest
 
 from dagster_project.config.errors import AuditBlocked, BuildError, ConfigError
+from dagster_project.reporting.build_status import published_lines
 from dagster_project.running import publishing
 from dagster_project.running.audit import SHOWN_BUILDS, ensure_tables
 from dagster_project.running.check_history import check_history
@@ -208,13 +209,15 @@ def test_without_parquet_there_is_none(output: Path) -> None:
 def test_the_manifest_lists_each_file_of_the_build_with_its_hash(output: Path) -> None:
     seen: list[Any] = []
 
-    def page(directory: Path, manifest: Any) -> None:
+    page = Path("report", "index.html")
+
+    def write(directory: Path, manifest: Any) -> None:
         with duckdb.connect(str(directory / "lead_lifecycle.duckdb"), read_only=True) as marts:
             seen.extend(marts.execute("select count(*) from marts.fct_things").fetchall())
         (directory / "report").mkdir()
-        (directory / "report" / "index.html").write_text(manifest["build_id"])
+        (directory / page).write_text(manifest["build_id"])
 
-    publishing.write_build(output, MARTS, facts("b1"), pages=page)
+    publishing.write_build(output, MARTS, facts("b1"), pages={page: write})
     publishing.publish_build(output, "b1")
     place = output / "published"
     files = json.loads((place / "manifest.json").read_text())["files"]
@@ -229,6 +232,36 @@ def test_the_manifest_lists_each_file_of_the_build_with_its_hash(output: Path) -
         assert file["bytes"] == len(content)
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
     assert seen == [(1000,)]
+
+
+def test_a_page_that_fails_keeps_no_mart_from_readers_and_is_told_of(output: Path) -> None:
+    report, definitions = Path("report", "index.html"), Path("report", "definitions.html")
+
+    def fails(directory: Path, _manifest: Any) -> None:
+        (directory / report).parent.mkdir()
+        (directory / report.with_suffix(".part")).write_text("<html")
+        raise KeyError("no such column")
+
+    told: list[tuple[Path, Exception]] = []
+    publishing.write_build(
+        output,
+        MARTS,
+        facts("b1"),
+        pages={
+            report: fails,
+            definitions: lambda directory, _: (directory / definitions).write_text("whole"),
+        },
+        page_failed=lambda page, error: told.append((page, error)),
+    )
+    manifest = publishing.publish_build(output, "b1")
+    assert manifest["pages_missing"] == ["report/index.html"]
+    assert [(page, str(error)) for page, error in told] == [(report, "'no such column'")]
+    assert [path.name for path in (output / "published" / "report").iterdir()] == [
+        "definitions.html"
+    ]
+    with duckdb.connect(str(published(output)), read_only=True) as marts:
+        assert marts.execute("select count(*) from marts.fct_things").fetchall() == [(1000,)]
+    assert dict(published_lines(output))[""].startswith("report/index.html could not be written")
 
 
 def test_a_build_is_never_written_twice(output: Path) -> None:
@@ -385,7 +418,7 @@ def test_where_links_are_not_possible_it_copies_and_says_so(output: Path) -> Non
         assert not (output / "published").is_symlink()
         assert publishing.published_manifest(output) == manifest
         assert not published(output).samefile(output / "builds" / build / "lead_lifecycle.duckdb")
-        [notice] = publishing.copy_notice(manifest)
+        [notice] = publishing.notices(manifest)
         assert "no links are possible" in notice
     assert sorted(path.name for path in output.iterdir()) == [
         *("builds", "published", "warehouse.duckdb")
@@ -395,7 +428,7 @@ def test_where_links_are_not_possible_it_copies_and_says_so(output: Path) -> Non
         publishing.publish_build(output, "b1", link=lambda *_, **__: None)
     assert publishing.published_id(output) == "b2"
     # From a copy to a link and back, as where an output moves.
-    assert publishing.copy_notice(publish(output, "b3")) == []
+    assert publishing.notices(publish(output, "b3")) == []
     assert (output / "published").is_symlink()
     publishing.publish_build(output, "b2", link=no_link)
     assert not (output / "published").is_symlink()
