@@ -53,6 +53,8 @@ CONFIG: dict[str, Any] = {
         "labelPadding": 6,
         "labelLimit": 160,
     },
+    # Labels of a narrow chart that would nearly touch: every other one is left out.
+    "axisX": {"labelSeparation": 8},
     "axisY": {"grid": False},
     "legend": {
         "orient": "top",

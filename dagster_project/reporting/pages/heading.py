@@ -22,6 +22,7 @@ class Heading:
     as_of: datetime
     timezone: str
     handoff_version: str
+    checks: str
     facts: list[tuple[str, str]]
     missing: list[tuple[str, str]]
     has_error: bool
@@ -32,6 +33,7 @@ def heading(marts: Marts, manifest: Mapping[str, Any]) -> Heading:
     [build] = marts.rows("select * from build_info")
     version = build["definition_version"]
     notes = [note for note in manifest.get("notes", ()) if note["severity"] in TELLING]
+    checks = check_counts(manifest.get("checks", ()))
     facts = [
         ("Definitions", build["tradition_label"] or build["tradition"]),
         (
@@ -41,7 +43,7 @@ def heading(marts: Marts, manifest: Mapping[str, Any]) -> Heading:
             else "none",
         ),
         ("Acceptance", _acceptance(build)),
-        ("Checks", check_counts(manifest.get("checks", ()))),
+        ("Checks", checks),
         ("Leads", _leads(marts)),
         ("Sources", ", ".join(source["name"] for source in manifest.get("sources", ())) or "none"),
         *_coverage(marts),
@@ -51,6 +53,7 @@ def heading(marts: Marts, manifest: Mapping[str, Any]) -> Heading:
         as_of=build["as_of"],
         timezone=build["timezone"],
         handoff_version=str(manifest.get("handoff_version", "")),
+        checks=checks,
         facts=facts,
         missing=[(noticed(note), note["what_to_do"] or "") for note in notes],
         has_error=any(note["severity"] == "error" for note in notes),

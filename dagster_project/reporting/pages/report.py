@@ -57,7 +57,7 @@ def write_report(
             head=heading(marts, manifest),
             sections=found,
             tiles=[tile for section in found for tile in section.tiles],
-            filters=_choices(cubes),
+            filters=[item for item in _choices(cubes) if len(item.choices) > 1],
             data=data,
         )
     target.parent.mkdir(parents=True, exist_ok=True)

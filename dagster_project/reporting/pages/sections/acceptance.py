@@ -12,7 +12,6 @@ from dagster_project.reporting.pages.section import (
     Section,
     Table,
     Text,
-    Tile,
     Value,
     text,
 )
@@ -64,14 +63,6 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         ),
         marts=NEEDED,
         definitions=(("acceptance", "metric-acceptance_rate"),),
-        tiles=(
-            Tile(
-                label="Accepted",
-                value=rate,
-                note=text(accepted, " of ", handed_off, " handoffs"),
-                anchor="acceptance",
-            ),
-        ),
         is_filtered=True,
         note=(
             "Of the handoffs that happened in their own right. Pending ones count as handed off, "

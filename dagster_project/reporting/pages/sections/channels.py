@@ -150,8 +150,10 @@ def _finding(marts: Marts, mix: Sequence[Row], costs: Sequence[Row]) -> str:
             """
         )
         [top] = totals
-        share = shown(top["cycles"] / top["of_all"], "share", top["of_all"])
-        said.append(f"{top['lead_source']} brings most leads ({share} of {top['of_all']:,})")
+        of_all = top["of_all"]
+        share = shown(top["cycles"] / of_all, "share")
+        part = share if of_all >= FEWEST_CASES else f"{top['cycles']:,}"
+        said.append(f"{top['lead_source']} brings most leads ({part} of {of_all:,})")
     whole = next((row for row in costs if row["dimension"] == _ALL), None)
     if whole and whole["customer_acquisition_cost"] is not None:
         wins = whole["won_new_with_spend"]

@@ -56,7 +56,9 @@ def section(marts: Marts, cubes: Cubes) -> Section:
         parts=(*parts, _accounting(marts)),
         marts=("lead_accounting", "lifecycle_violations"),
         definitions=(("rules", "rules"), ("checks", "data-checks"), ("who counts", "leads")),
-        note="A square is a build, the newest last. Data Docs have the failing leads of a check.",
+        note="A square is a build, the newest last. Data Docs have the failing leads of a check."
+        if checks
+        else "",
     )
 
 
@@ -180,7 +182,9 @@ def _rule_chart(violations: list[Row]) -> Chart:
     named = ", ".join(f"{row['findings']:,} {row['label']}" for row in violations[:_NAMED])
     return Chart(
         name="broken-rules",
-        finding=text(f"{total:,} findings against the lifecycle's rules: {named}"),
+        finding=text(
+            f"{total:,} finding{'' if total == 1 else 's'} against the lifecycle's rules: {named}"
+        ),
         subtitle="Findings by rule, coloured by the severity of the rule",
         spec=specification(drawn, height=34 * len(violations)),
         legend=tuple(severities),

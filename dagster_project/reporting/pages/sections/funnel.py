@@ -15,16 +15,16 @@ from dagster_project.reporting.pages.section import (
 )
 from dagster_project.reporting.pages.words import FEWEST_CASES
 
-NEEDED = ("fct_conversions", "fct_lead_cycles", "dim_milestones")
+NEEDED = ("fct_conversions", "fct_lead_cycles", "dim_leads", "dim_milestones")
 
 _DIMENSIONS = "source_system, lead_source, segment, owner_id, start_kind"
 
 
 def section(marts: Marts, cubes: Cubes) -> Section | None:
-    """From the first milestone to the last; None where nothing reached the first."""
+    """From the first milestone to the last; None where there is no lead."""
     steps = _next_steps(marts)
     if not steps:
-        return None
+        return _without_rates(marts)
     by_step = _by_step(cubes, steps)
     cube = _cohort_cube(cubes, steps)
     labels = {steps[0]["from_milestone"]: steps[0]["from_label"]}
@@ -93,6 +93,25 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         note=(
             "A cycle is one pass of a lead. A rate is of the cycles that reached a milestone in "
             "their own right, whichever month that was; recent ones may still go on."
+        ),
+    )
+
+
+def _without_rates(marts: Marts) -> Section | None:
+    """What to say where no lead reached a milestone that a rate begins with."""
+    leads = marts.value("select count(*) from dim_leads")
+    if not leads:
+        return None
+    labels = ", ".join(dict.fromkeys(marts.milestones().values()))
+    return Section(
+        anchor="funnel",
+        title="Funnel",
+        finding=text(f"No lead got far enough for a rate (0 of {leads:,})"),
+        marts=("fct_conversions", "dim_leads"),
+        definitions=(("milestones", "milestones"),),
+        note=(
+            f"The milestones are {labels}. A lead reaches one by the stages that its source tells, "
+            "or by a deal; handoff doctor lists stages that no map knows."
         ),
     )
 

@@ -5,6 +5,14 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const views = new Map();
 
+  // A phone shows figures first: the rest of the top is a tap away.
+  const phone = matchMedia("(max-width: 30rem)");
+  const fold = () => {
+    for (const part of document.querySelectorAll(".about")) part.open = !phone.matches;
+  };
+  phone.addEventListener("change", fold);
+  fold();
+
   // As words.py writes values; halves go up.
   const rounded = (value, places) => {
     const scale = 10 ** places;
@@ -148,8 +156,10 @@
     for (const note of document.querySelectorAll(".all-leads")) note.hidden = !isFiltered;
     document.getElementById("filtered").textContent = isFiltered ? "Filtered" : "";
   };
-  form.hidden = false;
-  form.addEventListener("change", update);
-  form.addEventListener("reset", () => setTimeout(update));
+  if (form) {
+    form.hidden = false;
+    form.addEventListener("change", update);
+    form.addEventListener("reset", () => setTimeout(update));
+  }
   document.documentElement.dataset.ready = "";
 })();
