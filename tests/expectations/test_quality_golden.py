@@ -61,8 +61,9 @@ def test_nothing_else_fails_on_the_golden_export(results: dict[str, dict]) -> No
 
 
 def test_the_pages_of_the_audit_are_there(golden_output: Path) -> None:
-    index = (golden_output / "data_docs" / "index.html").read_text(encoding="utf-8")
-    assert "rejected_no_reason" not in index
-    assert '<div class="soft">standard 81.2% of 16, hand_raise 0% of 2' in index
-    pages = (golden_output / "data_docs" / "validations" / "fct_lead_stages").rglob("*.html")
-    assert "rejected_no_reason" in next(pages).read_text(encoding="utf-8")
+    docs = golden_output / "data_docs"
+    index = (docs / "index.html").read_text(encoding="utf-8")
+    assert "standard 81.2% of 16, hand_raise 0% of 2" in index
+    # Whose leads fail stands with the check, and again on the page of its suite.
+    for page in (index, (docs / "fct_lead_stages.html").read_text(encoding="utf-8")):
+        assert "<td>rejected_no_reason</td>" in page

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dagster_project.config import policy
 from dagster_project.config.errors import BuildError
 from dagster_project.config.warehouse import DBT_PROJECT_DIR
 from dagster_project.ingestion import raw_schema
@@ -68,6 +69,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     duckdb.connect(str(tmp_path / "warehouse.duckdb")).close()
     monkeypatch.setattr(dbt, "DBT_PROJECT_DIR", directory)
     monkeypatch.setattr(dbt, "POLICY_DIR", tmp_path / "policy")
+    monkeypatch.setattr(policy, "POLICY_DIR", tmp_path / "policy")
     monkeypatch.setenv("HANDOFF_HOME", str(tmp_path / "home"))
     return tmp_path
 

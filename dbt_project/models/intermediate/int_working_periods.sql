@@ -25,11 +25,13 @@ handoffs as (
 
 ),
 
--- A year past the last handoff is more than any target needs.
+-- A year past the last handoff is more than any target needs. Before 1970 are placeholders such as
+-- 0001-01-01, and a day for each of their years would take minutes.
 days as (
 
     {{ days_between(
-        "(select cast(first_handoff_at as date) - 2 from handoffs)",
+        "(select greatest(cast(first_handoff_at as date) - 2, cast('1970-01-01' as date))"
+        ~ " from handoffs)",
         "(select cast(last_handoff_at as date) + 366 from handoffs)"
     ) }}
 
