@@ -249,3 +249,19 @@ def test_what_the_lead_waited_begins_with_its_request(warehouse: Warehouse) -> N
         for row in facts["fct_lead_cycles"]
     }
     assert waited == {"A": (15, 5), "B": (5, 5)}
+
+
+def test_a_placeholder_of_year_1_costs_no_calendar_of_its_own(warehouse: Warehouse) -> None:
+    changes = [
+        {"change_id": lead, "lead_id": lead, "changed_at": at, "to_stage": "MQL"}
+        for lead, at in [("placeholder", "0001-01-01"), ("real", MORNING)]
+    ]
+    calls = [{"lead_id": "real", "kind": "call", "occurred_at": MORNING}]
+    leads: dict[str, str | None] = {"placeholder": "MQL", "real": "MQL"}
+    facts = facts_of(warehouse, leads, stage_changes=changes, activities=calls)
+    by_lead = {row["lead_id"]: row for row in facts["fct_lead_cycles"]}
+    assert by_lead["placeholder"]["handed_off_at"].year == 1
+    assert by_lead["real"]["sla_status"] == "met"
+    # A day for each of two thousand years would take minutes.
+    [row] = warehouse.rows("select min(date_day) as first_day from build.int_working_periods")
+    assert row["first_day"].year >= 1970
