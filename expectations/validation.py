@@ -7,6 +7,7 @@ comes back as ``errored``, never as passed. Importing this module takes seconds.
 import logging
 import shutil
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from expectations.duckdb_dialect import connection_string
 from expectations.failing_cases import failing_cases
 from expectations.site import Site
 
+_LOG = logging.getLogger(__name__)
+
 
 def validate(
     suites: tuple[Suite, ...],
@@ -51,10 +54,27 @@ def validate(
     if site is not None:
         with duckdb.connect(str(warehouse), read_only=True, config=limits) as connection:
             cases = failing_cases(connection, outcomes.values())
-        shutil.rmtree(site.directory, ignore_errors=True)
-        site.directory.mkdir(parents=True)
-        write_pages(site, suites, outcomes, cases, results)
+        _replace_pages(site, lambda new: write_pages(new, suites, outcomes, cases, results))
     return list(outcomes.values())
+
+
+def _replace_pages(site: Site, write: Callable[[Site], None]) -> None:
+    """Put new Data Docs in place of the former, all at once.
+
+    What a check found counts without its page: one that can't be written leaves the former ones,
+    which name their build, and a line in the log.
+    """
+    scratch = site.directory.with_name(f".{site.directory.name}.new")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        scratch.mkdir(parents=True)
+        write(replace(site, directory=scratch))
+    except Exception as error:
+        _LOG.error("Data Docs could not be written: %s: %s", type(error).__name__, error)
+        _LOG.debug("where it failed", exc_info=True)
+        return
+    shutil.rmtree(site.directory, ignore_errors=True)
+    scratch.rename(site.directory)
 
 
 def _judge(

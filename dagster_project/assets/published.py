@@ -51,8 +51,8 @@ def build_published_asset(
         kinds={"duckdb", "parquet"},
         owners=[DATA_TEAM],
         description=(
-            "The audited marts that BI opens: one DuckDB file, replaced by one rename, and the "
-            "same tables as Parquet. A check that blocks keeps the last good build in place."
+            "The audited marts that BI opens: one DuckDB file, the same tables as Parquet and the "
+            "pages about them, shown at once. A check that blocks keeps the last good build."
         ),
     )
     def lead_lifecycle(
@@ -88,10 +88,11 @@ def build_published_asset(
             memory_limit=run.plan.settings.warehouse.memory_limit,
             progress=lambda mart: tell(Happening("part", mart)),
         )
+        # Before the switch: a page that says why nothing is published must not outlive it.
+        forget_held_back(output)
         published = publishing.publish_build(output, facts["build_id"])
         for notice in publishing.notices(published):
             tell(Happening("notice", notice))
-        forget_held_back(output)
         publishing.forget_old_builds(output, settings.keep_builds)
         return published
 

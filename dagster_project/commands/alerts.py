@@ -1,6 +1,5 @@
 """``handoff alerts``: list, acknowledge, snooze and mark incidents, send messages, try channels."""
 
-import getpass
 import json
 import re
 import sys
@@ -29,7 +28,13 @@ from dagster_project.alerting.messages import (
 )
 from dagster_project.alerting.service import on_the_clock
 from dagster_project.alerting.store import ALERTS_FILE, Row, Store, as_time
-from dagster_project.commands.options import ConfigOption, OutputOption, say, settings_and_output
+from dagster_project.commands.options import (
+    ConfigOption,
+    OutputOption,
+    say,
+    settings_and_output,
+    user_name,
+)
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.errors import ConfigError
 from dagster_project.running.plan import parse_time
@@ -145,7 +150,7 @@ def ack(
       handoff alerts ack 12 --reason "asked the owners"
     """
     with _opened(config, output) as incidents:
-        incidents.acknowledge(incident, who or getpass.getuser(), reason, datetime.now(UTC))
+        incidents.acknowledge(incident, who or user_name(), reason, datetime.now(UTC))
     print(f"incident {incident}: acknowledged")
 
 
@@ -168,7 +173,7 @@ def snooze(
     """
     moment = _until(until, datetime.now(UTC))
     with _opened(config, output) as incidents:
-        incidents.snooze(incident, moment, who or getpass.getuser(), reason)
+        incidents.snooze(incident, moment, who or user_name(), reason)
     print(f"incident {incident}: snoozed until {shown_time(moment, incidents.settings)}")
 
 
@@ -198,7 +203,7 @@ def mark(
     with _opened(config, output) as incidents:
         now = datetime.now(UTC)
         incidents.mark(
-            incident, None if status == "open" else status, who or getpass.getuser(), reason, now
+            incident, None if status == "open" else status, who or user_name(), reason, now
         )
     print(f"incident {incident}: {status.replace('_', ' ')}")
 

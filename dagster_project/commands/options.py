@@ -1,5 +1,6 @@
 """Options and output that several commands share."""
 
+import getpass
 import json
 import os
 from datetime import UTC, date, datetime
@@ -38,6 +39,14 @@ def settings_and_output(config: Path | None, output: Path | None) -> tuple[Setti
     """The configuration, and the output directory that a command looks at."""
     settings = settings_of(config_path(config), is_needed=config is not None or output is None)
     return settings, output_directory(settings, str(output) if output else None)
+
+
+def user_name() -> str:
+    """Who types this; in a container whose user has no account, the number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as JSON, for programs.")]

@@ -1,6 +1,5 @@
 """``handoff sync``: the agenda of the calibration meeting, and what it decided."""
 
-import getpass
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -16,6 +15,7 @@ from dagster_project.commands.options import (
     print_json,
     say,
     settings_and_output,
+    user_name,
 )
 from dagster_project.config.errors import ConfigError
 from dagster_project.config.warehouse import PUBLISHED_FILE, connect
@@ -74,7 +74,7 @@ def sync(
             owner=owner,
             due=_day("--due", due),
             about=_subject(about, agenda),
-            decided_by=getpass.getuser(),
+            decided_by=user_name(),
             decided_on=today,
             period_start=agenda.period_start,
         )

@@ -158,11 +158,15 @@ def _last_build(output: Path, figures: BuildFigures, manifest: Mapping[str, Any]
     found = {"checks": figures.checks, "data_tests": figures.data_tests}
     causes = [("error", cause) for cause in without_leads(output)[:1]]
     causes += [("blocked", name) for name in blocking_failures(found)]
-    if build_id in builds(output) and "published_at" not in build_manifest(output, build_id):
-        causes = [("", f"its run ended before it was published; rollback --to {build_id} does")]
-    elif build_id in builds(output):
-        rolled_back = manifest is not None and manifest.get("rolled_back_from") == build_id
-        kept = "it was rolled back" if rolled_back else "it is kept, an earlier one is published"
+    if build_id in builds(output):
+        own, served = build_manifest(output, build_id), manifest or {}
+        if served.get("rolled_back_from") == build_id:
+            kept = "it was rolled back"
+        # Its manifest is ready before the switch, so what it was to replace may still be served.
+        elif "published_at" not in own or own.get("replaces") == served.get("build_id"):
+            kept = f"its run ended before it was published; rollback --to {build_id} publishes it"
+        else:
+            kept = "it is kept, an earlier one is published"
         causes = [("", kept)]
     return title, listed(causes or [("", "its run ended before it was published")])
 

@@ -60,7 +60,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Change:
-    """What one build changed against the build published before it.
+    """What one build changed against the newest build kept before it.
 
     ``left_out``: differences beyond those that are listed.
     """

@@ -376,7 +376,10 @@ def forget_old_builds(output: Path, keep: int) -> list[str]:
     kept = {*builds(output)[-keep:], current.get("build_id"), current.get("replaces")}
     removed = [build for build in builds(output) if build not in kept]
     for build in removed:
-        shutil.rmtree(output / BUILDS_DIRECTORY / build, ignore_errors=True)
+        directory = output / BUILDS_DIRECTORY / build
+        # First, so that a part of it is no build any more if this is killed.
+        (directory / MANIFEST_FILE).unlink(missing_ok=True)
+        shutil.rmtree(directory, ignore_errors=True)
     return removed
 
 

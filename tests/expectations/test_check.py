@@ -122,6 +122,21 @@ def test_an_expectation_of_great_expectations_is_one_entry(
     )
 
 
+def test_a_page_that_fails_costs_no_result_and_leaves_the_pages_before(
+    warehouse: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(text: str) -> str:
+        raise KeyError(text)
+
+    site, suites = Site(tmp_path / "docs"), (Suite("things", CHECK.table, (CHECK,)),)
+    validate(suites, warehouse, site=site)
+    before = (tmp_path / "docs" / "index.html").read_bytes()
+    (outcome,) = validate(suites, warehouse, site=replace(site, shown=fails))
+    assert outcome.cases == 100
+    assert (tmp_path / "docs" / "index.html").read_bytes() == before
+    assert "Data Docs could not be written: KeyError" in caplog.text
+
+
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
