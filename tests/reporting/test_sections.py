@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import duckdb
 import pytest
 
 from dagster_project.reporting.pages.cube import Cubes
+from dagster_project.reporting.pages.heading import heading
 from dagster_project.reporting.pages.marts import Marts
-from dagster_project.reporting.pages.section import Table
+from dagster_project.reporting.pages.section import Table, said
 from dagster_project.reporting.pages.sections import channels
+from dagster_project.reporting.pages.words import shown
 
 
 @pytest.fixture
@@ -98,3 +100,29 @@ def test_a_channel_brought_what_was_won_whether_or_not_its_spend_is_known(
         assert (row["New customers"], row["Revenue"]) == ("25", "1.1\u00a0m")
         assert ("Spend" in row) is (spend is not None)
         assert row.get("New customers with spend") == (None if spend is None else "10")
+
+
+def build(marts: Marts, as_of: datetime, timezone: str = "UTC") -> None:
+    """What the marts are of."""
+    add(
+        marts,
+        "build_info",
+        build_id="b1",
+        as_of=as_of,
+        timezone=timezone,
+        tradition="four_stage",
+        tradition_label="Four stages",
+        acceptance_mode="explicit",
+        audit_mode="warn",
+    )
+
+
+def test_a_build_is_told_in_its_own_time_and_whether_a_check_blocks_it(marts: Marts) -> None:
+    build(marts, datetime(2026, 6, 29, 15), "Asia/Tokyo")
+    add(marts, "dim_leads", source_system="crm", created_at=datetime(2026, 6, 28, 20))
+    found = {"passed": "stages_are_mapped", "blocked": "leads_are_unique"}
+    checks = [{"check_name": name, "status": status} for status, name in found.items()]
+    head = heading(marts, {"checks": checks})
+    assert shown(head.as_of) == "30 June 2026, 00:00"
+    assert dict(head.facts)["Coverage of crm"] == "leads created: 29 June 2026 to 29 June 2026"
+    assert head.blocked == ("leads_are_unique",)

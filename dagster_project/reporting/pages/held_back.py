@@ -14,13 +14,11 @@ import duckdb
 
 from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, records, warehouse_path
 from dagster_project.reporting.pages import HELD_BACK_PAGE, REPORT_PAGE
-from dagster_project.reporting.pages.heading import TELLING, check_counts, noticed
+from dagster_project.reporting.pages.heading import STOPPING, TELLING, check_counts, noticed
 from dagster_project.reporting.pages.page import render
 from dagster_project.reporting.pages.section import Link, Points, Text, text
 from dagster_project.running import publishing
 from dagster_project.running.audit import DATA_DOCS_DIRECTORY
-
-_STOPPING = ("blocked", "errored")
 
 
 def write_held_back(
@@ -34,7 +32,7 @@ def write_held_back(
     if build_id in publishing.builds(output) or not warehouse_path(output).is_file():
         return None
     audited = _rows(output, "check_results", "where build_id = ? order by check_name", build_id)
-    stopping = [check for check in (*audited, *data_tests) if check["status"] in _STOPPING]
+    stopping = [check for check in (*audited, *data_tests) if check["status"] in STOPPING]
     causes = publishing.without_leads(output, build_id.rpartition("-")[2])
     if not stopping and not causes:
         return None
