@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
 import pytest
 
+from dagster_project.reporting.pages.charts import are_alike
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.heading import heading
 from dagster_project.reporting.pages.marts import Marts
 from dagster_project.reporting.pages.section import Table, said
-from dagster_project.reporting.pages.sections import channels
+from dagster_project.reporting.pages.sections import channels, first_touch
 from dagster_project.reporting.pages.words import shown
 
 
@@ -126,3 +127,37 @@ def test_a_build_is_told_in_its_own_time_and_whether_a_check_blocks_it(marts: Ma
     assert shown(head.as_of) == "30 June 2026, 00:00"
     assert dict(head.facts)["Coverage of crm"] == "leads created: 29 June 2026 to 29 June 2026"
     assert head.blocked == ("leads_are_unique",)
+
+
+def test_the_weeks_compared_are_whole_and_the_running_one_is_marked(marts: Marts) -> None:
+    as_of = datetime(2026, 7, 1)  # a Wednesday
+    build(marts, as_of)
+    # Late: one handoff of each of the six days before, of which two are of the running week.
+    for days in range(1, 7):
+        add(
+            marts,
+            "fct_lead_cycles",
+            handed_off_at=as_of - timedelta(days=days),
+            handed_off_basis="explicit",
+            intent_tier="standard",
+            sla_status="breached",
+            sla_due_at=as_of,
+        )
+    found = first_touch.section(marts, Cubes(marts))
+    assert found is not None
+    [weeks] = [chart for chart in found.charts() if chart.name == "first-touch-weeks"]
+    assert said(weeks.finding).startswith("Late in the last 4 whole weeks: too few (4 of 4)")
+    counted = {row["Week from"]: row["Late"] for row in late(weeks.table)}
+    assert counted == {"29 June 2026 (so far)": "2", "22 June 2026": "4"}
+
+
+def late(table: Table) -> list[dict[str, str]]:
+    """The rows that have late ones; the share has a column of the same name."""
+    columns = [column for column in table.columns if column.name in {"day", "late"}]
+    rows = [{column.label: column.shown(row) for column in columns} for row in table.shown_rows]
+    return [row for row in rows if row["Late"] != "0"]
+
+
+def test_rates_are_alike_where_all_their_intervals_overlap() -> None:
+    assert are_alike([(110, 175), (167, 204), (5, 7)]) is False
+    assert are_alike([(8, 12), (9, 11), (6, 12)])
