@@ -197,6 +197,13 @@ def test_it_asks_for_nothing_and_fits(report: Report, width: int, scheme: str) -
         report.asked("document.querySelectorAll('.drawing:not([hidden]):not(:has(svg))').length")
         == 0
     )
+    # On a phone no table scrolls sideways within its box.
+    tables = "[...document.querySelectorAll('.scroll')]"
+    report.asked("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+    if width < 500:
+        assert (
+            report.asked(f"{tables}.filter(it => it.scrollWidth > it.clientWidth + 1).length") == 0
+        )
     # Each drawing is named by its finding, and colours are those of the scheme.
     assert report.asked(
         "[...document.querySelectorAll('.drawing')].every(place =>"
@@ -454,6 +461,9 @@ def test_why_cycles_left_and_who_came_back_are_those_of_the_marts_and_follow_the
             and outcome in (select outcome from rejection_reasons)
         group by 1
     """
+    # What leads over all leads is not said of some.
+    leading = "document.querySelector('#why-not h2 [data-when=all]').hidden"
+    assert report.asked(leading) is True
     left_of_some = rows_of(report, some)
     drawn = counts_of(report.lines("why-not-by-reason"), 2, 4)
     assert {key: counts for key, counts in drawn.items() if counts[0] != "0"} == left_of_some

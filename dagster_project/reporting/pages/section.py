@@ -73,6 +73,10 @@ def said(sentence: Text) -> str:
     return "".join(map(str, sentence))
 
 
+# Columns that a phone has room for.
+_SIDE_BY_SIDE = 3
+
+
 @dataclass(frozen=True)
 class Squares:
     """A cell with a square for each build: its status, and what it was. ``words``: of all."""
@@ -120,6 +124,11 @@ class Table:
     breakdown: Breakdown | None = None
     note: str = ""
     is_folded: bool = False
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether a phone shows the cells of a row below each other, since they have no room."""
+        return len(self.columns) > _SIDE_BY_SIDE
 
     @property
     def all_rows(self) -> list[Row]:

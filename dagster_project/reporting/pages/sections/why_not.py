@@ -66,23 +66,23 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
     leaks = _by_leak(marts, cube)
     # Which one leads is known of all leads: a filter may leave another.
     first = next((row["leak"] for row in leaks.rows if row["leak"] != _NO_REASON), None)
-    leading = (
-        [
+    leading: Text = (
+        (
             Only(
                 "all",
                 ("; reasons point most to ", first, " (", Value(leaks, (first,), "share"), ")"),
-            )
-        ]
+            ),
+        )
         if first
-        else []
+        else ()
     )
-    unknown = (
-        [
+    unknown: Text = (
+        (
             *("; with a reason that the policy does not know: ", Value(whole, (), "unknown_share")),
             *(" (", Value(whole, (), "unknown"), ")"),
-        ]
+        )
         if whole.row()["unknown"]
-        else []
+        else ()
     )
     return Section(
         anchor="why-not",
