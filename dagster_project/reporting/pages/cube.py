@@ -49,8 +49,9 @@ _DETAILS = (
     _Detail("month", 36, 50, MOST_VALUES),
     _Detail("month", 36, 50, 20),
     _Detail("quarter", 16, 50, 20),
-    _Detail("quarter", 16, 20, 20),
-    _Detail("quarter", 8, 10, 10),
+    _Detail("quarter", 8, 50, 10),
+    _Detail("quarter", 8, 50, 5),
+    _Detail("quarter", 8, 20, 5),
     _Detail("quarter", 8, 5, 5),
 )
 
