@@ -226,4 +226,4 @@ def _load_finding(bands: Sequence[Row]) -> str:
         accepted, cases = (sum(row[count] for row in part) for count in ("accepted", "handed_off"))
         rate = shown(accepted / cases if cases else None, "share", cases)
         told.append(f"{name} {rate} ({accepted:,} of {cases:,})")
-    return f"Accepted {', '.join(told)}"
+    return f"Accepted over all leads: {', '.join(told)}"
