@@ -37,6 +37,7 @@ def audited(output: Path, status: str) -> None:
             """
             insert into quality.check_results by name
             select ? as build_id, 'leads_have_<b>names</b>' as check_name, ? as status,
+                'leads' as suite,
                 'Leads have names.' as description, '25% (1 of 4)' as message,
                 'Ask for names.' as runbook, 'sales' as owner, timestamp '2026-07-01' as as_of
             """,
@@ -46,11 +47,19 @@ def audited(output: Path, status: str) -> None:
 
 def test_it_says_what_stops_the_build_and_what_to_do(output: Path) -> None:
     audited(output, "blocked")
-    path = write_held_back(output, BUILD, [DATA_TEST])
+    docs = output / "data_docs" / "leads.html"
+    docs.parent.mkdir()
+    docs.touch()
+    passed = {**DATA_TEST, "check_name": "each_reason_is_one_row", "status": "passed"}
+    path = write_held_back(output, BUILD, [DATA_TEST, passed])
     assert path is not None
     page = path.read_text(encoding="utf-8")
+    # The checks are counted as everywhere, without the tests of the data.
+    assert "<dd>1 blocked</dd>" in page
+    assert 'href="../data_docs/leads.html#leads_have_&lt;b&gt;names' in page
     assert "2 checks stop it" in page
-    assert "Leads have names. Found: 25% (1 of 4) (leads_have_&lt;b&gt;names" in page
+    assert "Leads have names. Found: 25% (1 of 4) (<a href=" in page
+    assert ">leads_have_&lt;b&gt;names&lt;/b&gt;</a>)" in page
     assert "Ask for names. Owner: sales." in page
     assert "each_lead_is_one_row" in page
     assert "nothing: no build was published yet" in page

@@ -4,6 +4,7 @@ Colours are the stylesheet's custom properties: one set for all charts, light an
 changes on paper. A colour scale that has to be computed uses opacity instead.
 """
 
+import math
 import textwrap
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -112,6 +113,24 @@ def with_interval(chart: Any, successes: str, trials: str) -> Any:
     return chart.transform_calculate(
         lower=f"max(0, {centre} - {half})", upper=f"min(1, {centre} + {half})"
     )
+
+
+def interval(successes: float, trials: float) -> tuple[float, float]:
+    """The bounds of the 95 % Wilson interval of a rate, as ``with_interval`` draws them."""
+    deviate = NormalDist().inv_cdf(0.975)
+    centre = (successes + deviate**2 / 2) / (trials + deviate**2)
+    spread = successes * (trials - successes) / trials + deviate**2 / 4
+    half = deviate * math.sqrt(spread) / (trials + deviate**2)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def are_alike(counts: Sequence[tuple[float, float]]) -> bool:
+    """Whether the intervals of all rates overlap, so that they may differ by chance alone.
+
+    ``counts``: successes and trials of each.
+    """
+    lowest, highest = zip(*(interval(*one) for one in counts), strict=True)
+    return max(lowest) <= min(highest)
 
 
 def rates(

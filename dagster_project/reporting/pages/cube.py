@@ -24,7 +24,7 @@ MOST_VALUES = 200
 _MOST_CELLS = 10_000
 _LABELS = {
     "source_system": ("System", "other systems"),
-    "lead_source": ("Source", "other sources"),
+    "lead_source": ("Lead source", "other sources"),
     "segment": ("Segment", "other segments"),
     "owner_id": ("Owner", "other owners"),
 }

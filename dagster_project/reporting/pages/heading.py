@@ -3,20 +3,27 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from dagster_project.reporting.pages.marts import Marts
+from dagster_project.reporting.pages.marts import Marts, local_date
 from dagster_project.reporting.pages.words import shown
 
 # Of what is noticed the page names what may change a number; ``handoff status`` has the rest.
 TELLING = ("error", "warning")
 _MOST_SOURCES = 4
+# How a check ends that holds a build back.
+STOPPING = ("blocked", "errored")
 
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands above the sections; ``missing``: what, and what to do about it."""
+    """What stands above the sections.
+
+    ``as_of``: in the time zone of the build. ``blocked``: the checks that block it, if it was
+    published all the same. ``missing``: what, and what to do about it.
+    """
 
     build_id: str
     as_of: datetime
@@ -26,6 +33,7 @@ class Heading:
     facts: list[tuple[str, str]]
     missing: list[tuple[str, str]]
     has_error: bool
+    blocked: tuple[str, ...] = ()
 
 
 def heading(marts: Marts, manifest: Mapping[str, Any]) -> Heading:
@@ -50,13 +58,14 @@ def heading(marts: Marts, manifest: Mapping[str, Any]) -> Heading:
     ]
     return Heading(
         build_id=build["build_id"],
-        as_of=build["as_of"],
+        as_of=build["as_of"].replace(tzinfo=UTC).astimezone(ZoneInfo(build["timezone"])),
         timezone=build["timezone"],
         handoff_version=str(manifest.get("handoff_version", "")),
         checks=checks,
         facts=facts,
         missing=[(noticed(note), note["what_to_do"] or "") for note in notes],
         has_error=any(note["severity"] == "error" for note in notes),
+        blocked=_blocked(manifest),
     )
 
 
@@ -64,6 +73,12 @@ def _acceptance(build: Mapping[str, Any]) -> str:
     if build["acceptance_window_hours"] is None:
         return str(build["acceptance_mode"])
     return f"{build['acceptance_mode']}, {build['acceptance_window_hours']:g} h"
+
+
+def _blocked(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The checks and tests that would hold a build back, of one that is published."""
+    found = (*manifest.get("checks", ()), *manifest.get("data_tests", ()))
+    return tuple(check["check_name"] for check in found if check["status"] in STOPPING)
 
 
 def check_counts(checks: Any) -> str:
@@ -84,7 +99,7 @@ def _leads(marts: Marts) -> str:
 def _coverage(marts: Marts) -> list[tuple[str, str]]:
     """From when to when each source has what; of many sources the largest."""
     found = marts.rows(
-        """
+        f"""
         with moments as (
             select source_system, 1 as place, 'leads created' as what, created_at as happened_at
             from dim_leads
@@ -96,7 +111,8 @@ def _coverage(marts: Marts) -> list[tuple[str, str]]:
 
         select
             source_system, what,
-            min(happened_at)::date as first_day, max(happened_at)::date as last_day
+            min({local_date("happened_at")}) as first_day,
+            max({local_date("happened_at")}) as last_day
         from moments
         where happened_at is not null
         group by source_system, place, what

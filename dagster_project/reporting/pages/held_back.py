@@ -6,7 +6,6 @@ and goes when a later build is.
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,21 +14,11 @@ import duckdb
 
 from dagster_project.config.warehouse import QUALITY_SCHEMA, connect, records, warehouse_path
 from dagster_project.reporting.pages import HELD_BACK_PAGE, REPORT_PAGE
-from dagster_project.reporting.pages.heading import TELLING, check_counts, noticed
+from dagster_project.reporting.pages.heading import STOPPING, TELLING, check_counts, noticed
 from dagster_project.reporting.pages.page import render
-from dagster_project.reporting.pages.section import Points, Text, text
+from dagster_project.reporting.pages.section import Link, Points, Text, text
 from dagster_project.running import publishing
 from dagster_project.running.audit import DATA_DOCS_DIRECTORY
-
-_STOPPING = ("blocked", "errored")
-
-
-@dataclass(frozen=True)
-class _Link:
-    """A place to look at; ``href`` is relative to the page."""
-
-    label: str
-    href: str
 
 
 def write_held_back(
@@ -43,8 +32,7 @@ def write_held_back(
     if build_id in publishing.builds(output) or not warehouse_path(output).is_file():
         return None
     audited = _rows(output, "check_results", "where build_id = ? order by check_name", build_id)
-    checks = [*audited, *data_tests]
-    stopping = [check for check in checks if check["status"] in _STOPPING]
+    stopping = [check for check in (*audited, *data_tests) if check["status"] in STOPPING]
     causes = publishing.without_leads(output, build_id.rpartition("-")[2])
     if not stopping and not causes:
         return None
@@ -54,8 +42,8 @@ def write_held_back(
         build_id=build_id,
         as_of=audited[0]["as_of"] if audited else None,
         cause=causes[0] if causes else "",
-        counts=check_counts(checks),
-        stopping=Points(tuple(_point(check) for check in stopping)),
+        counts=check_counts(audited),
+        stopping=Points(tuple(_point(output, check) for check in stopping)),
         noticed=[
             (noticed(note), note["what_to_do"] or "")
             for note in _rows(output, "notes", f"order by {publishing.NOTES_ORDER}")
@@ -87,22 +75,26 @@ def _rows(output: Path, table: str, rest: str, *values: str) -> list[dict[str, A
             return []
 
 
-def _point(check: Mapping[str, Any]) -> tuple[str, Text, str]:
+def _point(output: Path, check: Mapping[str, Any]) -> tuple[str, Text, str]:
     """The status, what was expected and found, and what to do by whom."""
     expected = check.get("description") or f"Every row of {check['table_name']} passes."
-    told = text(f"{expected} Found: {check['message']} ({check['check_name']})")
+    name = check["check_name"]
+    # Tests of the data have no page.
+    page = Path(DATA_DOCS_DIRECTORY, f"{check.get('suite')}.html")
+    named = Link(name, f"../{page.as_posix()}#{name}") if (output / page).is_file() else name
+    told = text(f"{expected} Found: {check['message']} (", named, ")")
     owner = check.get("owner") or "data"
     return check["status"], told, f"{check.get('runbook') or 'Look at the rows.'} Owner: {owner}."
 
 
-def _links(output: Path) -> list[_Link]:
+def _links(output: Path) -> list[Link]:
     """What there is to open, from the page's own directory."""
     places = {
         "Failing leads, owners and history of each check": Path(DATA_DOCS_DIRECTORY, "index.html"),
         "The report that is still served": Path(publishing.PUBLISHED_DIRECTORY, REPORT_PAGE),
     }
     return [
-        _Link(label, f"../{place.as_posix()}")
+        Link(label, f"../{place.as_posix()}")
         for label, place in places.items()
         if (output / place).is_file()
     ]

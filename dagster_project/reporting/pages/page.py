@@ -11,7 +11,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from dagster_project.config.plain_text import printable
-from dagster_project.reporting.pages.section import Chart, Points, Section, Table, Value, said
+from dagster_project.reporting.pages.section import (
+    Chart,
+    Link,
+    Only,
+    Points,
+    Section,
+    Table,
+    Value,
+    said,
+)
 from dagster_project.reporting.pages.words import shown
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -37,6 +46,8 @@ def _environment() -> Environment:
         "chart": lambda part: isinstance(part, Chart),
         "table": lambda part: isinstance(part, Table),
         "points": lambda part: isinstance(part, Points),
+        "link": lambda part: isinstance(part, Link),
+        "only": lambda part: isinstance(part, Only),
         "value": lambda part: isinstance(part, Value),
     }
     return environment

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from dagster_project.reporting.pages.cube import MOST_VALUES, Breakdown
 from dagster_project.reporting.pages.marts import Row
@@ -28,11 +28,42 @@ class Value:
         return shown(row[self.measure], kind, row.get(f"{self.measure}_cases"))
 
 
+@dataclass(frozen=True)
+class Link:
+    """A place to look at, in a sentence or alone; ``href`` is relative to the page."""
+
+    label: str
+    href: str
+
+    def __str__(self) -> str:
+        return self.label
+
+
+@dataclass(frozen=True)
+class Only:
+    """A part of a sentence that is true under some filters alone, since they fix what it names.
+
+    ``when``: ``all``: no filter is set; ``filtered``: one is; ``any_time``: none of the period is;
+    ``period``: one of the period is.
+    """
+
+    when: Literal["all", "filtered", "any_time", "period"]
+    parts: tuple[str | Value, ...]
+
+    @property
+    def is_at_first(self) -> bool:
+        """Whether it is said when the page opens, without a filter."""
+        return self.when in {"all", "any_time"}
+
+    def __str__(self) -> str:
+        return "".join(map(str, self.parts)) if self.is_at_first else ""
+
+
 # A sentence: texts and numbers in turn.
-Text = tuple[str | Value, ...]
+Text = tuple[str | Value | Link | Only, ...]
 
 
-def text(*parts: str | Value) -> Text:
+def text(*parts: str | Value | Link | Only) -> Text:
     """A sentence of texts and numbers."""
     return parts
 
@@ -40,6 +71,10 @@ def text(*parts: str | Value) -> Text:
 def said(sentence: Text) -> str:
     """A sentence as plain text, for all leads."""
     return "".join(map(str, sentence))
+
+
+# Columns that a phone has room for.
+_SIDE_BY_SIDE = 3
 
 
 @dataclass(frozen=True)
@@ -89,6 +124,11 @@ class Table:
     breakdown: Breakdown | None = None
     note: str = ""
     is_folded: bool = False
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether a phone shows the cells of a row below each other, since they have no room."""
+        return len(self.columns) > _SIDE_BY_SIDE
 
     @property
     def all_rows(self) -> list[Row]:
@@ -190,4 +230,8 @@ class Section:
 
 
 def _in_text(sentence: Text) -> Iterator[Breakdown]:
-    return (part.breakdown for part in sentence if isinstance(part, Value))
+    for part in sentence:
+        if isinstance(part, Value):
+            yield part.breakdown
+        elif isinstance(part, Only):
+            yield from _in_text(part.parts)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dagster_project.reporting.pages.charts import COLOURS, rates
+from dagster_project.reporting.pages.charts import COLOURS, are_alike, rates
 from dagster_project.reporting.pages.cube import NOBODY, Breakdown, Cube, Cubes, Measure
 from dagster_project.reporting.pages.marts import Marts, Row, local_date
 from dagster_project.reporting.pages.section import (
@@ -161,6 +161,8 @@ def _by_owner(cube: Cube, cubes: Cubes) -> Chart:
 def _owners_finding(told: Sequence[Row]) -> Text:
     if len(told) < 2:
         return text("Too few owners with enough handoffs to compare them")
+    if are_alike([(row["accepted"], row["handed_off"]) for row in told]):
+        return text(f"Over all leads, the {len(told):,} owners do not differ beyond chance")
     least, most = (
         f"{row['owner']} ({shown(row['rate'], 'share')} of {row['handed_off']:,})"
         for row in (told[0], told[-1])
@@ -224,4 +226,4 @@ def _load_finding(bands: Sequence[Row]) -> str:
         accepted, cases = (sum(row[count] for row in part) for count in ("accepted", "handed_off"))
         rate = shown(accepted / cases if cases else None, "share", cases)
         told.append(f"{name} {rate} ({accepted:,} of {cases:,})")
-    return f"Accepted {', '.join(told)}"
+    return f"Accepted over all leads: {', '.join(told)}"

@@ -29,7 +29,9 @@ def section(marts: Marts, cubes: Cubes) -> PageSection | None:
         listed = [("decide", text(one.what), one.next_step or "") for one in points]
         parts.append(Points(tuple(listed)))
     if agenda.sections:
-        parts += [_overview(agenda.sections), _lines(marts, agenda.sections)]
+        parts.append(_overview(agenda.sections))
+    if any(one.items for one in agenda.sections):
+        parts.append(_lines(marts, agenda.sections))
     return PageSection(
         anchor="agenda",
         title="Agenda",
@@ -107,7 +109,9 @@ def _overview(sections: list[Section]) -> Table:
         ),
         rows=tuple(
             {
-                "title": one.title,
+                "title": f"{one.title} on {shown(one.told_on)}"
+                if one.name == "overdue"
+                else one.title,
                 "leads": one.leads,
                 "previous_leads": one.previous_leads,
                 "missing": sum(item.leads for item in one.items if item.item == NO_REASON)

@@ -153,13 +153,16 @@ def _finding(marts: Marts, mix: Sequence[Row], costs: Sequence[Row]) -> str:
         of_all = top["of_all"]
         share = shown(top["cycles"] / of_all, "share")
         part = share if of_all >= FEWEST_CASES else f"{top['cycles']:,}"
-        said.append(f"{top['lead_source']} brings most leads ({part} of {of_all:,})")
+        said.append(
+            f"{top['lead_source']} brings most ({part} of {of_all:,} cycles that marketing "
+            "qualified)"
+        )
     whole = next((row for row in costs if row["dimension"] == _ALL), None)
     if whole and whole["customer_acquisition_cost"] is not None:
         wins = whole["won_new_with_spend"]
         said.append(
             f"a new customer costs {_money(marts, whole['customer_acquisition_cost'])} "
-            f"({wins:,} won{', too few to rely on' if wins < FEWEST_CASES else ''})"
+            f"({wins:,} won with spend{', too few to rely on' if wins < FEWEST_CASES else ''})"
         )
     elif costs:
         said.append("no spend is known, so no cost is")
@@ -324,10 +327,15 @@ def _cheapest(marts: Marts, drawn: list[Row], milestones: list[str]) -> str:
 
 
 def _cost_table(marts: Marts, costs: list[Row], labels: dict[str, str]) -> Table:
+    is_known = any(row["spend_amount"] is not None for row in costs)
+    brought = (
+        Column("won_new", "New customers", "count"),
+        Column("revenue_amount", marts.in_currency("Revenue"), "amount"),
+    )
     return Table(
         caption=text(
-            f"What each channel cost and brought, {shown(costs[0]['period_start'])} to "
-            f"{shown(costs[0]['period_end'])}"
+            f"What each channel {'cost and ' if is_known else ''}brought, "
+            f"{shown(costs[0]['period_start'])} to {shown(costs[0]['period_end'])}"
         ),
         columns=(
             Column("label", "Channel"),
@@ -336,16 +344,19 @@ def _cost_table(marts: Marts, costs: list[Row], labels: dict[str, str]) -> Table
                 Column(f"cost_per_{name}", f"Per {label}", "amount")
                 for name, label in labels.items()
             ),
-            Column("won_new_with_spend", "New customers", "count"),
-            Column("revenue_with_spend_amount", marts.in_currency("Revenue"), "amount"),
+            *brought,
+            Column("won_new_with_spend", "New customers with spend", "count"),
             Column("return_on_spend", "Revenue per spend", "number"),
             Column("cac", marts.in_currency("Acquisition cost")),
-        ),
+        )
+        if is_known
+        else (Column("label", "Channel"), *brought),
         rows=tuple({**row, "cac": _acquisition(row)} for row in costs),
         note=f"(few): an acquisition cost of fewer than {FEWEST_CASES} new customers, which the "
-        "next one may change a lot. Spend counts for the customers won "
-        f"{costs[0]['spend_lag_days']:,} days later ({phrase(costs[0]['spend_lag_basis'])})."
-        if costs[0]["spend_lag_days"] is not None
+        "next one may change a lot. With spend: won on days that spend is known for, which costs "
+        f"are of. Spend counts for the customers won {costs[0]['spend_lag_days']:,} days later "
+        f"({phrase(costs[0]['spend_lag_basis'])})."
+        if is_known and costs[0]["spend_lag_days"] is not None
         else "",
     )
 

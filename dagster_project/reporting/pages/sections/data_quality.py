@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dagster_project.reporting.agreement import anchor
 from dagster_project.reporting.pages.charts import LINES, axis_label, rows, specification
 from dagster_project.reporting.pages.cube import Cubes
-from dagster_project.reporting.pages.marts import Marts, Row
+from dagster_project.reporting.pages.marts import Marts, Row, local_date
 from dagster_project.reporting.pages.section import (
     Chart,
     Column,
@@ -63,7 +63,9 @@ def section(marts: Marts, cubes: Cubes) -> Section:
 
 
 def _history(marts: Marts) -> list[Row]:
-    return marts.rows(f"select * from {HISTORY}") if marts.has(HISTORY) else []
+    if not marts.has(HISTORY):
+        return []
+    return marts.rows(f"select *, {local_date('as_of')} as as_of_day from {HISTORY}")
 
 
 def _checks(marts: Marts) -> list[Row]:
@@ -72,7 +74,7 @@ def _checks(marts: Marts) -> list[Row]:
         return []
     history: dict[str, list[tuple[str, str]]] = {}
     for row in _history(marts):
-        words = f"{shown(row['as_of'].date())}: {STATUS_WORDS[row['status']]}"
+        words = f"{shown(row['as_of_day'])}: {STATUS_WORDS[row['status']]}"
         history.setdefault(row["check_name"], []).append((row["status"], words))
     found = [
         {
@@ -138,10 +140,11 @@ def _check_table(
 
 def _violations(marts: Marts) -> list[Row]:
     found = marts.rows(
-        """
+        f"""
         select
             rule, any_value(severity) as severity, count(*) as findings,
-            count(distinct (source_system, lead_id)) as leads, max(occurred_at) as newest
+            count(distinct (source_system, lead_id)) as leads,
+            {local_date("max(occurred_at)")} as newest
         from lifecycle_violations
         group by rule
         order by findings desc, rule

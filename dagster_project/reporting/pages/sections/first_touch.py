@@ -8,6 +8,7 @@ from dagster_project.reporting.pages.charts import (
     BAD,
     COLOURS,
     INK,
+    are_alike,
     rates,
     rows,
     specification,
@@ -17,6 +18,7 @@ from dagster_project.reporting.pages.marts import Marts, Row, local_date
 from dagster_project.reporting.pages.section import (
     Chart,
     Column,
+    Only,
     Section,
     Table,
     Text,
@@ -161,11 +163,10 @@ def _curve(touches: Cube, by_tier: Breakdown, tiers: Sequence[Row]) -> Chart:
     limits = [*(f"within {_span(moment)}" for moment in moments), "later or not yet"]
     finding: list[str | Value] = []
     for place, tier in enumerate(tiers):
-        limit = f" within {_span(tier['target'])}" if tier["target"] else " in time"
+        limit = f" (within {_span(tier['target'])})" if tier["target"] else ""
         finding += [
-            f"{', ' if place else 'Touched in time: '}{tier['label']} ",
+            f"{', ' if place else 'Touched in time: '}{tier['label']}{limit} ",
             Value(by_tier, (tier["intent_tier"],), "met_share"),
-            limit,
         ]
     return Chart(
         name="first-touch",
@@ -277,21 +278,28 @@ def _curve_spec(tiers: list[str]) -> dict[str, Any]:
     )
 
 
-def _since(marts: Marts) -> tuple[date, date]:
-    """The Mondays that the weeks shown, and the recent ones of them, begin with."""
+def _mondays(marts: Marts) -> tuple[date, date, date]:
+    """The Mondays that the weeks shown, the recent ones of them, and the running one begin with.
+
+    The running week is neither recent nor before: of few days it would count as a whole one.
+    """
     last = marts.value(f"select date_trunc('week', {local_date('as_of')})::date from build_info")
-    return last - timedelta(weeks=_WEEKS - 1), last - timedelta(weeks=_RECENT_WEEKS - 1)
+    return last - timedelta(weeks=_WEEKS), last - timedelta(weeks=_RECENT_WEEKS), last
 
 
 def _week_cube(marts: Marts, cubes: Cubes) -> Cube:
-    first, recent = _since(marts)
+    first, recent, running = _mondays(marts)
     return cubes.cube(
         "first_touch_weeks",
         f"""
         select
             *,
             date_trunc('week', happened_on)::date as week,
-            if(happened_on >= '{recent}', 'recent', 'before') as stretch
+            case
+                when happened_on >= '{running}' then 'running'
+                when happened_on >= '{recent}' then 'recent'
+                else 'before'
+            end as stretch
         from ({_judged()})
         where happened_on >= '{first}'
         """,
@@ -301,7 +309,7 @@ def _week_cube(marts: Marts, cubes: Cubes) -> Cube:
 
 
 def _by_week(cube: Cube, marts: Marts) -> Chart:
-    first, _ = _since(marts)
+    first, _, running = _mondays(marts)
     stretches = Breakdown(
         "first_touch_stretches",
         cube,
@@ -313,15 +321,24 @@ def _by_week(cube: Cube, marts: Marts) -> Chart:
         tuple(Value(stretches, (name,), measure) for measure in ("late_share", "late", "judged"))
         for name in ("recent", "before")
     )
-    weeks = [first + timedelta(weeks=place) for place in range(_WEEKS)]
+    weeks = [first + timedelta(weeks=place) for place in range(_WEEKS + 1)]
     return Chart(
         name="first-touch-weeks",
         finding=text(
-            *(f"Late in the last {_RECENT_WEEKS} weeks: ", now[0], " (", now[1], " of ", now[2]),
-            *(f"); in the {_WEEKS - _RECENT_WEEKS} weeks before: ", before[0]),
-            *(" (", before[1], " of ", before[2], ")"),
+            Only(
+                "any_time",
+                (
+                    *(f"Late in the last {_RECENT_WEEKS} whole weeks: ", now[0]),
+                    *(" (", now[1], " of ", now[2]),
+                    *(f"); in the {_WEEKS - _RECENT_WEEKS} weeks before: ", before[0]),
+                    *(" (", before[1], " of ", before[2], ")"),
+                ),
+            ),
+            # Of a period the last weeks may be none, or a part of one.
+            Only("period", ("Touched in time and late, by the weeks of the period",)),
         ),
-        subtitle="Judged handoffs by week, from its Monday: touched in time and late",
+        subtitle="Judged handoffs by week, from its Monday: touched in time and late; "
+        f"the running week, from {shown(running)}, so far",
         spec=_week_spec(),
         total="judged",
         table=Table(
@@ -338,7 +355,11 @@ def _by_week(cube: Cube, marts: Marts) -> Chart:
                 cube,
                 by=("week",),
                 rows=tuple(
-                    {"week": week.isoformat(), "day": shown(week)} for week in reversed(weeks)
+                    {
+                        "week": week.isoformat(),
+                        "day": f"{shown(week)}{' (so far)' if week == running else ''}",
+                    }
+                    for week in reversed(weeks)
                 ),
                 measures=_MEASURES,
             ),
@@ -425,6 +446,8 @@ def _by_owner(cube: Cube, cubes: Cubes) -> Chart:
 def _owners_finding(told: Sequence[Row]) -> Text:
     if len(told) < 2:
         return text("Too few owners with enough handoffs to compare them")
+    if are_alike([(row["late"], row["judged"]) for row in told]):
+        return text(f"Over all leads, the {len(told):,} owners do not differ beyond chance")
     most, least = (
         f"{row['owner']} ({shown(row['late_share'], 'share')} of {row['judged']:,})"
         for row in (told[0], told[-1])

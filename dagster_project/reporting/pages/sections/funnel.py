@@ -37,11 +37,14 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         measures=_COHORT,
     )
     first, last = steps[0]["from_label"], steps[-1]["to_milestone"]
+    has_window = marts.has("build_info", "conversion_window_days")
+    window = marts.value("select conversion_window_days from build_info") if has_window else None
+    within = f"Within {window:,} days" if window else "Within the window"
     return Section(
         anchor="funnel",
         title="Funnel",
         finding=text(
-            f"From {first} to {labels[last]} came ",
+            f"{first} to {labels[last]}, to date: ",
             *(Value(cohort, (last,), "share"), " ("),
             *(Value(cohort, (last,), "reached"), " of "),
             *(Value(cohort, (last,), "cohort"), " cycles)"),
@@ -55,8 +58,8 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
                     Column("label", "Step"),
                     Column("entered", "Reached the first", "count"),
                     Column("converted", "Went on", "count"),
-                    Column("rate", "Next-step rate", "share", "rate_cases"),
-                    Column("rate_in_window", "Within the window", "share", "rate_in_window_cases"),
+                    Column("rate", "Rate to date", "share", "rate_cases"),
+                    Column("rate_in_window", within, "share", "rate_in_window_cases"),
                 ),
                 breakdown=by_step,
             ),
@@ -65,8 +68,8 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
                 columns=(
                     Column("label", "Milestone"),
                     Column("reached", "Reached", "count"),
-                    Column("cohort", f"Of the {first}s", "count"),
-                    Column("share", "Cumulative rate", "share", "share_cases"),
+                    Column("cohort", f"Of all at {first}", "count"),
+                    Column("share", "Rate to date", "share", "share_cases"),
                 ),
                 breakdown=cohort,
             ),
@@ -83,7 +86,7 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
                 value=Value(by_step, (row["metric"],), "rate"),
                 note=text(
                     *(Value(by_step, (row["metric"],), "converted"), " of "),
-                    Value(by_step, (row["metric"],), "entered"),
+                    *(Value(by_step, (row["metric"],), "entered"), " to date"),
                 ),
                 anchor="funnel",
             )
@@ -92,7 +95,8 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         is_filtered=True,
         note=(
             "A cycle is one pass of a lead. A rate is of the cycles that reached a milestone in "
-            "their own right, whichever month that was; recent ones may still go on."
+            "their own right, whichever month that was. To date: whenever they went on; recent "
+            f"ones may still. {within}: the rate that targets and the trend are about."
         ),
     )
 
@@ -264,7 +268,7 @@ def _by_kind(cube: Cube, labels: dict[str, str]) -> Chart:
                 Column("label", "Milestone"),
                 Column("start_kind", "Pass"),
                 Column("reached", "Reached", "count"),
-                Column("cohort", f"Of the {labels[first]}s", "count"),
+                Column("cohort", f"Of all at {labels[first]}", "count"),
                 Column("share", "Cumulative rate", "share", "share_cases"),
             ),
             breakdown=breakdown,

@@ -85,7 +85,7 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         anchor="recycling",
         title="Recycling",
         finding=text(
-            *(Value(whole, (), "exited"), " cycles left, "),
+            *(Value(whole, (), "exited"), " cycles ended without a win; "),
             *(Value(whole, (), "requalified"), " came back ("),
             *(Value(whole, (), "requalified_share"), "), "),
             *(Value(whole, (), "second_pass_won"), " of them were won, worth "),
@@ -98,7 +98,7 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
                 caption=text("By the reason of the exit"),
                 columns=(
                     Column("label", "Reason"),
-                    Column("exited", "Left", "count"),
+                    Column("exited", "Ended", "count"),
                     Column("recycled", "To nurture", "count"),
                     Column("requalified", "Back", "count"),
                     Column("requalified_share", "Share back", "share", "requalified_share_cases"),
@@ -128,7 +128,7 @@ def _steps(cubes: Cubes, second: dict[str, str], whole: Breakdown) -> Chart:
     import altair as alt
 
     steps: list[Row] = [
-        {"step": "exited", "label": "Left", "base": "exited"},
+        {"step": "exited", "label": "Ended without a win", "base": "exited"},
         {"step": "recycled", "label": "Back to nurture", "base": "exited"},
         {"step": "requalified", "label": "Came back", "base": "exited"},
         *(
@@ -184,7 +184,8 @@ def _steps(cubes: Cubes, second: dict[str, str], whole: Breakdown) -> Chart:
             *(Value(whole, (), "exited"), " went back to nurture, "),
             *(Value(whole, (), "requalified"), " came back"),
         ),
-        subtitle="Cycles that left, went back to nurture and came back, and their second pass",
+        subtitle="Cycles that ended without a win, went back to nurture and came back, and their "
+        "second pass",
         spec=specification(drawn, height=34 * len(steps)),
         table=Table(
             caption=text("From the exit to the second pass"),

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from dagster_project.reporting.agreement import anchor
-from dagster_project.reporting.pages.charts import LINES, MUTED, axis_label, rows, specification
+from dagster_project.reporting.pages.charts import (
+    LINES,
+    MUTED,
+    are_alike,
+    axis_label,
+    rows,
+    specification,
+)
 from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.marts import Marts, Row
 from dagster_project.reporting.pages.section import Chart, Column, Section, Table, text
@@ -12,7 +19,7 @@ from dagster_project.reporting.pages.words import FEWEST_CASES, shown
 NEEDED = ("conversion_drivers", "metric_catalog")
 
 _DIMENSIONS = {
-    "lead_source": "Source",
+    "lead_source": "Lead source",
     "segment": "Segment",
     "owner_id": "Owner",
     "score_band": "Score band",
@@ -39,8 +46,7 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         parts=(
             Table(
                 caption=text(
-                    f"{shown(first['current_from'])} to {shown(first['current_until'])}, beside "
-                    f"{shown(first['previous_from'])} to {shown(first['previous_until'])}"
+                    f"{_days(first, 'current')}, beside the time before: {_days(first, 'previous')}"
                 ),
                 columns=(
                     Column("label", "Rate", link="anchor"),
@@ -63,7 +69,8 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
         definitions=tuple((row["label"], row["anchor"]) for row in rates),
         note=(
             "Both periods are seen in windows of the same length, as known at the end of each. A "
-            "change of few cycles may be chance: what stands out says which are more than that."
+            "change of few cycles may be chance: of what is more than that the two 95 % intervals "
+            "do not overlap."
         ),
     )
 
@@ -129,13 +136,39 @@ def _finding(judged: Sequence[Row]) -> str:
         return "Too few cycles to compare with an earlier period"
     if not moved:
         return "No rate changed"
-    row = moved[0]
+    # One that is more than chance goes before a larger change of few cycles.
+    row = min(moved, key=lambda row: are_alike(_counts(row)))
     way = "rose" if row["total_change"] > 0 else "fell"
-    return (
-        f"{row['label']} changed most: it {way} from "
+    change = (
         f"{shown(row['previous_rate'], 'share')} of {row['previous_entered']:,.0f} to "
         f"{shown(row['current_rate'], 'share')} of {row['current_entered']:,.0f}"
     )
+    period = f"{_length(row, 'current')} beside the {_length(row, 'previous')} before"
+    if are_alike(_counts(row)):
+        return (
+            f"{period}: no rate changed beyond chance (95 % intervals overlap); the largest "
+            f"change is that of {row['label']}, from {change}"
+        )
+    return f"{period}: {row['label']} {way} from {change}, more than chance explains"
+
+
+def _counts(row: Row) -> list[tuple[float, float]]:
+    """Who went on, and of how many, before and now."""
+    return [
+        (float(row[f"{part}_converted"]), float(row[f"{part}_entered"]))
+        for part in ("previous", "current")
+    ]
+
+
+def _length(row: Row, part: str) -> str:
+    days = (row[f"{part}_until"] - row[f"{part}_from"]).days + 1
+    return f"{days:,} days"
+
+
+def _days(row: Row, part: str) -> str:
+    """The days of a period: first, last and how many."""
+    first, last = (shown(row[f"{part}_{end}"]) for end in ("from", "until"))
+    return f"{first} to {last} ({_length(row, part)})"
 
 
 def _contributions(marts: Marts, metrics: Sequence[str]) -> list[Row]:
@@ -180,10 +213,11 @@ def _largest(parts: Sequence[Row]) -> str:
     row = next((row for row in parts if _cases(row) >= FEWEST_CASES), None)
     if row is None:
         return "No part of a change is of enough cycles to tell it from chance"
+    chance = "; within chance" if are_alike(_counts(row)) else ""
     return (
         f"{row['what']} adds {shown(row['change_part'], 'points')} to {row['rate']} "
         f"({shown(row['previous_rate'], 'share')} of {row['previous_entered']:,}, then "
-        f"{shown(row['current_rate'], 'share')} of {row['current_entered']:,})"
+        f"{shown(row['current_rate'], 'share')} of {row['current_entered']:,}{chance})"
     )
 
 

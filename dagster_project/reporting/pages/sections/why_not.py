@@ -10,6 +10,7 @@ from dagster_project.reporting.pages.marts import Marts, Row, local_date
 from dagster_project.reporting.pages.section import (
     Chart,
     Column,
+    Only,
     Section,
     Table,
     Text,
@@ -20,7 +21,7 @@ from dagster_project.reporting.pages.words import phrase
 
 NEEDED = ("fct_lead_cycles", "rejection_reasons", "dim_reasons")
 
-_NO_REASON = "no reason given"
+_NO_REASON, _NO_LEAK = "no reason given", "no known leak"
 _COUNTED = (
     Measure("exited", "exited"),
     Measure("share", "exited", "exited", "share", is_of_all=True),
@@ -58,29 +59,51 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
             Measure("exited", "exited"),
             Measure("missing", "missing"),
             Measure("missing_share", "missing", "exited", "share"),
+            Measure("unknown", "unknown"),
+            Measure("unknown_share", "unknown", "exited", "share"),
         ),
     )
     leaks = _by_leak(marts, cube)
+    # Which one leads is known of all leads: a filter may leave another.
     first = next((row["leak"] for row in leaks.rows if row["leak"] != _NO_REASON), None)
+    leading: Text = (
+        (
+            Only(
+                "all",
+                ("; reasons point most to ", first, " (", Value(leaks, (first,), "share"), ")"),
+            ),
+        )
+        if first
+        else ()
+    )
+    unknown: Text = (
+        (
+            *("; with a reason that the policy does not know: ", Value(whole, (), "unknown_share")),
+            *(" (", Value(whole, (), "unknown"), ")"),
+        )
+        if whole.row()["unknown"]
+        else ()
+    )
     return Section(
         anchor="why-not",
         title="Why not",
         finding=text(
-            *(Value(whole, (), "exited"), " cycles left"),
-            *((f", because of {first} ", Value(leaks, (first,), "share")) if first else ()),
-            *(", without a reason ", Value(whole, (), "missing_share"), " ("),
+            *(Value(whole, (), "exited"), " cycles ended without a win"),
+            *leading,
+            *("; without a reason: ", Value(whole, (), "missing_share"), " ("),
             *(Value(whole, (), "missing"), ")"),
+            *unknown,
         ),
         parts=(
             _leaks(cube, leaks, [row["outcome"] for row in outcomes]),
             _reasons(marts, cube),
             Table(
                 caption=text(
-                    "What is missing: cycles that left without a reason, with one that is not in "
+                    "What is missing: cycles that ended without a reason, with one that is not in "
                     "the policy, and those rejected late (after silence had accepted them)"
                 ),
                 columns=(
-                    Column("label", "Left as"),
+                    Column("label", "Ended as"),
                     Column("exited", "Cycles", "count"),
                     Column("missing", "No reason", "count"),
                     Column("missing_share", "Share without", "share", "missing_share_cases"),
@@ -88,6 +111,10 @@ def section(marts: Marts, cubes: Cubes) -> Section | None:
                     Column("late", "Rejected late", "count"),
                 ),
                 breakdown=by_outcome,
+                note=(
+                    "A cycle counts once, by how it ended. The check of missing reasons counts "
+                    "each visit to a stage that needs one, so its rate is of another number."
+                ),
             ),
         ),
         marts=("rejection_reasons", "fct_lead_cycles", "dim_reasons"),
@@ -131,10 +158,11 @@ def _cube(cubes: Cubes) -> Cube:
 
 
 def _leak(reason: str, leak: str) -> str:
-    """SQL: the leak that a reason points to; none given is told apart from an unknown leak."""
+    """SQL: the leak that a reason points to; none given is told apart from one that has none."""
     return (
         f"case when nullif({reason}, '{NOBODY}') is null then '{_NO_REASON}' "
-        f"else coalesce(replace({leak}, '_', ' '), 'unknown') end"
+        f"when coalesce({leak}, 'unknown') = 'unknown' then '{_NO_LEAK}' "
+        f"else replace({leak}, '_', ' ') end"
     )
 
 
@@ -170,7 +198,7 @@ def _leaks(cube: Cube, by_leak: Breakdown, outcomes: list[str]) -> Chart:
             order=alt.Order("place:Q"),
             tooltip=[
                 alt.Tooltip("leak:N", title="Points to"),
-                alt.Tooltip("label:N", title="Left as"),
+                alt.Tooltip("label:N", title="Ended as"),
                 alt.Tooltip("exited:Q", title="Cycles", format=","),
                 alt.Tooltip("share:Q", title="Of all", format=".1%"),
             ],
@@ -179,15 +207,15 @@ def _leaks(cube: Cube, by_leak: Breakdown, outcomes: list[str]) -> Chart:
     )
     return Chart(
         name="why-not-by-leak",
-        finding=_listed("Reasons point to ", [(leak, by_leak, (leak,)) for leak in leaks]),
-        subtitle="Cycles that left, by the leak that their reason points to and how they left",
+        finding=_listed(text("Reasons point to "), [(leak, by_leak, (leak,)) for leak in leaks]),
+        subtitle="Cycles that ended without a win, by the leak that their reason points to and how",
         spec=specification(drawn, height=34 * len(leaks)),
         legend=tuple(labels),
         table=Table(
             caption=text("Exits by leak and outcome"),
             columns=(
                 Column("leak", "Points to"),
-                Column("label", "Left as"),
+                Column("label", "Ended as"),
                 Column("exited", "Cycles", "count"),
                 Column("share", "Of all", "share", "share_cases"),
                 Column("late", "Rejected late", "count"),
@@ -201,10 +229,7 @@ def _reasons(marts: Marts, cube: Cube) -> Chart:
     # Takes a second to import; commands that write no page do without.
     import altair as alt
 
-    columns = (
-        f"reason_code, reason_label as label, leak as points_to, "
-        f"{_leak('reason_code', 'leak')} as leak"
-    )
+    columns = f"reason_code, reason_label as label, {_leak('reason_code', 'leak')} as leak"
     agreed = marts.rows("select reason_code from dim_reasons where applies_to is not null")
     anchors = {row["reason_code"]: anchor("reason", row["reason_code"]) for row in agreed}
     found = [
@@ -212,11 +237,10 @@ def _reasons(marts: Marts, cube: Cube) -> Chart:
             **row,
             "axis": axis_label(at, row["label"]),
             "anchor": anchors.get(row["reason_code"]),
-            "points_to": phrase(row["points_to"]),
         }
         for at, row in enumerate(_totals(marts, columns))
     ]
-    leaks = list(dict.fromkeys(row["points_to"] for row in found))
+    leaks = list(dict.fromkeys(row["leak"] for row in found))
     axis = [row["axis"] for row in found]
     breakdown = Breakdown(
         "why-not-reasons", cube, by=("reason_code",), rows=tuple(found), measures=_COUNTED
@@ -227,7 +251,7 @@ def _reasons(marts: Marts, cube: Cube) -> Chart:
         .encode(
             y=alt.Y("axis:N", sort=axis, title=None).axis(**LINES),
             x=alt.X("exited:Q", title="cycles").axis(format=",d", tickCount=5, tickMinStep=1),
-            color=alt.Color("points_to:N", legend=None).scale(domain=leaks),
+            color=alt.Color("leak:N", legend=None).scale(domain=leaks),
             tooltip=[
                 alt.Tooltip("label:N", title="Reason"),
                 alt.Tooltip("leak:N", title="Points to"),
@@ -239,8 +263,14 @@ def _reasons(marts: Marts, cube: Cube) -> Chart:
     named = [(row["label"], breakdown, (row["reason_code"],)) for row in found[:_NAMED]]
     return Chart(
         name="why-not-by-reason",
-        finding=_listed("By reason: ", named),
-        subtitle="Cycles that left, by reason and the leak that it points to",
+        finding=_listed(
+            text(
+                Only("all", ("By reason: ",)),
+                Only("filtered", ("By reason, in the order of all leads: ",)),
+            ),
+            named,
+        ),
+        subtitle="Cycles that ended without a win, by reason and the leak that it points to",
         spec=specification(drawn, height=34 * len(found)),
         legend=tuple(leaks),
         table=Table(
@@ -257,9 +287,9 @@ def _reasons(marts: Marts, cube: Cube) -> Chart:
     )
 
 
-def _listed(start: str, named: Sequence[tuple[str, Breakdown, tuple[str, ...]]]) -> Text:
+def _listed(start: Text, named: Sequence[tuple[str, Breakdown, tuple[str, ...]]]) -> Text:
     """Names with their shares, in a row."""
-    parts: list[str | Value] = []
-    for label, breakdown, key in named:
-        parts += [", " if parts else start, f"{label} ", Value(breakdown, key, "share")]
+    parts = list(start)
+    for place, (label, breakdown, key) in enumerate(named):
+        parts += [f"{', ' if place else ''}{label} (", Value(breakdown, key, "share"), ")"]
     return tuple(parts)

@@ -154,6 +154,13 @@
     const isFiltered = Object.keys(choice).length > 0;
     for (const name of Object.keys(data.breakdowns)) show(name, rowsOf(name, choice));
     for (const note of document.querySelectorAll(".all-leads")) note.hidden = !isFiltered;
+    const holds = {
+      all: !isFiltered, filtered: isFiltered, any_time: !("period" in choice),
+      period: "period" in choice,
+    };
+    for (const part of document.querySelectorAll("[data-when]")) {
+      part.hidden = !holds[part.dataset.when];
+    }
     document.getElementById("filtered").textContent = isFiltered ? "Filtered" : "";
   };
   if (form) {
