@@ -72,6 +72,12 @@ def _shown(case: dict[str, Any], newest_by: str | None, people: "_People") -> Fa
     )
 
 
+def rep_names(warehouse: duckdb.DuckDBPyConnection) -> dict[tuple[Any, Any], str | None]:
+    """What reps are called, by source and id; nothing where a build has no names."""
+    names = "select source_system, rep_id, rep_name from build.dim_reps"
+    return _by_id(warehouse, names, [])
+
+
 class _People:
     """Who has which lead now, and what reps are called."""
 
@@ -85,8 +91,7 @@ class _People:
         )
         self._owners = _by_id(warehouse, owners, [leads])
         # Without names in the build, the ids are shown.
-        names = "select source_system, rep_id, rep_name from build.dim_reps"
-        self._names = _by_id(warehouse, names, [])
+        self._names = rep_names(warehouse)
 
     def owner_of(self, keys: dict[str, Any]) -> str | None:
         """Who has the lead of a case now."""

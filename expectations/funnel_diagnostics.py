@@ -50,7 +50,7 @@ _SAID = f"""
             then format('{{:,}} of ', cast(numerator as bigint))
         else ''
     end
-    || format('{{:,}} ', sample_size) || cases
+    || format('{{:,}} ', sample_size) || cases || coalesce(' ' || cases_period, '')
     || case
         when value < threshold_low then '; acts below ' || {_shown("threshold_low")}
         when value > threshold_high then '; acts above ' || {_shown("threshold_high")}

@@ -25,12 +25,15 @@ from dagster_project.running.execute import DataTest
 from dagster_project.running.output_lock import visit_output
 from expectations.catalogue import configured_suites, current_name
 from expectations.check import TRAILING_SUFFIX, Check
+from expectations.failing_cases import rep_names
 from expectations.source_checks import LASTING_ROWS
 
 Row = dict[str, Any]
 
 # A row's number in a file changes when rows before it come or go.
 _VOLATILE_KEY = "source_row"
+# Called by their names, where those are published.
+_OWNER = "owner_id"
 # Columns of a case that its label leaves out.
 _SHOWN_OTHERWISE = {"source_system", "lead_id", "measure", "said", "next_step"}
 # What fails, from bad to worse. A check that passed or was not judged does not.
@@ -150,12 +153,16 @@ def _results(warehouse: DuckDBPyConnection, run_id: str) -> list[Row]:
 def _failing_cases(warehouse: DuckDBPyConnection) -> dict[str, list[Row]]:
     """The failing cases of each check in the newest audit: their keys, and what is shown beside."""
     found: dict[str, list[Row]] = {}
+    names = rep_names(warehouse)
     for row in _rows(
         warehouse,
         f"select check_name, unnest(failing_cases) as failing from {QUALITY_SCHEMA}.audited_cases",
     ):
-        case = json.loads(row["failing"])
-        found.setdefault(row["check_name"], []).append({**case["keys"], **(case["told"] or {})})
+        parts = json.loads(row["failing"])
+        case = {**parts["keys"], **(parts["told"] or {})}
+        if owner := case.get(_OWNER):
+            case[_OWNER] = names.get((case.get("source_system"), owner)) or owner
+        found.setdefault(row["check_name"], []).append(case)
     return found
 
 

@@ -39,7 +39,10 @@ def sync(
         str | None, typer.Option(metavar="DATE", help="When the decision is to be done.")
     ] = None,
     about: Annotated[
-        str | None, typer.Option(metavar="WHAT", help="A metric, section or diagnostic.")
+        str | None,
+        typer.Option(
+            metavar="WHAT", help="A metric, section or diagnostic, as the agenda calls it."
+        ),
     ] = None,
     done: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Note that a decision is done.")
@@ -111,6 +114,11 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _subject(about: str | None, agenda: Agenda) -> str | None:
-    if about is not None and about not in agenda.subjects:
-        raise ConfigError(f"--about {about!r}: known: {', '.join(sorted(agenda.subjects))}")
-    return about
+    """The name of what a decision is about, given by that name or as the agenda calls it."""
+    if about is None or about in agenda.subjects:
+        return about
+    asked = about.strip().casefold()
+    for name, label in agenda.subjects.items():
+        if asked in (name.casefold(), label.casefold()):
+            return name
+    raise ConfigError(f"--about {about!r}: known: {', '.join(sorted(agenda.subjects))}")

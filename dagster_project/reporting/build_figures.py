@@ -55,8 +55,8 @@ _ROWS_READ = f"""
     group by table_name having sum(rows_read) > 0 order by table_name
 """
 
-# A milestone, its label and the cycles that reached it.
-Reached = tuple[str, str, int]
+# A milestone, its label, the cycles that reached it in their own right, and the implied ones.
+Reached = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True)
@@ -151,17 +151,24 @@ def _data_tests(output: Path, build_id: str) -> list[Row]:
     return build_manifest(output, build_id).get("data_tests", []) if written else []
 
 
-def reached(connection: DuckDBPyConnection, build: str = BUILD_SCHEMA) -> list[Reached]:
-    """How many cycles reached each milestone of the build in a schema, whatever says so."""
+def reached(connection: DuckDBPyConnection) -> list[Reached]:
+    """How many cycles reached each milestone in their own right, and how many by a later one."""
     milestones = connection.execute(
-        f"select milestone, milestone_label from {build}.dim_milestones order by milestone_rank"
+        f"select milestone, milestone_label from {BUILD_SCHEMA}.dim_milestones "
+        "order by milestone_rank"
     ).fetchall()
-    counts = ", ".join(
-        "count(*)" if milestone == _FIRST_MILESTONE else f"count({milestone}_at)"
-        for milestone, _ in milestones
+    conditions = ", ".join(
+        "count(*), 0"
+        if name == _FIRST_MILESTONE
+        else f"count({name}_at) filter (where is_counted_{name}), "
+        f"count({name}_at) filter (where not is_counted_{name})"
+        for name, _ in milestones
     )
-    row = connection.execute(f"select {counts} from {build}.fct_lead_cycles").fetchone()
-    return [(*milestone, count) for milestone, count in zip(milestones, row or (), strict=True)]
+    row = connection.execute(
+        f"select {conditions} from {BUILD_SCHEMA}.int_funnel_cycles"
+    ).fetchone()
+    counts = iter(row or ())
+    return [(*milestone, next(counts), next(counts)) for milestone in milestones]
 
 
 def funnel(connection: DuckDBPyConnection) -> Funnel:

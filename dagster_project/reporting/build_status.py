@@ -104,15 +104,15 @@ def where_to_look(output: Path, *, is_published: bool) -> list[str]:
     build = f"build {manifest['build_id']}, as of {manifest['as_of']}" if manifest else ""
     if not is_published:
         before = f"; readers keep {build}" if build else ", and nothing was before"
-        first = f"Nothing was published{before}"
+        first = [f"Nothing was published{before}"]
     elif blocking := len(blocking_failures(manifest or {})):
         checks = "a check blocks" if blocking == 1 else f"{blocking} checks block"
-        first = f"Published although {checks} (--audit warn): {build}"
+        first = [f"Published although {checks} (--audit warn):", f"  {build}"]
     else:
-        first = f"Published {build}"
+        first = [f"Published {build}"]
     shown = [place for place in places(output) if is_published or place[0] in ("why not", "checks")]
     width = max((len(name) for name, _ in shown), default=0)
-    return [first, *(f"  {name:<{width}}  {path}" for name, path in shown)]
+    return [*first, *(f"  {name:<{width}}  {path}" for name, path in shown)]
 
 
 def _published(manifest: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:

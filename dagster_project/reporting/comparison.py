@@ -44,24 +44,26 @@ _MODELS = (
     "fct_conversions",
     "fct_lead_cycles",
     "int_conversion_pairs",
+    "int_funnel_cycles",
     "lifecycle_violations",
 )
 
-_RATES = """
+_RATES = f"""
     select
         metric,
         any_value(pairs.metric_label),
         coalesce(sum(entered), 0)::bigint,
         coalesce(sum(converted), 0)::bigint,
         coalesce(sum(converted_in_window), 0)::bigint
-    from {build}.int_conversion_pairs as pairs
-    left join {build}.fct_conversions using (metric)
+    from {BUILD_SCHEMA}.int_conversion_pairs as pairs
+    left join {BUILD_SCHEMA}.fct_conversions using (metric)
     group by metric
     order by any_value(pairs.sort_order), metric
 """
-_OUTCOMES = "select outcome, count(*) from {build}.fct_lead_cycles group by outcome"
-_VIOLATIONS = """
-    select rule, any_value(severity), count(*) from {build}.lifecycle_violations group by rule
+_OUTCOMES = f"select outcome, count(*) from {BUILD_SCHEMA}.fct_lead_cycles group by outcome"
+_VIOLATIONS = f"""
+    select rule, any_value(severity), count(*)
+    from {BUILD_SCHEMA}.lifecycle_violations group by rule
 """
 _CYCLES = """
     select
@@ -103,11 +105,12 @@ Rate = tuple[str, int, int, int]
 class Figures:
     """What one build computed.
 
-    ``milestones``: label and cycles that reached it. ``outcomes`` and ``violations`` are counts.
+    ``milestones``: label, cycles that reached it in their own right, and those of which only a
+    later milestone says so. ``outcomes`` and ``violations`` are counts.
     """
 
     build: dict[str, Any]
-    milestones: dict[str, tuple[str, int]]
+    milestones: dict[str, tuple[str, int, int]]
     rates: dict[str, Rate]
     outcomes: dict[tuple[str, ...], int]
     violations: dict[tuple[str, ...], int]
@@ -165,7 +168,7 @@ def compare(
         progress("building it under the other policy")
         _replay(output, scratch, other, parameters, settings)
         with _scratch(scratch / WAREHOUSE_FILE, settings) as connection:
-            replayed = _figures(connection, BUILD_SCHEMA)
+            replayed = _figures(connection)
             connection.execute(_CHANGED)
             changes = connection.execute(_CHANGES.format(limit=int(lead_limit))).fetchall()
             ((leads,),) = connection.execute("select count(distinct lead) from changed").fetchall()
@@ -190,21 +193,22 @@ def _copy_history(
 ) -> tuple[raw_schema.RunParameters, Figures]:
     """Copy the raw tables and the cycles of the last build; returns what that build decided."""
     path = warehouse_path(output)
+    try:
+        # Its views name the warehouse that they are in, so they can't be read from another.
+        with connect(path, read_only=True) as inside:
+            figures = _figures(inside)
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise ConfigError(
+            f"{output}: no complete build of this version is here; handoff run first"
+        ) from error
+    except duckdb.IOException as error:
+        problem = str(error).splitlines()[0]
+        raise BuildError(f"{path} can't be opened: {problem}") from error
     with _scratch(scratch, settings) as connection:
-        try:
-            connection.execute(f"attach {literal(path)} as inside (read_only)")
-        except duckdb.Error as error:
-            problem = str(error).splitlines()[0]
-            raise BuildError(f"{path} can't be opened: {problem}") from error
-        build = f"inside.{BUILD_SCHEMA}"
-        try:
-            figures = _figures(connection, build)
-            parameters = _parameters(connection, figures.build["build_id"])
-            connection.execute(f"create table last_cycles as {_CYCLES.format(build=build)}")
-        except duckdb.CatalogException as error:
-            raise ConfigError(
-                f"{output}: no complete build of this version is here; handoff run first"
-            ) from error
+        connection.execute(f"attach {literal(path)} as inside (read_only)")
+        parameters = _parameters(connection, figures.build["build_id"])
+        cycles = _CYCLES.format(build=f"inside.{BUILD_SCHEMA}")
+        connection.execute(f"create table last_cycles as {cycles}")
         copy_raw_tables(connection, "inside")
         # Tables that the models read and the warehouse of an earlier version lacks.
         ensure_raw_tables(connection)
@@ -250,15 +254,17 @@ def _replay(
     dbt.build(dbt.parsed_project(), request).require_success()
 
 
-def _figures(connection: DuckDBPyConnection, build: str) -> Figures:
-    """Sum up the build in a schema."""
+def _figures(connection: DuckDBPyConnection) -> Figures:
+    """Sum up the build in a warehouse."""
 
     def rows(query: str) -> list[tuple[Any, ...]]:
-        return connection.execute(query.format(build=build)).fetchall()
+        return connection.execute(query).fetchall()
 
     return Figures(
-        build=records(connection, f"from {build}.build_info")[0],
-        milestones={name: (label, cycles) for name, label, cycles in reached(connection, build)},
+        build=records(connection, f"from {BUILD_SCHEMA}.build_info")[0],
+        milestones={
+            name: (label, own, implied) for name, label, own, implied in reached(connection)
+        },
         rates={metric: (label, *cases) for metric, label, *cases in rows(_RATES)},
         outcomes={(outcome,): cycles for outcome, cycles in rows(_OUTCOMES)},
         violations={(rule, severity): count for rule, severity, count in rows(_VIOLATIONS)},
@@ -306,8 +312,8 @@ def _as_data(figures: Figures) -> dict[str, Any]:
     return {
         **{name: figures.build[name] for name in _DEFINITIONS},
         "milestones": [
-            {"milestone": name, "label": label, "cycles": cycles}
-            for name, (label, cycles) in figures.milestones.items()
+            {"milestone": name, "label": label, "cycles": cycles, "implied": implied}
+            for name, (label, cycles, implied) in figures.milestones.items()
         ],
         "rates": [
             {
@@ -366,12 +372,19 @@ def _counts(
 
 
 def _milestones(last: Figures, replayed: Figures) -> Table:
+    both = [*last.milestones.values(), *replayed.milestones.values()]
+    width = max(len(f"{own:,}") for _, own, _ in both)
+
+    def cycles(own: int, implied: int) -> str:
+        return f"{own:>{width},}" + (f" +{implied:,}" if implied else "")
+
     rows = []
-    for name, (label, cycles) in last.milestones.items():
-        new_label, new_cycles = replayed.milestones[name]
-        before, after, difference = _difference(cycles, new_cycles)
-        rows.append((name, label, before, new_label, after, difference))
-    return grid(["milestone", "last build", ">cycles", "replay", ">cycles", ">change"], rows)
+    for name, (label, own, implied) in last.milestones.items():
+        new_label, new_own, new_implied = replayed.milestones[name]
+        before, after = cycles(own, implied), cycles(new_own, new_implied)
+        rows.append((name, label, before, new_label, after, _difference(own, new_own)[-1]))
+    counted = "cycles +implied"
+    return grid(["milestone", "last build", counted, "replay", counted, ">change"], rows)
 
 
 def _rates(last: Figures, replayed: Figures) -> Table:

@@ -36,13 +36,13 @@ class _Detail:
     warned: int = 3
     notes: int = 3
     next_steps: bool = False
-    cut_findings: bool = False
+    cut_noted: bool = False
     cut_rest: bool = False
     apart: bool = False
     names_only: bool = False
 
 
-_TIGHT = _Detail(cut_findings=True, cut_rest=True)
+_TIGHT = _Detail(cut_noted=True, cut_rest=True)
 # From everything to the least, until it fits.
 _DETAILS = (
     _Detail(next_steps=True, apart=True),
@@ -53,8 +53,9 @@ _DETAILS = (
     _TIGHT,
     replace(_TIGHT, notes=1),
     replace(_TIGHT, notes=0),
+    replace(_TIGHT, notes=0, warned=1),
     replace(_TIGHT, notes=0, findings=3, warned=1),
-    replace(_TIGHT, notes=0, findings=1, warned=0),
+    *(replace(_TIGHT, notes=0, findings=left, warned=0) for left in (3, 2, 1)),
     replace(_TIGHT, notes=0, findings=1, warned=0, names_only=True),
     replace(_TIGHT, notes=0, findings=0, warned=0, names_only=True),
 )
@@ -91,8 +92,9 @@ def _shown(figures: BuildFigures, detail: _Detail, told_elsewhere: bool) -> Rend
         (check_counts(figures), _listed(rows, cut=detail.cut_rest)),
     ]
     if detail.findings:
-        first = noted if is_first else findings
-        sections.insert(0, (_what_stands_out(figures), _listed(first, cut=detail.cut_findings)))
+        # A finding that is cut may lose its figure: there are fewer of them instead.
+        first, cut = (noted, detail.cut_noted) if is_first else (findings, False)
+        sections.insert(0, (_what_stands_out(figures), _listed(first, cut=cut)))
     if detail.names_only and blocking:
         names = ", ".join(check["check_name"] for check in blocking)
         sections.append((Text("Blocked", style="bold red"), Text(names)))
@@ -140,23 +142,23 @@ def finding(row: Row, *, next_step: bool = True) -> list[tuple[str, str]]:
 
 
 def funnel_table(funnel: Funnel) -> Widest:
-    """The funnel as wide as there is room: without codes, then without counts, where it is not."""
+    """The funnel as wide as there is room: without codes, then without rates, where it is not."""
     width = max(len(f"{step.cycles:,}") for step in funnel.steps)
 
     def cycles(step: Step) -> str:
         return f"{step.cycles:>{width},}" + (f" +{step.implied:,}" if step.implied else "")
 
-    milestone = ("Funnel", lambda step: step.milestone)
+    milestone = ("Funnel to date", lambda step: step.milestone)
     label = ("here", lambda step: step.label)
     counts = ("cycles +implied", cycles)
     before = (">of the one before", _of_the_one_before)
     first = (f">of {funnel.first_label}", lambda step: _of_first(funnel, step))
-    titled_label = ("Funnel", label[1])
+    titled_label = (milestone[0], label[1])
     choices = (
         (milestone, label, counts, before, first),
         (titled_label, counts, before, first),
-        (titled_label, before, first),
-        (titled_label, before),
+        (titled_label, counts, before),
+        (titled_label, counts),
     )
     return Widest(
         grid(

@@ -159,10 +159,13 @@ class Agenda:
     to_decide: list[Point]
 
     @property
-    def subjects(self) -> set[str]:
-        """What a decision can be about."""
-        named = (rate.metric for rate in self.scorecard)
-        return {*named, *SECTIONS, *(point.about for point in self.to_decide)}
+    def subjects(self) -> dict[str, str]:
+        """What a decision can be about, and what the agenda calls it."""
+        return {
+            **{point.about: point.about for point in self.to_decide},
+            **{name: title for name, (title, _) in SECTIONS.items()},
+            **{rate.metric: rate.label for rate in self.scorecard},
+        }
 
 
 def read_agenda(connection: DuckDBPyConnection, day: date | None = None) -> Agenda | None:

@@ -26,3 +26,15 @@
         else 'p ' || cast(cast({{ p_value }} as decimal(4, 3)) as {{ dbt.type_string() }})
     end
 {%- endmacro %}
+
+{# A period up to now: in the last 90 days. #}
+{% macro in_the_last(days) -%}
+    'in the last ' || {{ in_digits(days) }} || ' days'
+{%- endmacro %}
+
+{# A period between two dates, the second the day after it: 2026-01-01 to 2026-03-31. #}
+{% macro from_to(start_date, next_date) -%}
+    cast({{ start_date }} as {{ dbt.type_string() }}) || ' to ' || cast(
+        cast({{ dbt.dateadd('day', -1, next_date) }} as date) as {{ dbt.type_string() }}
+    )
+{%- endmacro %}

@@ -23,14 +23,14 @@ Build = Callable[..., None]
 def acceptance(status: str) -> list[Any]:
     """A row of the mart: 30 of 120 handoffs were accepted."""
     values = 0.25, 30, 120, None, 0.3, 0.95
-    about = "acceptance", "mql_to_sal", "all", "share", "handoffs"
+    about = "acceptance", "mql_to_sal", "all", "share", "handoffs", "180 to 91 days ago"
     return [*about, *values, status, READING, "Sit down together"]
 
 
 def segment(name: str, status: str) -> list[Any]:
     """A row of the mart: how many of a segment qualify."""
     values = 0.05, 2, 40, 0.07, None, None
-    about = "qualification_range", "mql_to_sql", name, "share", "handoffs"
+    about = "qualification_range", "mql_to_sql", name, "share", "handoffs", "180 to 91 days ago"
     return [*about, *values, status, "Below it", "Look at it"]
 
 
@@ -47,7 +47,8 @@ def build(company: Company) -> Build:
                 f"create or replace table raw.run_parameters as select timestamp '{now:%F %T}' "
                 "as as_of; create or replace table build.funnel_diagnostics ("
                 "diagnostic varchar, metric varchar, segment varchar, unit varchar, "
-                "cases varchar, value double, numerator double, sample_size bigint, "
+                "cases varchar, cases_period varchar, "
+                "value double, numerator double, sample_size bigint, "
                 "previous_value double, threshold_low double, threshold_high double, "
                 "status varchar, reading varchar, next_step varchar)"
             )
@@ -69,7 +70,7 @@ def build(company: Company) -> Build:
 
 def test_it_opens_an_incident_in_the_words_of_the_runbook(company: Company, build: Build) -> None:
     build(0, acceptance("act"), segment("smb", "watch"))
-    said = f"{READING} (mql_to_sal 25%, 30 of 120 handoffs; acts below 30%)"
+    said = f"{READING} (mql_to_sal 25%, 30 of 120 handoffs 180 to 91 days ago; acts below 30%)"
     assert company.chat.titles == [f"New warning for marketing: {said}"]
     lines = company.chat.messages[0]["message"].splitlines()
     assert f"Now: {said}" in lines
@@ -88,7 +89,10 @@ def test_a_segment_with_too_few_cases_is_not_resolved_by_another(
     build(0, segment("smb", "act"), segment("enterprise", "ok"))
     build(1, segment("smb", "too_few"), segment("enterprise", "ok"))
     assert [title.split()[0] for title in company.chat.titles] == ["New"]
-    assert "(mql_to_sql of smb 5%, 2 of 40 handoffs; before: 7%)" in company.chat.titles[0]
+    assert (
+        "(mql_to_sql of smb 5%, 2 of 40 handoffs 180 to 91 days ago; before: 7%)"
+        in company.chat.titles[0]
+    )
     build(2, segment("smb", "too_few"), segment("enterprise", "act"))
     build(3, segment("smb", "ok"), segment("enterprise", "too_few"))
     assert [title.split()[0] for title in company.chat.titles] == ["New", "Growing"]

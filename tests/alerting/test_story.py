@@ -352,3 +352,15 @@ def test_a_check_that_could_not_run_in_between_makes_no_news_of_old_cases(
     company.build(1, leads(9), errored=True)
     company.build(2, leads(9), kept=5)
     assert [title.split()[0] for title in company.chat.titles] == ["New", "Now"]
+
+
+def test_an_owner_is_called_by_name_where_names_are_published(company: Company) -> None:
+    with connect(warehouse_path(company.output)) as warehouse:
+        warehouse.execute(
+            "create schema build; create table build.dim_reps as "
+            "select 'crm' as source_system, 'rep-7' as rep_id, 'Kim Ode' as rep_name"
+        )
+    company.build(0, leads(2))
+    message = company.chat.messages[0]["message"]
+    assert message.count("owner Kim Ode") == 2
+    assert "rep-7" not in message

@@ -59,8 +59,9 @@ def test_decisions_are_shown_the_next_time(sync: Sync) -> None:
         *("--about", "overdue"),
     )
     assert said.output == "decision 1: Call [b]them[/b]\n"
-    sync("--decide", "Nothing else")
+    sync("--decide", "Nothing else", "--about", "touched in time")
     told = sync().output
+    assert "Nothing else [sla_met_rate]" in told
     assert "Decisions: 2 open" in told
     assert "Call [b]them[/b] [overdue]" in told
     assert "Kim" in told

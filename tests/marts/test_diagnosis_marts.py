@@ -453,13 +453,23 @@ def test_what_stands_out_is_said_with_figure_sample_and_comparison(diagnosed):
     ]
     assert rows[2]["sentence"] == (
         "High-intent leads wait too long for the first touch: "
-        "30 % (30 of 100 hand-raisers and high-intent handoffs); usual: at most 20 %"
+        "30 % (30 of 100 hand-raisers and high-intent handoffs in the last 90 days); "
+        "usual: at most 20 %"
     )
     assert rows[3]["sentence"] == (
         "Fewer handoffs become sales qualified, and it is not chance: "
-        "10 % (10 of 100 handoffs); before: 37 % (p below 0.001)"
+        "MQL to SQL 10 % (10 of 100 handoffs in the last 90 days); before: 37 % (p below 0.001)"
     )
     assert all(row["next_step"] for row in rows)
+
+
+def test_what_stands_out_names_the_rate_and_when_its_cases_are_of(diagnosed):
+    cycles = cohort(LONG_AGO, 40, qualified=30, segment="smb")
+    rows = diagnosed(cycles, names=["what_stands_out"]).rows("from what_stands_out")
+    assert (
+        "Above the usual SMB range: MQL to SQL 75 % (30 of 40 handoffs 180 to 91 days ago); "
+        "usual: 15 % to 30 %"
+    ) in [row["sentence"] for row in rows]
 
 
 def test_the_diagnostics_read_in_the_order_of_the_runbook(sample):
@@ -468,6 +478,13 @@ def test_the_diagnostics_read_in_the_order_of_the_runbook(sample):
     for row in rows:
         assert row["reading"]
         assert (row["next_step"] is not None) == (row["status"] in ("act", "watch"))
+    periods = {(row["diagnostic"], row["segment"]): row["cases_period"] for row in rows}
+    assert periods["acceptance", "all"] == "180 to 91 days ago"
+    assert periods["first_touch", "all"] == "in the last 90 days"
+    assert periods["mql_gaming", "all"] == "in the last 28 days"
+    assert periods["channel_shift", "all"] == "in the last 28 days"
+    assert periods["icp_mismatch", "segment"] == "2026-04-01 to 2026-06-30"
+    assert periods["score_power", "handoff"] == "handed off 2025-07-01 to 2026-03-31"
 
 
 def test_the_load_of_the_sample_is_that_of_its_sdrs(sample):

@@ -93,10 +93,12 @@ def test_another_tradition_gives_what_a_run_in_it_gives(output: Path) -> None:
     builds = {"four_stage": found.last, "handoff_first": found.replay}
     cycles = {name: golden(name, "fct_lead_cycles") for name in builds}
     for name, figures in builds.items():
-        reached = {milestone: count for milestone, (_, count) in figures.milestones.items()}
+        reached = {name: own + by for name, (_, own, by) in figures.milestones.items()}
         for milestone, column in MILESTONES.items():
             expected = sum(bool(row[column]) for row in cycles[name])
             assert reached[milestone] == expected, (name, milestone)
+        handed_off = [row["handed_off_basis"] for row in cycles[name]]
+        assert figures.milestones["handed_off"][1] == handed_off.count("explicit")
         assert figures.outcomes == Counter((row["outcome"],) for row in cycles[name])
         rules = Counter(row["rule"] for row in golden(name, "lifecycle_violations"))
         assert {rule: count for (rule, _), count in figures.violations.items()} == rules

@@ -209,7 +209,7 @@ def test_numbers_are_those_of_the_policy(shipped: Warehouse) -> None:
     assert "always required" in page.after("stage-rejected")
     assert "required from Subscriber, Lead, MQL" in page.after("stage-nurture")
     metric = page.after("metric-mql_to_sql")
-    assert "cycles that reached sales_qualified within the window" in metric
+    assert "cycles that reached sales_qualified to date (converted), or within the window" in metric
     assert "90 days funnel_conversion" in metric
     assert "Target" not in metric
     promise = page.after("metric-sla_met_rate")

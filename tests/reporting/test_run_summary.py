@@ -109,7 +109,14 @@ def test_a_run_ends_on_one_screen(
     # On a narrow terminal paths and messages take more lines, and still nearly a screen.
     assert lines_of(lines, width) <= (SCREEN if width >= 80 else 28)
     said = "\n".join(lines)
+    assert "Funnel to date" in said
+    assert "cycles +implied" in said
     assert "of the one before" in said
+    # However few findings there is room for, none of them is cut before its figure.
+    shown = re.findall("Whoever asks for a demo", said)
+    assert " ".join(said.split()).count("55 % (118 of 213 of them); usual: at most 20 %") == len(
+        shown
+    )
     # Shown, or where there is no room for it, counted.
     assert re.search("Noticed|notes" if kind == "golden" else "What stands out|findings", said)
     assert "(handoff status)" in " ".join(said.split())
@@ -118,6 +125,7 @@ def test_a_run_ends_on_one_screen(
         assert "Nothing was published; readers keep build" in said
         return
     assert str(output / "published" / "lead_lifecycle.duckdb") in said
+    assert any(re.fullmatch(r"Published although .+ \(--audit warn\):", line) for line in lines)
     if kind == "worse":
         report = output / "published" / "report" / "index.html"
         assert f"{report}, definitions.html beside it" in said

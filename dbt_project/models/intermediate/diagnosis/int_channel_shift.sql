@@ -118,6 +118,7 @@ found as (
         deviates.*,
         diagnostic.metric,
         diagnostic.why_not_told,
+        {{ in_the_last('run_policy.change_days') }} as cases_period,
         case
             when diagnostic.why_not_told is not null then 'not_applicable'
             when
@@ -135,6 +136,7 @@ found as (
         end as status
     from deviates
     cross join diagnostic
+    cross join {{ ref('int_run_policy') }} as run_policy
 
 ),
 
@@ -148,6 +150,7 @@ final as (
         current_rate as value,
         cast(null as double) as numerator,
         current_entered as sample_size,
+        cases_period,
         previous_rate as previous_value,
         {{ two_sided_p('deviate') }} as p_value,
         cast(null as double) as low,

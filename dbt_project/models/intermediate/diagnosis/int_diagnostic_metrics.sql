@@ -152,11 +152,12 @@ top_channel as (
 
 ),
 
-final as (
+measured as (
 
     select
         metric,
         segment,
+        true as is_of_mature,
         sample_size,
         cast(numerator as double) as numerator,
         {{ rate('numerator', 'sample_size') }} as value
@@ -165,6 +166,7 @@ final as (
     select
         metric,
         segment,
+        false as is_of_mature,
         sample_size,
         cast(numerator as double) as numerator,
         {{ rate('numerator', 'sample_size') }} as value
@@ -173,6 +175,7 @@ final as (
     select
         metric,
         segment,
+        false as is_of_mature,
         sample_size,
         cast(numerator as double) as numerator,
         {{ rate('numerator', 'sample_size') }} as value
@@ -181,6 +184,7 @@ final as (
     select
         metric,
         segment,
+        false as is_of_mature,
         sample_size,
         cast(numerator as double) as numerator,
         {{ rate('numerator', 'denominator') }} as value
@@ -189,10 +193,31 @@ final as (
     select
         metric,
         segment,
+        false as is_of_mature,
         cast(sample_size as {{ dbt.type_bigint() }}) as sample_size,
         cast(numerator as double) as numerator,
         {{ rate('numerator', 'sample_size') }} as value
     from top_channel
+
+),
+
+final as (
+
+    select
+        measured.metric,
+        measured.segment,
+        case
+            when measured.is_of_mature
+                then
+                    {{ in_digits('2 * run_policy.window_days') }} || ' to '
+                    || {{ in_digits('1 + run_policy.window_days') }} || ' days ago'
+            else {{ in_the_last('run_policy.window_days') }}
+        end as cases_period,
+        measured.sample_size,
+        measured.numerator,
+        measured.value
+    from measured
+    cross join run_policy
 
 )
 

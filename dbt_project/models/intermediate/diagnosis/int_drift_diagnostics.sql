@@ -9,6 +9,12 @@ with policy as (
 
 ),
 
+run_policy as (
+
+    select * from {{ ref('int_run_policy') }}
+
+),
+
 last_quarter as (
 
     select
@@ -17,7 +23,7 @@ last_quarter as (
             -3,
             period_start('quarter', local_date('as_of', 'timezone'))
         ) }} as date) as period_start
-    from {{ ref('int_run_policy') }}
+    from run_policy
 
 ),
 
@@ -62,6 +68,13 @@ final as (
         tests.psi as value,
         cast(null as double) as numerator,
         coalesce(tests.sample_size, 0) as sample_size,
+        case policy.diagnostic
+            when 'icp_drift' then {{ in_the_last('run_policy.change_days') }}
+            else {{ from_to(
+                'last_quarter.period_start',
+                next_period_start("'quarter'", 'last_quarter.period_start')
+            ) }}
+        end as cases_period,
         cast(null as double) as previous_value,
         tests.p_value,
         cast(null as double) as low,
@@ -89,6 +102,8 @@ final as (
         end as reading
     from policy
     cross join dimensions
+    cross join run_policy
+    cross join last_quarter
     left join tests
         on
             policy.diagnostic = tests.diagnostic

@@ -69,7 +69,9 @@ added_up as (
         sum(not_won_in_window) over latest_first as not_won,
         sum(pairs) over latest_first as pairs,
         sum(auc * pairs) over latest_first as ordered_pairs,
-        sqrt(sum(power(auc_error * pairs, 2)) over latest_first) as pairs_error
+        sqrt(sum(power(auc_error * pairs, 2)) over latest_first) as pairs_error,
+        min(period_start) over latest_first as first_quarter,
+        max(period_start) over latest_first as last_quarter
     from pairs
     window latest_first as (partition by score_kind order by period_start desc)
 
@@ -81,6 +83,8 @@ chosen as (
     select
         added_up.score_kind,
         added_up.won,
+        added_up.first_quarter,
+        added_up.last_quarter,
         least(added_up.won, added_up.not_won) >= policy.min_cases as is_enough,
         {{ rate('added_up.ordered_pairs', 'added_up.pairs') }} as auc,
         {{ rate('added_up.pairs_error', 'added_up.pairs') }} as auc_error,
@@ -125,6 +129,10 @@ found as (
         scores.score_kind,
         judged.auc,
         coalesce(judged.won, 0) as won,
+        'handed off ' || {{ from_to(
+            'judged.first_quarter',
+            next_period_start("'quarter'", 'judged.last_quarter')
+        ) }} as cases_period,
         {{ two_sided_p('(judged.auc - 0.5) / nullif(judged.auc_error, 0)') }}
             as p_value,
         case
@@ -158,6 +166,7 @@ final as (
         found.auc as value,
         cast(null as double) as numerator,
         cast(found.won as {{ dbt.type_bigint() }}) as sample_size,
+        found.cases_period,
         cast(null as double) as previous_value,
         found.p_value,
         cast(0.5 as double) as low,

@@ -53,6 +53,7 @@ captured as (
     select
         period_pairs.period_pair,
         max(period_pairs.previous_windows) as times_per_window,
+        {{ in_the_last('max(period_pairs.window_days)') }} as cases_period,
         cast(count(*) filter (
             where started.started_date < period_pairs.current_from
         ) as double)
@@ -74,6 +75,7 @@ trends as (
         diagnostics.diagnostic,
         diagnostics.metric,
         diagnostics.why_not_told,
+        captured.cases_period,
         periods.current_entered,
         periods.current_converted,
         {{ rate('periods.previous_converted', 'periods.previous_entered') }}
@@ -158,6 +160,7 @@ final as (
         current_rate as value,
         cast(current_converted as double) as numerator,
         current_entered as sample_size,
+        cases_period,
         previous_rate as previous_value,
         p_value,
         cast(null as double) as low,

@@ -9,13 +9,15 @@ rates as (
     select
         metric,
         metric_label as label,
-        'cycles that reached ' || to_milestone || ' within the window' as numerator,
+        'cycles that reached ' || to_milestone
+        || ' to date (converted), or within the window (converted_in_window)'
+            as numerator,
         'cycles that reached ' || from_milestone || ' in their own right'
             as denominator,
         'cycle' as grain,
         'funnel_conversion' as mart,
         'Share of the cycles that reached ' || from_label || ' and went on to '
-        || to_label || ' within the conversion window' as description
+        || to_label || ': to date, and within the conversion window' as description
     from pairs
 
 ),

@@ -3,15 +3,18 @@
 with found as (
 
     select
-        *,
+        diagnostics.*,
+        rates.metric_label,
         row_number() over (
             order by
-                case status when 'act' then 1 else 2 end,
-                step,
-                segment
+                case diagnostics.status when 'act' then 1 else 2 end,
+                diagnostics.step,
+                diagnostics.segment
         ) as place
-    from {{ ref('funnel_diagnostics') }}
-    where status in ('act', 'watch')
+    from {{ ref('funnel_diagnostics') }} as diagnostics
+    left join {{ ref('int_milestone_pairs') }} as rates
+        on diagnostics.metric = rates.metric
+    where diagnostics.status in ('act', 'watch')
 
 ),
 
@@ -20,11 +23,15 @@ written as (
     select
         *,
         case
+            when metric = 'auc' then 'AUC '
+            when unit = 'index' then 'PSI '
+            -- Without a numerator it is what the mix of sources would give.
+            when numerator is null then 'expected ' || metric_label || ' '
+            else metric_label || ' '
+        end as measured,
+        case
             when unit in ('share', 'load') then {{ in_percent('value') }}
-            when unit = 'index'
-                then
-                    case metric when 'auc' then 'AUC ' else 'PSI ' end
-                    || {{ in_hundredths('value') }}
+            when unit = 'index' then {{ in_hundredths('value') }}
         end as value_text,
         case
             when unit in ('share', 'load') then {{ in_percent('threshold_low') }}
@@ -38,7 +45,8 @@ written as (
             when unit in ('share', 'load') then {{ in_percent('previous_value') }}
             else {{ in_hundredths('previous_value') }}
         end as previous_text,
-        {{ in_digits('sample_size') }} || ' ' || cases as sample_text
+        {{ in_digits('sample_size') }} || ' ' || cases
+        || coalesce(' ' || cases_period, '') as sample_text
     from found
 
 ),
@@ -47,7 +55,7 @@ worded as (
 
     select
         *,
-        value_text || case
+        coalesce(measured, '') || value_text || case
             when unit = 'load' then ' of the capacity (' || sample_text || ')'
             when unit = 'share' and numerator is not null
                 then
