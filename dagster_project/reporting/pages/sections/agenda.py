@@ -29,7 +29,7 @@ def section(marts: Marts, cubes: Cubes) -> PageSection | None:
         listed = [("decide", text(one.what), one.next_step or "") for one in points]
         parts.append(Points(tuple(listed)))
     if agenda.sections:
-        parts += [_overview(agenda.sections), _lines(marts, agenda.sections)]
+        parts += [_overview(agenda.sections), _lines(agenda.sections)]
     return PageSection(
         anchor="agenda",
         title="Agenda",
@@ -119,12 +119,11 @@ def _overview(sections: list[Section]) -> Table:
     )
 
 
-def _lines(marts: Marts, sections: list[Section]) -> Table:
-    staff = marts.staff()
+def _lines(sections: list[Section]) -> Table:
     lines = tuple(
         {
             "title": one.title,
-            "label": staff.get(item.item, item.label) if one.item_name == "owner" else item.label,
+            "label": item.label,
             "leads": item.leads,
             "previous_leads": item.previous_leads,
             "grew": "grew" if item.has_grown else "",
