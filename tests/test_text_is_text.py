@@ -166,10 +166,12 @@ class _Tags(HTMLParser):
         super().__init__()
         self.tags: set[str] = set()
         self.links: list[str] = []
-        self.text = ""
+        self.text = self.policy = ""
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        if ("http-equiv", "Content-Security-Policy") in attributes:
+            self.policy = dict(attributes)["content"] or ""
         self.links += [value or "" for name, value in attributes if name in {"href", "src"}]
         assert not [name for name, _ in attributes if name.startswith("on")]
 
@@ -195,6 +197,8 @@ def test_pages_show_the_text_and_do_nothing(
                 assert wide["result"]["value"] <= phone["width"], path
                 html = _Tags()
                 html.feed(path.read_text("utf-8"))
+                assert "script-src 'none'" in html.policy
+                assert "script" not in html.tags
                 assert all(re.match(r"https://crm\.|\w+\.html", link) for link in html.links)
     for text in HOSTILE:
         assert (text if text.isprintable() else repr(text)[1:-1]) in shown

@@ -7,12 +7,14 @@ and the changes since the builds before it, newest first.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from duckdb import DuckDBPyConnection
+from pydantic import TypeAdapter, ValidationError
 
 from dagster_project.config.policy_tables import TABLES
 from dagster_project.config.warehouse import BUILD_SCHEMA, POLICY_SCHEMA, records
@@ -73,6 +75,18 @@ class Change:
     left_out: int = 0
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What is read of the file of an earlier build."""
+
+    build_id: str
+    tables: Tables
+    changes: tuple[Change, ...]
+
+
+_KEPT = TypeAdapter(_Kept)
+
+
 def read_policy(connection: DuckDBPyConnection, checks: Iterable[Check]) -> Tables:
     """The policy of the build in a warehouse, as text: of the active tradition only."""
     [chosen] = records(connection, f"from {BUILD_SCHEMA}.int_run_policy")
@@ -106,17 +120,18 @@ def read_policy(connection: DuckDBPyConnection, checks: Iterable[Check]) -> Tabl
 def write_policy(build_directory: Path, build: Mapping[str, Any], tables: Tables) -> list[Change]:
     """Write ``policy.json`` of a build and return its changes, newest first.
 
-    It is compared with the newest build beside it that came before it and has such a file.
+    It is compared with the newest build beside it that came before it and has such a file; one
+    that is damaged, or of a release that wrote it in another way, is passed over.
     """
     build_id = build["build_id"]
     earlier = _build_before(build_directory, build_id)
-    changes = [_change(item) for item in earlier["changes"]] if earlier else []
-    if earlier and (differences := compare(earlier["tables"], tables)):
+    changes = list(earlier.changes) if earlier else []
+    if earlier and (differences := compare(earlier.tables, tables)):
         newest = Change(
             build_id=build_id,
             as_of=_text(build["as_of"]) or "",
             version=_text(build["definition_version"]),
-            before=earlier["build_id"],
+            before=earlier.build_id,
             differences=tuple(differences[:MOST_ROWS]),
             left_out=len(differences[MOST_ROWS:]),
         )
@@ -146,7 +161,7 @@ def compare(before: Mapping[str, Sequence[Cells]], after: Tables) -> list[Differ
     return found
 
 
-def _build_before(build_directory: Path, build_id: str) -> dict[str, Any] | None:
+def _build_before(build_directory: Path, build_id: str) -> _Kept | None:
     """What the newest build before this one says of its policy; None where none says it."""
     files = {
         path.parent.name: path
@@ -154,18 +169,11 @@ def _build_before(build_directory: Path, build_id: str) -> dict[str, Any] | None
         # A directory without a manifest is no build: writing it was interrupted.
         if path.parent.name < build_id and (path.parent / MANIFEST_FILE).is_file()
     }
-    if not files:
-        return None
-    content: dict[str, Any] = json.loads(files[max(files)].read_text(encoding="utf-8"))
-    return content
-
-
-def _change(content: Mapping[str, Any]) -> Change:
-    differences = tuple(
-        Difference(**{**item, "cells": tuple(map(tuple, item["cells"]))})
-        for item in content["differences"]
-    )
-    return Change(**{**content, "differences": differences})
+    for earlier in sorted(files, reverse=True):
+        # What can't be read costs a comparison, not the page.
+        with suppress(OSError, ValidationError):
+            return _KEPT.validate_json(files[earlier].read_bytes())
+    return None
 
 
 def _by_key(table: str, rows: Iterable[Cells]) -> dict[tuple[str, ...], Cells]:

@@ -8,13 +8,15 @@ import duckdb
 from dagster_project.config.warehouse import connect, records, warehouse_path
 from dagster_project.running.audit import RESULTS_TABLE, SHOWN_BUILDS
 from expectations.catalogue import current_name
+from expectations.check import STATUS_WORDS
 
 
 def check_history(output: Path, build_id: str) -> list[dict[str, Any]]:
     """One row per build and check of the last builds up to this one, the oldest first.
 
-    Checks have the names that they have now. Empty where the warehouse is not there, knows nothing
-    of the build, or is in use by a run: a page does without.
+    Checks have the names that they have now; what another release wrote without a moment, or with
+    a status that is not known here, is left out. Empty where the warehouse is not there, knows
+    nothing of the build, or is in use by a run: a page does without.
     """
     if not warehouse_path(output).is_file():
         return []
@@ -40,9 +42,10 @@ def check_history(output: Path, build_id: str) -> list[dict[str, Any]]:
                 select build_id, as_of, check_name, status, message
                 from {RESULTS_TABLE}
                 inner join shown using (build_id)
+                where as_of is not null and list_contains(?, status)
                 order by last_ran_at, build_id, check_name
                 """,
-                [build_id],
+                [build_id, list(STATUS_WORDS)],
             )
     except (duckdb.CatalogException, duckdb.IOException):
         return []

@@ -255,6 +255,27 @@ def test_numbers_are_those_of_the_marts_and_follow_the_filters(report: Report) -
     assert report.asked(bars) == drawn
 
 
+def test_a_browser_that_cannot_unpack_the_cubes_has_the_tables(report: Report) -> None:
+    script = report.browser.ask(
+        "Page.addScriptToEvaluateOnNewDocument", source="delete window.DecompressionStream"
+    )
+    try:
+        assert report.opened(1440) == []
+    finally:
+        report.browser.ask("Page.removeScriptToEvaluateOnNewDocument", **script)
+    left = report.asked(
+        "[...document.querySelectorAll('figure:has(table[data-breakdown])')].map(figure =>"
+        "[figure.querySelector('.drawing').hidden, figure.querySelector('details.data').open,"
+        " figure.querySelector('.too-few').innerText.startsWith('This browser is too old')])"
+    )
+    assert left
+    assert all(map(all, left))
+    # What needs no cube is drawn, and nothing offers to filter.
+    assert report.asked("document.querySelectorAll('.drawing svg').length") > 0
+    assert report.asked("document.getElementById('filters').hidden")
+    assert report.table("steps")
+
+
 @pytest.mark.skipif("fct_conversions" not in published_marts(), reason="no fct_conversions yet")
 def test_the_trend_is_that_of_the_mart_and_goes_on_with_what_is_known_so_far(
     report: Report,

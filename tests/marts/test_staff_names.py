@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
@@ -88,3 +88,20 @@ def test_an_address_is_no_name(warehouse: Warehouse, written: str | None, shown:
     warehouse.decide(AS_OF)
     warehouse.build(["dim_reps"])
     assert [row["rep_name"] for row in warehouse.rows("dim_reps")] == [shown]
+
+
+def test_an_id_of_several_people_has_no_name(new_warehouse: Callable[[], Warehouse]) -> None:
+    """A breakdown by owner adds up what sources know by one id."""
+    reps = [
+        {"rep_id": rep, "source_system": source, "rep_name": name}
+        for rep, source, name in [
+            ("R1", "files", "Kim"),
+            ("R1", "crm", "Lou"),
+            ("R2", "files", "Ada"),
+            ("R2", "crm", "Ada"),
+        ]
+    ]
+    warehouse = new_warehouse()
+    warehouse.build_from_cycles(["int_owner_capacity"], [], reps=reps)
+    found = warehouse.rows("int_owner_capacity")
+    assert {row["owner_id"]: row["owner_name"] for row in found} == {"R1": "R1", "R2": "Ada"}

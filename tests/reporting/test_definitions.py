@@ -313,6 +313,11 @@ def test_a_build_says_what_changed_since_those_before(shipped: Warehouse, tmp_pa
         # Left of a run that was killed: no build.
         (tmp_path / f"{build_id}x").mkdir()
         (tmp_path / f"{build_id}x" / POLICY_FILE).touch()
+        # What can't be read, or has another shape, is passed over.
+        for part, content in (("y", "{"), ("z", former(directory / POLICY_FILE))):
+            (tmp_path / f"{build_id}{part}").mkdir()
+            (tmp_path / f"{build_id}{part}" / "manifest.json").touch()
+            (tmp_path / f"{build_id}{part}" / POLICY_FILE).write_text(content, "utf-8")
     assert "No build that is kept had other definitions" in texts["b1"]
     changed_at = "Build b2, version 1, against b1 Table Row Change sla_policies hand_raise"
     assert f"{changed_at} changed: target_minutes 5 → 15" in texts["b2"]
@@ -323,6 +328,12 @@ def test_a_build_says_what_changed_since_those_before(shipped: Warehouse, tmp_pa
     assert [row["label"] for row in kept["tables"]["traditions"]] == [
         "MQL > SAL > SQL > Opportunity"
     ]
+
+
+def former(file: Path) -> str:
+    """A file as another release may have written it: a change lacks a field."""
+    change = {"build_id": "b0", "as_of": "", "differences": [{"table": "stages"}]}
+    return json.dumps({**json.loads(file.read_text("utf-8")), "changes": [change]})
 
 
 def test_differences_are_found_by_what_names_a_row() -> None:

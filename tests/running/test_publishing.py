@@ -357,6 +357,17 @@ def test_the_history_of_checks_ends_with_the_build(output: Path) -> None:
             from range(1, {builds} + 3) as builds(number)
             """
         )
+        # As a release of another time may have written them.
+        connection.execute(
+            f"""
+            insert into quality.check_results by name
+            select * replace (ran_at - interval 1 minute as ran_at, 'muted' as status)
+            from quality.check_results where build_id = 'b{builds}'
+            union all
+            select * replace (cast(null as timestamp) as as_of)
+            from quality.check_results where build_id = 'b{builds}'
+            """
+        )
     found = check_history(output, f"b{builds}")
     shown = range(builds - SHOWN_BUILDS + 1, builds + 1)
     assert [row["build_id"] for row in found] == [f"b{number}" for number in shown]

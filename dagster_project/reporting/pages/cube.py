@@ -13,7 +13,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any
 
-from dagster_project.reporting.pages.marts import Marts, Row
+from dagster_project.reporting.pages.marts import Marts, Row, local_date
 from dagster_project.reporting.pages.words import Kind, plain
 
 NOBODY = "(none)"
@@ -203,7 +203,8 @@ class Cubes:
     """Makes the cubes of a page, all with the same filters.
 
     ``filters``: those of values; ``periods``: the first days of months or quarters, newest first,
-    where what is older has the code after them; ``period`` says which of the two.
+    where what is older has the code after them; ``period`` says which of the two. They are of the
+    build's time zone, none is left out, and the last is that of its moment.
     """
 
     def __init__(self, marts: Marts) -> None:
@@ -224,11 +225,25 @@ class Cubes:
             marts.execute(
                 f"""
                 create temp table filter_{period} as
-                select value, row_number() over (order by value desc) - 1 as code
-                from (
-                    select distinct date_trunc('{period}', entered_at) as value
-                    from fct_lead_stages
+                with days as (
+                    select {local_date("entered_at")} as day from fct_lead_stages
+                    union all
+                    select {local_date("as_of")} from build_info
+                ),
+
+                periods as (
+                    select unnest(
+                        generate_series(
+                            date_trunc('{period}', min(day)),
+                            date_trunc('{period}', max(day)),
+                            interval 1 {period}
+                        )
+                    )::date as value
+                    from days
                 )
+
+                select value, row_number() over (order by value desc) - 1 as code
+                from periods
                 """
             )
         self._detail = next(filter(self._is_small, _DETAILS), _DETAILS[-1])
@@ -292,7 +307,7 @@ class Cubes:
         return ", ".join(columns), " ".join(joins)
 
     def _is_small(self, detail: _Detail) -> bool:
-        codes, joins = self._coded(detail, "facts.cycle_started_at")
+        codes, joins = self._coded(detail, local_date("facts.cycle_started_at"))
         cells = self._marts.value(
             f"select count(*) from (select distinct {codes} from fct_lead_cycles as facts {joins})"
         )
@@ -301,8 +316,9 @@ class Cubes:
     def _filter(self, name: str) -> Filter:
         shown = "value"
         if name == "owner_id" and self._marts.has("dim_reps", "rep_name"):
-            names = "select any_value(rep_name) from dim_reps where rep_id = value"
-            shown = f"coalesce(({names}), value)"
+            # Two sources may know two people by one id.
+            only = "case when count(distinct rep_name) = 1 then min(rep_name) end"
+            shown = f"coalesce((select {only} from dim_reps where rep_id = value), value)"
         found = self._marts.rows(f"select {shown} as shown from filter_{name} order by code")
         values, limit = [row["shown"] for row in found], self._detail.limit(name)
         label, rest = _LABELS[name]

@@ -45,13 +45,6 @@ class Marts:
         )
         return {row["milestone"]: row["milestone_label"] for row in found}
 
-    def staff(self) -> dict[str, str]:
-        """The names of reps by their ids, of those whose names are published."""
-        if not self.has("dim_reps", "rep_name"):
-            return {}
-        found = self.rows("select rep_id, rep_name from dim_reps where rep_name is not null")
-        return {row["rep_id"]: row["rep_name"] for row in found}
-
     def add(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Make rows that are no mart readable as one; nothing where there is no row."""
         if rows:

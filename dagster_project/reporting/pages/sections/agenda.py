@@ -31,7 +31,7 @@ def section(marts: Marts, cubes: Cubes) -> PageSection | None:
     if agenda.sections:
         parts.append(_overview(agenda.sections))
     if any(one.items for one in agenda.sections):
-        parts.append(_lines(marts, agenda.sections))
+        parts.append(_lines(agenda.sections))
     return PageSection(
         anchor="agenda",
         title="Agenda",
@@ -123,12 +123,11 @@ def _overview(sections: list[Section]) -> Table:
     )
 
 
-def _lines(marts: Marts, sections: list[Section]) -> Table:
-    staff = marts.staff()
+def _lines(sections: list[Section]) -> Table:
     lines = tuple(
         {
             "title": one.title,
-            "label": staff.get(item.item, item.label) if one.item_name == "owner" else item.label,
+            "label": item.label,
             "leads": item.leads,
             "previous_leads": item.previous_leads,
             "grew": "grew" if item.has_grown else "",

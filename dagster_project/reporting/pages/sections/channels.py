@@ -252,7 +252,8 @@ def _cost_chart(marts: Marts, costs: list[Row], labels: dict[str, str]) -> tuple
         }
         for at, row in enumerate(costs)
         for name, label in labels.items()
-        if row[f"cost_per_{name}"]
+        # More refunds than spend are no cost that a logarithmic axis has a place for.
+        if (row[f"cost_per_{name}"] or 0) > 0
     ]
     if not drawn_rows:
         return ()

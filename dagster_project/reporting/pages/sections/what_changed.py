@@ -175,7 +175,6 @@ def _contributions(marts: Marts, metrics: Sequence[str]) -> list[Row]:
     """The largest parts of each rate's change: one row for the mix and one for the rate."""
     if not metrics:
         return []
-    staff = marts.staff()
     found = marts.rows(
         f"""
         select
@@ -197,8 +196,7 @@ def _contributions(marts: Marts, metrics: Sequence[str]) -> list[Row]:
     )
     shown_rows = []
     for at, row in enumerate(found):
-        value = staff.get(row["value"], row["value"])
-        what = f"{_DIMENSIONS.get(row['dimension'], row['dimension'])}: {value}"
+        what = f"{_DIMENSIONS.get(row['dimension'], row['dimension'])}: {row['value_label']}"
         axis = axis_label(at, row["rate"], what)
         for part, label in _PARTS.items():
             points = row[part]

@@ -3,6 +3,7 @@
 "use strict";
 (async () => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  // The view of each chart, as a promise: what comes next waits for what came before.
   const views = new Map();
 
   // A phone shows figures first: the rest of the top is a tap away.
@@ -95,29 +96,45 @@
     element.textContent = shown(row[measure], kind, row[`${measure}_cases`]);
   };
 
-  const draw = async (name, all) => {
-    const { cases, spec, total } = data.charts[name];
-    const rows = cases === null ? all : all.filter((row) => row[cases] >= data.fewest_cases);
-    const place = [...document.querySelectorAll("[data-drawing]")]
-      .find((element) => element.dataset.drawing === name);
-    const few = total !== null
-      && rows.reduce((sum, row) => sum + row[total], 0) < data.fewest_cases;
-    place.hidden = few || rows.length === 0;
-    place.parentElement.querySelector(".too-few").hidden = !place.hidden;
-    if (place.hidden) return;
-    if (views.has(name)) {
-      await views.get(name).data("rows", rows).resize().runAsync();
-      return;
-    }
-    const { view } = await vegaEmbed(place, { ...spec, datasets: { ...spec.datasets, rows } }, {
+  const embedded = async (name, place, spec) => {
+    const { view } = await vegaEmbed(place, spec, {
       actions: false, ast: true, config: data.config, mode: "vega-lite", renderer: "svg",
     });
-    views.set(name, view);
     // Its finding, which a filter changes, is its name; the table below has its data.
     place.setAttribute("role", "img");
     place.setAttribute("aria-labelledby", `${name}-finding`);
     for (const given of ["aria-label", "aria-roledescription"]) place.removeAttribute(given);
     place.querySelector("svg").setAttribute("aria-hidden", "true");
+    return view;
+  };
+
+  const placeOf = (name) => [...document.querySelectorAll("[data-drawing]")]
+    .find((element) => element.dataset.drawing === name);
+
+  const draw = async (name, all) => {
+    const { cases, spec, total } = data.charts[name];
+    const rows = cases === null ? all : all.filter((row) => row[cases] >= data.fewest_cases);
+    const place = placeOf(name);
+    const few = total !== null
+      && rows.reduce((sum, row) => sum + row[total], 0) < data.fewest_cases;
+    place.hidden = few || rows.length === 0;
+    place.parentElement.querySelector(".too-few").hidden = !place.hidden;
+    if (place.hidden) return;
+    const before = views.get(name);
+    views.set(name, before
+      ? before.then((view) => view.data("rows", rows).resize().runAsync())
+      : embedded(name, place, { ...spec, datasets: { ...spec.datasets, rows } }));
+    await views.get(name);
+  };
+
+  const leaveToTable = (name) => {
+    const figure = placeOf(name).closest("figure");
+    const why = figure.querySelector(".too-few");
+    figure.querySelector(".drawing").hidden = true;
+    figure.querySelector("details.data").open = true;
+    why.textContent = "This browser is too old to draw this (it can't unpack gzip); "
+      + "the table has its numbers.";
+    why.hidden = false;
   };
 
   const show = (name, rows) => {
@@ -141,11 +158,13 @@
     }
   };
 
-  const cubes = await unpacked(data.cubes);
+  // A browser that can't unpack them shows what the page says without a filter.
+  const cubes = await unpacked(data.cubes).catch(() => null);
   const rowsOf = (name, choice) =>
     filled(data.breakdowns[name], cubes[data.breakdowns[name].cube], choice);
   for (const [name, { breakdown, rows }] of Object.entries(data.charts)) {
-    await draw(name, breakdown === null ? rows : rowsOf(breakdown, {}));
+    if (cubes === null && breakdown !== null) leaveToTable(name);
+    else await draw(name, breakdown === null ? rows : rowsOf(breakdown, {}));
   }
 
   const form = document.getElementById("filters");
@@ -163,7 +182,7 @@
     }
     document.getElementById("filtered").textContent = isFiltered ? "Filtered" : "";
   };
-  if (form) {
+  if (form && cubes !== null) {
     form.hidden = false;
     form.addEventListener("change", update);
     form.addEventListener("reset", () => setTimeout(update));

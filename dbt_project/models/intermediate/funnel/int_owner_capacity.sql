@@ -10,7 +10,9 @@ final as (
         rep_id as owner_id,
         min(role) as owner_role,
         min(team) as owner_team,
-        min(rep_name) as owner_name,
+        -- Two sources may know two people by one id.
+        case when count(distinct rep_name) = 1 then min(rep_name) else rep_id end
+            as owner_name,
         sum(weekly_capacity) as weekly_capacity,
         {{ dbt.bool_or('is_active') }} as is_active
     from reps
