@@ -96,7 +96,12 @@ def _choices(cubes: Cubes) -> list[_Choice]:
 
 
 def _periods(cubes: Cubes) -> list[tuple[str, list[int]]]:
-    """Quarters and, where there are, months, newest first; what is older than these is one."""
+    """Quarters and, where there are, months, newest first; what is older than these is one.
+
+    Of a single period, which is its quarter, too, there is nothing to choose.
+    """
+    if len(cubes.periods) + cubes.has_older < 2:
+        return []
     quarters: dict[str, list[int]] = {}
     for code, start in enumerate(cubes.periods):
         quarters.setdefault(f"{start.year} Q{(start.month + 2) // 3}", []).append(code)

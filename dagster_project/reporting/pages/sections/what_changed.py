@@ -196,7 +196,9 @@ def _contributions(marts: Marts, metrics: Sequence[str]) -> list[Row]:
     )
     shown_rows = []
     for at, row in enumerate(found):
-        what = f"{_DIMENSIONS.get(row['dimension'], row['dimension'])}: {row['value_label']}"
+        # A build of an earlier release has no labels.
+        value = row.get("value_label", row["value"])
+        what = f"{_DIMENSIONS.get(row['dimension'], row['dimension'])}: {value}"
         axis = axis_label(at, row["rate"], what)
         for part, label in _PARTS.items():
             points = row[part]
