@@ -351,6 +351,15 @@ def test_what_came_after_a_meeting_changes_nothing_of_its_figures(sample, meetin
     assert {row["section"] for row in then} == {"passed", "overdue", "converted"}
 
 
+def test_a_value_of_too_few_is_nothing_to_compare_with(sample):
+    few = one(sample, "select sync_cases from int_run_policy")
+    rows = sample.rows("select previous_cases, previous_value from sync_scorecard")
+    assert {(row["previous_cases"] or 0) >= few for row in rows} == {True, False}
+    assert all(
+        ((row["previous_cases"] or 0) >= few) == (row["previous_value"] is not None) for row in rows
+    )
+
+
 def one(warehouse, query, values=()):
     """The only value of a query."""
     return next(iter(warehouse.rows(query, list(values))[0].values()))

@@ -80,7 +80,7 @@ def _scorecard(rates: list[Rate]) -> Table:
             {
                 "label": rate.label,
                 "anchor": anchor("metric", rate.metric),
-                "value": rate.value,
+                "value": None if rate.status == "too_few" else rate.value,
                 "cases": rate.cases,
                 "previous": rate.previous,
                 "target": _target(rate),

@@ -144,7 +144,11 @@ final as (
         {{ wilson_lower('compared.numerator', 'compared.cases') }} as value_lower,
         {{ wilson_upper('compared.numerator', 'compared.cases') }} as value_upper,
         compared.previous_cases,
-        compared.previous_value,
+        -- Of too few it would only be compared with.
+        case
+            when compared.previous_cases >= run_policy.sync_cases
+                then compared.previous_value
+        end as previous_value,
         targets.target_value,
         targets.valid_from as target_from,
         targets.owner_team,
