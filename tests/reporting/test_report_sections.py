@@ -128,6 +128,14 @@ def test_an_id_of_several_people_has_no_name(make: Made, names: Sequence[str], s
     assert cubes.filter("owner_id").values == (shown,)
 
 
+def test_two_people_of_one_name_are_two_owners(make: Made) -> None:
+    two = CYCLES + ", ('crm', 'Ads', 'smb', 'R2', timestamp '2026-04-02')"
+    cycles = TOKYO["fct_lead_cycles"].replace(CYCLES, two)
+    reps = "select unnest(['R1', 'R2']) as rep_id, 'Kim Lee' as rep_name"
+    marts = make({**TOKYO, "fct_lead_cycles": cycles, "dim_reps": reps})
+    assert Cubes(marts).filter("owner_id").values == ("Kim Lee (R1)", "Kim Lee (R2)")
+
+
 def test_changes_are_named_as_the_mart_names_them(make: Made) -> None:
     """A segment may have the id of a rep."""
     drivers = """

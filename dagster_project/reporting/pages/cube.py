@@ -7,6 +7,7 @@ changes; without one it shows what the marts say. Only what can be added up can 
 median and no interval.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -319,8 +320,13 @@ class Cubes:
             # Two sources may know two people by one id.
             only = "case when count(distinct rep_name) = 1 then min(rep_name) end"
             shown = f"coalesce((select {only} from dim_reps where rep_id = value), value)"
-        found = self._marts.rows(f"select {shown} as shown from filter_{name} order by code")
-        values, limit = [row["shown"] for row in found], self._detail.limit(name)
+        found = self._marts.rows(f"select value, {shown} as shown from filter_{name} order by code")
+        known, limit = Counter(row["shown"] for row in found), self._detail.limit(name)
+        # Two people of one name are two owners.
+        values = [
+            row["shown"] if known[row["shown"]] == 1 else f"{row['shown']} ({row['value']})"
+            for row in found
+        ]
         label, rest = _LABELS[name]
         grouped = max(len(values) - limit, 0)
         if grouped:
