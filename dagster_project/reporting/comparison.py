@@ -373,7 +373,7 @@ def _counts(
 
 def _milestones(last: Figures, replayed: Figures) -> Table:
     both = [*last.milestones.values(), *replayed.milestones.values()]
-    width = max(len(f"{own:,}") for _, own, _ in both)
+    width = max((len(f"{own:,}") for _, own, _ in both), default=0)
 
     def cycles(own: int, implied: int) -> str:
         return f"{own:>{width},}" + (f" +{implied:,}" if implied else "")

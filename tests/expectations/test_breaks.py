@@ -52,7 +52,8 @@ def test_diagnostics_that_call_for_action_warn(audit: Audit) -> None:
     assert {found.runbook for found in outcomes.values()} == {"Act"}
     recycling = outcomes["diagnostic_recycling"]
     assert recycling.keys == ({"segment": "all"},)
-    assert recycling.message.endswith("(not_recycled_share 0%, 0 of 1,800 leads that left)")
+    found = "(not_recycled_share 0%, 0 of 1,800 leads that left in the last 90 days)"
+    assert recycling.message.endswith(found)
 
 
 @pytest.mark.parametrize(

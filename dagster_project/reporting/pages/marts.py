@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from dagster_project.config.sql_text import literal
@@ -47,6 +46,9 @@ class Marts:
 
     def add(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Make rows that are no mart readable as one; nothing where there is no row."""
+        # Takes a while to import; a command that adds no table does without.
+        import pyarrow as pa
+
         if rows:
             columns = dict.fromkeys(column for row in rows for column in row)
             values = {column: [row.get(column) for row in rows] for column in columns}
