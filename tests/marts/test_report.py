@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import altair
 import duckdb
 import pytest
 
@@ -17,8 +18,11 @@ from dagster_project.config.sql_text import literal
 from dagster_project.config.warehouse import MARTS_SCHEMA, PUBLISHED_FILE
 from dagster_project.reporting.agreement import read_agreement
 from dagster_project.reporting.pages import REPORT_PAGE
+from dagster_project.reporting.pages.cube import Cubes
 from dagster_project.reporting.pages.definitions import definitions_page
+from dagster_project.reporting.pages.marts import open_marts
 from dagster_project.reporting.pages.report import write_report
+from dagster_project.reporting.pages.sections import sections
 from dagster_project.reporting.pages.words import FEWEST_CASES, NOTHING, TOO_FEW, shown
 from expectations.catalogue import configured_suites
 from tests.chromium import Browser, chromium
@@ -220,6 +224,16 @@ def test_it_asks_for_nothing_and_fits(report: Report, width: int, scheme: str) -
 
 
 @pytest.mark.skipif("fct_conversions" not in published_marts(), reason="no fct_conversions yet")
+def test_every_chart_is_what_vega_lite_knows(report: Report) -> None:
+    """Pages are written without this check, which takes longer than all else."""
+    with open_marts(report.path.parents[1] / PUBLISHED_FILE) as marts:
+        found = list(sections(marts, Cubes(marts)))
+    charts = [chart for section in found for chart in section.charts()]
+    assert len(charts) > 15
+    for chart in charts:
+        altair.Chart.from_dict(chart.spec, validate=True)
+
+
 def test_numbers_are_those_of_the_marts_and_follow_the_filters(report: Report) -> None:
     report.opened(1440)
     whole = report.steps(

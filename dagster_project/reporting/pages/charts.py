@@ -74,7 +74,8 @@ CONFIG: dict[str, Any] = {
 
 def specification(chart: Any, height: int | None = None) -> dict[str, Any]:
     """A chart of altair, made over ``rows()``, as the page embeds it; as wide as its place."""
-    spec: dict[str, Any] = chart.to_dict()
+    # Checking them against the schema takes longer than all else; tests have altair do it.
+    spec: dict[str, Any] = chart.to_dict(validate=False)
     spec.pop("config", None)
     # Facets and concatenations have no width of their own.
     if "mark" in spec or "layer" in spec:
