@@ -20,18 +20,18 @@ handoffs as (
 
     select
         min(handed_off_at) as first_handoff_at,
-        max(handed_off_at) as last_handoff_at
+        max(handed_off_at) as last_handoff_at,
+        cast('1970-01-01' as date) as earliest_day
     from {{ ref('int_cycle_outcomes') }}
 
 ),
 
--- A year past the last handoff is more than any target needs. Before 1970 are placeholders such as
--- 0001-01-01, and a day for each of their years would take minutes.
+-- A year past the last handoff is more than any target needs. Before 1970 are
+-- placeholders such as 0001-01-01; a day for each of their years would take minutes.
 days as (
 
     {{ days_between(
-        "(select greatest(cast(first_handoff_at as date) - 2, cast('1970-01-01' as date))"
-        ~ " from handoffs)",
+        "(select greatest(cast(first_handoff_at as date) - 2, earliest_day) from handoffs)",
         "(select cast(last_handoff_at as date) + 366 from handoffs)"
     ) }}
 
