@@ -215,7 +215,7 @@ def test_it_asks_for_nothing_and_fits(report: Report, width: int, scheme: str) -
     )
     text = report.asked("document.body.innerText")
     assert HOSTILE in text
-    assert "1 warned, 2 passed" in text
+    assert "2 passed, 1 warned, 0 blocked" in text
     for sentence, next_step in report.marts.execute(
         "select sentence, next_step from what_stands_out"
     ).fetchall():

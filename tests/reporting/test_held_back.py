@@ -55,7 +55,7 @@ def test_it_says_what_stops_the_build_and_what_to_do(output: Path) -> None:
     assert path is not None
     page = path.read_text(encoding="utf-8")
     # The checks are counted as everywhere, without the tests of the data.
-    assert "<dd>1 blocked</dd>" in page
+    assert "<dd>0 passed, 0 warned, 1 blocked</dd>" in page
     assert 'href="../data_docs/leads.html#leads_have_&lt;b&gt;names' in page
     assert "2 checks stop it" in page
     assert "Leads have names. Found: 25% (1 of 4) (<a href=" in page

@@ -1,6 +1,5 @@
 """The top of the report: what it is of, how it was checked, and what is missing."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from dagster_project.reporting.pages.marts import Marts, local_date
 from dagster_project.reporting.pages.words import shown
+from expectations.check import STATUS_WORDS, counted
 
 # Of what is noticed the page names what may change a number; ``handoff status`` has the rest.
 TELLING = ("error", "warning")
@@ -82,11 +82,11 @@ def _blocked(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def check_counts(checks: Any) -> str:
-    """How many checks ended how, the worst first."""
-    counts = Counter(check["status"] for check in checks)
-    order = ("blocked", "errored", "warned", "passed", "not_judged")
-    found = [f"{counts[status]:,} {status.replace('_', ' ')}" for status in order if counts[status]]
-    return ", ".join(found) or "not audited"
+    """How many checks ended how, counted and worded as everywhere."""
+    counts = counted(check["status"] for check in checks)
+    if not sum(counts.values()):
+        return "not audited"
+    return ", ".join(f"{count:,} {STATUS_WORDS[name]}" for name, count in counts.items())
 
 
 def _leads(marts: Marts) -> str:

@@ -3,23 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dagster_project.reporting.pages.charts import COLOURS, are_alike, rates
+from dagster_project.reporting.pages.charts import COLOURS, rates
 from dagster_project.reporting.pages.cube import NOBODY, Breakdown, Cube, Cubes, Measure
 from dagster_project.reporting.pages.marts import Marts, Row, local_date
+from dagster_project.reporting.pages.owners import MOST_BARS, by_owner, compared, in_order
 from dagster_project.reporting.pages.section import (
     Chart,
     Column,
     Section,
     Table,
-    Text,
     Value,
     text,
 )
-from dagster_project.reporting.pages.words import FEWEST_CASES, shown
+from dagster_project.reporting.pages.words import shown
 
 NEEDED = ("fct_lead_cycles", "rep_acceptance")
 
-_MOST_BARS = 20
 # Bands of the load, in parts of the capacity; the last has no end.
 _LOAD_STEP, _LOAD_BANDS = 0.25, 7
 _MEASURES = (
@@ -132,23 +131,13 @@ def _by_band(cube: Cube) -> Chart:
 
 
 def _by_owner(cube: Cube, cubes: Cubes) -> Chart:
-    owners = Breakdown(
-        "acceptance_owners",
-        cube,
-        by=("owner_id",),
-        rows=tuple(
-            {"owner_id": str(code), "owner": name}
-            for code, name in enumerate(cubes.filter("owner_id").values)
-        ),
-        measures=_MEASURES,
-    )
-    order = sorted(owners.filled, key=lambda row: row["rate"] or 0)
-    told = [row for row in order if row["handed_off"] >= FEWEST_CASES]
+    owners = by_owner("acceptance_owners", cube, cubes, _MEASURES)
+    told = in_order(owners, "rate")
     return Chart(
         name="acceptance-owners",
-        finding=_owners_finding(told),
+        finding=compared(told, "rate", "accepted", "{first} accepts least, {last} most"),
         subtitle="Share of each owner's handoffs accepted; 95 % interval",
-        spec=_rates("owner", [row["owner"] for row in told[:_MOST_BARS]]),
+        spec=_rates("owner", [row["owner"] for row in told[:MOST_BARS]]),
         cases="handed_off",
         table=Table(
             caption=text("Acceptance by owner"),
@@ -156,18 +145,6 @@ def _by_owner(cube: Cube, cubes: Cubes) -> Chart:
             breakdown=owners,
         ),
     )
-
-
-def _owners_finding(told: Sequence[Row]) -> Text:
-    if len(told) < 2:
-        return text("Too few owners with enough handoffs to compare them")
-    if are_alike([(row["accepted"], row["handed_off"]) for row in told]):
-        return text(f"Over all leads, the {len(told):,} owners do not differ beyond chance")
-    least, most = (
-        f"{row['owner']} ({shown(row['rate'], 'share')} of {row['handed_off']:,})"
-        for row in (told[0], told[-1])
-    )
-    return text(f"Over all leads, {least} accepts least, {most} most")
 
 
 def _by_load(marts: Marts) -> Chart | None:

@@ -8,20 +8,19 @@ from dagster_project.reporting.pages.charts import (
     BAD,
     COLOURS,
     INK,
-    are_alike,
     rates,
     rows,
     specification,
 )
 from dagster_project.reporting.pages.cube import Breakdown, Cube, Cubes, Measure
 from dagster_project.reporting.pages.marts import Marts, Row, local_date
+from dagster_project.reporting.pages.owners import MOST_BARS, by_owner, compared, in_order
 from dagster_project.reporting.pages.section import (
     Chart,
     Column,
     Only,
     Section,
     Table,
-    Text,
     Tile,
     Value,
     text,
@@ -34,12 +33,17 @@ NEEDED = ("fct_lead_cycles", "handoff_sla")
 _MOMENTS = (1, 5, 15, 60, 240, 1440, 4320, 10080)
 _LONGEST = _MOMENTS[-1]
 _WEEKS, _RECENT_WEEKS = 26, 4
-_MOST_BARS = 20
 _MEASURES = (
     Measure("judged", "judged"),
     Measure("met", "met"),
     Measure("late", "late"),
     Measure("late_share", "late", "judged", "share"),
+)
+_COUNTS = (
+    Column("judged", "Handoffs", "count"),
+    Column("met", "In time", "count"),
+    Column("late", "Late", "count"),
+    Column("late_share", "Late", "share", "late_share_cases"),
 )
 
 
@@ -343,13 +347,7 @@ def _by_week(cube: Cube, marts: Marts) -> Chart:
         total="judged",
         table=Table(
             caption=text("Touched in time and late by week"),
-            columns=(
-                Column("day", "Week from"),
-                Column("judged", "Handoffs", "count"),
-                Column("met", "In time", "count"),
-                Column("late", "Late", "count"),
-                Column("late_share", "Late", "share", "late_share_cases"),
-            ),
+            columns=(Column("day", "Week from"), *_COUNTS),
             breakdown=Breakdown(
                 "first_touch_by_week",
                 cube,
@@ -400,29 +398,19 @@ def _week_spec() -> dict[str, Any]:
 
 
 def _by_owner(cube: Cube, cubes: Cubes) -> Chart:
-    owners = Breakdown(
-        "first_touch_owners",
-        cube,
-        by=("owner_id",),
-        rows=tuple(
-            {"owner_id": str(code), "owner": name}
-            for code, name in enumerate(cubes.filter("owner_id").values)
-        ),
-        measures=_MEASURES,
-    )
-    # The worst first; a filter changes the bars, not their order.
-    order = sorted(owners.filled, key=lambda row: -(row["late_share"] or 0))
-    told = [row for row in order if row["judged"] >= FEWEST_CASES]
+    owners = by_owner("first_touch_owners", cube, cubes, _MEASURES)
+    worst_first = in_order(owners, "late_share")[::-1]
+    sentence = "late most often is {first}, least often {last}"
     return Chart(
         name="first-touch-owners",
-        finding=_owners_finding(told),
+        finding=compared(worst_first, "late_share", "late", sentence),
         subtitle=(
             "Share of the judged handoffs of each owner that were late, with its 95 % interval; "
             f"owners of fewer than {FEWEST_CASES} are in the table only"
         ),
         spec=rates(
             "owner",
-            [row["owner"] for row in told[:_MOST_BARS]],
+            [row["owner"] for row in worst_first[:MOST_BARS]],
             "late_share",
             ("late", "judged"),
             "late",
@@ -431,25 +419,7 @@ def _by_owner(cube: Cube, cubes: Cubes) -> Chart:
         cases="judged",
         table=Table(
             caption=text("Touched in time and late by owner"),
-            columns=(
-                Column("owner", "Owner"),
-                Column("judged", "Handoffs", "count"),
-                Column("met", "In time", "count"),
-                Column("late", "Late", "count"),
-                Column("late_share", "Late", "share", "late_share_cases"),
-            ),
+            columns=(Column("owner", "Owner"), *_COUNTS),
             breakdown=owners,
         ),
     )
-
-
-def _owners_finding(told: Sequence[Row]) -> Text:
-    if len(told) < 2:
-        return text("Too few owners with enough handoffs to compare them")
-    if are_alike([(row["late"], row["judged"]) for row in told]):
-        return text(f"Over all leads, the {len(told):,} owners do not differ beyond chance")
-    most, least = (
-        f"{row['owner']} ({shown(row['late_share'], 'share')} of {row['judged']:,})"
-        for row in (told[0], told[-1])
-    )
-    return text(f"Over all leads, late most often is {most}, least often {least}")
