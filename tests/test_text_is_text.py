@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import re
-import socket
 import unicodedata
 from dataclasses import dataclass
 from email.header import decode_header, make_header
@@ -29,7 +28,7 @@ from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import connect, warehouse_path
 from expectations.catalogue import known_checks
 from expectations.check import Outcome
-from tests.alerting.receivers import HttpReceiver, make_certificate, part, smtp_receiver
+from tests.alerting.receivers import HttpReceiver, MailReceiver, make_certificate, part
 from tests.chromium import chromium
 from tests.conftest import handoff
 
@@ -114,14 +113,11 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """One run for all."""
     place = tmp_path_factory.mktemp("hostile")
     write_export(place / "export")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    mail = MailReceiver()
     receiver = HttpReceiver(certificate=make_certificate(place / "certificate.pem"))
     urls = {
         "HOOK": receiver.url,
-        "MAIL": f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure"
-        "&from=handoff@example.com&to=ops@example.com",
+        "MAIL": mail.url,
         "SLACK": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7?verify=no",
         "TEAMS": "workflow://prod-1.westeurope.logic.azure.com/abcdef/ghijkl?verify=no",
     }
@@ -138,21 +134,22 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
                 "alerts": {
                     "channels": channels,
                     "data_docs_url": "https://docs.example.com/index.html",
+                    "report_url": "https://docs.example.com/report/",
                 },
             }
         )
     )
-    with smtp_receiver(port) as mails:
-        ran = handoff(
-            *("run", "--config", config, "--as-of", AS_OF, "--audit", "warn", "--verbose"),
-            # What is meant for Slack and Microsoft ends here.
-            https_proxy=f"http://127.0.0.1:{receiver.port}",
-            no_proxy="",
-            **{f"TEST_{name}_URL": url for name, url in urls.items()},
-        )
+    ran = handoff(
+        *("run", "--config", config, "--as-of", AS_OF, "--audit", "warn", "--verbose"),
+        # What is meant for Slack and Microsoft ends here.
+        https_proxy=f"http://127.0.0.1:{receiver.port}",
+        no_proxy="",
+        **{f"TEST_{name}_URL": url for name, url in urls.items()},
+    )
+    mail.close()
     receiver.close()
     assert ran.returncode == 0, ran.stderr
-    return Done(place / "output", config, ran.stdout + ran.stderr, receiver.posts, mails)
+    return Done(place / "output", config, ran.stdout + ran.stderr, receiver.posts, mail.messages)
 
 
 def assert_no_control(text: str) -> None:
@@ -209,7 +206,7 @@ def test_mail_is_text(done: Done) -> None:
     for mail in done.mails:
         html = _Tags()
         html.feed(part(mail, "text/html"))
-        assert html.tags <= {"p", "strong", "em", "br", "ul", "li", "a"}
+        assert html.tags <= {"div", "p", "strong", "em", "br", "ul", "li", "a"}
         assert all(link.startswith(("https://crm.", "https://docs.")) for link in html.links)
         assert len(str(mail["Subject"]).splitlines()) == 1
         assert_no_control(str(make_header(decode_header(str(mail["Subject"])))) + html.text)

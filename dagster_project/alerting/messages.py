@@ -20,7 +20,10 @@ from dagster_project.alerting.store import Row, as_time
 from dagster_project.config.alerts import AlertsSettings
 from dagster_project.config.crm_links import CrmLinks
 from dagster_project.config.plain_text import EMAIL, printable, without_addresses
-from dagster_project.running.publishing import published_manifest
+from dagster_project.reporting.agreement import anchor
+from dagster_project.reporting.pages import DEFINITIONS_PAGE, REPORT_PAGE
+from dagster_project.running.publishing import PUBLISHED_DIRECTORY, published_manifest
+from expectations.catalogue import known_checks
 
 SHOWN_MEMBERS = 10
 # The same of each incident, where a message is about many.
@@ -130,7 +133,7 @@ class Messages:
             key=f"handoff {self.output} {number}",
             lead=f"Expected: {clean(finding['description'])}" if finding["description"] else "",
             facts=self._facts(kind, row, finding, age),
-            links=self._links(row, f"#{row['check_name']}" if "check" in finding["tags"] else ""),
+            links=self._links_of(row),
             **parts,
         )
 
@@ -153,7 +156,7 @@ class Messages:
                 }
                 for situation in group
             ],
-            links=self._links(first),
+            links=self._links_of_many() + self._run(first),
         )
 
     def digest(self, incidents: list[Row], since: datetime) -> Document:
@@ -184,7 +187,7 @@ class Messages:
             f"handoff alerts list --output {self.output}",
             lead=f"Since {self._time(since)}." + (f" Open: {by_owner(owners)}." if owners else ""),
             items=items,
-            links=self._links(incidents[0])[:1],
+            links=self._links_of_many(),
         )
 
     def trial(self, channel: str) -> Document:
@@ -248,14 +251,37 @@ class Messages:
             items.append({"text": text, "url": url, "is_new": not member["told"]})
         return items
 
-    def _links(self, incident: Row, place: str = "") -> list[list[str]]:
-        """Where to look further: the Data Docs, at a ``place`` on them, and the run in Dagster."""
-        data_docs, dagster = self.settings.data_docs_url, self.settings.dagster_url
+    def _links_of(self, incident: Row) -> list[list[str]]:
+        """Where to look further on an incident: its check, what was agreed on it, and its run."""
+        name = incident["check_name"]
+        if name not in known_checks():
+            # dbt's data tests and failures of the pipeline are on no page.
+            return self._checks() + self._run(incident)
+        agreed = self._report(DEFINITIONS_PAGE, "Definition", f"#{anchor('check', name)}")
+        return self._checks(f"#{name}") + agreed + self._run(incident)
+
+    def _links_of_many(self) -> list[list[str]]:
+        return self._checks() + self._report(REPORT_PAGE, "Report")
+
+    def _checks(self, place: str = "") -> list[list[str]]:
+        """The Data Docs, at a ``place`` on them."""
+        data_docs = self.settings.data_docs_url
         local = str(self.output / "data_docs" / "index.html")
-        links = [["Checks", f"{data_docs}{place}" if data_docs else local]]
-        if run := incident["run_id"]:
-            links.append(["Run", f"{dagster.rstrip('/')}/runs/{run}" if dagster else run])
-        return links
+        return [["Checks", f"{data_docs}{place}" if data_docs else local]]
+
+    def _report(self, page: Path, label: str, place: str = "") -> list[list[str]]:
+        """A page of the published build's report, where people can open it."""
+        address = self.settings.report_url
+        if not address or not (self.output / PUBLISHED_DIRECTORY / page).is_file():
+            return []
+        return [[label, f"{address}{page.name}{place}"]]
+
+    def _run(self, incident: Row) -> list[list[str]]:
+        """The run in Dagster that saw an incident last, if it was not a look at the clock."""
+        run, dagster = incident["run_id"], self.settings.dagster_url
+        if not run:
+            return []
+        return [["Run", f"{dagster.rstrip('/')}/runs/{run}" if dagster else run]]
 
     def _time(self, moment: datetime | str) -> str:
         return shown_time(as_time(moment) if isinstance(moment, str) else moment, self.settings)

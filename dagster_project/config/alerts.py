@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -13,6 +14,25 @@ def _variable_name(value: str) -> str:
     if not (value.isascii() and value.isidentifier()):
         raise ValueError("name an environment variable; only the variable holds the URL itself")
     return value
+
+
+def _report_folder(value: str | None) -> str | None:
+    """The address of the report's folder, with its last slash, so that a page's name can follow."""
+    if not value:
+        return None
+    use = "use the folder's address, such as https://files.example.com/published/report"
+    if not value.isprintable() or " " in value or set("?#") & set(value):
+        raise ValueError(f"an address without spaces, ? and #, since names of pages follow; {use}")
+    try:
+        host = urlsplit(value)
+        is_web = host.scheme in ("http", "https") and host.hostname
+    except ValueError:
+        is_web = False
+    if not is_web:
+        raise ValueError(f"not an address that begins with https:// or http://; {use}")
+    if value.endswith(".html"):
+        raise ValueError(f"a page, not the folder that it is in; {use}")
+    return value if value.endswith("/") else f"{value}/"
 
 
 class QuietHours(Section):
@@ -62,10 +82,10 @@ class AlertsSettings(Section):
 
     ``reminder_hours``: remind while an incident stays open and nobody acknowledged it; empty:
     never. ``growth``: the share by which an incident must grow to be reported again; 0: by any
-    case. ``dagster_url``, ``data_docs_url``: where people open the two. ``stale_after_hours``:
-    published marts older than this are an incident; empty: never. ``give_up_after_hours``: how
-    long a channel that is down is retried. ``tags``: check -> tags of your own. Without
-    ``routes`` every channel gets everything.
+    case. ``dagster_url``, ``data_docs_url``, ``report_url``: where people open Dagster, the Data
+    Docs and the pages in ``published/report``. ``stale_after_hours``: published marts older than
+    this are an incident; empty: never. ``give_up_after_hours``: how long a channel that is down is
+    retried. ``tags``: check -> tags of your own. Without ``routes`` every channel gets everything.
     """
 
     moved_keys: ClassVar[Mapping[str, str]] = {
@@ -80,6 +100,7 @@ class AlertsSettings(Section):
     growth: float = Field(default=0.0, ge=0)
     dagster_url: str | None = None
     data_docs_url: str | None = None
+    report_url: Annotated[str | None, AfterValidator(_report_folder)] = None
     stale_after_hours: float | None = Field(default=None, gt=0)
     missed_after_minutes: float = Field(default=60, gt=0)
     give_up_after_hours: float = Field(default=72, gt=0)

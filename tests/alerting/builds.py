@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.reporting.pages import DEFINITIONS_PAGE, REPORT_PAGE
 from dagster_project.running.publishing import MANIFEST_FILE, PUBLISHED_DIRECTORY
 from expectations.catalogue import known_checks
 from expectations.check import TRAILING_SUFFIX, Check
@@ -107,7 +108,9 @@ def _result(check: Check, failing: int, errored: bool, not_judged: bool) -> dict
 def publish(output: Path, run_id: str, at: datetime) -> None:
     """Leave what a run with this id leaves when it publishes."""
     manifest = output / PUBLISHED_DIRECTORY / MANIFEST_FILE
-    manifest.parent.mkdir(exist_ok=True)
+    for page in (REPORT_PAGE, DEFINITIONS_PAGE):
+        (manifest.parent / page).parent.mkdir(parents=True, exist_ok=True)
+        (manifest.parent / page).touch()
     moment = f"{at:%Y-%m-%dT%H:%M:%SZ}"
     manifest.write_text(
         json.dumps(

@@ -1,6 +1,5 @@
 """What tests of alerts share: receivers, and a company that alerts both of them."""
 
-import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ from dagster_project.config.errors import HandoffError
 from dagster_project.config.settings import Settings
 from dagster_project.running.execute import DataTest
 from tests.alerting.builds import CASES, publish, write_build
-from tests.alerting.receivers import HttpReceiver, smtp_receiver
+from tests.alerting.receivers import HttpReceiver, MailReceiver
 
 START = datetime(2026, 7, 1, 5, 0, tzinfo=UTC)
 
@@ -41,6 +40,7 @@ class Company:
                     "channels": channels,
                     "dagster_url": "https://dagster.example.com",
                     "data_docs_url": "https://docs.example.com/index.html",
+                    "report_url": "https://docs.example.com/published/report",
                     **self.alerts,
                 },
             }
@@ -87,20 +87,13 @@ class Company:
 @pytest.fixture
 def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
     """A company with two channels that work."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    chat = HttpReceiver()
+    chat, mail = HttpReceiver(), MailReceiver()
     monkeypatch.setenv("TEST_CHAT_URL", chat.url)
-    monkeypatch.setenv(
-        "TEST_MAIL_URL",
-        f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure"
-        "&from=handoff@example.com&to=ops@example.com",
-    )
+    monkeypatch.setenv("TEST_MAIL_URL", mail.url)
     output = tmp_path / "out"
     output.mkdir()
-    with smtp_receiver(port) as mails:
-        yield Company(output, chat, mails)
+    yield Company(output, chat, mail.messages)
+    mail.close()
     chat.close()
 
 

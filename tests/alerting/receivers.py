@@ -2,11 +2,11 @@
 
 import datetime as dt
 import email
+import errno
 import json
+import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -103,16 +103,32 @@ class _Inbox:
         return "250 taken"
 
 
-@contextmanager
-def smtp_receiver(port: int) -> Iterator[list[Message]]:
-    """Mails that come to a port."""
-    inbox = _Inbox()
-    controller = Controller(inbox, hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        yield inbox.messages
-    finally:
-        controller.stop()
+class MailReceiver:
+    """Takes mails by SMTP; ``url``: apprise's for it."""
+
+    def __init__(self) -> None:
+        inbox = _Inbox()
+        self.messages = inbox.messages
+        for attempt in range(3):
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            self._controller = Controller(inbox, hostname="127.0.0.1", port=port)
+            try:
+                self._controller.start()
+                break
+            except OSError as error:
+                # The server has to know its port beforehand; another program took it meanwhile.
+                if error.errno != errno.EADDRINUSE or attempt == 2:
+                    raise
+        self.url = (
+            f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure"
+            "&from=handoff@example.com&to=ops@example.com"
+        )
+
+    def close(self) -> None:
+        """Stop taking mails."""
+        self._controller.stop()
 
 
 def part(message: Message, kind: str) -> str:

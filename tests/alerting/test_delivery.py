@@ -339,7 +339,9 @@ def test_a_daily_digest_replaces_single_messages(company: Company) -> None:
     on_the_clock(company.output, company.settings, now=START + timedelta(hours=3, minutes=1))
     on_the_clock(company.output, company.settings, now=START + timedelta(hours=4))
     assert company.chat.titles == ["Digest: 1 open (1 new), 0 resolved"]
-    assert "4 rejections without a reason (4% of 100)" in company.chat.messages[0]["message"]
+    said = company.chat.messages[0]["message"]
+    assert "4 rejections without a reason (4% of 100)" in said
+    assert "Report: https://docs.example.com/published/report/index.html\n" in said
 
 
 def test_two_deliveries_at_once_send_once(company: Company) -> None:

@@ -1,9 +1,11 @@
 """The bodies of messages: any text in them is text, in HTML and in plain."""
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
 from dagster_project.alerting.messages import body_of, clean, html_of, without_markup
@@ -50,7 +52,7 @@ def document(text: str) -> dict[str, Any]:
 def test_any_text_is_text_in_html(text: str) -> None:
     read = _Reader()
     read.feed(html_of(document(text)))
-    assert read.tags == (["p", "em"] if text else []) + [
+    assert read.tags == ["div"] + (["p", "em"] if text else []) + [
         *("p", "strong"),
         *(["p", "strong"] if text else []),
         *("ul", "li", "em", "a", "li", "strong", "br"),
@@ -61,6 +63,20 @@ def test_any_text_is_text_in_html(text: str) -> None:
     assert f"Now: {text}" in read.text
     assert read.text.count(text) >= 7
     assert "and 1,200 more" in read.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "colour"),
+    [
+        ("opened", "error", "#d03b3b"),
+        ("opened", "warning", "#d08a00"),
+        ("resolved", "error", "#2e8b57"),
+        ("digest", "error", "#7a7a7a"),
+    ],
+)
+def test_the_band_of_a_mail_tells_how_bad_it_is(kind: str, severity: str, colour: str) -> None:
+    said = document("text") | {"kind": kind, "severity": severity}
+    assert re.findall(r"border-left: 4px solid (#\w+)", html_of(said)) == [colour]
 
 
 @given(TEXTS)

@@ -130,9 +130,43 @@ def test_a_message_says_all_that_ops_need(company: Company) -> None:
         "- and 7 more",
         "",
         "Checks: https://docs.example.com/index.html#rejected_leads_have_a_reason",
+        "Definition: https://docs.example.com/published/report/definitions.html"
+        "#check-rejected_leads_have_a_reason",
         "Run: https://dagster.example.com/runs/00000002-run",
         f"incident 1: handoff alerts show 1 --output {company.output}",
     ]
+
+
+def links_of(message: str) -> list[str]:
+    """What a message links to, by name."""
+    names = ("Checks", "Definition", "Report", "Run")
+    return [line.partition(":")[0] for line in message.splitlines() if line.startswith(names)]
+
+
+def test_definitions_are_linked_once_a_build_shows_them(company: Company) -> None:
+    blocked = AuditBlocked(["check rejected_leads_have_a_reason blocks"])
+    company.build(0, leads(30), blocked)
+    company.build(1, leads(40))
+    company.alerts = {"report_url": None}
+    company.build(2, leads(60))
+    first, *_, second, third = (
+        message["message"]
+        for message in company.chat.messages
+        if "rejections without a reason" in message["title"]
+    )
+    assert [links_of(message) for message in (first, second, third)] == [
+        ["Checks", "Run"],
+        ["Checks", "Definition", "Run"],
+        ["Checks", "Run"],
+    ]
+
+
+def test_a_data_test_has_no_definition(company: Company) -> None:
+    failed = DataTest("each_lead_is_one_row", "dim_leads", passed=False, is_error=True, failing=2)
+    company.build(0, [], data_tests=[failed])
+    (message,) = company.chat.messages
+    assert links_of(message["message"]) == ["Checks", "Run"]
+    assert "index.html#" not in message["message"]
 
 
 def test_a_mail_is_readable_and_carries_no_personal_data(company: Company) -> None:

@@ -8,7 +8,7 @@ import yaml
 
 from dagster_project.config.crm_links import CrmLinks
 from dagster_project.config.errors import ConfigError
-from dagster_project.config.settings import load_settings
+from dagster_project.config.settings import Settings, load_settings
 from dagster_project.config.sources import source_kinds
 from dagster_project.ingestion.files.settings import FilesSource
 
@@ -123,6 +123,13 @@ def test_currency_is_a_code(tmp_path: Path) -> None:
         ),
         ("crm_links: {lead: 'javascript:alert(1)//{lead_id}'}", "crm_links.lead: not an address"),
         ("crm_links: {lead: '//crm/{lead_id}'}", "crm_links.lead: not an address"),
+        ("alerts: {report_url: files.example.com}", "alerts.report_url: not an address"),
+        ("alerts: {report_url: 's3://files/report'}", "alerts.report_url: not an address"),
+        ("alerts: {report_url: 'https://a.example.com/r?sig=x'}", "alerts.report_url: an address"),
+        (
+            "alerts: {report_url: 'https://a.example.com/index.html'}",
+            "alerts.report_url: a page, not the folder that it is in; use the folder's address",
+        ),
         ("crm_links: {lead: 'http:///{lead_id}'}", "crm_links.lead: not an address"),
         (
             'crm_links: {lead: "java\\nscript:alert(1)//{lead_id}"}',
@@ -144,7 +151,7 @@ def test_currency_is_a_code(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_wrong_link_to_the_crm_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+def test_wrong_link_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "handoff.yml"
     path.write_text(text, "utf-8")
     with pytest.raises(ConfigError) as raised:
@@ -177,3 +184,16 @@ def test_secret_in_place_of_a_variable_name_is_not_shown(tmp_path: Path) -> None
         load(tmp_path, "alerts: {channels: {mail: {url_env: 'mailto://me:hunter2@acme.example'}}}")
     assert "alerts.channels.mail.url_env: name an environment variable" in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ("", None),
+        ("https://a.example.com/report", "https://a.example.com/report/"),
+        ("https://a.example.com/report/", "https://a.example.com/report/"),
+    ],
+)
+def test_pages_are_found_in_the_folder_of_the_report(given: str, address: str | None) -> None:
+    settings = Settings.model_validate({"alerts": {"report_url": given}})
+    assert settings.alerts.report_url == address
