@@ -12,6 +12,7 @@ import pytest
 from dagster_project.assets.published import PUBLISHED_KEY
 from dagster_project.automation.job import JOB_NAME
 from dagster_project.config.warehouse import PROJECT_ROOT
+from dagster_project.running.dbt import parsed_project
 from dagster_project.running.execute import as_run_config
 from dagster_project.running.plan import RunOptions
 
@@ -36,6 +37,18 @@ def test_importing_the_definitions_does_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=False)
     assert done.returncode == 0
+
+
+def test_the_folders_of_a_crm_hold_its_models_and_no_others() -> None:
+    project = parsed_project()
+    for crm, models in project.models_by_crm.items():
+        prefixes = tuple(f"{folder}." for folder in project.folders_of({crm}))
+        within = {
+            node["name"]
+            for node in project.manifest["nodes"].values()
+            if node["resource_type"] == "model" and ".".join(node["fqn"][1:]).startswith(prefixes)
+        }
+        assert within == {model["name"] for model in models} != set()
 
 
 def test_every_asset_has_a_group_a_description_and_an_owner(graph: Any) -> None:

@@ -55,12 +55,12 @@ def build_dbt_assets(
     ``crms``: the CRMs of the configured sources.
     """
     manifest = project.manifest
-    by_crm = project.models_by_crm
-    hidden = [node for crm in by_crm.keys() - crms for node in by_crm[crm]]
+    unused = project.models_by_crm.keys() - crms
+    hidden = [node for crm in unused for node in project.models_by_crm[crm]]
     excluded = [
         "resource_type:unit_test",
         "resource_type:seed",
-        *(node["name"] for node in hidden),
+        *project.folders_of(unused),
     ]
 
     @dbt_assets(

@@ -77,7 +77,16 @@ class ParsedProject:
         nodes = self.manifest["nodes"].values()
         models = [node for node in nodes if node["resource_type"] == "model"]
         crms = {node["fqn"][2] for node in models if node["fqn"][1] == "conform"} - {"contract"}
-        return {crm: [node for node in models if crm in node["fqn"]] for crm in crms}
+        return {crm: [node for node in models if crm in node["fqn"][:-1]] for crm in crms}
+
+    def folders_of(self, crms: Set[str]) -> list[str]:
+        """The folders of the models that only these CRMs need, with the data tests that are there.
+
+        As dbt selects them: ``staging.hubspot``. dbt scans every node once per selector, so these
+        are folders and not models.
+        """
+        models = [(crm, node["fqn"]) for crm in crms for node in self.models_by_crm[crm]]
+        return sorted({".".join(fqn[1 : fqn.index(crm) + 1]) for crm, fqn in models})
 
     def is_error(self, unique_id: str) -> bool:
         """True for a data test whose failure stops the publication: all but those set to warn."""
@@ -205,9 +214,9 @@ def build(
             ended = event.data
             on_node(ended.node_info.node_name, ended.run_result.execution_time)
 
-    crms = project.models_by_crm
-    built = {*request.crms, *_sources_with_rows(request.warehouse)} & crms.keys()
-    unused = [node["name"] for crm in crms.keys() - built for node in crms[crm]]
+    crms = project.models_by_crm.keys()
+    built = {*request.crms, *_sources_with_rows(request.warehouse)} & crms
+    unused = project.folders_of(crms - built)
     environment = {
         **_build_environment(project, request),
         "HANDOFF_CRMS": " ".join(sorted(built)),
