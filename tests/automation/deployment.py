@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from tests.alerting.receivers import HttpReceiver
 LOCATION = "dagster_project.definitions"
 # A wait ends when nothing has happened for so long: no event of a run, no message.
 STANDSTILL_SECONDS = 300
+# The server counts the events of every run for each look, and shares two cores with the runs.
+LOOK_EVERY_SECONDS = 2
 _RUNS = """
 { runsOrError(limit: 50) { ... on Runs { results {
     runId status parentRunId tags { key value }
@@ -66,7 +68,7 @@ class Deployment:
             json.dumps({"query": query, "variables": variables}).encode(),
             {"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             said: dict[str, Any] = json.load(answer)
         assert "errors" not in said, said
         data: dict[str, Any] = said["data"]
@@ -74,10 +76,7 @@ class Deployment:
 
     def is_up(self) -> bool:
         """True once the code is loaded."""
-        try:
-            return bool(self.ask(_LOCATIONS)["repositoriesOrError"].get("nodes"))
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
+        return bool(self.ask(_LOCATIONS)["repositoriesOrError"].get("nodes"))
 
     def runs(self) -> list[Run]:
         """All runs, the oldest first."""
@@ -95,18 +94,21 @@ class Deployment:
     def wait(self, what: str, found: Callable[[], Any]) -> Any:
         """Wait until something is there, and return it; as long as anything goes on."""
         seen: Any = None
+        unanswered: Exception | None = None
         since = time.monotonic()
         while time.monotonic() - since < STANDSTILL_SECONDS and self.server.poll() is None:
-            # An answer of 500: SQLite was held too long by a run that writes.
-            with suppress(urllib.error.HTTPError):
+            try:
                 if value := found():
                     return value
-                state = (self.chat.titles, self.runs() if self.is_up() else None)
+                state = (self.chat.titles, self.runs())
                 if state != seen:
                     seen, since = state, time.monotonic()
-            time.sleep(0.5)
+            except (urllib.error.URLError, ConnectionError, TimeoutError) as error:
+                # The server starts, or a run held SQLite too long, which is an answer of 500.
+                unanswered = error
+            time.sleep(LOOK_EVERY_SECONDS)
         log = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
-        raise AssertionError(f"{what} never came; messages and runs: {seen}\n{log}")
+        raise AssertionError(f"{what} never came; messages and runs: {seen}\n{log}") from unanswered
 
     def wait_for_run(self, what: str, fits: Callable[[Run], bool]) -> Run:
         """Wait for a run that fits."""
