@@ -46,7 +46,8 @@ warehouse: setup ## fill raw tables for `dbt build` in dbt_project/ (targets dev
 	@$(HANDOFF) warehouse
 
 test: setup system-packages lint ## lint, types and tests: what CI runs
-	@$(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@# The tests start many processes: none of them should compile the project again.
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## ruff, mypy, sqlfluff
 	@$(VENV)/bin/ruff check .
