@@ -9,9 +9,9 @@
     end || ' %'
 {%- endmacro %}
 
-{# A count: 1270. #}
+{# A count: 1,270. #}
 {% macro in_digits(count) -%}
-    cast(cast({{ count }} as {{ dbt.type_bigint() }}) as {{ dbt.type_string() }})
+    {{ grouped_digits('cast(' ~ count ~ ' as ' ~ dbt.type_bigint() ~ ')') }}
 {%- endmacro %}
 
 {# A number with two decimals: 0.49. #}

@@ -280,6 +280,22 @@ def test_a_fall_is_called_one_when_the_sample_says_so(diagnosed, qualified, expe
     assert status(built, "qualification_trend") == expected
 
 
+@pytest.mark.parametrize(
+    ("qualified", "expected", "reading"),
+    [
+        (1740, "ok", "A fall beyond chance, and too small to act on"),
+        (1690, "act", "Fewer handoffs become sales qualified, and it is not chance"),
+    ],
+)
+def test_of_many_handoffs_a_small_fall_is_none(diagnosed, qualified, expected, reading):
+    before = cohort(BEFORE, 2000, qualified=1800)
+    built = diagnosed([*before, *cohort(LATELY, 2000, qualified=qualified)])
+    query = (
+        "select status, reading from funnel_diagnostics where diagnostic = 'qualification_trend'"
+    )
+    assert built.rows(query) == [{"status": expected, "reading": reading}]
+
+
 def test_a_shift_to_weak_sources_is_told_when_it_costs(diagnosed):
     first = cohort(HISTORY[1], 1, prefix="first")
     cycles = [

@@ -18,6 +18,15 @@
     )
 {%- endmacro %}
 
+{# A whole number with its thousands apart: 1,270. #}
+{% macro grouped_digits(number) -%}
+    {{ return(adapter.dispatch('grouped_digits')(number)) }}
+{%- endmacro %}
+
+{% macro duckdb__grouped_digits(number) -%}
+    format('{:,}', {{ number }})
+{%- endmacro %}
+
 {#
     One value per row out of a text that lists them: for a select list. Semicolons, commas, bars and
     line breaks separate them, whatever a CRM writes, or they are a JSON list, as typed files hold

@@ -75,6 +75,7 @@ trends as (
         diagnostics.diagnostic,
         diagnostics.metric,
         diagnostics.why_not_told,
+        diagnostics.least_effect,
         captured.cases_period,
         periods.current_entered,
         periods.current_converted,
@@ -120,6 +121,8 @@ tested as (
         *,
         {{ two_sided_p('deviate') }} as p_value,
         coalesce(deviate < -{{ normal_quantile_975() }}, false) as is_falling,
+        -- Of very many handoffs the least fall is beyond chance.
+        current_rate > previous_rate * (1 - coalesce(least_effect, 0)) as is_small,
         -- Beside more volume beyond chance, a fall at a one-sided 5 % is enough.
         coalesce(
             (coalesce(is_more_per_window, false) or is_more_per_lead)
@@ -139,6 +142,8 @@ found as (
         case
             when why_not_told is not null then 'not_applicable'
             when is_too_few then 'too_few'
+            when diagnostic = 'qualification_trend' and is_falling and is_small
+                then 'falling_a_little'
             when diagnostic = 'qualification_trend' and is_falling then 'falling'
             when diagnostic <> 'qualification_trend' and is_diluted then 'diluted'
             when not is_falling or diagnostic = 'qualification_trend' then 'ok'
@@ -170,6 +175,7 @@ final as (
             when 'diluted' then 'act'
             when 'falling_alone' then 'watch'
             when 'not_by_volume' then 'ok'
+            when 'falling_a_little' then 'ok'
             else finding
         end as status,
         case
@@ -183,6 +189,8 @@ final as (
                 then 'More leads are handed off, a smaller share of them qualifies'
             when finding = 'falling_alone'
                 then 'A smaller share is accepted, and not because of the volume'
+            when finding = 'falling_a_little'
+                then 'A fall beyond chance, and too small to act on'
             when finding = 'not_by_volume'
                 then 'The share falls, and not because of the volume'
             else 'No fall beyond what chance explains'
