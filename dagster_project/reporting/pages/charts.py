@@ -15,7 +15,7 @@ from typing import Any
 from rich.cells import cell_len
 
 # Told apart by who sees few colours, too; ``style.css`` has their values.
-COLOURS = tuple(f"var(--c{number})" for number in range(1, 7))
+COLOURS = tuple(f"var(--c{number})" for number in range(1, 9))
 INK, MUTED, LINE, GOOD, BAD = (f"var(--{name})" for name in ("ink", "muted", "line", "good", "bad"))
 
 # An axis whose labels are of ``axis_label``: the middle of two lines is where that of one would be.

@@ -5,8 +5,19 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+# ``written``: a number that is text already.
 Kind = Literal[
-    "text", "count", "share", "points", "days", "minutes", "number", "amount", "date", "squares"
+    "text",
+    "written",
+    "count",
+    "share",
+    "points",
+    "days",
+    "minutes",
+    "number",
+    "amount",
+    "date",
+    "squares",
 ]
 
 # Below this many cases a rate would tell of chance alone: the page says so in its place.

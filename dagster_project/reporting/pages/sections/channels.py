@@ -348,7 +348,7 @@ def _cost_table(marts: Marts, costs: list[Row], labels: dict[str, str]) -> Table
             *brought,
             Column("won_new_with_spend", "New customers with spend", "count"),
             Column("return_on_spend", "Revenue per spend", "number"),
-            Column("cac", marts.in_currency("Acquisition cost")),
+            Column("cac", marts.in_currency("Acquisition cost"), "written"),
         )
         if is_known
         else (Column("label", "Channel"), *brought),

@@ -232,7 +232,7 @@ def _chart(parts: list[Row]) -> Chart:
         .mark_bar()
         .encode(
             y=alt.Y("axis:N", sort=axis, title=None).axis(**LINES),
-            x=alt.X("points:Q", title="percentage points").axis(format="+.0f", tickCount=5),
+            x=alt.X("points:Q", title="percentage points").axis(format="+.2~f", tickCount=5),
             color=alt.Color("part:N", legend=None).scale(domain=labels),
             tooltip=[
                 alt.Tooltip("rate:N", title="Rate"),
