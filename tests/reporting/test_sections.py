@@ -161,3 +161,11 @@ def late(table: Table) -> list[dict[str, str]]:
 def test_rates_are_alike_where_all_their_intervals_overlap() -> None:
     assert are_alike([(110, 175), (167, 204), (5, 7)]) is False
     assert are_alike([(8, 12), (9, 11), (6, 12)])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(0.0004, "0.0"), (-0.0004, "0.0"), (0.006, "+0.6"), (-0.003, "-0.3"), (None, "–")],
+)
+def test_a_change_that_rounds_to_none_has_no_sign(change: float | None, said: str) -> None:
+    assert shown(change, "points").removesuffix("\u00a0pp") == said

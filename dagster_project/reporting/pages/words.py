@@ -41,7 +41,9 @@ def shown(value: Any, kind: Kind = "text", cases: float | None = None) -> str:
     if kind == "share":
         return f"{_percent(float(value))}{_SPACE}%"
     if kind == "points":
-        return f"{'+' if value > 0 else ''}{_rounded(float(value) * 100, 1)}{_SPACE}pp"
+        points = _rounded(float(value) * 100, 1)
+        is_rise = value > 0 and points != _rounded(0, 1)
+        return f"{'+' if is_rise else ''}{points}{_SPACE}pp"
     if kind == "count":
         return f"{value:,.0f}"
     if kind == "amount":
