@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from dagster_project.config.warehouse import PROJECT_ROOT
 from tests import warehouse as models
+from tests.forked import run_forked
 
 GOLDEN_EXPORT = Path(__file__).parent / "golden" / "crm_export"
 AS_OF = "2026-06-30T00:00:00Z"
@@ -103,14 +104,11 @@ def command(*arguments: str | Path) -> list[str]:
 
 def handoff(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run ``handoff`` to its end, as a user would."""
-    return subprocess.run(
-        command(*arguments),
-        cwd=PROJECT_ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
+    return run_forked(
+        [str(argument) for argument in arguments],
+        PROJECT_ROOT,
+        {**os.environ, **environment},
         timeout=1500,
-        check=False,
     )
 
 
