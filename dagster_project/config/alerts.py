@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from dagster_project.config.contract import Severity
-from dagster_project.config.section import ClockTime, Section, TimeZone
+from dagster_project.config.section import ClockTime, Section, TimeZone, web_host
 
 
 def _variable_name(value: str) -> str:
@@ -23,13 +22,7 @@ def _report_folder(value: str | None) -> str | None:
     use = "use the folder's address, such as https://files.example.com/published/report"
     if not value.isprintable() or " " in value or set("?#") & set(value):
         raise ValueError(f"an address without spaces, ? and #, since names of pages follow; {use}")
-    try:
-        host = urlsplit(value)
-        is_web = host.scheme in ("http", "https") and host.hostname
-    except ValueError:
-        is_web = False
-    if not is_web:
-        raise ValueError(f"not an address that begins with https:// or http://; {use}")
+    web_host(value, use)
     if value.endswith(".html"):
         raise ValueError(f"a page, not the folder that it is in; {use}")
     return value if value.endswith("/") else f"{value}/"

@@ -3,12 +3,12 @@
 import re
 from functools import partial
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import AfterValidator
 
 from dagster_project.config.plain_text import EMAIL
-from dagster_project.config.section import Section
+from dagster_project.config.section import Section, web_host
 
 
 def _address(value: str, column: str) -> str:
@@ -18,16 +18,10 @@ def _address(value: str, column: str) -> str:
     # A browser leaves out what can't be seen, so that another scheme may follow.
     if not value.isprintable() or " " in value:
         raise ValueError(f"an address has neither spaces nor line breaks; {use}")
-    try:
-        host = urlsplit(value)
-        is_web = host.scheme in ("http", "https") and host.hostname
-    except ValueError:
-        is_web = False
-    if not is_web:
-        raise ValueError(f"not an address that begins with https:// or http://; {use}")
+    host = web_host(value, use)
     if set(re.findall(r"\{.*?\}|[{}]", value)) != {placeholder}:
         raise ValueError(f"the id goes where it says {placeholder}, and nothing else in braces")
-    if "{" in host.netloc:
+    if "{" in host:
         raise ValueError(f"the id can't be a part of the host; {use}")
     return value
 

@@ -5,6 +5,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytz
 from pydantic import (
@@ -38,6 +39,21 @@ class Section(BaseModel):
                     "unknown_key", "{problem}", {"problem": problem, "key": key}
                 )
         return data
+
+
+def web_host(value: str, use: str) -> str:
+    """The host of an address, with its port; ``use`` says what to write instead of no address.
+
+    Raises ``ValueError`` when it doesn't begin with https:// or http:// and a host.
+    """
+    try:
+        parts = urlsplit(value)
+        is_web = parts.scheme in ("http", "https") and parts.hostname
+    except ValueError:
+        is_web = None
+    if not is_web:
+        raise ValueError(f"not an address that begins with https:// or http://; {use}")
+    return parts.netloc
 
 
 def _known_zone(value: str) -> str:
