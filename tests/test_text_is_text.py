@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
+from contextlib import closing
 from dataclasses import dataclass
 from email.header import decode_header, make_header
 from email.message import Message
@@ -113,41 +114,42 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """One run for all."""
     place = tmp_path_factory.mktemp("hostile")
     write_export(place / "export")
-    mail = MailReceiver()
-    receiver = HttpReceiver(certificate=make_certificate(place / "certificate.pem"))
-    urls = {
-        "HOOK": receiver.url,
-        "MAIL": mail.url,
-        "SLACK": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7?verify=no",
-        "TEAMS": "workflow://prod-1.westeurope.logic.azure.com/abcdef/ghijkl?verify=no",
-    }
-    config = place / "handoff.yml"
-    source = {"kind": "files", "name": "crm", "path": "export"}
-    source["tables"] = {"engagements": {"file": FILE}}
-    channels = {name.lower(): {"url_env": f"TEST_{name}_URL"} for name in urls}
-    config.write_text(
-        yaml.safe_dump(
-            {
-                "warehouse": {"output": "output"},
-                "sources": [source],
-                "crm_links": {"lead": "https://crm.example.com/lead/{lead_id}"},
-                "alerts": {
-                    "channels": channels,
-                    "data_docs_url": "https://docs.example.com/index.html",
-                    "report_url": "https://docs.example.com/report/",
-                },
-            }
+    certificate = make_certificate(place / "certificate.pem")
+    with (
+        closing(MailReceiver()) as mail,
+        closing(HttpReceiver(certificate=certificate)) as receiver,
+    ):
+        urls = {
+            "HOOK": receiver.url,
+            "MAIL": mail.url,
+            "SLACK": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7?verify=no",
+            "TEAMS": "workflow://prod-1.westeurope.logic.azure.com/abcdef/ghijkl?verify=no",
+        }
+        config = place / "handoff.yml"
+        source = {"kind": "files", "name": "crm", "path": "export"}
+        source["tables"] = {"engagements": {"file": FILE}}
+        channels = {name.lower(): {"url_env": f"TEST_{name}_URL"} for name in urls}
+        config.write_text(
+            yaml.safe_dump(
+                {
+                    "warehouse": {"output": "output"},
+                    "sources": [source],
+                    "crm_links": {"lead": "https://crm.example.com/lead/{lead_id}"},
+                    "alerts": {
+                        "channels": channels,
+                        "data_docs_url": "https://docs.example.com/index.html",
+                        "report_url": "https://docs.example.com/report/",
+                    },
+                }
+            )
         )
-    )
-    ran = handoff(
-        *("run", "--config", config, "--as-of", AS_OF, "--audit", "warn", "--verbose"),
-        # What is meant for Slack and Microsoft ends here.
-        https_proxy=f"http://127.0.0.1:{receiver.port}",
-        no_proxy="",
-        **{f"TEST_{name}_URL": url for name, url in urls.items()},
-    )
-    mail.close()
-    receiver.close()
+        ran = handoff(
+            *("run", "--config", config, "--as-of", AS_OF, "--audit", "warn", "--verbose"),
+            # What is meant for Slack and Microsoft ends here.
+            https_proxy=f"http://127.0.0.1:{receiver.port}",
+            no_proxy="",
+            **{f"TEST_{name}_URL": url for name, url in urls.items()},
+        )
     assert ran.returncode == 0, ran.stderr
     return Done(place / "output", config, ran.stdout + ran.stderr, receiver.posts, mail.messages)
 
@@ -202,7 +204,7 @@ def test_pages_show_the_text_and_do_nothing(
 
 
 def test_mail_is_text(done: Done) -> None:
-    shown = ""
+    shown, links = "", []
     for mail in done.mails:
         html = _Tags()
         html.feed(part(mail, "text/html"))
@@ -211,8 +213,10 @@ def test_mail_is_text(done: Done) -> None:
         assert len(str(mail["Subject"]).splitlines()) == 1
         assert_no_control(str(make_header(decode_header(str(mail["Subject"])))) + html.text)
         shown += html.text
+        links += html.links
     for text in HOSTILE:
         assert _sent(text) in shown
+    assert any("/report/definitions.html#check-" in link for link in links)
 
 
 def _sent(text: str) -> str:

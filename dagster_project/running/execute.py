@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from dagster_project.config.errors import AuditBlocked, BuildError, HandoffError
@@ -153,7 +153,7 @@ def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRu
                 made = event.step_materialization_data.materialization
                 if seconds := made.metadata.get("seconds"):
                     name = made.asset_key.to_user_string()
-                    outcome.build_seconds[name] = float(seconds.value)  # type: ignore[arg-type]  # a number
+                    outcome.build_seconds[name] = cast("float", seconds.value)
             case "ASSET_CHECK_EVALUATION":
                 evaluation = event.asset_check_evaluation_data
                 is_error = evaluation.severity.value == "ERROR"

@@ -1,6 +1,7 @@
 """What tests of alerts share: receivers, and a company that alerts both of them."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.message import Message
@@ -87,14 +88,12 @@ class Company:
 @pytest.fixture
 def company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
     """A company with two channels that work."""
-    chat, mail = HttpReceiver(), MailReceiver()
-    monkeypatch.setenv("TEST_CHAT_URL", chat.url)
-    monkeypatch.setenv("TEST_MAIL_URL", mail.url)
     output = tmp_path / "out"
     output.mkdir()
-    yield Company(output, chat, mail.messages)
-    mail.close()
-    chat.close()
+    with closing(HttpReceiver()) as chat, closing(MailReceiver()) as mail:
+        monkeypatch.setenv("TEST_CHAT_URL", chat.url)
+        monkeypatch.setenv("TEST_MAIL_URL", mail.url)
+        yield Company(output, chat, mail.messages)
 
 
 def leads(count: int, first: int = 1) -> list[str]:

@@ -92,7 +92,7 @@ def _story(deployment: Deployment) -> Story:
     wait_for_run("the end of the first run", lambda run: _is(run, dropped, "SUCCESS"))
 
     working = wait_for_run(
-        "the schedule's run at work", lambda run: run.run_id == asked.run_id and _is_working(run)
+        "the schedule's run at work", lambda run: _is(run, asked, "STARTED") and _is_working(run)
     )
     _kill(working)
     again = wait_for_run(
@@ -105,10 +105,7 @@ def _story(deployment: Deployment) -> Story:
     deployment.wait("a pause", lambda: all(run.is_over for run in deployment.runs()))
 
     shell = start_handoff("run")
-    working = wait_for_run(
-        "the run of the shell",
-        lambda run: not any(tag.startswith("dagster/s") for tag in run.tags) and _is_working(run),
-    )
+    working = wait_for_run("the run of the shell", _is_of_the_shell_at_work)
     with (deployment.place / "export" / "reps.csv").open("a") as stream:
         stream.write("\n")
 
@@ -160,6 +157,13 @@ def _is_of_schedule(run: Run) -> bool:
 
 def _is_working(run: Run) -> bool:
     return run.status == "STARTED" and run.tags.get(PROCESS_TAG, "").endswith(run.run_id)
+
+
+def _is_of_the_shell_at_work(run: Run) -> bool:
+    if any(tag.startswith("dagster/s") for tag in run.tags):
+        return False
+    assert not run.is_over, run
+    return _is_working(run)
 
 
 def _kill(run: Run) -> None:
