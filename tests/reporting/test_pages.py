@@ -50,6 +50,12 @@ def output(golden_output: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     shutil.copytree(golden_output / "published", output / "published")
     manifest = publishing.published_manifest(output)
     assert manifest
+    # Names without a place to break, as long as they get.
+    with publishing.connect(warehouse_path(output)) as warehouse:
+        warehouse.execute(
+            "update quality.check_results set check_name = check_name || '_last_30_days' "
+            "where status = 'blocked'"
+        )
     write_held_back(output, manifest["build_id"])
     # No lead in a stage, and so next to nothing to show.
     bare = output / "bare"
