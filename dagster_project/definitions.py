@@ -30,14 +30,14 @@ def defs() -> dg.Definitions:
 def load(settings: Settings) -> dg.Definitions:
     """Everything that Dagster shows and runs under these settings."""
     project = parsed_project()
-    translator = HandoffTranslator()
     crms = settings.crms()
+    translator = HandoffTranslator(project, crms)
     checks = build_checks()
     return dg.Definitions(
         assets=with_freshness(
             [
                 *build_raw_tables(project, translator, crms),
-                *build_dbt_assets(project, translator, crms),
+                *build_dbt_assets(project, translator),
                 build_published_asset(
                     project.manifest,
                     translator,

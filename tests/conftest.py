@@ -29,6 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("starts_runs") is None)
 
 
+@pytest.fixture(autouse=True)
+def own_configuration() -> Iterator[None]:
+    """No test sees the configuration that a command of another one named."""
+    os.environ.pop("HANDOFF_CONFIG", None)
+    yield
+    os.environ.pop("HANDOFF_CONFIG", None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Dagster's instance, the hash key and the parsed project, which all workers share."""

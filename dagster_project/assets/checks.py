@@ -1,6 +1,7 @@
 """The checks as Dagster shows them: on the assets of the dbt models they are about."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from dagster_project.config.warehouse import BUILD_SCHEMA
 from dagster_project.running.audit import DATA_DOCS_DIRECTORY, run_checks
 from dagster_project.running.progress import step
 from expectations.catalogue import known_checks
-from expectations.check import Check, Outcome
+from expectations.check import STATUS_WORDS, TRAILING_SUFFIX, WHOLE_HISTORY, Check, Outcome, Status
+
+_FROM_BEST_TO_WORST: tuple[Status, ...] = ("not_judged", "passed", "warned", "blocked", "errored")
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:
     """The checks as Dagster lists them, on the assets of the dbt models they are about.
 
-    All may block: ``handoff.yml`` can make an error of a check that warns by default. Whether a
-    result does is in its severity.
+    The windows of a check are one. All may block: ``handoff.yml`` can make an error of a check that
+    warns by default. Whether a result does is in its severity.
     """
     return [
         dg.AssetCheckSpec(
@@ -29,11 +32,11 @@ def check_specs() -> list[dg.AssetCheckSpec]:
             metadata={
                 "owner": check.owner,
                 "severity": check.severity,
-                "window": check.window,
                 "runbook": check.runbook,
             },
         )
         for check in known_checks().values()
+        if check.window == WHOLE_HISTORY
     ]
 
 
@@ -59,35 +62,65 @@ def build_checks() -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckResult]:
         for warning in run.plan.warnings:
             context.log.warning(warning)
-        selected = frozenset(key.name for key in context.selected_asset_check_keys)
-        only = None if len(selected) == len(specs) else selected
+        selected = {key.name for key in context.selected_asset_check_keys}
+        only = None
+        if len(selected) < len(specs):
+            only = frozenset(name for name in known_checks() if _whole(name) in selected)
         with step("expectations"):
             outcomes = run_checks(
                 run.plan.output, run.plan.settings, run.plan.audit, run.build_id, only
             )
         docs = run.plan.output / DATA_DOCS_DIRECTORY / "index.html"
-        for outcome in outcomes:
-            yield as_check_result(outcome, docs)
+        # The suites list the windows of a check one behind the other.
+        for _, windows in groupby(outcomes, key=lambda outcome: _whole(outcome.check.name)):
+            yield as_check_result(list(windows), docs)
 
     return expectations
 
 
-def as_check_result(outcome: Outcome, data_docs: Path) -> dg.AssetCheckResult:
-    """An outcome as Dagster shows it. Of severity ERROR only if it stops the publication.
+def as_check_result(windows: Sequence[Outcome], data_docs: Path) -> dg.AssetCheckResult:
+    """What a check found, as Dagster shows it: the worse of its windows, and then each of them.
 
-    Dagster knows no third verdict: a check that was not judged passes, and its description says so.
-    (Without a result, Dagster would warn of each blocking check.)
+    Of severity ERROR only if it stops the publication. Dagster knows no third verdict: a check that
+    was not judged passes, and its description says so. (Without a result, Dagster would warn of
+    each blocking check.)
     """
+    worst = max(windows, key=lambda outcome: _FROM_BEST_TO_WORST.index(outcome.status))
+    severity = dg.AssetCheckSeverity
+    is_error = any(outcome.stops_publication for outcome in windows)
+    return dg.AssetCheckResult(
+        asset_key=asset_key(worst.check),
+        check_name=_whole(worst.check.name),
+        passed=worst.passed is not False,
+        severity=severity.ERROR if is_error else severity.WARN,
+        description=worst.message,
+        metadata={
+            **_found(windows[0]),
+            **{
+                f"{name}, {outcome.check.window}": value
+                for outcome in windows[1:]
+                for name, value in _found(outcome).items()
+            },
+            "owner": worst.check.owner,
+            "runbook": worst.runbook,
+            "data docs": dg.MetadataValue.path(data_docs),
+        },
+    )
+
+
+def _whole(name: str) -> str:
+    """The name of the check that one of its windows goes by."""
+    return name.removesuffix(TRAILING_SUFFIX)
+
+
+def _found(outcome: Outcome) -> dict[str, Any]:
+    """What a check found in one window."""
     check = outcome.check
     metadata: dict[str, Any] = {
-        "status": outcome.status.replace("_", " "),
+        "status": STATUS_WORDS[outcome.status],
         "cases": outcome.cases,
         "failing": outcome.failing,
         "warns above": check.warn,
-        "window": check.window,
-        "owner": check.owner,
-        "runbook": outcome.runbook,
-        "data docs": dg.MetadataValue.path(data_docs),
     }
     if outcome.observed is not None:
         metadata["observed"] = outcome.observed
@@ -97,15 +130,7 @@ def as_check_result(outcome: Outcome, data_docs: Path) -> dg.AssetCheckResult:
         metadata["blocks above"] = check.block
     if outcome.keys:
         metadata["failing keys"] = _as_table(outcome.keys)
-    severity = dg.AssetCheckSeverity
-    return dg.AssetCheckResult(
-        asset_key=asset_key(check),
-        check_name=check.name,
-        passed=outcome.passed is not False,
-        severity=severity.ERROR if outcome.stops_publication else severity.WARN,
-        description=outcome.message,
-        metadata=metadata,
-    )
+    return metadata
 
 
 def _as_table(keys: tuple[dict[str, Any], ...]) -> dg.TableMetadataValue:

@@ -12,6 +12,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
 from dagster_project.assets.run_resource import HandoffRun
+from dagster_project.config.errors import BuildError
 from dagster_project.config.warehouse import connect, row_counts, warehouse_path
 from dagster_project.running import dbt
 from dagster_project.running.execute import BUILD_STEP
@@ -22,7 +23,15 @@ POLICY_KEY = dg.AssetKey(["policy"])
 
 
 class HandoffTranslator(DagsterDbtTranslator):
-    """How dbt's nodes read in Dagster: their own descriptions, without the SQL."""
+    """How dbt's nodes read in Dagster: their own descriptions, without the SQL and the steps.
+
+    ``crms``: the CRMs of the configured sources; the raw tables of others are nobody's parents.
+    """
+
+    def __init__(self, project: dbt.ParsedProject, crms: set[str]) -> None:
+        super().__init__()
+        self._project = project
+        self._unused_sources = project.models_by_crm.keys() - crms
 
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
@@ -32,7 +41,27 @@ class HandoffTranslator(DagsterDbtTranslator):
         node = self.get_resource_props(manifest, unique_id)
         relation = node.get("config", {}).get("materialized")
         kinds = {"dbt", "duckdb", *({relation} if relation in {"view", "table"} else ())}
-        return spec.replace_attributes(description=node.get("description") or None, kinds=kinds)
+        return spec.replace_attributes(
+            deps=sorted(self._shown_parents(unique_id)),
+            description=node.get("description") or None,
+            kinds=kinds,
+        )
+
+    def _shown_parents(self, unique_id: str) -> set[dg.AssetKey]:
+        """The assets that a model reads, itself or in the steps that lead to it."""
+        manifest = self._project.manifest
+        found: set[dg.AssetKey] = set()
+        for model in self._project.with_steps([unique_id]):
+            for parent in set(manifest["parent_map"][model]) - self._project.steps:
+                if parent.startswith("seed."):
+                    found.add(POLICY_KEY)
+                elif parent.startswith("source."):
+                    source = manifest["sources"][parent]
+                    if source["source_name"] not in self._unused_sources:
+                        found.add(self.get_asset_key(source))
+                else:
+                    found.add(self.get_asset_key(manifest["nodes"][parent]))
+        return found
 
     def get_asset_check_spec(
         self,
@@ -44,47 +73,50 @@ class HandoffTranslator(DagsterDbtTranslator):
         """The check of a data test; whether a failure blocks is decided by the result."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         description = self.get_resource_props(manifest, unique_id).get("description")
-        return spec and spec._replace(description=description or None, blocking=True)
+        # What else a test reads may be a step; all of it is built before, by the same dbt.
+        return spec and spec._replace(
+            description=description or None, blocking=True, additional_deps=[]
+        )
 
 
 def build_dbt_assets(
-    project: dbt.ParsedProject, translator: DagsterDbtTranslator, crms: set[str]
+    project: dbt.ParsedProject, translator: DagsterDbtTranslator
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """The assets of the parsed project, without those of CRMs that are not configured.
+    """The assets of the parsed project: its models but for steps, which are built with them.
 
-    ``crms``: the CRMs of the configured sources.
+    Raises ``BuildError`` when a data test reads only steps: nobody would see how it ended.
     """
-    manifest = project.manifest
-    unused = project.models_by_crm.keys() - crms
-    hidden = [node for crm in unused for node in project.models_by_crm[crm]]
-    excluded = [
-        "resource_type:unit_test",
-        "resource_type:seed",
-        *project.folders_of(unused),
-    ]
+    _require_shown(project)
 
     @dbt_assets(
-        manifest=manifest,
+        manifest=project.manifest,
         dagster_dbt_translator=translator,
-        exclude=" ".join(excluded),
+        select=f"resource_type:model,{dbt.NO_STEPS}",
+        exclude="resource_type:unit_test",
         name=BUILD_STEP,
     )
     def build_models(context: dg.AssetExecutionContext, run: HandoffRun) -> Iterator[Any]:
-        selection = _selection(context, translator, manifest)
+        selection = _selection(context, translator, project)
         with step(BUILD_STEP):
             built = dbt.build(project, _request(run, selection), _tell_node)
         yield from _Results(context, run, project, translator).of(built)
         built.require_success()
 
-    unseen = {translator.get_asset_key(node) for node in hidden}
+    return [build_models, _policy_asset(project.manifest)]
 
-    def depends_on_what_is_shown(spec: dg.AssetSpec) -> dg.AssetSpec:
-        deps = {
-            POLICY_KEY if dep.asset_key.path[0] == "policy" else dep.asset_key for dep in spec.deps
-        }
-        return spec.replace_attributes(deps=sorted(deps - unseen))
 
-    return [build_models.map_asset_specs(depends_on_what_is_shown), _policy_asset(manifest)]
+def _require_shown(project: dbt.ParsedProject) -> None:
+    """A data test is shown as a check of a model that it reads."""
+    problems = [
+        f"data test {node['name']} reads {', '.join(map(_name, read))}, which Dagster does not "
+        "show: set meta is_step: false and a dagster group for the model"
+        for node in project.manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and (read := _models_read(node))
+        and project.steps.issuperset(read)
+    ]
+    if problems:
+        raise BuildError(problems)
 
 
 def _policy_asset(manifest: Mapping[str, Any]) -> dg.AssetSpec:
@@ -106,17 +138,22 @@ def _policy_asset(manifest: Mapping[str, Any]) -> dg.AssetSpec:
 def _selection(
     context: dg.AssetExecutionContext,
     translator: DagsterDbtTranslator,
-    manifest: Mapping[str, Any],
+    project: dbt.ParsedProject,
 ) -> list[str]:
-    """The names of the selected models, and of the data tests on them; empty for a whole build."""
+    """The names of the selected models with their steps, and of the data tests on them.
+
+    Empty for a whole build.
+    """
     if not context.is_subset:
         return []
-    return [
-        node["name"]
-        for node in manifest["nodes"].values()
+    selected = [
+        unique_id
+        for unique_id, node in project.manifest["nodes"].items()
         if node["resource_type"] == "model"
         and translator.get_asset_key(node) in context.selected_asset_keys
-    ] + [key.name for key in context.selected_asset_check_keys]
+    ]
+    tests = [key.name for key in context.selected_asset_check_keys]
+    return [*sorted(map(_name, project.with_steps(selected))), *tests]
 
 
 def _request(run: HandoffRun, selection: list[str]) -> dbt.BuildRequest:
@@ -183,7 +220,7 @@ class _Results:
         self.run.data_tests.append(
             {
                 "check_name": node["name"],
-                "table_name": _tested_model(node),
+                "table_name": _name(_tested_model(node)),
                 "severity": "error" if is_error else "warning",
                 "status": status,
                 "failing_rows": failures,
@@ -205,5 +242,12 @@ class _Results:
 
 def _tested_model(test: Mapping[str, Any]) -> str:
     """The model that a data test is about; the last one it reads when it is about several."""
-    about = test.get("attached_node") or (test["depends_on"]["nodes"] or [test["name"]])[-1]
-    return str(about).rsplit(".", 1)[-1]
+    return test.get("attached_node") or [*_models_read(test), test["name"]][-1]
+
+
+def _models_read(test: Mapping[str, Any]) -> list[str]:
+    return [key for key in test["depends_on"]["nodes"] if key.startswith("model.")]
+
+
+def _name(unique_id: str) -> str:
+    return unique_id.rpartition(".")[2]

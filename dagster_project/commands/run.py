@@ -4,7 +4,7 @@ import resource
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +100,7 @@ def run(
         outcome.error = publishing.with_cause(plan.output, outcome.run_id, outcome.error)
     print_end(plan.output, outcome.error, _alert(plan, outcome), verbose=verbose)
     if verbose:
-        _print_times(outcome)
+        _print_times(outcome, progress.part_seconds)
     if outcome.error is not None:
         if is_debugging():
             print(printable(outcome.traceback), file=sys.stderr)
@@ -174,12 +174,12 @@ def _never_failing_a_run() -> Iterator[None]:
         print(f"handoff: alerts: {type(error).__name__}: {message}", file=sys.stderr)
 
 
-def _print_times(outcome: RunOutcome) -> None:
+def _print_times(outcome: RunOutcome, part_seconds: Mapping[str, float]) -> None:
     say("")
     say("Where the time went")
     for step, seconds in outcome.seconds.items():
         say(f"  {seconds:7.1f} s  {step_name(step)}")
-    for name, seconds in Counter(outcome.build_seconds).most_common(10):
+    for name, seconds in Counter(part_seconds).most_common(10):
         say(f"  {seconds:9.2f} s  {name}")
     # Kilobytes, but bytes on macOS.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -28,7 +28,10 @@ def step_name(step: str) -> str:
 
 
 class RunProgress:
-    """Listens to a run and prints its progress; with ``verbose`` every part of a step."""
+    """Listens to a run and prints its progress; with ``verbose`` every part of a step.
+
+    ``part_seconds``: how long each part took that said so.
+    """
 
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
         self._console = console
@@ -37,6 +40,7 @@ class RunProgress:
         self._status = console.status("starting")
         self._step = ""
         self._parts = 0
+        self.part_seconds: dict[str, float] = {}
         self._started = self._step_started = time.monotonic()
 
     @contextmanager
@@ -68,6 +72,7 @@ class RunProgress:
                 self._print(name)
             case _:
                 self._parts += 1
+                self.part_seconds[name] = seconds
                 self._show(name)
                 if self._verbose and seconds:
                     self._print(f"  {name} {seconds:.2f} s")

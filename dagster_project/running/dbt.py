@@ -13,7 +13,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # How many parsed states of the project are kept: a branch and what it came from.
 _KEPT_PARSES = 3
+# How dbt selects the models that are not merely on the way to others.
+NO_STEPS = "config.meta.is_step:false"
 _IGNORED_DIRECTORIES = {"target", "logs", "dbt_packages", "__pycache__"}
 
 # What parsing keeps of the environment. A failing data test must not keep the models downstream of
@@ -78,6 +80,23 @@ class ParsedProject:
         models = [node for node in nodes if node["resource_type"] == "model"]
         crms = {node["fqn"][2] for node in models if node["fqn"][1] == "conform"} - {"contract"}
         return {crm: [node for node in models if crm in node["fqn"][:-1]] for crm in crms}
+
+    @cached_property
+    def steps(self) -> frozenset[str]:
+        """The unique ids of the models that are on the way to others (see dbt_project.yml)."""
+        nodes = self.manifest["nodes"].items()
+        return frozenset(key for key, node in nodes if node["config"]["meta"].get("is_step"))
+
+    def with_steps(self, models: Iterable[str]) -> set[str]:
+        """These models, by unique id, and the steps that lead to them from what is no step."""
+        found: set[str] = set()
+        waiting = list(models)
+        while waiting:
+            model = waiting.pop()
+            found.add(model)
+            parents = self.steps.intersection(self.manifest["parent_map"][model])
+            waiting.extend(parents - found)
+        return found
 
     def folders_of(self, crms: Set[str]) -> list[str]:
         """The folders of the models that only these CRMs need, with the data tests that are there.

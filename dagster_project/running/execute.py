@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from dagster_project.config.errors import AuditBlocked, BuildError, HandoffError
@@ -53,15 +53,13 @@ class DataTest:
 class RunOutcome:
     """How a run ended. ``error``: None when it published.
 
-    ``seconds``: by step, in the order they ran; ``build_seconds``: by asset that dbt built;
-    ``data_tests``: in the order they ended.
+    ``seconds``: by step, in the order they ran; ``data_tests``: in the order they ended.
     """
 
     run_id: str
     error: HandoffError | None = None
     traceback: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
-    build_seconds: dict[str, float] = field(default_factory=dict)
     data_tests: list[DataTest] = field(default_factory=list)
 
 
@@ -149,11 +147,6 @@ def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRu
         match event.event_type_value:
             case "STEP_SUCCESS":
                 outcome.seconds[step] = event.step_success_data.duration_ms / 1000
-            case "ASSET_MATERIALIZATION" if step == BUILD_STEP:
-                made = event.step_materialization_data.materialization
-                if seconds := made.metadata.get("seconds"):
-                    name = made.asset_key.to_user_string()
-                    outcome.build_seconds[name] = cast("float", seconds.value)
             case "ASSET_CHECK_EVALUATION":
                 evaluation = event.asset_check_evaluation_data
                 is_error = evaluation.severity.value == "ERROR"

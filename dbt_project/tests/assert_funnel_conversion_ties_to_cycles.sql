@@ -8,7 +8,16 @@ with cycles as (
 
 pairs as (
 
-    select * from {{ ref('int_conversion_pairs') }}
+    select
+        conversion_pairs.metric,
+        conversion_pairs.from_milestone,
+        conversion_pairs.to_milestone,
+        milestones.counted_as as counted_milestone
+    from {{ ref('conversion_pairs') }} as conversion_pairs
+    inner join {{ ref('build_info') }} as build
+        on conversion_pairs.tradition = build.tradition
+    inner join {{ ref('dim_milestones') }} as milestones
+        on conversion_pairs.from_milestone = milestones.milestone
 
 ),
 

@@ -8,9 +8,12 @@ with conversions as (
 
 ),
 
-run_policy as (
+build as (
 
-    select * from {{ ref('int_run_policy') }}
+    select
+        conversion_window_days,
+        {{ local_date('as_of', 'timezone') }} as last_day
+    from {{ ref('build_info') }}
 
 ),
 
@@ -33,20 +36,15 @@ facts as (
 
     select
         conversions.metric,
-        {{ local_date('run_policy.as_of', 'run_policy.timezone') }} as day,
+        build.last_day as day,
         sum(conversions.entered) as entered,
         sum(conversions.converted) as converted
     from conversions
-    cross join run_policy
+    cross join build
     where
-        conversions.entered_date > {{ dbt.dateadd(
-            'day',
-            'cast(-round(run_policy.conversion_window_seconds / 86400) as integer)',
-            local_date('run_policy.as_of', 'run_policy.timezone')
-        ) }}
-    group by
-        conversions.metric,
-        {{ local_date('run_policy.as_of', 'run_policy.timezone') }}
+        conversions.entered_date
+        > {{ dbt.dateadd('day', '-build.conversion_window_days', 'build.last_day') }}
+    group by conversions.metric, build.last_day
 
 )
 

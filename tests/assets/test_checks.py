@@ -6,15 +6,30 @@ import pytest
 
 from dagster_project.assets.checks import as_check_result
 from expectations.catalogue import known_checks
-from expectations.check import Outcome, Status
+from expectations.check import TRAILING_SUFFIX, Outcome, Status
+
+REASONS = "rejected_leads_have_a_reason"
 
 
 @pytest.mark.parametrize(("status", "shown"), [("not_judged", "not judged"), ("passed", "passed")])
 def test_the_verdict_stands_first(status: Status, shown: str) -> None:
     """Dagster has no third one: only words tell a check that was not judged from a passed one."""
     outcome = Outcome(known_checks()["leads_are_fresh"], status)
-    result = as_check_result(outcome, Path("index.html"))
+    result = as_check_result([outcome], Path("index.html"))
     assert result.passed
     name, told = next(iter(result.metadata.items()))
     assert (name, told.value) == ("status", shown)
     assert (result.description or "").startswith("Not judged: ") == (status == "not_judged")
+
+
+def test_the_windows_of_a_check_are_one_result_which_the_worse_decides() -> None:
+    whole, recent = (known_checks()[REASONS + suffix] for suffix in ("", TRAILING_SUFFIX))
+    windows = [
+        Outcome(whole, "warned", observed=0.1, cases=100, failing=10),
+        Outcome(recent, "blocked", observed=0.5, cases=40, failing=20, stops_publication=True),
+    ]
+    result = as_check_result(windows, Path("index.html"))
+    assert (result.check_name, result.passed, result.severity.value) == (REASONS, False, "ERROR")
+    assert (result.description or "").startswith("50% (20 of 40) over the trailing 30 days")
+    assert result.metadata["failing"].value == 10
+    assert result.metadata["failing, trailing 30 days"].value == 20

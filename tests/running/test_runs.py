@@ -142,7 +142,14 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     told.note("back", handoff("rollback", "--output", told.output))
     told.counts["after rollback"] = read_elsewhere(told.published, TRADITION)
     told.note("no further", handoff("rollback", "--output", told.output))
+    # A step that leads to the mart, which is built with it.
+    step = "build.int_funnel_cycles"
+    with duckdb.connect(str(told.output / "warehouse.duckdb")) as warehouse:
+        warehouse.execute(f"drop table {step}")
     told.note("one mart", materialize('key:"handoff_sla"', told, place / "handoff.yml"))
+    told.counts["step"] = read_elsewhere(
+        told.output / "warehouse.duckdb", f"select count(*) > 0 from {step}"
+    )
     return told
 
 
@@ -291,6 +298,7 @@ def test_one_mart_is_built_alone(story: Story) -> None:
     built = [line for line in done.stderr.splitlines() if "ASSET_MATERIALIZATION" in line]
     assert len(built) == 1
     assert "handoff_sla" in built[0]
+    assert story.counts["step"] == [[True]]
     assert story.manifests["one mart"] == story.manifests["no further"]
 
 
