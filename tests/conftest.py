@@ -30,11 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_configuration() -> Iterator[None]:
+def named_configuration() -> Iterator[None]:
     """No test sees the configuration that a command of another one named."""
-    os.environ.pop("HANDOFF_CONFIG", None)
+    before = os.environ.get("HANDOFF_CONFIG")
     yield
     os.environ.pop("HANDOFF_CONFIG", None)
+    if before is not None:
+        os.environ["HANDOFF_CONFIG"] = before
 
 
 @pytest.fixture(scope="session", autouse=True)

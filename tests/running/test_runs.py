@@ -145,7 +145,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     # A step that leads to the mart, which is built with it.
     step = "build.int_funnel_cycles"
     with duckdb.connect(str(told.output / "warehouse.duckdb")) as warehouse:
-        warehouse.execute(f"drop table {step}")
+        warehouse.execute(f"drop view {step}")
     told.note("one mart", materialize('key:"handoff_sla"', told, place / "handoff.yml"))
     told.counts["step"] = read_elsewhere(
         told.output / "warehouse.duckdb", f"select count(*) > 0 from {step}"
