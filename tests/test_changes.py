@@ -27,15 +27,12 @@ pytestmark = [pytest.mark.timeout(7200), pytest.mark.starts_runs]
 # What changes like these are likeliest to break.
 MOST_SENSITIVE = (
     "tests/config/test_policy.py",
-    "tests/config/test_settings.py",
     "tests/dbt_project/test_published_names.py",
     "tests/dbt_project/test_semantic_layer.py",
     "tests/expectations/test_check.py",
-    "tests/ingestion/test_discovery.py",
     "tests/ingestion/test_dispatch.py",
     "tests/lifecycle/test_models_equal_reference.py::test_models_give_every_golden_cell",
     "tests/lifecycle/test_own_tradition.py",
-    "tests/lifecycle/test_reference.py",
     "tests/marts/test_ties.py",
     "tests/test_definitions.py",
     "tests/test_documentation.py",

@@ -330,7 +330,7 @@ def test_no_file_is_named_by_a_text(done: Done) -> None:
 def test_dagster_shows_failing_cases_without_markup() -> None:
     keys = ({"lead_id": "![](http://evil.invalid/x.png) | <b>", "cycle_number": 1},)
     outcome = Outcome(next(iter(known_checks().values())), "warned", 1.0, 1, 1, keys=keys)
-    metadata = as_check_result(outcome, Path("index.html")).metadata
+    metadata = as_check_result([outcome], Path("index.html")).metadata
     shown = metadata["failing keys"]
     assert isinstance(shown, dg.TableMetadataValue)
     assert shown.records[0].data == {name: str(value) for name, value in keys[0].items()}

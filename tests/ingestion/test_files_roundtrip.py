@@ -50,7 +50,7 @@ def expected(cell: str) -> str | None:
 
 
 SETTINGS = settings(
-    max_examples=120,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
