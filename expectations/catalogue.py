@@ -8,7 +8,7 @@ from functools import cache
 from typing import Protocol
 
 from dagster_project.config.contract import CONTRACT_TABLES
-from expectations.check import TRAILING_SUFFIX, Check, Severity
+from expectations.check import Check, Severity, whole_name
 
 # One module of this package per suite, in the order in which the Data Docs and reports list them.
 SUITE_MODULES = (
@@ -99,7 +99,7 @@ def judged_now_by(name: str, meaning: int) -> str:
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str | None:
-    whole = name.removesuffix(TRAILING_SUFFIX)
+    whole = whole_name(name)
     return names[whole] + name[len(whole) :] if whole in names else None
 
 

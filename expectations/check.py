@@ -175,6 +175,17 @@ def in_unit(value: float | None, unit: str) -> str:
     return f"{value:,.1f} {unit}".replace(".0 ", " ")
 
 
+def whole_name(name: str) -> str:
+    """The name of a check over the whole history, given that of either of its windows."""
+    return name.removesuffix(TRAILING_SUFFIX)
+
+
+def worst_of(windows: "Iterable[Outcome]") -> "Outcome":
+    """The window of a check that decides how it ended; the first of those that ended alike."""
+    ranks = ("errored", "blocked", "warned", "passed", "not_judged")
+    return min(windows, key=lambda outcome: ranks.index(outcome.status))
+
+
 def counted(statuses: Iterable[str]) -> dict[Status, int]:
     """How many checks ended how; errored and not judged ones only where there are any."""
     counts = Counter(statuses)

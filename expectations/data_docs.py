@@ -21,7 +21,7 @@ from jinja2 import pass_context
 from markupsafe import Markup, escape
 
 from expectations.catalogue import Suite
-from expectations.check import TRAILING_SUFFIX, Check, Outcome, Status
+from expectations.check import Check, Outcome, Status, whole_name, worst_of
 from expectations.failing_cases import FailingCase
 from expectations.site import Build, Result, Site
 
@@ -77,7 +77,7 @@ class Card:
     @property
     def worst(self) -> Outcome:
         """The window to talk of."""
-        return min(self.windows, key=lambda outcome: list(_STATUSES).index(outcome.status))
+        return worst_of(self.windows)
 
     @property
     def check(self) -> Check:
@@ -213,7 +213,7 @@ def _cards(
     """The checks of a suite in order, the two windows of a check together."""
     windows: dict[str, list[Outcome]] = {}
     for check in suite.checks:
-        whole = check.name.removesuffix(TRAILING_SUFFIX)
+        whole = whole_name(check.name)
         windows.setdefault(whole, []).append(outcomes[check.name])
     cards = []
     for listed in windows.values():

@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def named_configuration() -> Iterator[None]:
-    """No test sees the configuration that a command of another one named."""
+    """What a test's command names as the configuration is not what the next test sees."""
     before = os.environ.get("HANDOFF_CONFIG")
     yield
     os.environ.pop("HANDOFF_CONFIG", None)

@@ -108,12 +108,9 @@ def add_a_mart(copy: ScratchCopy) -> set[str]:
                     description: "How the cycle began."
                     data_type: varchar
                     data_tests:
-                      - unique:
+                      - is_key:
                           name: each_start_kind_is_one_row
-                          description: "A kind of start occurs once."
-                      - not_null:
-                          name: every_start_has_a_kind
-                          description: "No row is without its kind."
+                          description: "A kind of start is given, and occurs once."
                   - name: cycles
                     description: "Cycles that began so."
                     data_type: bigint

@@ -9,12 +9,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from dagster_project.assets.dbt_models import HandoffTranslator, build_dbt_assets
+from dagster_project.assets.dbt_models import HandoffTranslator
 from dagster_project.assets.published import PUBLISHED_KEY
 from dagster_project.automation.job import JOB_NAME
-from dagster_project.config.errors import BuildError
 from dagster_project.config.warehouse import PROJECT_ROOT
-from dagster_project.running.dbt import ParsedProject, parsed_project
+from dagster_project.running.dbt import parsed_project
 from dagster_project.running.execute import as_run_config
 from dagster_project.running.plan import RunOptions
 
@@ -66,20 +65,25 @@ def test_groups_read_like_the_rooms_of_the_house(graph: Any) -> None:
     assert {"raw_files", "conform", "facts", "handoff", "quality", "policy", "published"} <= groups
 
 
-def test_steps_are_no_assets_and_their_parents_are_those_of_the_assets(graph: Any) -> None:
+def test_hidden_models_are_no_assets_and_their_parents_stand_for_them(graph: Any) -> None:
     project = parsed_project()
     shown = {key.path[-1] for key in graph.get_all_asset_keys()}
-    steps = {unique_id.rpartition(".")[2] for unique_id in project.steps}
-    assert {"stg_files__leads", "int_hubspot__leads", "int_stage_visits"} <= steps
-    assert steps & shown == set()
+    hidden = {unique_id.rpartition(".")[2] for unique_id in project.hidden_models}
+    assert {"stg_files__leads", "int_hubspot__leads", "int_stage_visits"} <= hidden
+    assert hidden & shown == set()
     parents = graph.get(dg.AssetKey(["fct_lead_stages"])).parent_keys
     assert {"int_contract__leads", "int_contract__stage_changes", "policy"} <= {
         key.path[-1] for key in parents
     }
     # Through a staging view, and not to the tables of a CRM that is not configured.
-    parents = graph.get(dg.AssetKey(["int_contract__reps"])).parent_keys
-    assert dg.AssetKey(["raw", "reps"]) in parents
+    parents = graph.get(dg.AssetKey(["int_contract__leads"])).parent_keys
+    assert dg.AssetKey(["raw", "leads"]) in parents
     assert not any("hubspot" in key.to_user_string() for key in parents)
+    with_hubspot = HandoffTranslator(project, {"hubspot"})
+    spec = with_hubspot.get_asset_spec(
+        project.manifest, "model.handoff.int_contract__leads", project=None
+    )
+    assert dg.AssetKey(["raw", "hubspot_contacts"]) in {dep.asset_key for dep in spec.deps}
 
 
 def test_every_data_test_is_a_check_and_checks_are_of_assets(graph: Any) -> None:
@@ -87,19 +91,6 @@ def test_every_data_test_is_a_check_and_checks_are_of_assets(graph: Any) -> None
     tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
     assert tests <= {key.name for key in graph.asset_check_keys}
     assert {key.asset_key for key in graph.asset_check_keys} <= graph.materializable_asset_keys
-
-
-def test_a_data_test_of_a_step_is_refused() -> None:
-    project = parsed_project()
-    (tested,) = (
-        node["attached_node"]
-        for node in project.manifest["nodes"].values()
-        if node["name"] == "each_cycle_is_one_row"
-    )
-    step = ParsedProject(project.directory)
-    step.manifest["nodes"][tested]["config"]["meta"]["is_step"] = True
-    with pytest.raises(BuildError, match=r"each_cycle_is_one_row reads fct_lead_cycles"):
-        build_dbt_assets(step, HandoffTranslator(step, set()))
 
 
 def test_descriptions_are_words_not_sql(graph: Any) -> None:

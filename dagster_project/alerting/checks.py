@@ -24,7 +24,7 @@ from dagster_project.config.warehouse import (
 from dagster_project.running.execute import DataTest
 from dagster_project.running.output_lock import visit_output
 from expectations.catalogue import configured_suites, current_name
-from expectations.check import TRAILING_SUFFIX, Check
+from expectations.check import Check, whole_name
 from expectations.failing_cases import rep_names
 from expectations.source_checks import LASTING_ROWS
 
@@ -72,7 +72,7 @@ def check_report(
     # A check's windows are one finding, the whole history first.
     by_check: dict[str, list[Row]] = {}
     for row in rows:
-        by_check.setdefault(row["check_name"].removesuffix(TRAILING_SUFFIX), []).append(row)
+        by_check.setdefault(whole_name(row["check_name"]), []).append(row)
     names = {row["check_name"] for row in rows}
     tags = {current_name(name): own for name, own in settings.alerts.tags.items()}
     return Report(

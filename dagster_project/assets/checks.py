@@ -1,7 +1,6 @@
 """The checks as Dagster shows them: on the assets of the dbt models they are about."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,24 @@ import dagster as dg
 from dagster_project.assets.run_resource import HandoffRun
 from dagster_project.config.warehouse import BUILD_SCHEMA
 from dagster_project.running.audit import DATA_DOCS_DIRECTORY, run_checks
+from dagster_project.running.execute import BLOCKS, blocks
 from dagster_project.running.progress import step
 from expectations.catalogue import known_checks
-from expectations.check import STATUS_WORDS, TRAILING_SUFFIX, WHOLE_HISTORY, Check, Outcome, Status
-
-_FROM_BEST_TO_WORST: tuple[Status, ...] = ("not_judged", "passed", "warned", "blocked", "errored")
+from expectations.check import (
+    STATUS_WORDS,
+    WHOLE_HISTORY,
+    Check,
+    Outcome,
+    whole_name,
+    worst_of,
+)
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:
     """The checks as Dagster lists them, on the assets of the dbt models they are about.
 
-    The windows of a check are one. All may block: ``handoff.yml`` can make an error of a check that
-    warns by default. Whether a result does is in its severity.
+    Both windows of a check are one of them. All may block: ``handoff.yml`` can make an error of a
+    check that warns by default. Whether a result does is in its severity.
     """
     return [
         dg.AssetCheckSpec(
@@ -62,62 +67,68 @@ def build_checks() -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckResult]:
         for warning in run.plan.warnings:
             context.log.warning(warning)
-        selected = {key.name for key in context.selected_asset_check_keys}
-        only = None
-        if len(selected) < len(specs):
-            only = frozenset(name for name in known_checks() if _whole(name) in selected)
+        names = asked({key.name for key in context.selected_asset_check_keys})
+        only = None if len(names) == len(known_checks()) else names
         with step("expectations"):
             outcomes = run_checks(
                 run.plan.output, run.plan.settings, run.plan.audit, run.build_id, only
             )
         docs = run.plan.output / DATA_DOCS_DIRECTORY / "index.html"
-        # The suites list the windows of a check one behind the other.
-        for _, windows in groupby(outcomes, key=lambda outcome: _whole(outcome.check.name)):
-            yield as_check_result(list(windows), docs)
+        windows: dict[str, list[Outcome]] = {}
+        for outcome in outcomes:
+            windows.setdefault(whole_name(outcome.check.name), []).append(outcome)
+        for found in windows.values():
+            yield as_check_result(found, docs)
 
     return expectations
 
 
+def asked(selected: set[str]) -> frozenset[str]:
+    """The names of the checks that Dagster's selected ones are, over each window."""
+    return frozenset(name for name in known_checks() if whole_name(name) in selected)
+
+
 def as_check_result(windows: Sequence[Outcome], data_docs: Path) -> dg.AssetCheckResult:
-    """What a check found, as Dagster shows it: the worse of its windows, and then each of them.
+    """What a check found, as Dagster shows it: by its worst window, then each of them.
 
     Of severity ERROR only if it stops the publication. Dagster knows no third verdict: a check that
     was not judged passes, and its description says so. (Without a result, Dagster would warn of
     each blocking check.)
     """
-    worst = max(windows, key=lambda outcome: _FROM_BEST_TO_WORST.index(outcome.status))
-    severity = dg.AssetCheckSeverity
-    is_error = any(outcome.stops_publication for outcome in windows)
+    worst = worst_of(windows)
+    key = asset_key(worst.check)
+    failing = [outcome for outcome in windows if outcome.passed is False]
+    stopping = [outcome for outcome in windows if outcome.stops_publication]
+    severity = dg.AssetCheckSeverity.ERROR if stopping else dg.AssetCheckSeverity.WARN
+    metadata: dict[str, Any] = {
+        "status": STATUS_WORDS[worst.status],
+        "owner": worst.check.owner,
+        "runbook": worst.runbook,
+        "data docs": dg.MetadataValue.path(data_docs),
+    }
+    for outcome in windows:
+        # One window needs no name.
+        label = f", {outcome.check.window}" if len(windows) > 1 else ""
+        metadata |= {f"{name}{label}": value for name, value in _found(outcome).items()}
+    if stopping:
+        place = key.to_user_string()
+        metadata[BLOCKS] = dg.MetadataValue.json(
+            [blocks(outcome.check.name, place, outcome.message) for outcome in stopping]
+        )
     return dg.AssetCheckResult(
-        asset_key=asset_key(worst.check),
-        check_name=_whole(worst.check.name),
+        asset_key=key,
+        check_name=whole_name(worst.check.name),
         passed=worst.passed is not False,
-        severity=severity.ERROR if is_error else severity.WARN,
-        description=worst.message,
-        metadata={
-            **_found(windows[0]),
-            **{
-                f"{name}, {outcome.check.window}": value
-                for outcome in windows[1:]
-                for name, value in _found(outcome).items()
-            },
-            "owner": worst.check.owner,
-            "runbook": worst.runbook,
-            "data docs": dg.MetadataValue.path(data_docs),
-        },
+        severity=severity,
+        description="; ".join(outcome.message for outcome in failing or [worst]),
+        metadata=metadata,
     )
 
 
-def _whole(name: str) -> str:
-    """The name of the check that one of its windows goes by."""
-    return name.removesuffix(TRAILING_SUFFIX)
-
-
 def _found(outcome: Outcome) -> dict[str, Any]:
-    """What a check found in one window."""
+    """The figures of a check over one window."""
     check = outcome.check
     metadata: dict[str, Any] = {
-        "status": STATUS_WORDS[outcome.status],
         "cases": outcome.cases,
         "failing": outcome.failing,
         "warns above": check.warn,

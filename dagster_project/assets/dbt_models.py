@@ -12,7 +12,6 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
 from dagster_project.assets.run_resource import HandoffRun
-from dagster_project.config.errors import BuildError
 from dagster_project.config.warehouse import connect, row_counts, warehouse_path
 from dagster_project.running import dbt
 from dagster_project.running.execute import BUILD_STEP
@@ -23,15 +22,16 @@ POLICY_KEY = dg.AssetKey(["policy"])
 
 
 class HandoffTranslator(DagsterDbtTranslator):
-    """How dbt's nodes read in Dagster: their own descriptions, without the SQL and the steps.
+    """How dbt's nodes read in Dagster: with their own descriptions and without their SQL.
 
-    ``crms``: the CRMs of the configured sources; the raw tables of others are nobody's parents.
+    Parents are those that are shown: the models that a hidden one reads stand for it, and the raw
+    tables of CRMs that are not configured for nothing. ``crms``: the configured ones.
     """
 
     def __init__(self, project: dbt.ParsedProject, crms: set[str]) -> None:
         super().__init__()
         self._project = project
-        self._unused_sources = project.models_by_crm.keys() - crms
+        self._unused = project.unused_crms(crms)
 
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
@@ -48,16 +48,16 @@ class HandoffTranslator(DagsterDbtTranslator):
         )
 
     def _shown_parents(self, unique_id: str) -> set[dg.AssetKey]:
-        """The assets that a model reads, itself or in the steps that lead to it."""
+        """The assets that a model reads, itself or in the hidden models upstream of it."""
         manifest = self._project.manifest
         found: set[dg.AssetKey] = set()
-        for model in self._project.with_steps([unique_id]):
-            for parent in set(manifest["parent_map"][model]) - self._project.steps:
+        for model in self._project.with_hidden_upstream([unique_id]):
+            for parent in set(manifest["parent_map"][model]) - self._project.hidden_models:
                 if parent.startswith("seed."):
                     found.add(POLICY_KEY)
                 elif parent.startswith("source."):
                     source = manifest["sources"][parent]
-                    if source["source_name"] not in self._unused_sources:
+                    if source["source_name"] not in self._unused:
                         found.add(self.get_asset_key(source))
                 else:
                     found.add(self.get_asset_key(manifest["nodes"][parent]))
@@ -73,7 +73,7 @@ class HandoffTranslator(DagsterDbtTranslator):
         """The check of a data test; whether a failure blocks is decided by the result."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         description = self.get_resource_props(manifest, unique_id).get("description")
-        # What else a test reads may be a step; all of it is built before, by the same dbt.
+        # What else a test reads may be hidden; all of it is built before, by the same dbt.
         return spec and spec._replace(
             description=description or None, blocking=True, additional_deps=[]
         )
@@ -82,17 +82,16 @@ class HandoffTranslator(DagsterDbtTranslator):
 def build_dbt_assets(
     project: dbt.ParsedProject, translator: DagsterDbtTranslator
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """The assets of the parsed project: its models but for steps, which are built with them.
+    """The assets of the parsed project: its models but for hidden ones, which are built with them.
 
-    Raises ``BuildError`` when a data test reads only steps: nobody would see how it ended.
+    A data test is a check of the model that it is about, if that is shown. Another one stops the
+    publication as well, and is in the manifest.
     """
-    _require_shown(project)
 
     @dbt_assets(
         manifest=project.manifest,
         dagster_dbt_translator=translator,
-        select=f"resource_type:model,{dbt.NO_STEPS}",
-        exclude="resource_type:unit_test",
+        select=dbt.SHOWN,
         name=BUILD_STEP,
     )
     def build_models(context: dg.AssetExecutionContext, run: HandoffRun) -> Iterator[Any]:
@@ -103,20 +102,6 @@ def build_dbt_assets(
         built.require_success()
 
     return [build_models, _policy_asset(project.manifest)]
-
-
-def _require_shown(project: dbt.ParsedProject) -> None:
-    """A data test is shown as a check of a model that it reads."""
-    problems = [
-        f"data test {node['name']} reads {', '.join(map(_name, read))}, which Dagster does not "
-        "show: set meta is_step: false and a dagster group for the model"
-        for node in project.manifest["nodes"].values()
-        if node["resource_type"] == "test"
-        and (read := _models_read(node))
-        and project.steps.issuperset(read)
-    ]
-    if problems:
-        raise BuildError(problems)
 
 
 def _policy_asset(manifest: Mapping[str, Any]) -> dg.AssetSpec:
@@ -140,20 +125,22 @@ def _selection(
     translator: DagsterDbtTranslator,
     project: dbt.ParsedProject,
 ) -> list[str]:
-    """The names of the selected models with their steps, and of the data tests on them.
+    """The selected models with the hidden ones upstream, and the data tests on them.
 
-    Empty for a whole build.
+    As dbt selects them; empty for a whole build.
     """
     if not context.is_subset:
         return []
+    nodes = project.manifest["nodes"]
     selected = [
         unique_id
-        for unique_id, node in project.manifest["nodes"].items()
+        for unique_id, node in nodes.items()
         if node["resource_type"] == "model"
         and translator.get_asset_key(node) in context.selected_asset_keys
     ]
+    models = sorted(project.with_hidden_upstream(selected))
     tests = [key.name for key in context.selected_asset_check_keys]
-    return [*sorted(map(_name, project.with_steps(selected))), *tests]
+    return [*(".".join(nodes[model]["fqn"]) for model in models), *tests]
 
 
 def _request(run: HandoffRun, selection: list[str]) -> dbt.BuildRequest:
@@ -220,11 +207,11 @@ class _Results:
         self.run.data_tests.append(
             {
                 "check_name": node["name"],
-                "table_name": _name(_tested_model(node)),
+                "table_name": _tested_model(node),
                 "severity": "error" if is_error else "warning",
                 "status": status,
                 "failing_rows": failures,
-                "message": f"{failures:,} rows",
+                "message": _rows(failures),
             }
         )
         blocks = is_error and self.run.plan.audit != "warn"
@@ -235,19 +222,16 @@ class _Results:
                     check_name=key.name,
                     passed=status == "passed",
                     severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
-                    description=f"{failures:,} rows fail" if failures else None,
+                    description=f"{_rows(failures)} fail" if failures else None,
                     metadata={"failing rows": failures},
                 )
 
 
 def _tested_model(test: Mapping[str, Any]) -> str:
     """The model that a data test is about; the last one it reads when it is about several."""
-    return test.get("attached_node") or [*_models_read(test), test["name"]][-1]
+    about = test.get("attached_node") or (test["depends_on"]["nodes"] or [test["name"]])[-1]
+    return str(about).rsplit(".", 1)[-1]
 
 
-def _models_read(test: Mapping[str, Any]) -> list[str]:
-    return [key for key in test["depends_on"]["nodes"] if key.startswith("model.")]
-
-
-def _name(unique_id: str) -> str:
-    return unique_id.rpartition(".")[2]
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

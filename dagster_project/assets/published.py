@@ -68,7 +68,7 @@ def build_published_asset(
         settings = run.plan.settings.publishing
         facts = _facts(run)
         if run.plan.audit != "warn":
-            publishing.require_audit(output, facts["build_id"])
+            publishing.require_audit(output, facts["build_id"], run.data_tests)
         publishing.require_leads(output)
         publishing.write_build(
             output,

@@ -33,18 +33,18 @@ def build_raw_tables(
 
     ``crms``: those of the configured sources; the tables of other CRMs are not shown.
     """
-    known = project.models_by_crm.keys()
+    unused = project.unused_crms(crms)
     sources = {
         translator.get_asset_key(source): source
         for source in project.manifest["sources"].values()
-        if source["source_name"] not in known - crms
+        if source["source_name"] not in unused
     }
     specs = [
         dg.AssetSpec(
             key=key,
             description=source["description"],
             group_name=_group(source),
-            kinds={"duckdb", *({source["source_name"]} & known)},
+            kinds={"duckdb", *({source["source_name"]} & crms)},
             owners=[DATA_TEAM],
         )
         for key, source in sources.items()

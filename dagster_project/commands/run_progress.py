@@ -30,7 +30,7 @@ def step_name(step: str) -> str:
 class RunProgress:
     """Listens to a run and prints its progress; with ``verbose`` every part of a step.
 
-    ``part_seconds``: how long each part took that said so.
+    ``part_seconds``: how long each part took, where that is known.
     """
 
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
@@ -72,7 +72,7 @@ class RunProgress:
                 self._print(name)
             case _:
                 self._parts += 1
-                self.part_seconds[name] = seconds
+                self.part_seconds[name] = self.part_seconds.get(name, 0) + seconds
                 self._show(name)
                 if self._verbose and seconds:
                     self._print(f"  {name} {seconds:.2f} s")

@@ -22,7 +22,7 @@ from dagster_project.reporting.console import (
     status,
     titled,
 )
-from expectations.check import STATUS_WORDS, TRAILING_SUFFIX, counted, in_unit
+from expectations.check import STATUS_WORDS, counted, in_unit, whole_name
 
 # Lines of the end of a run, where they have 80 columns.
 SCREEN = 25
@@ -205,7 +205,7 @@ def _largest(checks: list[Row]) -> list[Row]:
     """The checks with the most failing rows first; of both windows of a check only one."""
     found: dict[str, Row] = {}
     for check in sorted(checks, key=lambda check: -check["failing_rows"]):
-        found.setdefault(check["check_name"].removesuffix(TRAILING_SUFFIX), check)
+        found.setdefault(whole_name(check["check_name"]), check)
     return [*found.values()]
 
 

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 # How many parsed states of the project are kept: a branch and what it came from.
 _KEPT_PARSES = 3
-# How dbt selects the models that are not merely on the way to others.
-NO_STEPS = "config.meta.is_step:false"
+# How dbt selects the models that are not hidden; each says whether it is.
+SHOWN = "config.meta.is_hidden:false"
 _IGNORED_DIRECTORIES = {"target", "logs", "dbt_packages", "__pycache__"}
 
 # What parsing keeps of the environment. A failing data test must not keep the models downstream of
@@ -81,20 +81,24 @@ class ParsedProject:
         crms = {node["fqn"][2] for node in models if node["fqn"][1] == "conform"} - {"contract"}
         return {crm: [node for node in models if crm in node["fqn"][:-1]] for crm in crms}
 
-    @cached_property
-    def steps(self) -> frozenset[str]:
-        """The unique ids of the models that are on the way to others (see dbt_project.yml)."""
-        nodes = self.manifest["nodes"].items()
-        return frozenset(key for key, node in nodes if node["config"]["meta"].get("is_step"))
+    def unused_crms(self, used: Set[str]) -> set[str]:
+        """The CRMs of the project but for these; a CRM's dbt source has its name."""
+        return self.models_by_crm.keys() - used
 
-    def with_steps(self, models: Iterable[str]) -> set[str]:
-        """These models, by unique id, and the steps that lead to them from what is no step."""
+    @cached_property
+    def hidden_models(self) -> frozenset[str]:
+        """The unique ids of the models that Dagster does not show (see dbt_project.yml)."""
+        nodes = self.manifest["nodes"].items()
+        return frozenset(key for key, node in nodes if node["config"]["meta"].get("is_hidden"))
+
+    def with_hidden_upstream(self, models: Iterable[str]) -> set[str]:
+        """These models, by unique id, and the hidden ones that they read, one through another."""
         found: set[str] = set()
         waiting = list(models)
         while waiting:
             model = waiting.pop()
             found.add(model)
-            parents = self.steps.intersection(self.manifest["parent_map"][model])
+            parents = self.hidden_models.intersection(self.manifest["parent_map"][model])
             waiting.extend(parents - found)
         return found
 
@@ -235,7 +239,7 @@ def build(
 
     crms = project.models_by_crm.keys()
     built = {*request.crms, *_sources_with_rows(request.warehouse)} & crms
-    unused = project.folders_of(crms - built)
+    unused = project.folders_of(project.unused_crms(built))
     environment = {
         **_build_environment(project, request),
         "HANDOFF_CRMS": " ".join(sorted(built)),

@@ -27,6 +27,9 @@ JOB_NAME = "lead_lifecycle"
 SCHEDULE_NAME = f"{JOB_NAME}_daily"
 BUILD_STEP = "build_models"
 
+# Under which name a check that blocks tells why, in the lines of ``blocks``.
+BLOCKS = "blocks"
+
 # What the UI goes by when it lists a job's runs: as a run of the served code location.
 _LOCATION = "dagster_project.definitions"
 _LOCATION_TAGS = {
@@ -153,7 +156,7 @@ def _read(outcome: RunOutcome, events: "Iterable[DagsterEvent]", run: "DagsterRu
                 if step == BUILD_STEP:
                     outcome.data_tests.append(_data_test(evaluation, is_error))
                 if is_error and not evaluation.passed and evaluation.blocking is not False:
-                    blocking_checks.append(_describe_check(evaluation))
+                    blocking_checks += _blocking(evaluation)
             case "STEP_FAILURE":
                 _fail(outcome, event.step_failure_data.error, step, blocking_checks)
             case "PIPELINE_FAILURE" if event.event_specific_data is not None:
@@ -199,12 +202,18 @@ def _failed_rows(evaluation: Any) -> int | None:
     return None if rows is None else int(rows.value)
 
 
-def _describe_check(evaluation: Any) -> str:
-    place = evaluation.asset_key.to_user_string()
-    said = evaluation.description or ""
+def blocks(name: str, place: str, said: str) -> str:
+    """The line about a check that keeps a build from being published."""
+    return f"check {name} of {place} blocks" + (f": {said}" if said else "")
+
+
+def _blocking(evaluation: Any) -> list[str]:
+    """A line for each window of a check that blocks; dbt's data tests have one."""
+    if (lines := evaluation.metadata.get(BLOCKS)) is not None:
+        return list(lines.value)
     rows = _failed_rows(evaluation)
-    detail = said or (f"{rows} rows" if rows is not None else "")
-    return f"check {evaluation.check_name} of {place} blocks" + (f": {detail}" if detail else "")
+    said = evaluation.description or (f"{rows} rows" if rows is not None else "")
+    return [blocks(evaluation.check_name, evaluation.asset_key.to_user_string(), said)]
 
 
 def _known_error(error: Any) -> HandoffError | None:

@@ -221,17 +221,20 @@ def _rows_of(connection: DuckDBPyConnection, relation: str) -> tuple[Any, ...]:
     return connection.execute(query).fetchall()[0]
 
 
-def require_audit(output: Path, build_id: str) -> None:
+def require_audit(
+    output: Path, build_id: str, data_tests: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Refuse a build that was not audited, or that its audit stopped.
 
-    In a whole run the blocking checks come first anyway; this holds when somebody runs the
-    publication alone. Raises ``AuditBlocked``.
+    In a whole run what Dagster shows as a check comes first anyway; this holds when somebody runs
+    the publication alone, and for data tests that are none. ``data_tests``: this run's, as the
+    manifest lists them. Raises ``AuditBlocked``.
     """
     with _beside(warehouse_path(output)) as connection:
         checks = _checks(connection, build_id)
     if not checks:
         raise AuditBlocked(f"build {build_id} was not audited; run the checks first")
-    blocking = blocking_failures({"checks": checks})
+    blocking = blocking_failures({"checks": checks, "data_tests": data_tests})
     if blocking:
         raise AuditBlocked(f"build {build_id}: check {name} blocks" for name in blocking)
 

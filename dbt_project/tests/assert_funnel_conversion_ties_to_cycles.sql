@@ -6,6 +6,24 @@ with cycles as (
 
 ),
 
+conversion_pairs as (
+
+    select * from {{ ref('conversion_pairs') }}
+
+),
+
+build_info as (
+
+    select * from {{ ref('build_info') }}
+
+),
+
+milestones as (
+
+    select * from {{ ref('dim_milestones') }}
+
+),
+
 pairs as (
 
     select
@@ -13,10 +31,10 @@ pairs as (
         conversion_pairs.from_milestone,
         conversion_pairs.to_milestone,
         milestones.counted_as as counted_milestone
-    from {{ ref('conversion_pairs') }} as conversion_pairs
-    inner join {{ ref('build_info') }} as build
-        on conversion_pairs.tradition = build.tradition
-    inner join {{ ref('dim_milestones') }} as milestones
+    from conversion_pairs
+    inner join build_info
+        on conversion_pairs.tradition = build_info.tradition
+    inner join milestones
         on conversion_pairs.from_milestone = milestones.milestone
 
 ),

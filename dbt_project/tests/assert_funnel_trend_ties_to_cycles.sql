@@ -8,12 +8,9 @@ with conversions as (
 
 ),
 
-build as (
+build_info as (
 
-    select
-        conversion_window_days,
-        {{ local_date('as_of', 'timezone') }} as last_day
-    from {{ ref('build_info') }}
+    select * from {{ ref('build_info') }}
 
 ),
 
@@ -29,6 +26,15 @@ trend as (
         sum(mature_converted) as mature_converted
     from {{ ref('funnel_trend') }}
     group by metric, dimension, day
+
+),
+
+build as (
+
+    select
+        conversion_window_days,
+        {{ local_date('as_of', 'timezone') }} as last_day
+    from build_info
 
 ),
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from dagster_project.automation.job import UNATTENDED_TAGS
 from dagster_project.running.execute import SCHEDULE_NAME
 from dagster_project.running.process import PROCESS_TAG
 from tests.automation.deployment import LOCATION, Deployment, Run, deployed
@@ -62,7 +63,6 @@ class Story:
 
     titles: list[str]
     row_counts: dict[str, int]
-    published_by: str
     dropped: Run
     again: Run
     shell: Run
@@ -110,11 +110,12 @@ def _story(deployment: Deployment) -> Story:
     killed = wait_for_run("the end of the shell's", lambda run: _is(run, working, "FAILURE"))
     scheduled = wait_for_run("the run that waited", lambda run: _is(run, waiting, "SUCCESS"))
     deployment.wait("the last message", lambda: _resolved(deployment) == 2)
-    manifest = json.loads((deployment.place / "out" / "published" / "manifest.json").read_text())
+    # Another minute of the schedule may have come before it stopped, and its run may be published.
+    [build] = (deployment.place / "out" / "builds").glob(f"*-{scheduled.run_id[:8]}")
+    manifest = json.loads((build / "manifest.json").read_text())
     return Story(
         titles=deployment.chat.titles,
         row_counts=manifest["row_counts"],
-        published_by=manifest["build_id"].rpartition("-")[2],
         dropped=dropped,
         again=again,
         shell=killed,
@@ -210,8 +211,6 @@ def test_a_killed_run_of_the_shell_blocks_no_other(story: Story) -> None:
 
 def test_the_schedule_ticks_and_its_run_publishes(story: Story) -> None:
     assert story.row_counts["dim_leads"] > 100
-    assert story.published_by == story.scheduled.run_id[:8]
     # It would be tried again as the other was.
-    tried_again = {"dagster/max_retries", "dagster/retry_strategy"}
-    for tag in tried_again:
-        assert story.scheduled.tags[tag] == story.dropped.tags[tag]
+    assert UNATTENDED_TAGS.items() <= story.scheduled.tags.items()
+    assert UNATTENDED_TAGS.items() <= story.dropped.tags.items()

@@ -50,11 +50,12 @@ def output(golden_output: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     shutil.copytree(golden_output / "published", output / "published")
     manifest = publishing.published_manifest(output)
     assert manifest
-    # Names without a place to break, as long as they get.
+    # The last 30 days block, too: a name as long as they get, without a place to break.
     with publishing.connect(warehouse_path(output)) as warehouse:
         warehouse.execute(
-            "update quality.check_results set check_name = check_name || '_last_30_days' "
-            "where status = 'blocked'"
+            "update quality.check_results set status = 'blocked' where check_name in ("
+            "select check_name || '_last_30_days' from quality.check_results "
+            "where status = 'blocked')"
         )
     write_held_back(output, manifest["build_id"])
     # No lead in a stage, and so next to nothing to show.
@@ -133,7 +134,7 @@ def test_links_lead_somewhere(output: Path) -> None:
     ids = {
         path: set(re.findall(r'\bid="([^"]+)"', path.read_text("utf-8"))) for path in pages(output)
     }
-    linked = set()
+    linked, anchored = set(), set()
     for path in pages(output):
         for link in re.findall(r'<a [^>]*?href="([^"]+)"', path.read_text("utf-8")):
             if link.startswith("https://"):
@@ -143,5 +144,9 @@ def test_links_lead_somewhere(output: Path) -> None:
             assert target.is_file(), (path, link)
             assert not anchor or anchor in ids[target], (path, link)
             linked.add((path.relative_to(output).parts[0], target.name))
+            anchored.add((path.relative_to(output).parts[0], anchor))
     assert ("published", DEFINITIONS_PAGE.name) in linked
     assert (HELD_BACK_PAGE.parts[0], REPORT_PAGE.name) in linked
+    assert (HELD_BACK_PAGE.parts[0], "rejected_leads_have_a_reason") in anchored
+    held_back = (output / HELD_BACK_PAGE).read_text("utf-8")
+    assert ">rejected_leads_have_a_reason_last_30_days</a>" in held_back

@@ -19,7 +19,7 @@ from dagster_project.reporting.pages.page import render
 from dagster_project.reporting.pages.section import Link, Points, Text, text
 from dagster_project.running import publishing
 from dagster_project.running.audit import DATA_DOCS_DIRECTORY
-from expectations.check import TRAILING_SUFFIX
+from expectations.check import whole_name
 
 
 def write_held_back(
@@ -83,7 +83,7 @@ def _point(output: Path, check: Mapping[str, Any]) -> tuple[str, Text, str]:
     # Tests of the data have no page.
     page = Path(DATA_DOCS_DIRECTORY, f"{check.get('suite')}.html")
     # A check's windows share an entry.
-    place = f"../{page.as_posix()}#{name.removesuffix(TRAILING_SUFFIX)}"
+    place = f"../{page.as_posix()}#{whole_name(name)}"
     named = Link(name, place) if (output / page).is_file() else name
     told = text(f"{expected} Found: {check['message']} (", named, ")")
     owner = check.get("owner") or "data"

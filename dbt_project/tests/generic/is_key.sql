@@ -1,5 +1,8 @@
-{# Fails if a row has no key, or if two rows have the same. #}
+{# Fails if a row has no key, or if two rows have the same; the other columns of a grain may be null
+   (is_unique_by), a key may not. #}
 {% test is_key(model, column_name) %}
+
+{{ config(fail_calc='coalesce(sum(row_count), 0)') }}
 
 select
     {{ column_name }},

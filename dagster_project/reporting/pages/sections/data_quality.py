@@ -17,7 +17,7 @@ from dagster_project.reporting.pages.section import (
     text,
 )
 from dagster_project.reporting.pages.words import phrase, shown
-from expectations.check import STATUS_WORDS, TRAILING_SUFFIX, Status
+from expectations.check import STATUS_WORDS, Status, whole_name
 
 NEEDED = ("lead_accounting", "lifecycle_violations")
 
@@ -106,7 +106,7 @@ def _in_sight(checks: Sequence[Row]) -> list[Row]:
     found: dict[str, Row] = {}
     for row in checks:
         if row["status"] in _FAILING:
-            found.setdefault(row["check_name"].removesuffix(TRAILING_SUFFIX), row)
+            found.setdefault(whole_name(row["check_name"]), row)
     stops = sum(row["status"] != "warned" for row in found.values())
     return list(found.values())[: max(_SHOWN, stops)]
 
