@@ -25,6 +25,9 @@ STATUS_WORDS: dict[Status, str] = {
     "errored": "errored",
     "not_judged": "not judged",
 }
+# From worst to best: what fails, and all.
+FAILING: tuple[Status, ...] = ("errored", "blocked", "warned")
+WORST_FIRST: tuple[Status, ...] = (*FAILING, "passed", "not_judged")
 
 WHOLE_HISTORY: Window = "whole history"
 TRAILING: Window = "trailing 30 days"
@@ -180,12 +183,6 @@ def whole_name(name: str) -> str:
     return name.removesuffix(TRAILING_SUFFIX)
 
 
-def worst_of(windows: "Iterable[Outcome]") -> "Outcome":
-    """The window of a check that decides how it ended; the first of those that ended alike."""
-    ranks = ("errored", "blocked", "warned", "passed", "not_judged")
-    return min(windows, key=lambda outcome: ranks.index(outcome.status))
-
-
 def counted(statuses: Iterable[str]) -> dict[Status, int]:
     """How many checks ended how; errored and not judged ones only where there are any."""
     counts = Counter(statuses)
@@ -295,3 +292,8 @@ class Outcome:
         if check.blocks_above is not None:
             said += f", blocks above {check.shown(check.block)}"
         return said
+
+
+def worst_of(windows: Iterable[Outcome]) -> Outcome:
+    """The window of a check that decides how it ended; the first of those that ended alike."""
+    return min(windows, key=lambda outcome: WORST_FIRST.index(outcome.status))

@@ -27,6 +27,7 @@ from dagster_project.commands import app as command_line
 from dagster_project.config.plain_text import on_one_line
 from dagster_project.config.settings import load_settings
 from dagster_project.config.warehouse import connect, warehouse_path
+from dagster_project.ingestion.files.settings import FilesSource
 from expectations.catalogue import known_checks
 from expectations.check import Outcome
 from tests.alerting.receivers import HttpReceiver, MailReceiver, make_certificate, part
@@ -298,8 +299,9 @@ def test_written_configurations_read_back(done: Done, tmp_path: Path) -> None:
     filled = written.replace("      # ", "      ").replace("<stage>", "nurture")
     whole = tmp_path / "handoff.yml"
     whole.write_text(filled.replace("    kind: files", "    kind: files\n    path: ."), "utf-8")
-    mapped = load_settings(whole).sources[0].stage_names  # type: ignore[attr-defined]
-    assert set(mapped) == {text.strip() for text in HOSTILE}
+    source = load_settings(whole).sources[0]
+    assert isinstance(source, FilesSource)
+    assert set(source.stage_names) == {text.strip() for text in HOSTILE}
 
     proposed = tmp_path / "proposed.yml"
     CliRunner().invoke(
@@ -308,8 +310,9 @@ def test_written_configurations_read_back(done: Done, tmp_path: Path) -> None:
         catch_exceptions=False,
     )
     assert_no_control(proposed.read_text("utf-8"))
-    tables = load_settings(proposed).sources[0].tables  # type: ignore[attr-defined]
-    assert tables["engagements"].file == [FILE]
+    source = load_settings(proposed).sources[0]
+    assert isinstance(source, FilesSource)
+    assert source.tables["engagements"].file == [FILE]
 
 
 def test_the_warehouse_has_each_text_as_it_is(done: Done) -> None:

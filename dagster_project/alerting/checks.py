@@ -24,7 +24,7 @@ from dagster_project.config.warehouse import (
 from dagster_project.running.execute import DataTest
 from dagster_project.running.output_lock import visit_output
 from expectations.catalogue import configured_suites, current_name
-from expectations.check import Check, whole_name
+from expectations.check import FAILING, WORST_FIRST, Check, whole_name
 from expectations.failing_cases import rep_names
 from expectations.source_checks import LASTING_ROWS
 
@@ -36,8 +36,6 @@ _VOLATILE_KEY = "source_row"
 _OWNER = "owner_id"
 # Columns of a case that its label leaves out.
 _SHOWN_OTHERWISE = {"source_system", "lead_id", "measure", "said", "next_step"}
-# What fails, from bad to worse. A check that passed or was not judged does not.
-_RANKS = {"warned": 0, "blocked": 1, "errored": 2}
 _NOT_JUDGED = "not_judged"
 _STOPPED = "The marts were not updated; the last good build stays published."
 _PUBLISHED_ANYWAY = "Published anyway (--audit warn)."
@@ -80,7 +78,7 @@ def check_report(
         tuple(
             _finding(name, windows, checks, cases, tags.get(name, []), was_stopped)
             for name, windows in by_check.items()
-            if any(row["status"] in _RANKS for row in windows)
+            if any(row["status"] in FAILING for row in windows)
         ),
         run_id=run_id,
         build_id=first["build_id"],
@@ -194,7 +192,7 @@ def _finding(
     was_stopped: bool,
 ) -> Finding:
     """What fails of a check: its windows, described by the worst of them."""
-    worst = max(windows, key=lambda row: _RANKS.get(row["status"], -1))
+    worst = min(windows, key=lambda row: WORST_FIRST.index(row["status"]))
     check = checks.get(worst["check_name"])
     place, before = worst["table_name"], worst["observed_before"]
     failing = cases.get(worst["check_name"], [])
@@ -230,7 +228,7 @@ def _finding(
         failing=worst["failing_rows"],
         members=members,
         tags=frozenset({"check", place.rpartition(".")[2], *tags}),
-        windows=tuple(row["check_name"] for row in windows if row["status"] in _RANKS),
+        windows=tuple(row["check_name"] for row in windows if row["status"] in FAILING),
         meaning=check.meaning if check else 1,
     )
 

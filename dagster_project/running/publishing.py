@@ -234,9 +234,12 @@ def require_audit(
         checks = _checks(connection, build_id)
     if not checks:
         raise AuditBlocked(f"build {build_id} was not audited; run the checks first")
-    blocking = blocking_failures({"checks": checks, "data_tests": data_tests})
+    blocking = [check for check in (*checks, *data_tests) if _blocks(check)]
     if blocking:
-        raise AuditBlocked(f"build {build_id}: check {name} blocks" for name in blocking)
+        raise AuditBlocked(
+            f"build {build_id}: check {check['check_name']} blocks: {check['message']}"
+            for check in blocking
+        )
 
 
 @contextmanager
@@ -412,11 +415,12 @@ def build_manifest(output: Path, build_id: str) -> dict[str, Any]:
 
 def blocking_failures(manifest: Mapping[str, Any]) -> list[str]:
     """The checks and data tests that would have kept a build from being published, by name."""
-    return [
-        check["check_name"]
-        for check in [*manifest.get("checks", []), *manifest.get("data_tests", [])]
-        if check["status"] in {"blocked", "errored"}
-    ]
+    found = [*manifest.get("checks", []), *manifest.get("data_tests", [])]
+    return [check["check_name"] for check in found if _blocks(check)]
+
+
+def _blocks(check: Mapping[str, Any]) -> bool:
+    return check["status"] in {"blocked", "errored"}
 
 
 def _note(note: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from hypothesis import example, given
 
 from dagster_project.config.settings import load_settings
 from dagster_project.ingestion.discovery.text import entry
+from dagster_project.ingestion.files.settings import FilesSource
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=200)
 
@@ -36,5 +37,6 @@ def test_any_text_reads_back(file: Path, raw: str, remark: str) -> None:
     ]
     file.write_text("\n".join(written), "utf-8")
     source = load_settings(file).sources[0]
-    assert source.stage_names == {raw: "mql"}  # type: ignore[attr-defined]
-    assert source.tables["leads"].columns == {"company": raw}  # type: ignore[attr-defined]
+    assert isinstance(source, FilesSource)
+    assert source.stage_names == {raw: "mql"}
+    assert source.tables["leads"].columns == {"company": raw}

@@ -280,9 +280,10 @@ def test_a_build_without_an_audit_or_with_a_failed_one_is_refused(output: Path) 
     publishing.require_audit(output, "b1")
     with pytest.raises(AuditBlocked, match="b2 was not audited"):
         publishing.require_audit(output, "b2")
-    # Of a model that Dagster shows none of, and so no check of Dagster's.
-    with pytest.raises(AuditBlocked, match="check a_data_test blocks"):
-        publishing.require_audit(output, "b1", [{"check_name": "a_data_test", "status": "blocked"}])
+    # A data test of a hidden model is no check of Dagster's.
+    failed = {"check_name": "a_data_test", "status": "blocked", "message": "2 rows"}
+    with pytest.raises(AuditBlocked, match="check a_data_test blocks: 2 rows"):
+        publishing.require_audit(output, "b1", [failed])
     with duckdb.connect(str(output / "warehouse.duckdb")) as connection:
         connection.execute("update quality.check_results set status = 'errored'")
     with pytest.raises(AuditBlocked, match="check a_check blocks"):
